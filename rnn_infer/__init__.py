@@ -1,0 +1,59 @@
+"""Runs small recurrent networks from one `.onnx` file, on numpy and onnxruntime alone.
+
+>>> import rnn_infer
+>>> lm = rnn_infer.CharLM.load("exported/charlm.onnx")
+>>> print(lm.generate("ROMEO:", length=200, seed=1))
+"""
+
+import os
+
+from rnn_infer.charlm import CharLM, Generation, NextChar, Score
+from rnn_infer.classifier import Classifier, LabelProbability, Prediction
+from rnn_infer.contract import Metadata
+from rnn_infer.errors import (
+    DeviceError,
+    ModelFileError,
+    OptionError,
+    RnnInferError,
+    RuntimeMissingError,
+    SnapshotError,
+    UnknownCharacterError,
+    WrongKindError,
+)
+from rnn_infer.runtime import Device
+from rnn_infer.session import Session
+from rnn_infer.stepper import Stepper
+
+__version__ = "0.1.0"
+__all__ = [
+    "CharLM",
+    "Classifier",
+    "DeviceError",
+    "Generation",
+    "LabelProbability",
+    "Metadata",
+    "ModelFileError",
+    "NextChar",
+    "OptionError",
+    "Prediction",
+    "RnnInferError",
+    "RuntimeMissingError",
+    "Score",
+    "Session",
+    "SnapshotError",
+    "UnknownCharacterError",
+    "WrongKindError",
+    "load",
+]
+
+
+def load(
+    path: str | os.PathLike[str],
+    *,
+    device: Device = "auto",
+    threads: int = 1,
+    sha256: str | None = None,
+) -> CharLM | Classifier:
+    """Loads a model file of either kind. Arguments and errors: as `CharLM.load`."""
+    stepper = Stepper.open(path, device=device, threads=threads, sha256=sha256)
+    return CharLM(stepper) if stepper.file.metadata.kind == "charlm" else Classifier(stepper)

@@ -1,0 +1,204 @@
+"""A text classifier: the label of a text, and the belief after each of its letters."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnn_infer.contract import ClassifierSection, Metadata
+from rnn_infer.errors import OptionError, WrongKindError
+from rnn_infer.runtime import Device
+from rnn_infer.stepper import Stepper
+from rnn_infer.streams import MAX_CHUNK
+from rnn_infer.text import Unknown, Vocabulary
+
+_BATCH = 256
+
+
+@dataclass(frozen=True)
+class LabelProbability:
+    """One label and how likely it is."""
+
+    label: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """An answer."""
+
+    text: str
+    top: tuple[LabelProbability, ...]
+    """The most likely labels, most likely first."""
+
+    @property
+    def label(self) -> str:
+        """The most likely label."""
+        return self.top[0].label
+
+    @property
+    def probability(self) -> float:
+        """Its probability."""
+        return self.top[0].probability
+
+
+class Classifier:
+    """A classifier from a file. Threads may share it.
+
+    >>> classifier = Classifier.load("exported/classifier.onnx")
+    >>> classifier.classify("Schmidhuber").label
+    """
+
+    def __init__(self, stepper: Stepper) -> None:
+        if stepper.file.metadata.classifier is None:
+            raise WrongKindError(
+                f"{stepper.file.path}: is a character model, not a classifier; "
+                "use CharLM.load or rnn-infer generate"
+            )
+        self._stepper = stepper
+        self._section: ClassifierSection = stepper.file.metadata.classifier
+        self._vocabulary = Vocabulary(stepper.file.metadata)
+        self._begin = self._vocabulary.encode(self._section.begin)
+        self._end = self._vocabulary.encode(self._section.end)
+
+    @classmethod
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        device: Device = "auto",
+        threads: int = 1,
+        sha256: str | None = None,
+    ) -> Self:
+        """Loads a model file. Arguments and errors: as `CharLM.load`."""
+        return cls(Stepper.open(path, device=device, threads=threads, sha256=sha256))
+
+    @property
+    def device(self) -> str:
+        """Where the model really runs: "cpu" or "cuda"."""
+        return self._stepper.device
+
+    @property
+    def metadata(self) -> Metadata:
+        """What the file says of itself."""
+        return self._stepper.file.metadata
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """All labels, in the order of the logits."""
+        return self._section.labels
+
+    @overload
+    def classify(
+        self, text: str, *, top: int = 3, prior: float = 0.0, unknown: Unknown = "default"
+    ) -> Prediction: ...
+    @overload
+    def classify(
+        self, text: Sequence[str], *, top: int = 3, prior: float = 0.0, unknown: Unknown = "default"
+    ) -> list[Prediction]: ...
+    def classify(
+        self,
+        text: str | Sequence[str],
+        *,
+        top: int = 3,
+        prior: float = 0.0,
+        unknown: Unknown = "default",
+    ) -> Prediction | list[Prediction]:
+        """The label of a text, or of each of a list of texts.
+
+        Args:
+            text: not empty.
+            top: labels a prediction names.
+            prior: 0 takes labels to be as frequent as in training, 1 all equally frequent, which
+                serves rare labels (logit adjustment, Menon et al., 2021).
+            unknown: what becomes of characters outside the vocabulary, see `Vocabulary.encode`.
+
+        Raises:
+            OptionError: an empty text, or an argument out of range.
+            UnknownCharacterError: a text holds one, and the file has no token for such.
+        """
+        texts = [text] if isinstance(text, str) else list(text)
+        self._check(texts, top, prior)
+        tokens = [self._tokens(each, unknown) for each in texts]
+        logits = np.empty((len(texts), len(self.labels)), np.float32)
+        # By length, so that a batch is hardly padded.
+        order = np.argsort([len(each) for each in tokens], kind="stable")
+        for begin in range(0, len(order), _BATCH):
+            rows = order[begin : begin + _BATCH]
+            logits[rows] = self._last_logits([tokens[row] for row in rows])
+        predictions = self._predictions(texts, logits, top, prior)
+        return predictions[0] if isinstance(text, str) else predictions
+
+    def trace(
+        self, text: str, *, top: int = 3, prior: float = 0.0, unknown: Unknown = "default"
+    ) -> list[Prediction]:
+        """The belief after each character, were it the last: one prediction a character.
+
+        Arguments and errors: as `classify`. The last one is what `classify` gives.
+        """
+        self._check([text], top, prior)
+        tokens = self._vocabulary.encode(text, unknown)
+        shown = self._vocabulary.decode(tokens)
+        state = self._stepper.consume(self._begin[None], self._stepper.zeros(1))
+        rows = []
+        for token in tokens:
+            logits, state = self._stepper.forward(token.reshape(1, 1), state)
+            if len(self._end):
+                logits, _ = self._stepper.forward(self._end[None], state)
+            rows.append(logits[0, -1])
+        prefixes = [shown[: i + 1] for i in range(len(shown))]
+        return self._predictions(prefixes, np.array(rows), top, prior)
+
+    def _check(self, texts: Sequence[str], top: int, prior: float) -> None:
+        if top < 1:
+            raise OptionError(f"top must be 1 or more, got {top}")
+        if not 0 <= prior <= 1:
+            raise OptionError(f"prior must be from 0 to 1, got {prior}")
+        if not all(texts):
+            raise OptionError(
+                f"text {list(texts).index('')} is empty; there is nothing to classify"
+            )
+
+    def _tokens(self, text: str, unknown: Unknown) -> NDArray[np.int64]:
+        return np.concatenate([self._begin, self._vocabulary.encode(text, unknown), self._end])
+
+    def _last_logits(self, texts: Sequence[NDArray[np.int64]]) -> NDArray[np.float32]:
+        """Logits [batch, labels] after each text's own last token.
+
+        Shorter rows are padded at their end, which comes later in time than what is read.
+        """
+        lengths = np.array([len(tokens) for tokens in texts])
+        if not lengths.all():
+            raise OptionError("a text holds no character of the model's vocabulary")
+        padded = np.zeros((len(texts), lengths.max()), np.int64)
+        for row, tokens in zip(padded, texts, strict=True):
+            row[: len(tokens)] = tokens
+        last = np.empty((len(texts), len(self.labels)), np.float32)
+        state = self._stepper.zeros(len(texts))
+        for begin in range(0, padded.shape[1], MAX_CHUNK):
+            logits, state = self._stepper.forward(padded[:, begin : begin + MAX_CHUNK], state)
+            rows = np.flatnonzero((begin < lengths) & (lengths <= begin + MAX_CHUNK))
+            last[rows] = logits[rows, lengths[rows] - 1 - begin]
+        return last
+
+    def _predictions(
+        self, texts: Sequence[str], logits: NDArray[np.float32], top: int, prior: float
+    ) -> list[Prediction]:
+        adjusted = logits - np.float32(prior) * np.array(self._section.log_prior, np.float32)
+        weights = np.exp(adjusted - adjusted.max(-1, keepdims=True))
+        probabilities = weights / weights.sum(-1, keepdims=True)
+        order = np.argsort(-probabilities, -1, kind="stable")[:, :top]
+        ranked = np.take_along_axis(probabilities, order, -1)
+        return [
+            Prediction(
+                text,
+                tuple(
+                    LabelProbability(self.labels[i], p)
+                    for i, p in zip(indices, values, strict=True)
+                ),
+            )
+            for text, indices, values in zip(texts, order.tolist(), ranked.tolist(), strict=True)
+        ]

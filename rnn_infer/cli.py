@@ -1,0 +1,386 @@
+"""`rnn-infer`: options in, one library call, errors to one line."""
+
+import csv
+import dataclasses
+import json
+import sys
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator
+from functools import wraps
+from itertools import islice
+from typing import Any, NoReturn
+
+import click
+
+import rnn_infer
+from rnn_infer import inspection
+from rnn_infer.errors import RnnInferError
+from rnn_infer.runtime import DEVICES
+from rnn_infer.sampling import MAX_SEED
+from rnn_infer.text import UNKNOWN_POLICIES
+
+_BAR = 24
+_ROWS = 4096
+"""Texts classified at a time, so that memory does not grow with the input."""
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(rnn_infer.__version__)
+def main() -> None:
+    """Run a model file made by rnn-train.
+
+    \b
+    Examples:
+      rnn-infer generate --model exported/charlm.onnx --prompt "ROMEO:"
+      rnn-infer classify --model exported/classifier.onnx Schmidhuber Rossi
+      rnn-infer score --model exported/charlm.onnx book.txt
+      rnn-infer doctor
+    """
+
+
+def _command(function: Callable[..., None]) -> Any:
+    """A command whose library errors become one line and exit code 1."""
+
+    @wraps(function)
+    def guarded(*args: Any, **kwargs: Any) -> None:
+        try:
+            function(*args, **kwargs)
+        except RnnInferError as error:
+            _fail(str(error))
+        except UnicodeDecodeError as error:
+            _fail(f"the input is not UTF-8 at byte {error.start}; convert it with iconv")
+
+    return main.command()(guarded)
+
+
+def _fail(message: str) -> NoReturn:
+    raise click.ClickException(message)
+
+
+def _model(function: Any) -> Any:
+    """The options of every command that loads a model."""
+    for option in (
+        click.option("--threads", type=click.IntRange(1, 1024), default=1, show_default=True),
+        click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True),
+        click.option("--model", required=True, metavar="FILE", help="The .onnx file."),
+    ):
+        function = option(function)
+    return function
+
+
+_json = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+_unknown = click.option(
+    "--unknown",
+    type=click.Choice(UNKNOWN_POLICIES),
+    default="default",
+    show_default=True,
+    help="Characters outside the vocabulary: as the file says, refuse, drop, or nearest known.",
+)
+
+
+@_command
+@_model
+@click.option("--prompt", default="", help="Text to go on from; - reads standard input.")
+@click.option("--length", type=click.IntRange(1), default=500, show_default=True)
+@click.option("--temperature", type=float, default=0.8, show_default=True, help="0: greedy.")
+@click.option("--top-k", type=int, default=0, show_default=True, help="0: off.")
+@click.option("--top-p", type=float, default=1.0, show_default=True, help="1: off.")
+@click.option("--seed", type=click.IntRange(0, MAX_SEED - 1), help="Sample i draws with seed + i.")
+@click.option("--count", type=click.IntRange(1, 100_000), default=1, show_default=True)
+@click.option("--stop", multiple=True, help="End before this text; may be given several times.")
+@_unknown
+@_json
+def generate(
+    model: str, device: Any, threads: int, prompt: str, count: int, as_json: bool, **options: Any
+) -> None:
+    """Draw text from a character model. It streams to standard output as it is drawn.
+
+    \b
+    Examples:
+      rnn-infer generate --model exported/charlm.onnx --prompt "ROMEO:" --seed 1
+      rnn-infer generate --model exported/charlm.onnx --count 5 --length 80 --json
+      rnn-infer generate --model exported/charlm.onnx --prompt - < start.txt
+    """
+    lm = rnn_infer.CharLM.load(model, device=device, threads=threads)
+    if prompt == "-":
+        prompt = _read("-")
+    if count == 1 and not as_json:
+        for piece in lm.stream(prompt, **options):
+            click.echo(piece, nl=False)
+            sys.stdout.flush()
+        click.echo()
+        return
+    for sample in lm.complete([prompt] * count, **options):
+        if as_json:
+            _print_json(sample)
+        else:
+            click.secho(f"── seed {sample.seed}", dim=True)
+            click.echo(sample.text)
+
+
+@_command
+@_model
+@click.argument("texts", nargs=-1, metavar="[TEXT]...")
+@click.option(
+    "--input", "source", metavar="FILE", help="Texts from a file: .csv/.tsv, .jsonl, lines; or -."
+)
+@click.option("--top", type=click.IntRange(1), default=3, show_default=True)
+@click.option("--prior", type=float, default=0.0, show_default=True, help="1: all labels alike.")
+@click.option("--trace", is_flag=True, help="The belief after each character.")
+@_unknown
+@_json
+def classify(
+    model: str,
+    device: Any,
+    threads: int,
+    texts: tuple[str, ...],
+    source: str | None,
+    trace: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Name the label of each text.
+
+    \b
+    Examples:
+      rnn-infer classify --model exported/classifier.onnx Schmidhuber "O'Neill"
+      rnn-infer classify --model exported/classifier.onnx Nakamura --trace
+      rnn-infer classify --model exported/classifier.onnx --input names.csv --json > answers.jsonl
+    """
+    if bool(texts) == (source is not None):
+        raise click.UsageError("give texts, or --input FILE, one of the two")
+    classifier = rnn_infer.Classifier.load(model, device=device, threads=threads)
+    given = iter(texts) if source is None else _texts(source)
+    if trace:
+        for text in given:
+            _print_trace(text, classifier.trace(text, **options), as_json)
+        return
+    while batch := list(islice(given, _ROWS)):
+        for prediction in classifier.classify(batch, **options):
+            if as_json:
+                _print_json(_answer(prediction))
+            else:
+                others = ", ".join(f"{e.label} {e.probability:.0%}" for e in prediction.top[1:])
+                click.echo(
+                    f"{_padded(prediction.text, 24)} {_padded(prediction.label, 14)} "
+                    f"{prediction.probability:4.0%}   {others}"
+                )
+
+
+@_command
+@_model
+@click.argument("file", metavar="FILE|-")
+@_unknown
+@_json
+def score(model: str, device: Any, threads: int, file: str, unknown: Any, as_json: bool) -> None:
+    """Say how well a character model foretells a text, read once from start to end.
+
+    \b
+    Examples:
+      rnn-infer score --model exported/charlm.onnx held-out.txt
+      cat poem.txt | rnn-infer score --model exported/charlm.onnx - --json
+    """
+    lm = rnn_infer.CharLM.load(model, device=device, threads=threads)
+    result = lm.score(_read(file), unknown=unknown)
+    row = {
+        "nats_per_char": result.nats_per_char,
+        "bits_per_char": result.bits_per_char,
+        "perplexity": result.perplexity,
+        "characters": result.characters,
+    }
+    if as_json:
+        _print_json(row)
+        return
+    for name, value in row.items():
+        click.echo(f"{name.replace('_', ' '):15} {value:,.4f}".removesuffix(".0000"))
+
+
+@_command
+@_model
+@click.option("--prompt", required=True, help="The text before; - reads standard input.")
+@click.option("--top", type=click.IntRange(1), default=5, show_default=True)
+@_unknown
+@_json
+def next(  # noqa: A001  (the command's name)
+    model: str, device: Any, threads: int, prompt: str, top: int, unknown: Any, as_json: bool
+) -> None:
+    """Show which characters may follow a text.
+
+    \b
+    Example:
+      rnn-infer next --model exported/charlm.onnx --prompt "To be or not to b"
+    """
+    lm = rnn_infer.CharLM.load(model, device=device, threads=threads)
+    if prompt == "-":
+        prompt = _read("-")
+    found = lm.next(prompt, top, unknown=unknown)
+    if as_json:
+        _print_json({"prompt": prompt, "top": [dataclasses.asdict(each) for each in found]})
+        return
+    for each in found:
+        click.echo(f"{each.char!r:8} {each.probability:6.1%} {_bar(each.probability)}")
+
+
+@_command
+@_model
+@_json
+def show(model: str, device: Any, threads: int, as_json: bool) -> None:
+    """Say what a model file is: kind, size, vocabulary, training, proof.
+
+    \b
+    Example:
+      rnn-infer show --model exported/charlm.onnx
+    """
+    facts = inspection.describe(rnn_infer.Stepper.open(model, device=device, threads=threads))
+    if as_json:
+        _print_json(facts)
+        return
+    for name, value in facts.items():
+        if isinstance(value, dict):
+            click.echo(f"{name}:")
+            for key, each in value.items():
+                click.echo(f"  {key:28} {each}")
+        else:
+            shown = "".join(value) if name == "vocabulary" else value
+            click.echo(f"{name:14} {_short(shown)}")
+
+
+@_command
+@_model
+@_json
+def verify(model: str, device: Any, threads: int, as_json: bool) -> None:
+    """Run a model file's recorded vectors again; exit code 1 where the answers differ.
+
+    \b
+    Example:
+      rnn-infer verify --model exported/charlm.onnx
+    """
+    result = inspection.verify(rnn_infer.Stepper.open(model, device=device, threads=threads))
+    if as_json:
+        _print_json(result)
+    else:
+        click.echo(
+            f"{'ok' if result['ok'] else 'FAILED'}: logits within {result['logits_difference']:.2g}"
+            + {True: ", same tokens drawn", False: ", other tokens drawn", None: ""}[
+                result["same_generated"]
+            ]
+            + f", on {result['device']}"
+        )
+    if not result["ok"]:
+        sys.exit(1)
+
+
+@_command
+@_json
+def doctor(as_json: bool) -> None:
+    """Say what is installed, which devices really work, and what to run next.
+
+    \b
+    Example:
+      rnn-infer doctor
+    """
+    findings = inspection.examine()
+    if as_json:
+        _print_json(findings)
+    else:
+        for name, value in findings.items():
+            click.echo(f"{name.replace('_', ' '):14} {value if value else '–'}")
+    if not findings["ok"]:
+        sys.exit(1)
+
+
+def _read(source: str) -> str:
+    try:
+        with click.open_file(source, "rb") as stream:
+            data = stream.read()
+    except OSError as error:
+        _fail(f"{source}: cannot be read: {error.strerror}")
+    if source == "-":
+        # A prompt from a pipe ends with the line end its maker added.
+        data = data.removesuffix(b"\n").removesuffix(b"\r")
+    return str(data, "utf-8-sig")
+
+
+def _texts(source: str) -> Iterator[str]:
+    """Texts of a file, one at a time: memory stays constant."""
+    try:
+        with click.open_file(source, encoding="utf-8-sig") as stream:
+            yield from _rows(source, stream)
+    except OSError as error:
+        _fail(f"{source}: cannot be read: {error.strerror}")
+
+
+def _rows(source: str, stream: Iterable[str]) -> Iterator[str]:
+    suffix = source.lower().rpartition(".")[2]
+    if suffix in ("csv", "tsv"):
+        for row in csv.reader(stream, delimiter="\t" if suffix == "tsv" else ","):
+            if row and row[0].strip():
+                yield row[0].strip()
+        return
+    for number, line in enumerate(stream, 1):
+        if not (line := line.strip()):
+            continue
+        if suffix == "jsonl":
+            try:
+                text = json.loads(line)["text"]
+            except (ValueError, KeyError, TypeError):
+                text = None
+            if not isinstance(text, str) or not text:
+                _fail(f'{source}: line {number}: expected {{"text": "…"}}')
+            yield text
+        else:
+            yield line
+
+
+def _answer(prediction: rnn_infer.Prediction) -> dict[str, Any]:
+    return {
+        "text": prediction.text,
+        "label": prediction.label,
+        "probability": prediction.probability,
+        "top": [dataclasses.asdict(each) for each in prediction.top],
+    }
+
+
+def _print_trace(text: str, trace: list[rnn_infer.Prediction], as_json: bool) -> None:
+    if as_json:
+        _print_json({"text": text, "trace": [_answer(each) for each in trace]})
+        return
+    click.secho(text, bold=True)
+    previous = None
+    for prediction in trace:
+        char, label = prediction.text[-1], prediction.label
+        others = ", ".join(f"{e.label} {e.probability:.0%}" for e in prediction.top[1:])
+        click.echo(
+            f"  {_padded(repr(char)[1:-1], 4)} {_bar(prediction.probability):{_BAR}} ", nl=False
+        )
+        click.secho(
+            f"{prediction.probability:4.0%} {_padded(label, 14)}", bold=label != previous, nl=False
+        )
+        click.secho(f" {others}", dim=True)
+        previous = label
+
+
+def _bar(share: float) -> str:
+    """A bar to an eighth of a character."""
+    whole, part = divmod(round(share * _BAR * 8), 8)
+    return "█" * whole + ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")[part]
+
+
+def _padded(text: str, width: int) -> str:
+    wide = sum(1 + (unicodedata.east_asian_width(c) in "WF") for c in text)
+    return text + " " * (width - wide)
+
+
+def _short(value: Any) -> str:
+    text = repr(value) if isinstance(value, str) and not value.isprintable() else str(value)
+    return text if len(text) <= 200 else text[:199] + "…"
+
+
+def _print_json(value: Any) -> None:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = dataclasses.asdict(value)
+    click.echo(json.dumps(value, ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""Looking into things: what a file says of itself, whether it answers as recorded, what works here."""
+
+import dataclasses
+import platform
+import sys
+from typing import Any
+
+import numpy as np
+
+from rnn_infer.contract import OPSET
+from rnn_infer.errors import RuntimeMissingError
+from rnn_infer.runtime import (
+    INSTALL_CPU,
+    INSTALL_GPU,
+    REMOVE_BOTH,
+    cpu_problem,
+    cuda_problem,
+    installed_distributions,
+    onnxruntime,
+)
+from rnn_infer.sampling import Sampling
+from rnn_infer.stepper import Stepper
+
+TOLERANCE = 1e-3
+
+
+def describe(stepper: Stepper) -> dict[str, Any]:
+    """What a model file is, in plain values."""
+    file, metadata = stepper.file, stepper.file.metadata
+    facts: dict[str, Any] = {
+        "file": file.path,
+        "kind": metadata.kind,
+        "bytes": len(file.data),
+        "sha256": file.sha256,
+        "format": metadata.format_version,
+        "producer": metadata.producer,
+        "device": stepper.device,
+        "generates": file.generates,
+        "states": {state.name: state.width for state in file.states},
+        "text": dataclasses.asdict(metadata.text),
+        "vocabulary": list(metadata.vocabulary),
+    }
+    if metadata.classifier:
+        facts["labels"] = list(metadata.classifier.labels)
+    return {**facts, "training": metadata.training, "proof": metadata.proof}
+
+
+def verify(stepper: Stepper) -> dict[str, Any]:
+    """Repeats the file's recorded run.
+
+    Returns:
+        ok, the largest difference of the logits, and whether the same tokens were drawn (null
+        where the file draws none). On CUDA only the logits decide: a drawn token may differ
+        where rounding does.
+    """
+    golden = stepper.file.metadata.golden
+    tokens = np.array([golden.tokens], np.int64)
+    logits, _ = stepper.forward(tokens, stepper.zeros(1))
+    difference = float(np.abs(logits[0, -1] - np.array(golden.logits, np.float32)).max())
+    same = None
+    if golden.generated:
+        uniform = np.array([golden.uniform], np.float32)
+        drawn, _ = stepper.draw(tokens, stepper.zeros(1), uniform, Sampling(temperature=1.0))
+        same = drawn[0].tolist() == list(golden.generated)
+    close = difference < TOLERANCE  # false for NaN too
+    return {
+        "ok": close and (same is not False or stepper.device == "cuda"),
+        "logits_difference": difference,
+        "same_generated": same,
+        "device": stepper.device,
+    }
+
+
+def examine() -> dict[str, Any]:
+    """What is installed, which devices really work (a session is made on each), what to do next."""
+    installed = installed_distributions()
+    findings: dict[str, Any] = {
+        "ok": False,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "onnxruntime": None,
+        "installed": ", ".join(f"{name} {version}" for name, version in installed.items()),
+        "cpu": None,
+        "cuda": None,
+        "next": None,
+    }
+    try:
+        ort = onnxruntime()
+    except RuntimeMissingError as error:
+        return {**findings, "cpu": "does not work", "cuda": "does not work", "next": str(error)}
+    findings["onnxruntime"] = ort.__version__
+    cpu = cpu_problem()
+    findings["cpu"] = "works" if cpu is None else cpu
+    problem = cuda_problem()
+    findings["cuda"] = "works" if problem is None else problem
+    if len(installed) > 1:
+        findings["next"] = (
+            f"both runtimes overwrite each other; run: {REMOVE_BOTH} && "
+            f"{INSTALL_GPU if sys.platform != 'darwin' else INSTALL_CPU}"
+        )
+        return findings
+    findings["ok"] = cpu is None
+    findings["next"] = f"rnn-infer verify --model FILE   (models of opset {OPSET} run here)"
+    return findings

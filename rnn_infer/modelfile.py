@@ -1,0 +1,378 @@
+"""Reading a model file: into bytes once, checked against the contract before anything runs it."""
+
+import hashlib
+import math
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from google.protobuf.message import DecodeError
+from google.protobuf.unknown_fields import UnknownFieldSet
+
+from rnn_infer import contract, onnxproto
+from rnn_infer.contract import Metadata
+from rnn_infer.errors import ModelFileError
+from rnn_infer.schema import SchemaError, decode, parse_json
+
+_INT64, _FLOAT32 = 7, 1
+
+
+@dataclass(frozen=True)
+class StateSpec:
+    """One state tensor, float32 [batch, width], zero at the start of a stream."""
+
+    name: str
+    width: int
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A file that passed every check. `data` are the very bytes that were checked."""
+
+    path: str
+    data: bytes
+    sha256: str
+    metadata: Metadata
+    states: tuple[StateSpec, ...]
+    generates: bool
+    """Whether the graph draws tokens itself (False: a step-only export)."""
+    operators: frozenset[str]
+
+
+def read_model(path: str | os.PathLike[str], *, sha256: str | None = None) -> ModelFile:
+    """Reads and checks a model file.
+
+    Args:
+        path: the `.onnx` file.
+        sha256: refuse the file unless its bytes have this hash (hexadecimal).
+
+    Raises:
+        ModelFileError: the file cannot be read, or breaks the contract.
+    """
+    name = os.fspath(path)
+    data = _read(Path(name))
+    digest = hashlib.sha256(data).hexdigest()
+    if sha256 is not None and digest != sha256.lower():
+        raise ModelFileError(
+            f"{name}: sha256 is {digest}, not the {sha256} asked for; fetch the file again"
+        )
+    try:
+        return _check(name, data, digest)
+    except _Violation as violation:
+        raise ModelFileError(f"{name}: {violation}") from None
+
+
+class _Violation(Exception):
+    """A broken rule; the caller adds the file's name."""
+
+
+def _damaged(what: str) -> _Violation:
+    return _Violation(f"damaged or not an ONNX file: {what}")
+
+
+def _foreign(what: str) -> _Violation:
+    return _Violation(f"not a model made by rnn-train: {what}")
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(contract.MAX_FILE_BYTES + 1)
+    except FileNotFoundError:
+        raise ModelFileError(f"{path}: no such file") from None
+    except IsADirectoryError:
+        raise ModelFileError(f"{path}: is a folder; name the .onnx file in it") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ModelFileError(f"{path}: cannot be read ({reason})") from None
+    if not data:
+        raise ModelFileError(f"{path}: is empty")
+    if len(data) > contract.MAX_FILE_BYTES:
+        limit = contract.MAX_FILE_BYTES // 2**20
+        raise ModelFileError(f"{path}: larger than {limit} MB, the limit for a model file")
+    return data
+
+
+def _check(name: str, data: bytes, digest: str) -> ModelFile:
+    try:
+        model = onnxproto.model_class().FromString(data)
+    except DecodeError:
+        raise _damaged("its bytes do not parse") from None
+    except RecursionError:
+        raise _damaged("nested too deeply") from None
+    _check_header(model)
+    metadata = _read_metadata(model)
+    walk = _Walk()
+    walk.graph(model.graph, depth=1)
+    states, generates = _check_interface(model.graph, metadata)
+    return ModelFile(name, data, digest, metadata, states, generates, frozenset(walk.operators))
+
+
+def _check_header(model: Any) -> None:
+    if not model.HasField("graph") or not model.opset_import:
+        raise _damaged("it holds no graph")
+    _no_unknown(model, "the model")
+    if model.ir_version not in contract.IR_VERSIONS:
+        raise _Violation(
+            f"ONNX IR version {model.ir_version} is outside "
+            f"{contract.IR_VERSIONS.start}..{contract.IR_VERSIONS.stop - 1}: too new or too old"
+        )
+    seen = set()
+    for opset in model.opset_import:
+        _no_unknown(opset, "opset_import")
+        domain = _text(opset.domain, "an opset domain")
+        if domain in seen:
+            raise _damaged(f"opset domain {domain!r} stands twice")
+        seen.add(domain)
+        if domain == "":
+            if opset.version not in contract.OPSETS:
+                raise _Violation(
+                    f"opset {opset.version} is outside "
+                    f"{contract.OPSETS.start}..{contract.OPSETS.stop - 1}: too new or too old"
+                )
+        elif domain != contract.CONTRIB_DOMAIN or opset.version != 1:
+            raise _foreign(f"it uses operator domain {domain!r} version {opset.version}")
+    if "" not in seen:
+        raise _damaged("it names no standard opset")
+
+
+def _read_metadata(model: Any) -> Metadata:
+    documents = [
+        entry.value for entry in model.metadata_props if entry.key == contract.METADATA_KEY.encode()
+    ]
+    if not documents:
+        raise _foreign(f"it has no {contract.METADATA_KEY!r} metadata; export it with rnn-train")
+    if len(documents) > 1 or len(model.metadata_props) > 1:
+        raise _foreign(f"it has metadata beside the one {contract.METADATA_KEY!r} document")
+    if len(documents[0]) > contract.MAX_METADATA_BYTES:
+        raise _Violation("its metadata is larger than the limit")
+    text = _text(documents[0], "the metadata")
+    try:
+        value = parse_json(text)
+        if isinstance(value, dict) and isinstance(version := value.get("format_version"), int):
+            if version > contract.FORMAT_VERSION:
+                raise _Violation(
+                    f"format version {version} is newer than {contract.FORMAT_VERSION}, "
+                    "the newest this rnn_infer reads; upgrade it"
+                )
+        metadata = decode(Metadata, value, "metadata")
+    except SchemaError as error:
+        raise _Violation(f"bad metadata: {error}") from None
+    _check_metadata(metadata)
+    return metadata
+
+
+def _check_metadata(metadata: Metadata) -> None:
+    def require(condition: bool, what: str) -> None:
+        if not condition:
+            raise _Violation(f"bad metadata: {what}")
+
+    require(metadata.format_version == contract.FORMAT_VERSION, "format_version is not known")
+    sections = {"charlm": metadata.charlm, "classifier": metadata.classifier}
+    require(
+        all((section is not None) == (kind == metadata.kind) for kind, section in sections.items()),
+        f"exactly the section of its kind, {metadata.kind!r}, must be there",
+    )
+    vocabulary = metadata.vocabulary
+    require(0 < len(vocabulary) <= contract.MAX_VOCABULARY, "vocabulary is empty or too large")
+    require(
+        all(len(char) == 1 and not "\ud800" <= char <= "\udfff" for char in vocabulary),
+        "each vocabulary entry must be one Unicode character",
+    )
+    require(len(set(vocabulary)) == len(vocabulary), "vocabulary repeats a character")
+    unknown = metadata.text.unknown
+    require(unknown is None or 0 <= unknown < len(vocabulary), "text.unknown is no token")
+    if metadata.charlm:
+        require(metadata.charlm.start != "", "charlm.start is empty")
+        require(set(metadata.charlm.start) <= set(vocabulary), "charlm.start is not in vocabulary")
+    if metadata.classifier:
+        labels = metadata.classifier.labels
+        require(0 < len(labels) <= contract.MAX_LABELS, "labels are missing or too many")
+        require(len(set(labels)) == len(labels), "labels repeat")
+        require(len(metadata.classifier.log_prior) == len(labels), "one log_prior a label")
+        marks = set(metadata.classifier.begin + metadata.classifier.end)
+        require(marks <= set(vocabulary), "begin and end must be in vocabulary")
+    golden = metadata.golden
+    tokens = golden.tokens + (golden.generated if metadata.charlm else ())
+    require(0 < len(golden.tokens), "golden.tokens is empty")
+    require(all(0 <= token < len(vocabulary) for token in tokens), "golden tokens out of range")
+    require(len(golden.logits) == metadata.outputs, "golden.logits has another width")
+    require(len(golden.generated) == len(golden.uniform), "golden: one token a uniform")
+    require(all(0 <= u < 1 for u in golden.uniform), "golden.uniform out of range")
+
+
+class _Walk:
+    """Visits every node and tensor, subgraphs included, and refuses what is not allowed."""
+
+    def __init__(self) -> None:
+        self.nodes = 0
+        self.operators: set[str] = set()
+
+    def graph(self, graph: Any, depth: int) -> None:
+        if depth > contract.MAX_NESTING:
+            raise _foreign("its graphs are nested too deeply")
+        _no_unknown(graph, "a graph")
+        self.nodes += len(graph.node)
+        if self.nodes > contract.MAX_NODES:
+            raise _foreign("it has too many nodes")
+        for tensor in graph.initializer:
+            self.tensor(tensor)
+        for value in (*graph.input, *graph.output, *graph.value_info):
+            _no_unknown(value, "a value")
+            _no_unknown(value.type, "a type")
+        _check_names(graph)
+        for node in graph.node:
+            self.node(node, depth)
+
+    def node(self, node: Any, depth: int) -> None:
+        op = _text(node.op_type, "an operator name")
+        _no_unknown(node, f"a {op:.40} node")
+        domain = _text(node.domain, "an operator domain")
+        allowed = {"": contract.STANDARD_OPS, contract.CONTRIB_DOMAIN: contract.CONTRIB_OPS}
+        if op not in allowed.get(domain, ()):
+            shown = f"{domain}.{op}" if domain else op
+            raise _foreign(f"operator {shown[:80]!r} is not on the allow-list")
+        self.operators.add(op)
+        for attribute in node.attribute:
+            self.attribute(attribute, op, depth)
+
+    def attribute(self, attribute: Any, op: str, depth: int) -> None:
+        _no_unknown(attribute, f"an attribute of {op}")
+        field = onnxproto.ATTRIBUTE_FIELDS.get(attribute.type)
+        if field is None:
+            raise _foreign(f"an attribute of {op} has type {attribute.type}")
+        if attribute.HasField("g"):
+            if op not in ("Loop", "Scan", "If"):
+                raise _foreign(f"{op} carries a subgraph")
+            self.graph(attribute.g, depth + 1)
+        if attribute.HasField("t"):
+            self.tensor(attribute.t)
+
+    def tensor(self, tensor: Any) -> None:
+        name = _text(tensor.name, "a tensor name")[:80]
+        _no_unknown(tensor, f"tensor {name!r}")
+        if tensor.external_data or tensor.data_location:
+            raise _foreign(f"tensor {name!r} keeps its data in another file")
+        kind = onnxproto.DATA_TYPES.get(tensor.data_type)
+        if kind is None:
+            raise _foreign(f"tensor {name!r} has element type {tensor.data_type}")
+        if any(not 0 <= dim <= contract.MAX_FILE_BYTES for dim in tensor.dims):
+            raise _damaged(f"tensor {name!r} has an impossible shape")
+        count = math.prod(tensor.dims)
+        if tensor.HasField("raw_data"):
+            held = len(tensor.raw_data) / kind.size
+        else:
+            held = len(getattr(tensor, kind.field))
+        if held != count:
+            raise _damaged(f"tensor {name!r} holds {held:g} elements where its shape says {count}")
+
+
+def _check_names(graph: Any) -> None:
+    """Names of values are given once, and used only after they are given (so no cycles)."""
+    given = {value.name for value in graph.input}
+    if len(given) != len(graph.input):
+        raise _damaged("a graph input stands twice")
+    initializers = {tensor.name for tensor in graph.initializer}
+    if len(initializers) != len(graph.initializer) or given & initializers:
+        raise _damaged("an initializer's name stands twice")
+    given |= initializers
+    own = {output for node in graph.node for output in node.output if output}
+    for node in graph.node:
+        for used in node.input:
+            # A name from an enclosing graph is none of ours to judge; onnxruntime resolves it.
+            if used in own and used not in given:
+                raise _damaged(f"value {used[:80]!r} is used before it is computed")
+        for output in node.output:
+            if output and output in given:
+                raise _damaged(f"value {output[:80]!r} is computed twice")
+            given.add(output)
+
+
+def _check_interface(graph: Any, metadata: Metadata) -> tuple[tuple[StateSpec, ...], bool]:
+    """Inputs and outputs by name, type and shape. Returns the states and whether it draws."""
+    inputs = {_text(value.name, "an input"): _tensor_type(value) for value in graph.input}
+    outputs = {_text(value.name, "an output"): _tensor_type(value) for value in graph.output}
+    if len(outputs) != len(graph.output):
+        raise _damaged("a graph output stands twice")
+    state_names = [name for name in inputs if name + contract.NEXT in outputs]
+    generates = contract.GENERATED in outputs
+    drawing: Iterable[str] = contract.GENERATION_INPUTS if generates else ()
+    _expect_names("input", inputs, {contract.TOKENS, *drawing, *state_names})
+    _expect_names(
+        "output",
+        outputs,
+        {contract.LOGITS, *(name + contract.NEXT for name in state_names)}
+        | ({contract.GENERATED} if generates else set()),
+    )
+    if generates and metadata.kind != "charlm":
+        raise _Violation("a classifier cannot have generation inputs")
+    if generates != bool(metadata.golden.generated):
+        raise _Violation("bad metadata: golden.generated goes with generation inputs")
+    dynamic = None
+    expected: dict[str, tuple[int, list[int | None]]] = {contract.TOKENS: (_INT64, [dynamic] * 2)}
+    if generates:
+        expected[contract.UNIFORM] = (_FLOAT32, [dynamic] * 2)
+        expected[contract.TEMPERATURE] = (_FLOAT32, [dynamic])
+        expected[contract.TOP_K] = (_INT64, [dynamic])
+        expected[contract.TOP_P] = (_FLOAT32, [dynamic])
+    for name, wanted in expected.items():
+        _expect_type(name, inputs[name], wanted)
+    states = []
+    for name in state_names:
+        width = inputs[name][1][-1] if inputs[name][1] else None
+        if width is None or not 0 < width <= contract.MAX_STATE_WIDTH:
+            raise _Violation(f"state {name!r} has no fixed width")
+        for tensor_name, actual in (
+            (name, inputs[name]),
+            (name + contract.NEXT, outputs[name + contract.NEXT]),
+        ):
+            _expect_type(tensor_name, actual, (_FLOAT32, [dynamic, width]))
+        states.append(StateSpec(name, width))
+    logits = (_FLOAT32, [dynamic, dynamic, metadata.outputs])
+    _expect_type(contract.LOGITS, outputs[contract.LOGITS], logits)
+    if generates:
+        _expect_type(contract.GENERATED, outputs[contract.GENERATED], (_INT64, [dynamic, dynamic]))
+    return tuple(states), generates
+
+
+_TensorType = tuple[int, list[int | None]]
+
+
+def _tensor_type(value: Any) -> _TensorType:
+    if not value.type.HasField("tensor_type") or not value.type.tensor_type.HasField("shape"):
+        raise _Violation(f"{_text(value.name, 'a value')[:80]!r} is no tensor of known rank")
+    tensor = value.type.tensor_type
+    dims = [dim.dim_value if dim.HasField("dim_value") else None for dim in tensor.shape.dim]
+    return tensor.elem_type, dims
+
+
+def _expect_names(what: str, actual: dict[str, Any], expected: set[str]) -> None:
+    if missing := sorted(expected - set(actual)):
+        raise _Violation(f"{what} {missing[0]!r} is missing from the graph")
+    if extra := sorted(set(actual) - expected):
+        raise _Violation(f"{what} {extra[0][:80]!r} is not in the format")
+
+
+def _expect_type(name: str, actual: _TensorType, expected: _TensorType) -> None:
+    if actual[0] != expected[0] or actual[1] != expected[1]:
+
+        def shown(type_: _TensorType) -> str:
+            kind = onnxproto.DATA_TYPES.get(type_[0])
+            dims = ", ".join("?" if dim is None else str(dim) for dim in type_[1])
+            return f"{kind.name if kind else 'unknown'} [{dims}]"
+
+        raise _Violation(f"{name[:80]!r} is {shown(actual)}, not {shown(expected)}")
+
+
+def _no_unknown(message: Any, where: str) -> None:
+    if len(UnknownFieldSet(message)):
+        raise _foreign(f"{where} holds fields the format does not know")
+
+
+def _text(data: bytes, where: str) -> str:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise _damaged(f"{where} is not UTF-8") from None

@@ -1,0 +1,183 @@
+"""onnxruntime: finding it, choosing a device, opening a session."""
+
+import importlib.metadata
+import warnings
+from functools import cache
+from types import ModuleType
+from typing import Any, Literal
+
+import numpy as np
+
+from rnn_infer.errors import DeviceError, ModelFileError, OptionError, RuntimeMissingError
+from rnn_infer.modelfile import ModelFile
+
+Device = Literal["auto", "cpu", "cuda"]
+DEVICES: tuple[Device, ...] = ("auto", "cpu", "cuda")
+# The runtime's own distributions rather than this package's extras: these commands hold
+# however this package itself was installed.
+INSTALL_CPU = "pip install onnxruntime"
+INSTALL_GPU = 'pip install "onnxruntime-gpu[cuda,cudnn]"'
+INSTALL_GPU_CUDA_12 = 'pip install "onnxruntime-gpu[cuda,cudnn]<1.27"'
+REMOVE_BOTH = "pip uninstall -y onnxruntime onnxruntime-gpu"
+_CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+
+
+@cache
+def onnxruntime() -> ModuleType:
+    """The onnxruntime module.
+
+    Warns where both distributions are installed: they write the same folder.
+
+    Raises:
+        RuntimeMissingError: it cannot be imported; the message has the command that mends it.
+    """
+    try:
+        import onnxruntime as module
+    except ImportError as error:
+        reason = "" if isinstance(error, ModuleNotFoundError) else f" ({error})"
+        raise RuntimeMissingError(
+            f"onnxruntime cannot be imported{reason}; run: {INSTALL_CPU}   "
+            f"or, for an NVIDIA GPU: {INSTALL_GPU}"
+        ) from None
+    if len(installed_distributions()) > 1:
+        warnings.warn(
+            "onnxruntime and onnxruntime-gpu are both installed and overwrite each other; "
+            f"run: {REMOVE_BOTH} && {INSTALL_GPU}   or, without a GPU: "
+            f"{REMOVE_BOTH} && {INSTALL_CPU}",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    return module
+
+
+def installed_distributions() -> dict[str, str]:
+    """Version of each onnxruntime distribution that writes the `onnxruntime` folder."""
+    found = {}
+    for name in ("onnxruntime", "onnxruntime-gpu"):
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def open_session(file: ModelFile, device: Device = "auto", threads: int = 1) -> tuple[Any, str]:
+    """Opens an `InferenceSession` on a checked file.
+
+    Args:
+        file: from `read_model`.
+        device: `cpu`; `cuda`, strictly; or `auto`: CUDA where it really works, else the CPU.
+        threads: CPU threads one call may use.
+
+    Returns:
+        The session, and the device it really runs on: "cpu" or "cuda".
+
+    Raises:
+        DeviceError: `cuda` was asked for and does not work.
+        ModelFileError: onnxruntime refuses the graph.
+        OptionError: `device` or `threads` is out of range.
+    """
+    if device not in DEVICES:
+        raise OptionError(f"device must be one of {', '.join(DEVICES)}, got {device!r}")
+    if not isinstance(threads, int) or not 1 <= threads <= 1024:
+        raise OptionError(f"threads must be 1 or more, got {threads!r}")
+    if device == "cpu" or _needs_cpu(file):
+        if device == "cuda":
+            raise DeviceError(
+                f"{file.path}: 8-bit weights are for the CPU; use the float32 file on cuda"
+            )
+        return _create(file, [_CPU], threads), "cpu"
+    problem = cuda_problem()
+    if problem is None:
+        cuda = (_CUDA, {"use_tf32": "0", "arena_extend_strategy": "kSameAsRequested"})
+        session = _create(file, [cuda, _CPU], threads)
+        if session.get_providers()[0] == _CUDA:
+            return session, "cuda"
+        problem = "onnxruntime opened the model on the CPU instead"
+    if device == "cuda":
+        raise DeviceError(f"device cuda does not work here: {problem}")
+    return _create(file, [_CPU], threads), "cpu"
+
+
+def _needs_cpu(file: ModelFile) -> bool:
+    """Whether the file holds 8-bit weights, which only the CPU path is made for."""
+    return "MatMulNBits" in file.operators
+
+
+@cache
+def cuda_problem() -> str | None:
+    """Why CUDA cannot be used here, with the cure; None where a probe session really ran on it.
+
+    The list of available providers is no proof: it names CUDA on machines where no
+    session can be created, and creation then falls back to the CPU with only a warning.
+    """
+    ort = onnxruntime()
+    if _CUDA not in ort.get_available_providers():
+        return (
+            f"this onnxruntime is a CPU build; run: pip uninstall -y onnxruntime && {INSTALL_GPU}"
+        )
+    if hasattr(ort, "preload_dlls"):
+        ort.preload_dlls()  # finds the CUDA libraries that came as wheels
+    failure = _probe(_CUDA)
+    if failure is None:
+        return None
+    return (
+        f"a CUDA probe failed ({failure}); check nvidia-smi, then run: {INSTALL_GPU}   "
+        f"or, where the driver is for CUDA 12: {INSTALL_GPU_CUDA_12}"
+    )
+
+
+def cpu_problem() -> str | None:
+    """Why the CPU provider cannot be used; None where a probe session really ran on it."""
+    return _probe(_CPU)
+
+
+def _probe(provider: str) -> str | None:
+    """Runs one addition on a provider and nowhere else; returns what went wrong."""
+    ort = onnxruntime()
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    if provider != _CPU:
+        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            session = ort.InferenceSession(_PROBE, options, providers=[provider])
+        if session.get_providers()[0] != provider:
+            return "the session was created on another provider"
+        session.disable_fallback()
+        (result,) = session.run(None, {"x": np.ones(1, np.float32)})
+        return None if result[0] == 2 else "one plus one was not two"
+    except Exception as error:  # onnxruntime raises many types, RuntimeError at their root
+        return _first_line(error)
+
+
+def _create(file: ModelFile, providers: list[Any], threads: int) -> Any:
+    ort = onnxruntime()
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    # A small recurrent step is over before a sleeping thread wakes, but spinning would
+    # burn every core of the host program between steps.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.load_model_format", "ONNX")
+    try:
+        session = ort.InferenceSession(file.data, options, providers=providers)
+    except Exception as error:  # onnxruntime raises many types, RuntimeError at their root
+        raise ModelFileError(
+            f"{file.path}: onnxruntime refuses the graph: {_first_line(error)}"
+        ) from None
+    session.disable_fallback()
+    return session
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+
+
+# y = x + x on one float: an ONNX model of 60 bytes, so that proving CUDA needs no file.
+_PROBE = bytes.fromhex(
+    "08083a350a0e0a01780a017812017922034164641201675a0f0a0178120a0a08080112040a02"
+    "0801620f0a0179120a0a08080112040a02080142040a001012"
+)

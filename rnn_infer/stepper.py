@@ -1,0 +1,106 @@
+"""The one stepping core: a checked file, an open session, and nothing of text.
+
+Tokens go in and logits or drawn tokens come out; state is a tuple of arrays, one
+row a stream, that the caller holds. So a stepper itself never changes, and any
+number of threads and streams may share one.
+"""
+
+import os
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnn_infer import contract
+from rnn_infer.modelfile import ModelFile, read_model
+from rnn_infer.runtime import Device, open_session
+from rnn_infer.sampling import Sampling, draw
+
+State = tuple[NDArray[np.float32], ...]
+"""One float32 [batch, width] array for each of the file's states, in the file's order."""
+
+
+class Stepper:
+    """Runs a model file."""
+
+    def __init__(self, file: ModelFile, session: Any, device: str) -> None:
+        self.file = file
+        self.device = device
+        """Where the session really runs: "cpu" or "cuda"."""
+        self._session = session
+        self._inputs = [state.name for state in file.states]
+        self._next = [name + contract.NEXT for name in self._inputs]
+
+    @classmethod
+    def open(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        device: Device = "auto",
+        threads: int = 1,
+        sha256: str | None = None,
+    ) -> Self:
+        """Reads, checks and opens a file. Errors: as `read_model` and `open_session`."""
+        file = read_model(path, sha256=sha256)
+        return cls(file, *open_session(file, device, threads))
+
+    def zeros(self, batch: int) -> State:
+        """The state of `batch` streams that have read nothing."""
+        return tuple(np.zeros((batch, state.width), np.float32) for state in self.file.states)
+
+    def forward(self, tokens: NDArray[np.int64], state: State) -> tuple[NDArray[np.float32], State]:
+        """Reads tokens [batch, time], time ≥ 1.
+
+        Returns:
+            Logits [batch, time, n], and the state after the last token.
+        """
+        feed = self._feed(tokens, state)
+        if self.file.generates:
+            batch = len(tokens)
+            feed |= self._sampling(Sampling(), np.empty((batch, 0), np.float32))
+        logits, *after = self._session.run([contract.LOGITS, *self._next], feed)
+        return logits, tuple(after)
+
+    def consume(self, tokens: NDArray[np.int64], state: State) -> State:
+        """Reads tokens [batch, time] for their effect on the state alone; time may be 0."""
+        return self.forward(tokens, state)[1] if tokens.shape[1] else state
+
+    def draw(
+        self,
+        tokens: NDArray[np.int64],
+        state: State,
+        uniform: NDArray[np.float32],
+        sampling: Sampling,
+    ) -> tuple[NDArray[np.int64], State]:
+        """Reads tokens [batch, time], then draws and feeds back once for each uniform.
+
+        Args:
+            tokens: time ≥ 1.
+            uniform: float32 [batch, steps], steps ≥ 1.
+            sampling: options for all rows alike.
+
+        Returns:
+            Drawn tokens [batch, steps], and the state that has read all but the last of them.
+        """
+        if self.file.generates:
+            feed = self._feed(tokens, state) | self._sampling(sampling, uniform)
+            generated, *after = self._session.run([contract.GENERATED, *self._next], feed)
+            return generated, tuple(after)
+        drawn: list[NDArray[np.int64]] = []
+        for step in range(uniform.shape[1]):
+            logits, state = self.forward(tokens, state)
+            drawn.append(draw(logits[:, -1], uniform[:, step], sampling))
+            tokens = drawn[-1][:, None]
+        return np.stack(drawn, 1), state
+
+    def _feed(self, tokens: NDArray[np.int64], state: State) -> dict[str, Any]:
+        return {contract.TOKENS: tokens, **dict(zip(self._inputs, state, strict=True))}
+
+    def _sampling(self, sampling: Sampling, uniform: NDArray[np.float32]) -> dict[str, Any]:
+        batch = len(uniform)
+        return {
+            contract.UNIFORM: uniform,
+            contract.TEMPERATURE: np.full(batch, sampling.temperature, np.float32),
+            contract.TOP_K: np.full(batch, sampling.top_k, np.int64),
+            contract.TOP_P: np.full(batch, sampling.top_p, np.float32),
+        }

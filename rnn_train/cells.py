@@ -1,0 +1,160 @@
+"""Recurrent cells: each one an `S` in `s_t = S(s_{t-1}, x_t)`.
+
+Training, export and inference know a cell only by the `Cell` class, so that a new `S`
+is one class here, or in a user's own package, and nothing else:
+
+    class Leaky(Cell):
+        def __init__(self, input_size: int, width: int):
+            super().__init__(input_size, {"s": width})
+            self.mix = nn.Linear(input_size + width, width)
+
+        def forward(self, x, state):
+            (s,) = state
+            return (0.9 * s + 0.1 * torch.tanh(self.mix(torch.cat([x, s], -1))),)
+"""
+
+import torch
+from torch import Tensor, nn
+
+State = tuple[Tensor, ...]
+"""One [batch, width] tensor for each of a cell's states."""
+
+
+class Cell(nn.Module):
+    """One recurrent layer. Subclasses write `forward`, and may write `project` and `output`."""
+
+    def __init__(self, input_size: int, state_sizes: dict[str, int]) -> None:
+        """`state_sizes`: name and width of each state; every state starts at zero."""
+        super().__init__()
+        self.input_size = input_size
+        self.state_sizes = state_sizes
+
+    @property
+    def output_size(self) -> int:
+        """Width of what the layer above sees."""
+        return next(iter(self.state_sizes.values()))
+
+    def project(self, x: Tensor) -> Tensor:
+        """The part of S that needs x_t alone, computed for all times at once: [..., input] → [..., p]."""
+        return x
+
+    def forward(self, x: Tensor, state: State) -> State:
+        """One step: `project(x_t)` [batch, p] and s_{t-1} give s_t."""
+        raise NotImplementedError
+
+    def output(self, x: Tensor, state: State) -> Tensor:
+        """What the layer above sees at time t: [batch, output_size]. By default the first state."""
+        return state[0]
+
+    def zeros(self, batch: int, like: Tensor) -> State:
+        """The state before the first step."""
+        return tuple(like.new_zeros(batch, width) for width in self.state_sizes.values())
+
+    def scan(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """Steps through x [batch, time, input]; returns outputs [batch, time, output_size], s_T."""
+        projected = self.project(x)
+        outputs = []
+        for x_t in projected.unbind(1):
+            state = self(x_t, state)
+            outputs.append(self.output(x_t, state))
+        return torch.stack(outputs, 1), state
+
+
+class ElmanCell(Cell):
+    """s_t = tanh(W x_t + U s_{t-1} + b) (Elman, 1990, "Finding structure in time")."""
+
+    def __init__(self, input_size: int, width: int) -> None:
+        super().__init__(input_size, {"s": width})
+        self.W = nn.Parameter(torch.empty(input_size, width))
+        self.U = nn.Parameter(torch.empty(width, width))
+        self.b = nn.Parameter(torch.zeros(width))
+        nn.init.xavier_uniform_(self.W)
+        # Orthogonal U keeps the norm of the state, and so of its gradient, through time.
+        nn.init.orthogonal_(self.U)
+
+    def project(self, x: Tensor) -> Tensor:
+        return x @ self.W + self.b
+
+    def forward(self, x: Tensor, state: State) -> State:
+        (s,) = state
+        return (torch.tanh(x + s @ self.U),)
+
+
+class GRUCell(Cell):
+    """Gated recurrent unit (Cho et al., 2014), with the reset after the product, as in cuDNN."""
+
+    def __init__(self, input_size: int, width: int) -> None:
+        super().__init__(input_size, {"s": width})
+        self.inputs = nn.Linear(input_size, 3 * width)
+        self.recurrent = nn.Linear(width, 3 * width)
+        _initialize(self.inputs, self.recurrent, gates=3)
+
+    def project(self, x: Tensor) -> Tensor:
+        return self.inputs(x)
+
+    def forward(self, x: Tensor, state: State) -> State:
+        (s,) = state
+        x_r, x_z, x_n = x.chunk(3, -1)
+        s_r, s_z, s_n = self.recurrent(s).chunk(3, -1)
+        reset, keep = torch.sigmoid(x_r + s_r), torch.sigmoid(x_z + s_z)
+        new = torch.tanh(x_n + reset * s_n)
+        return (new + keep * (s - new),)
+
+
+class LSTMCell(Cell):
+    """Long short-term memory with a forget gate (Gers et al., 2000)."""
+
+    def __init__(self, input_size: int, width: int) -> None:
+        super().__init__(input_size, {"h": width, "c": width})
+        self.inputs = nn.Linear(input_size, 4 * width)
+        self.recurrent = nn.Linear(width, 4 * width, bias=False)
+        _initialize(self.inputs, self.recurrent, gates=4)
+        with torch.no_grad():  # remember by default
+            self.inputs.bias[width : 2 * width] = 1
+
+    def project(self, x: Tensor) -> Tensor:
+        return self.inputs(x)
+
+    def forward(self, x: Tensor, state: State) -> State:
+        h, c = state
+        i, f, g, o = (x + self.recurrent(h)).chunk(4, -1)
+        c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+        return torch.sigmoid(o) * torch.tanh(c), c
+
+
+class RunningPool(Cell):
+    """Mean and maximum of all inputs so far, beside the input itself, carried as state.
+
+    With it above a recurrent layer a readout sees every step so far, not only the last, and
+    streaming stays exact. The maximum starts from zero, as every state does.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__(width, {"sum": width, "max": width, "count": 1})
+        self.width = width
+
+    @property
+    def output_size(self) -> int:
+        return 3 * self.width
+
+    def forward(self, x: Tensor, state: State) -> State:
+        total, peak, count = state
+        return total + x, torch.maximum(peak, x), count + 1
+
+    def output(self, x: Tensor, state: State) -> Tensor:
+        total, peak, count = state
+        return torch.cat([x, total / count, peak], -1)
+
+
+def _initialize(inputs: nn.Linear, recurrent: nn.Linear, gates: int) -> None:
+    for weight in inputs.weight.chunk(gates):
+        nn.init.xavier_uniform_(weight)
+    for weight in recurrent.weight.chunk(gates):
+        nn.init.orthogonal_(weight)
+    nn.init.zeros_(inputs.bias)
+    if recurrent.bias is not None:
+        nn.init.zeros_(recurrent.bias)
+
+
+CELLS: dict[str, type[Cell]] = {"elman": ElmanCell, "gru": GRUCell, "lstm": LSTMCell}
+"""The cells that `--cell` knows by name; each is made as `cls(input_size, width)`."""

@@ -1,0 +1,155 @@
+"""The character model's side of training: windows in, loss out, and how good it is."""
+
+import math
+import warnings
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from rnn_train.cells import State
+from rnn_train.corpus import Streams
+from rnn_train.models import CharLSTM
+
+SAMPLE_LENGTH = 160
+_VALIDATION_STREAMS = 32
+_VALIDATION_WINDOW = 256
+
+
+class CharLMTask:
+    """Next-character prediction by stateful truncated BPTT: the state is carried, detached."""
+
+    unit = "characters"
+
+    def __init__(
+        self,
+        model: CharLSTM,
+        streams: Streams,
+        held_out: NDArray[np.integer],
+        vocabulary: tuple[str, ...],
+        start: int,
+        device: torch.device,
+    ) -> None:
+        self.model = model
+        self._streams = streams
+        self._held_out = held_out
+        self._vocabulary = vocabulary
+        self._start = start
+        self._device = device
+        self._state = model.zeros(streams.batch)
+
+    def loss(self, step: int) -> tuple[Tensor, int]:
+        """Mean nats a character of window `step`, and its characters."""
+        window, fresh = self._streams.window(step)
+        tokens = torch.from_numpy(window).to(self._device, non_blocking=True)  # (B, T + 1)
+        if fresh:
+            self._state = self.model.zeros(self._streams.batch)
+        logits, after = self.model(tokens[:, :-1], self._state)
+        self._state = tuple(state.detach().float() for state in after)
+        loss = cross_entropy(logits.float().flatten(0, 1), tokens[:, 1:].flatten())
+        return loss, self._streams.characters
+
+    def around_step(self) -> AbstractContextManager[None]:
+        """Weight drop lasts from forward to backward."""
+        return self.model.dropped_weights()
+
+    def validate(self, model: nn.Module) -> dict[str, Any]:
+        """Loss on the held-out text, and a sample."""
+        assert isinstance(model, CharLSTM)
+        sample = generate(model, self._start, SAMPLE_LENGTH)
+        metrics: dict[str, Any] = {"sample": "".join(self._vocabulary[t] for t in sample)}
+        if len(self._held_out) > 1:
+            metrics["val_loss"] = held_out_loss(model, self._held_out)
+        return metrics
+
+    def state(self) -> dict[str, Any]:
+        """The carried state."""
+        return {"carried": list(self._state)}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Takes the carried state back."""
+        self._state = tuple(each.to(self._device) for each in state["carried"])
+
+
+@torch.inference_mode()
+def held_out_loss(
+    model: CharLSTM, tokens: NDArray[np.integer], streams: int = 0, temperature: float = 1.0
+) -> float:
+    """Nats a character over a text, stateful.
+
+    Args:
+        tokens: [characters], at least 2.
+        streams: parallel streams the text is cut into, each from the zero state; 0: as many as
+            leave 1000 characters to each, at most 32. 1 is the exact single pass.
+        temperature: divides the logits.
+    """
+    count = streams or max(1, min(_VALIDATION_STREAMS, len(tokens) // 1000))
+    length = (len(tokens) - 1) // count
+    device = model.embedding.weight.device
+    rows = np.stack([tokens[i * length : (i + 1) * length + 1] for i in range(count)])
+    text = torch.from_numpy(rows.astype(np.int64)).to(device)
+    state: State = model.zeros(count)
+    total = 0.0
+    for begin in range(0, length, _VALIDATION_WINDOW):
+        window = text[:, begin : begin + _VALIDATION_WINDOW + 1]
+        logits, state = model(window[:, :-1], state)
+        flat = logits.float().flatten(0, 1) / temperature
+        total += float(cross_entropy(flat, window[:, 1:].flatten(), reduction="sum"))
+    return total / (count * length)
+
+
+@torch.inference_mode()
+def fit_temperature(model: CharLSTM, tokens: NDArray[np.integer]) -> float:
+    """The one number by which dividing all logits gives the least loss on a text."""
+    count = max(1, min(_VALIDATION_STREAMS, len(tokens) // 1000))
+    length = min((len(tokens) - 1) // count, 2000)
+    device = model.embedding.weight.device
+    rows = np.stack([tokens[i * length : (i + 1) * length + 1] for i in range(count)])
+    text = torch.from_numpy(rows.astype(np.int64)).to(device)
+    logits, _ = model(text[:, :-1], model.zeros(count))
+    flat, targets = logits.float().flatten(0, 1), text[:, 1:].flatten()
+    choices = torch.linspace(0.8, 1.25, 46).tolist()
+    losses = [float(cross_entropy(flat / choice, targets)) for choice in choices]
+    return choices[int(np.argmin(losses))]
+
+
+@torch.inference_mode()
+def generate(
+    model: CharLSTM, start: int, length: int, temperature: float = 0.8, seed: int = 0
+) -> list[int]:
+    """Draws tokens with torch: for the samples shown while training."""
+    device = model.embedding.weight.device
+    generator = torch.Generator(device=device).manual_seed(seed)
+    token = torch.tensor([[start]], device=device)
+    state = model.zeros(1)
+    drawn = []
+    # oneDNN's LSTM repacks its weights at every call: five times slower for single steps.
+    with _without_onednn():
+        for _ in range(length):
+            logits, state = model(token, state)
+            weights = torch.softmax(logits[:, -1].float() / temperature, -1)
+            token = torch.multinomial(weights, 1, generator=generator)
+            drawn.append(int(token))
+    return drawn
+
+
+@contextmanager
+def _without_onednn() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch asks about Intel GPUs here
+        flags = torch.backends.mkldnn.flags(enabled=False)
+        flags.__enter__()
+    try:
+        yield
+    finally:
+        flags.__exit__(None, None, None)
+
+
+def bits(nats: float) -> float:
+    """Nats to bits."""
+    return nats / math.log(2)

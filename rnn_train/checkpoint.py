@@ -1,0 +1,54 @@
+"""Checkpoints: everything a run needs to go on, in checksummed files, the last few kept."""
+
+import hashlib
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from rnn_train.errors import RunError
+from rnn_train.files import write_bytes
+
+KEEP = 3
+_MAGIC = b"RNNCKPT1"
+_NAME = re.compile(r"step-(\d+)\.ckpt")
+
+
+def save(folder: Path, step: int, state: dict[str, Any]) -> Path:
+    """Writes `state` (tensors and plain values) as the checkpoint of `step`, and drops old ones."""
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    payload = buffer.getvalue()
+    path = folder / f"step-{step:09d}.ckpt"
+    write_bytes(path, _MAGIC + hashlib.sha256(payload).digest() + payload)
+    for old in _all(folder)[KEEP:]:
+        old.unlink(missing_ok=True)
+    return path
+
+
+def load_latest(folder: Path) -> tuple[dict[str, Any], list[str]]:
+    """The newest checkpoint that is whole.
+
+    Returns:
+        Its state, on the CPU, and a warning for each newer one that is damaged.
+
+    Raises:
+        RunError: there is none.
+    """
+    warnings: list[str] = []
+    for path in _all(folder):
+        data = path.read_bytes()
+        head, payload = data[: len(_MAGIC) + 32], data[len(_MAGIC) + 32 :]
+        if head == _MAGIC + hashlib.sha256(payload).digest():
+            # weights_only: a checkpoint is data, and never runs code.
+            return torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True), warnings
+        warnings.append(f"{path} is damaged (checksum); the one before it is used")
+    raise RunError(f"{folder}: no whole checkpoint to go on from; start a new run")
+
+
+def _all(folder: Path) -> list[Path]:
+    """Newest first."""
+    found = [path for path in folder.glob("step-*.ckpt") if _NAME.fullmatch(path.name)]
+    return sorted(found, reverse=True)

@@ -1,0 +1,216 @@
+"""The classifier's side of training: rows in, loss out, and how good it is."""
+
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from rnn_train.corpus import UNKNOWN
+from rnn_train.labelled import Rows
+from rnn_train.models import RecurrentClassifier
+
+BEGIN, END = "\x02", "\x03"
+"""Marks around each text: Unicode's own "start of text" and "end of text"."""
+NORMALIZATION: Literal["NFC"] = "NFC"
+_BUCKET = 50
+"""Batches sorted by length together: little padding, and still well shuffled."""
+
+
+@dataclass(frozen=True)
+class Alphabet:
+    """Tokens and labels of a classifier."""
+
+    vocabulary: tuple[str, ...]
+    labels: tuple[str, ...]
+
+    @classmethod
+    def of(cls, rows: Rows) -> "Alphabet":
+        """All characters and labels of training rows, and the marks."""
+        characters = set("".join(map(_normal, rows.texts))) | {BEGIN, END, UNKNOWN}
+        return cls(tuple(sorted(characters)), tuple(sorted(set(rows.labels))))
+
+    @property
+    def unknown(self) -> int:
+        """Token of a character that the training rows lack."""
+        return self.vocabulary.index(UNKNOWN)
+
+    def encode(self, texts: Sequence[str]) -> list[NDArray[np.int64]]:
+        """Tokens of each text, between the marks."""
+        table = {char: token for token, char in enumerate(self.vocabulary)}
+        unknown = self.unknown
+        return [
+            np.array([table.get(char, unknown) for char in BEGIN + _normal(text) + END])
+            for text in texts
+        ]
+
+    def log_prior(self, rows: Rows) -> tuple[float, ...]:
+        """Log of each label's share of `rows`."""
+        counts = Counter(rows.labels)
+        return tuple(float(np.log(counts[label] / len(rows))) for label in self.labels)
+
+
+class ClassifierTask:
+    """Cross-entropy of the label after the last character."""
+
+    unit = "texts"
+
+    def __init__(
+        self,
+        model: RecurrentClassifier,
+        alphabet: Alphabet,
+        train: Rows,
+        held_out: Rows,
+        batch: int,
+        character_dropout: float,
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        self.model = model
+        self._tokens = alphabet.encode(train.texts)
+        self._lengths = np.array([len(tokens) for tokens in self._tokens])
+        self._labels = _label_indices(train, alphabet)
+        self._held_out = held_out
+        self._alphabet = alphabet
+        self._batch = batch
+        self._dropout = character_dropout
+        self._seed = seed
+        self._device = device
+        self._epoch = -1
+        self._batches: list[NDArray[np.int64]] = []
+
+    @property
+    def batches(self) -> int:
+        """Batches an epoch."""
+        return -(-len(self._tokens) // self._batch)
+
+    def loss(self, step: int) -> tuple[Tensor, int]:
+        """Mean nats a text of batch `step`, and its texts."""
+        epoch, place = divmod(step, self.batches)
+        if epoch != self._epoch:
+            self._epoch, self._batches = epoch, self._shuffled(epoch)
+        chosen = self._batches[place]
+        tokens, lengths = pad([self._tokens[i] for i in chosen], self._device)
+        if self._dropout:
+            dropped = torch.rand(tokens.shape, device=self._device) < self._dropout
+            tokens = torch.where(dropped, self._alphabet.unknown, tokens)
+        logits = last_logits(self.model, tokens, lengths)
+        labels = torch.from_numpy(self._labels[chosen]).to(self._device)
+        return cross_entropy(logits, labels), len(chosen)
+
+    def _shuffled(self, epoch: int) -> list[NDArray[np.int64]]:
+        """Batches of one epoch: shuffled, sorted by length in buckets, shuffled again."""
+        random = np.random.default_rng((self._seed, epoch))
+        order = random.permutation(len(self._tokens))
+        size = self._batch * _BUCKET
+        for begin in range(0, len(order), size):
+            bucket = order[begin : begin + size]
+            order[begin : begin + size] = bucket[np.argsort(self._lengths[bucket], kind="stable")]
+        batches = [order[i : i + self._batch] for i in range(0, len(order), self._batch)]
+        return [batches[i] for i in random.permutation(len(batches))]
+
+    def around_step(self) -> AbstractContextManager[None]:
+        """Nothing."""
+        return nullcontext()
+
+    def validate(self, model: nn.Module) -> dict[str, Any]:
+        """Loss and accuracy on the held-out rows."""
+        assert isinstance(model, RecurrentClassifier)
+        if not len(self._held_out):
+            return {}
+        logits, labels = held_out_logits(model, self._alphabet, self._held_out)
+        return {
+            "val_loss": float(cross_entropy(logits, labels)),
+            "val_accuracy": float((logits.argmax(-1) == labels).float().mean()),
+        }
+
+    def state(self) -> dict[str, Any]:
+        """Nothing: batches follow from the seed and the step."""
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Nothing."""
+
+
+def pad(texts: Sequence[NDArray[np.int64]], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Tokens [batch, longest], zeros after each end, and lengths [batch]."""
+    lengths = [len(tokens) for tokens in texts]
+    padded = np.zeros((len(texts), max(lengths)), np.int64)
+    for row, tokens in zip(padded, texts, strict=True):
+        row[: len(tokens)] = tokens
+    return torch.from_numpy(padded).to(device), torch.tensor(lengths, device=device)
+
+
+def last_logits(model: RecurrentClassifier, tokens: Tensor, lengths: Tensor) -> Tensor:
+    """Logits [batch, labels] after each text's own last character.
+
+    What follows it in a padded row comes later in time, and so cannot touch it.
+    """
+    logits, _ = model(tokens, model.zeros(len(tokens)))
+    rows = torch.arange(len(tokens), device=tokens.device)
+    last: Tensor = logits[rows, lengths - 1].float()
+    return last
+
+
+@torch.inference_mode()
+def held_out_logits(
+    model: RecurrentClassifier, alphabet: Alphabet, rows: Rows
+) -> tuple[Tensor, Tensor]:
+    """Logits [rows, labels] and label indices [rows], on the CPU. Labels never trained on are
+    refused by the caller."""
+    device = model.embedding.weight.device
+    tokens = alphabet.encode(rows.texts)
+    order = np.argsort([len(each) for each in tokens], kind="stable")
+    logits = torch.empty(len(rows), len(alphabet.labels))
+    for begin in range(0, len(order), 512):
+        chosen = order[begin : begin + 512]
+        padded, lengths = pad([tokens[i] for i in chosen], device)
+        logits[torch.from_numpy(chosen)] = last_logits(model, padded, lengths).cpu()
+    return logits, torch.from_numpy(_label_indices(rows, alphabet))
+
+
+def fit_temperature(logits: Tensor, labels: Tensor) -> float:
+    """The number by which dividing all logits gives the least loss (Guo et al., 2017)."""
+    choices = torch.linspace(0.5, 3.0, 126).tolist()
+    losses = [float(cross_entropy(logits / choice, labels)) for choice in choices]
+    return choices[int(np.argmin(losses))]
+
+
+def metrics(logits: Tensor, labels: Tensor) -> dict[str, float]:
+    """Held-out figures: accuracy, macro-F1, top-3 accuracy, nats, calibration error."""
+    from sklearn.metrics import f1_score
+
+    answers = logits.argmax(-1)
+    top = logits.topk(min(3, logits.shape[-1]), -1).indices
+    return {
+        "accuracy": float((answers == labels).float().mean()),
+        "macro_f1": float(f1_score(labels, answers, average="macro", zero_division=0)),
+        "top_3_accuracy": float((top == labels[:, None]).any(-1).float().mean()),
+        "nats_per_text": float(cross_entropy(logits, labels)),
+        "calibration_error": calibration_error(logits, labels),
+    }
+
+
+def calibration_error(logits: Tensor, labels: Tensor, bins: int = 15) -> float:
+    """Expected calibration error: mean gap of confidence and accuracy over equal-width bins."""
+    confidence, answer = torch.softmax(logits, -1).max(-1)
+    correct = (answer == labels).float()
+    place = (confidence * bins).long().clamp(max=bins - 1)
+    gaps = torch.zeros(bins).scatter_add_(0, place, correct - confidence)
+    return float(gaps.abs().sum() / len(labels))
+
+
+def _label_indices(rows: Rows, alphabet: Alphabet) -> NDArray[np.int64]:
+    index = {label: i for i, label in enumerate(alphabet.labels)}
+    return np.array([index[label] for label in rows.labels], np.int64)
+
+
+def _normal(text: str) -> str:
+    return unicodedata.normalize(NORMALIZATION, text)

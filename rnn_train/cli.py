@@ -1,0 +1,215 @@
+"""`rnn-train`: options in, one library call, errors to one line."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+import rnn_train
+
+_EXTRA = "rnn-train needs the train extra; run: pip install 'rnn-infer[train,cpu]'"
+_Options = dict[str, Any]
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(rnn_train.__version__)
+def main() -> None:
+    """Train a small recurrent network and export it to one .onnx file.
+
+    \b
+    Examples:
+      rnn-train charlm --data book.txt --minutes 10
+      rnn-train classifier --data names.csv
+      rnn-train charlm --resume runs/charlm-1
+      rnn-train export runs/charlm-1 --out exported/mine.onnx
+    """
+
+
+def _shared(command: str) -> Any:
+    """The options both training commands have."""
+
+    def decorate(function: Any) -> Any:
+        options = [
+            click.option(
+                "--data", multiple=True, metavar="SRC", help="May be given several times."
+            ),
+            click.option(
+                "--val-data", metavar="FILE", help="Held-out data; else a part of --data."
+            ),
+            click.option(
+                "--val-fraction",
+                type=click.FloatRange(0, 0.5),
+                default=0.1,
+                show_default=True,
+                help="Share of the data to hold out; 0 trains on all.",
+            ),
+            click.option(
+                "--minutes",
+                type=click.FloatRange(0, min_open=True),
+                help="Wall-clock budget; the schedule is fitted to it.",
+            ),
+            click.option(
+                "--epochs", type=click.FloatRange(0, min_open=True), help="Budget in passes."
+            ),
+            click.option("--resume", type=click.Path(path_type=Path), metavar="RUN"),
+            click.option(
+                "--run", type=click.Path(path_type=Path), metavar="DIR", help="Run folder."
+            ),
+            click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto"),
+            click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads."),
+            click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True),
+            click.option("--hidden", type=click.IntRange(1, 8192), help="Width of each layer."),
+            click.option("--layers", type=click.IntRange(1, 16)),
+            click.option("--embedding", type=click.IntRange(1, 8192)),
+            click.option("--batch", type=click.IntRange(1, 65536)),
+            click.option("--learning-rate", type=click.FloatRange(0, 10, min_open=True)),
+            click.option(
+                "--out",
+                type=click.Path(path_type=Path),
+                default=Path(f"exported/{command}.onnx"),
+                show_default=True,
+            ),
+        ]
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+_RATE = click.FloatRange(0, 1, max_open=True)
+
+
+@main.command()
+@_shared("charlm")
+@click.option("--min-count", type=click.IntRange(1), default=1, help="Fold rarer characters.")
+@click.option("--head", type=click.IntRange(0, 65536), help="Width of an MLP head; 0: none.")
+@click.option("--window", type=click.IntRange(2, 65536), help="Characters between gradient cuts.")
+@click.option("--dropout-input", type=_RATE)
+@click.option("--dropout-layer", type=_RATE)
+@click.option("--dropout-output", type=_RATE)
+@click.option("--weight-drop", type=_RATE, help="On the recurrent matrices.")
+def charlm(**options: Any) -> None:
+    """Train a character LSTM: it writes in the voice of a text.
+
+    SRC is a text file (UTF-8), a folder or a glob of them, or a named set: `python` (the standard
+    library's source, the default; nothing to download) or `tinyshakespeare` (fetched once).
+
+    \b
+    Examples:
+      rnn-train charlm                                     the Python standard library
+      rnn-train charlm --data book.txt --minutes 10
+      rnn-train charlm --data 'plays/*.txt' --val-data held-out.txt --epochs 20
+      rnn-train charlm --resume runs/charlm-1
+    """
+    shape = ("hidden", "layers", "embedding", "head", "weight_drop")
+    drops = ("dropout_input", "dropout_layer", "dropout_output")
+    _run("charlm", options, model=shape + drops, training=("batch", "learning_rate", "window"))
+
+
+@main.command()
+@_shared("classifier")
+@click.option("--cell", type=click.Choice(["elman", "gru", "lstm"]), help="Default: elman.")
+@click.option("--pool/--no-pool", default=None, help="Also read running mean and maximum states.")
+@click.option("--dropout", type=_RATE)
+def classifier(**options: Any) -> None:
+    """Train a recurrent classifier: it reads a text letter by letter.
+
+    SRC is a .csv or .tsv of text,label (with or without a header), a .jsonl with "text" and
+    "label", a folder of <label>.txt files, or the set `surnames` (the default).
+
+    \b
+    Examples:
+      rnn-train classifier                                 surnames by language
+      rnn-train classifier --data names.csv --cell gru
+      rnn-train classifier --data reviews/ --epochs 10 --out exported/reviews.onnx
+    """
+    shape = ("cell", "hidden", "layers", "embedding", "pool", "dropout")
+    _run("classifier", options, model=shape, training=("batch", "learning_rate"))
+
+
+@main.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), required=True)
+@click.option("--step-only", is_flag=True, help="Tokens and state only, no generation inputs.")
+def export(run: Path, out: Path, step_only: bool) -> None:
+    """Export a run's latest weights, proved against the model.
+
+    \b
+    Example:
+      rnn-train export runs/charlm-1 --out exported/charlm.step.onnx --step-only
+    """
+
+    def work() -> None:
+        from rnn_train import pipeline
+
+        shown = pipeline.export_run(run, out, step_only=step_only)
+        click.echo(f"wrote {out}   (largest differences: {shown})")
+
+    _guard(work)
+
+
+def _run(
+    command: str, options: _Options, model: tuple[str, ...], training: tuple[str, ...]
+) -> None:
+    def given(names: tuple[str, ...]) -> _Options:
+        return {name: options[name] for name in names if options[name] is not None}
+
+    def work() -> None:
+        from rnn_train import jobs, pipeline
+
+        where: _Options = {name: options[name] for name in ("device", "threads")}
+        if options["resume"]:
+            _refuse_changes()
+            pipeline.resume(options["resume"], options["out"], say=click.echo, **where)
+            return
+        if options["minutes"] and options["epochs"]:
+            raise click.UsageError("--minutes and --epochs exclude each other")
+        plain = ("val_data", "val_fraction", "minutes", "epochs", "seed")
+        request = jobs.Request(
+            data=options["data"],
+            min_count=options.get("min_count", 1),
+            model=given(model),
+            training=given(training),
+            **{name: options[name] for name in plain},
+        )
+        pipeline.train(
+            command, request, options["out"], folder=options["run"], say=click.echo, **where
+        )
+
+    _guard(work)
+
+
+def _refuse_changes() -> None:
+    """A resumed run goes on with what it was asked: other options would be lost in silence."""
+    context = click.get_current_context()
+    free = {"resume", "out", "device", "threads"}
+    for name in context.params:
+        source = context.get_parameter_source(name)
+        if name not in free and source is click.core.ParameterSource.COMMANDLINE:
+            option = "--" + name.replace("_", "-")
+            raise click.UsageError(f"--resume goes on with the run as it was asked; drop {option}")
+
+
+def _guard(work: Any) -> None:
+    """Runs `work`; an error raised on purpose becomes one line and exit code 1."""
+    try:
+        import onnx  # noqa: F401
+        import torch  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise click.ClickException(f"{error.name} is not installed; {_EXTRA}") from None
+    from rnn_infer.errors import RnnInferError
+    from rnn_train.errors import RnnTrainError
+
+    try:
+        work()
+    except (RnnTrainError, RnnInferError) as error:
+        raise click.ClickException(str(error)) from None
+    except KeyboardInterrupt:
+        click.echo("interrupted", err=True)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,172 @@
+"""A text as integers on disk: encoded once, memory-mapped, cut into windows where it lies."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnn_infer.contract import MAX_VOCABULARY
+from rnn_train.errors import DataError
+from rnn_train.files import replacing
+from rnn_train.sources import TextFile
+
+MIN_CHARACTERS = 1000
+UNKNOWN = "\N{REPLACEMENT CHARACTER}"
+"""Stands in the vocabulary for rare characters, where they are folded."""
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """An encoded text."""
+
+    tokens: NDArray[np.integer]
+    """[characters], memory-mapped, in the smallest unsigned type that holds the vocabulary."""
+    vocabulary: tuple[str, ...]
+    unknown: int | None
+    """Token of all characters rarer than the limit asked for; None where none was."""
+    sha256: str
+    """Of the text as UTF-8, after normalisation."""
+
+    def split(self, fraction: float) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
+        """The first part to train on and the last `fraction` to hold out (may be empty)."""
+        held = round(len(self.tokens) * fraction)
+        return self.tokens[: len(self.tokens) - held], self.tokens[len(self.tokens) - held :]
+
+
+def build_corpus(files: Sequence[TextFile], path: Path, min_count: int = 1) -> Corpus:
+    """Encodes texts, joined in order, into the file `path`. Memory does not grow with them.
+
+    Args:
+        files: from `find_texts` or `text_set`.
+        path: written whole or not at all.
+        min_count: characters seen fewer times become one unknown token.
+
+    Raises:
+        DataError: the text is too short, too poor or too rich in characters.
+    """
+    counts, digest = _count(files)
+    total = int(counts.sum())
+    names = ", ".join(str(file.path) for file in files[:3]) + (", …" if len(files) > 3 else "")
+    if total < MIN_CHARACTERS:
+        raise DataError(
+            f"{names}: {total} characters of text; at least {MIN_CHARACTERS} are needed"
+        )
+    rare = (counts > 0) & (counts < min_count)
+    codes = np.flatnonzero((counts > 0) & ~rare)
+    unknown = None
+    if rare.any():
+        codes = np.union1d(codes, [ord(UNKNOWN)])
+        unknown = int(np.searchsorted(codes, ord(UNKNOWN)))
+    if len(codes) < 2:
+        raise DataError(f"{names}: the text repeats one character; there is nothing to learn")
+    if len(codes) > MAX_VOCABULARY:
+        raise DataError(
+            f"{names}: {len(codes)} distinct characters, over the limit of {MAX_VOCABULARY}; "
+            "fold rare ones with --min-count"
+        )
+    table = np.full(len(counts), unknown if unknown is not None else 0)
+    table[codes] = np.arange(len(codes))
+    vocabulary = tuple(map(chr, codes.tolist()))
+    _encode(files, path, table.astype(_smallest(len(codes))))
+    return Corpus(_map(path, len(codes)), vocabulary, unknown, digest)
+
+
+def open_corpus(path: Path, vocabulary: Sequence[str], unknown: int | None, sha256: str) -> Corpus:
+    """Opens what `build_corpus` wrote."""
+    return Corpus(_map(path, len(vocabulary)), tuple(vocabulary), unknown, sha256)
+
+
+def encode_text(files: Sequence[TextFile], corpus: Corpus) -> NDArray[np.integer]:
+    """Tokens of further texts in the vocabulary of `corpus`.
+
+    Raises:
+        DataError: they hold characters it lacks; names them.
+    """
+    text = "".join(_texts(files))
+    table = {char: token for token, char in enumerate(corpus.vocabulary)}
+    missing = sorted(set(text) - set(table))
+    if missing and corpus.unknown is None:
+        shown = " ".join(f"{char!r}" for char in missing[:10])
+        raise DataError(
+            f"{files[0].path}: {len(missing)} characters are not in the training text: {shown}; "
+            "remove them, or train with --min-count"
+        )
+    dtype = _smallest(len(corpus.vocabulary))
+    return np.array([table.get(char, corpus.unknown or 0) for char in text], dtype)
+
+
+def _texts(files: Sequence[TextFile]) -> Iterator[str]:
+    for file in files:
+        yield from file.chunks()
+
+
+def _codes(text: str) -> NDArray[np.uint32]:
+    return np.frombuffer(text.encode("utf-32-le"), "<u4")
+
+
+def _count(files: Sequence[TextFile]) -> tuple[NDArray[np.int64], str]:
+    counts = np.zeros(0x110000, np.int64)
+    digest = hashlib.sha256()
+    for text in _texts(files):
+        part = np.bincount(_codes(text))
+        counts[: len(part)] += part
+        digest.update(text.encode())
+    return counts, digest.hexdigest()
+
+
+def _encode(files: Sequence[TextFile], path: Path, table: NDArray[np.integer]) -> None:
+    with replacing(path) as stream:
+        for text in _texts(files):
+            stream.write(table[_codes(text)].tobytes())
+
+
+def _smallest(count: int) -> np.dtype:
+    return np.min_scalar_type(count - 1)
+
+
+def _map(path: Path, count: int) -> NDArray[np.integer]:
+    return np.memmap(path, _smallest(count), "r")
+
+
+class Streams:
+    """A text cut into `batch` parallel streams, read window by window (truncated BPTT).
+
+    In each epoch the cut starts at a random character, so that no character always
+    stands at a window's edge; the text is a ring.
+    """
+
+    def __init__(self, tokens: NDArray[np.integer], batch: int, window: int, seed: int) -> None:
+        self._tokens = tokens
+        self._window = window
+        self._seed = seed
+        self.batch = batch
+        self.windows = max(1, (len(tokens) // batch) // window)
+        """Windows an epoch."""
+
+    @property
+    def characters(self) -> int:
+        """Characters a window of all streams."""
+        return self.batch * self._window
+
+    def window(self, step: int) -> tuple[NDArray[np.int64], bool]:
+        """Window number `step` since the start of training.
+
+        Returns:
+            Tokens [batch, window + 1], inputs and targets overlapping by one; and whether
+            the window opens an epoch, where the carried state is void.
+        """
+        epoch, place = divmod(step, self.windows)
+        offset = int(np.random.default_rng((self._seed, epoch)).integers(len(self._tokens)))
+        length = len(self._tokens)
+        starts = offset + np.arange(self.batch) * (length // self.batch) + place * self._window
+        rows = [self._slice(int(start) % length) for start in starts]
+        return np.stack(rows).astype(np.int64), place == 0
+
+    def _slice(self, start: int) -> NDArray[np.integer]:
+        end = start + self._window + 1
+        piece = self._tokens[start:end]
+        missing = end - start - len(piece)
+        return np.concatenate([piece, self._tokens[:missing]]) if missing else piece

@@ -1,0 +1,21 @@
+"""What the trainer refuses, each with one line that says what to do."""
+
+
+class RnnTrainError(Exception):
+    """Base of all errors raised on purpose by `rnn_train`."""
+
+
+class DataError(RnnTrainError, ValueError):
+    """Training data that cannot be used as it is."""
+
+
+class RunError(RnnTrainError):
+    """A run folder that cannot be written, resumed or exported."""
+
+
+class TrainingError(RnnTrainError, ArithmeticError):
+    """Training went wrong: the loss is no longer a number."""
+
+
+class ExportError(RnnTrainError):
+    """A model that cannot be written as a file, or failed its proof."""

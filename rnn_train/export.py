@@ -1,0 +1,259 @@
+"""From trained weights to one self-describing `.onnx` file, proved before it is written."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import nn
+
+import rnn_train
+from rnn_infer import contract
+from rnn_infer.contract import CharLMSection, ClassifierSection, Golden, Metadata, TextRules
+from rnn_train import proof
+from rnn_train.drawing import Drawing
+from rnn_train.errors import ExportError
+from rnn_train.files import write_bytes
+from rnn_train.graph import FLOAT, INT64, Graph
+from rnn_train.layers import Layer, LSTMLayer, TracedLayer
+from rnn_train.models import CharLSTM, RecurrentClassifier
+
+MAX_TABLE = 2**20
+"""Largest folded input table, in numbers: above it the embedding and the product stay apart."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """What the file says of itself, apart from its weights."""
+
+    vocabulary: tuple[str, ...]
+    unknown: int | None
+    normalization: Literal["none", "NFC"] = "none"
+    start: str = "\n"
+    """charlm"""
+    labels: tuple[str, ...] = ()
+    """classifier, as the next three"""
+    begin: str = ""
+    end: str = ""
+    log_prior: tuple[float, ...] = ()
+    temperature: float = 1.0
+    """Divides the logits; folded into the last layer's weights."""
+    training: dict[str, bool | str | int | float] = field(default_factory=dict)
+
+
+def export(
+    model: CharLSTM | RecurrentClassifier, card: Card, path: Path, *, step_only: bool = False
+) -> dict[str, float]:
+    """Builds the graph, proves it against `model` through `rnn_infer`, and writes the file.
+
+    The same weights and card give the same bytes.
+
+    Args:
+        path: written whole or not at all.
+        step_only: leave generation out, for hosts that want tokens and state only.
+
+    Returns:
+        The proof: the largest difference found in each comparison.
+
+    Raises:
+        ExportError: the file would not be true to the model; nothing is written.
+        RunError: `path` cannot be written.
+    """
+    model = _on_cpu(model)
+    build = _Build(model, card, draws=isinstance(model, CharLSTM) and not step_only)
+    # First without knowledge of itself, then with what running it showed.
+    blank = build.metadata(_blank_golden(build), {})
+    with proof.opened(build.bytes(blank)) as stepper:
+        golden = proof.record(stepper)
+        shown = proof.prove(model, card.temperature, stepper)
+    data = build.bytes(build.metadata(golden, shown))
+    with proof.opened(data) as stepper:
+        if not np.allclose(proof.record(stepper).logits, golden.logits, rtol=0, atol=1e-6):
+            raise ExportError("the finished file gives other logits than its draft")
+    write_bytes(path, data)
+    return shown
+
+
+class _Build:
+    """A model's graph, and the metadata that goes with it."""
+
+    def __init__(self, model: CharLSTM | RecurrentClassifier, card: Card, draws: bool) -> None:
+        self.model = model
+        self.card = card
+        self.draws = draws
+        self.layers = _layers(model)
+
+    def bytes(self, metadata: Metadata) -> bytes:
+        """The whole file."""
+        graph = Graph("rnn")
+        tokens = graph.input(contract.TOKENS, INT64, ["batch", "time"])
+        widths = {name: width for layer in self.layers for name, width in layer.states.items()}
+        states = [graph.input(name, FLOAT, ["batch", width]) for name, width in widths.items()]
+        drawing = Drawing(graph, metadata.outputs) if self.draws else None
+
+        by_time = graph.add("Transpose", tokens, perm=[1, 0], name="tokens_by_time")
+        logits, after = self._sequence(graph, by_time, states)
+        if drawing:
+            last = graph.add("Gather", logits, graph.constant("last_index", -1), axis=0, name="now")
+            sized = list(zip(after, widths.values(), strict=True))
+            generated, after = drawing.loop(graph, last, sized, self._feed)
+        by_stream = graph.add("Transpose", logits, perm=[1, 0, 2], name="logits_by_stream")
+        graph.output(
+            by_stream, FLOAT, ["batch", "time", metadata.outputs], name=graph.fresh(contract.LOGITS)
+        )
+        for value, (name, width) in zip(after, widths.items(), strict=True):
+            graph.output(value, FLOAT, ["batch", width], name=graph.fresh(name + contract.NEXT))
+        if drawing:
+            graph.output(generated, INT64, ["batch", "steps"], name=graph.fresh(contract.GENERATED))
+        return graph.model(
+            contract.OPSET,
+            contract.IR_VERSIONS.start,
+            {contract.METADATA_KEY: metadata.to_json()},
+        )
+
+    def _sequence(self, graph: Graph, tokens: str, states: Sequence[str]) -> tuple[str, list[str]]:
+        """Layer by layer over all times: tokens [time, batch] → logits [time, batch, n]."""
+        sizes = graph.add("Shape", tokens, name="time_batch")
+        after: list[str] = []
+        x = ""
+        for index, layer in enumerate(self.layers):
+            if index == 0:
+                flat = graph.add(
+                    "Reshape", tokens, graph.constant("flat", [-1]), name="flat_tokens"
+                )
+                projected = self._input(graph, flat)
+            else:
+                projected = layer.project(graph, x)
+            width = graph.constant(f"width{layer.projected}", [layer.projected])
+            shape = graph.add("Concat", sizes, width, axis=0, name="shape")
+            projected = graph.add("Reshape", projected, shape, name="by_time")
+            own = states[len(after) : len(after) + len(layer.states)]
+            x, new = _scan(graph, layer, projected, own)
+            after += new
+            flat_shape = graph.constant(f"rows{layer.output}", [-1, layer.output])
+            x = graph.add("Reshape", x, flat_shape, name="rows")
+        logits = self._head(graph, x)
+        outputs = self._outputs()
+        shape = graph.add(
+            "Concat", sizes, graph.constant(f"width{outputs}", [outputs]), axis=0, name="shape"
+        )
+        return graph.add("Reshape", logits, shape, name="logits_by_time"), after
+
+    def _feed(self, graph: Graph, token: str, states: Sequence[str]) -> tuple[str, list[str]]:
+        """One step of all layers: tokens [batch] → logits [batch, n]."""
+        after: list[str] = []
+        x = ""
+        for index, layer in enumerate(self.layers):
+            x = layer.project(graph, x) if index else self._input(graph, token)
+            x, new = layer.step(graph, x, states[len(after) : len(after) + len(layer.states)])
+            after += new
+        return self._head(graph, x), after
+
+    def _input(self, graph: Graph, tokens: str) -> str:
+        """The first layer's projected input of tokens [n]: one row of a table where that is small."""
+        embedding = self.model.embedding.weight
+        first = self.layers[0]
+        if embedding.shape[0] * first.projected <= MAX_TABLE:
+            table = graph.constant("input_table", first.table(embedding))
+            return graph.add("Gather", table, tokens, axis=0, name="table_row")
+        weight = graph.constant("embedding", embedding.detach().numpy())
+        return first.project(graph, graph.add("Gather", weight, tokens, axis=0, name="embedded"))
+
+    def _head(self, graph: Graph, x: str) -> str:
+        """Hidden [rows, width] → logits [rows, n], divided by the temperature."""
+        linears = [m for m in _readout(self.model).modules() if isinstance(m, nn.Linear)]
+        for index, linear in enumerate(linears):
+            last = index == len(linears) - 1
+            divisor = np.float32(self.card.temperature if last else 1)
+            weight = linear.weight.detach().numpy().T / divisor
+            bias = graph.constant(f"head{index}.b", linear.bias.detach().numpy() / divisor)
+            x = graph.linear(x, f"head{index}.W", weight, bias)
+            if not last:
+                x = graph.add("Relu", x)
+        return x
+
+    def _outputs(self) -> int:
+        return len(self.card.labels) or len(self.card.vocabulary)
+
+    def metadata(self, golden: Golden, shown: dict[str, float]) -> Metadata:
+        """The document that goes with the graph."""
+        card = self.card
+        is_lm = isinstance(self.model, CharLSTM)
+        return Metadata(
+            format_version=contract.FORMAT_VERSION,
+            kind="charlm" if is_lm else "classifier",
+            producer=f"rnn_train {rnn_train.__version__}",
+            text=TextRules(normalization=card.normalization, newlines="lf", unknown=card.unknown),
+            vocabulary=card.vocabulary,
+            charlm=CharLMSection(start=card.start) if is_lm else None,
+            classifier=None
+            if is_lm
+            else ClassifierSection(
+                labels=card.labels, begin=card.begin, end=card.end, log_prior=card.log_prior
+            ),
+            training=_facts(self.model, card),
+            proof=shown,
+            golden=golden,
+        )
+
+
+def _scan(
+    graph: Graph, layer: Layer, projected: str, states: Sequence[str]
+) -> tuple[str, list[str]]:
+    """One layer over all times: [time, batch, projected] → [time, batch, output], last states."""
+    body = graph.subgraph("steps")
+    widths = list(layer.states.values())
+    states_in = [body.input("scan_state", FLOAT, ["batch", width]) for width in widths]
+    x = body.input("scan_x", FLOAT, ["batch", layer.projected])
+    output, states_out = layer.step(body, x, states_in)
+    for value, width in zip(states_out, widths, strict=True):
+        body.output(value, FLOAT, ["batch", width], name=body.fresh("scan_state_out"))
+    body.output(output, FLOAT, ["batch", layer.output], name=body.fresh("scan_y"))
+    *after, outputs = graph.add_many(
+        "Scan",
+        *states,
+        projected,
+        names=[*("state" for _ in states), "layer_output"],
+        body=body.proto(),
+        num_scan_inputs=1,
+    )
+    return outputs, after
+
+
+def _layers(model: CharLSTM | RecurrentClassifier) -> list[Layer]:
+    if isinstance(model, CharLSTM):
+        lstms = [layer for layer in model.layers if isinstance(layer, nn.LSTM)]
+        return [LSTMLayer(index, layer) for index, layer in enumerate(lstms)]
+    return [TracedLayer(index, cell) for index, cell in enumerate(model.cells())]
+
+
+def _readout(model: CharLSTM | RecurrentClassifier) -> nn.Module:
+    return model.head if isinstance(model, CharLSTM) else model.readout
+
+
+def _facts(model: nn.Module, card: Card) -> dict[str, bool | str | int | float]:
+    facts: dict[str, bool | str | int | float] = {
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "temperature": round(card.temperature, 4),
+        "torch": torch.__version__.partition("+")[0],
+    }
+    facts |= {
+        f"model.{key}": value
+        for key, value in dataclasses.asdict(model.config).items()  # type: ignore[call-overload]
+        if isinstance(value, bool | str | int | float)
+    }
+    return facts | card.training
+
+
+def _blank_golden(build: _Build) -> Golden:
+    draws = (0,) if build.draws else ()
+    return Golden(
+        tokens=(0,), logits=(0.0,) * build._outputs(), uniform=(0.0,) * len(draws), generated=draws
+    )
+
+
+def _on_cpu(model: Any) -> Any:
+    return model.to("cpu").float().eval()

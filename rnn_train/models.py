@@ -1,0 +1,178 @@
+"""The two models: a character LSTM on `nn.LSTM`, and a classifier on a cell of one's own."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from rnn_train.cells import CELLS, Cell, RunningPool, State
+
+
+@dataclass(frozen=True, kw_only=True)
+class CharLSTMConfig:
+    """Shape and regularisation of a `CharLSTM`. Dropout rates are probabilities of a zero."""
+
+    vocabulary: int
+    embedding: int = 128
+    hidden: int = 512
+    layers: int = 2
+    head: int = 0
+    """Width of a hidden layer between the LSTM and the logits; 0: none."""
+    dropout_input: float = 0.1
+    dropout_layer: float = 0.2
+    dropout_output: float = 0.3
+    weight_drop: float = 0.0
+    """On the recurrent matrices (Merity et al., 2017, "Regularizing and optimizing LSTM …")."""
+
+
+class CharLSTM(nn.Module):
+    """Embedding → LSTM layers → logits of the next character."""
+
+    def __init__(self, config: CharLSTMConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.embedding = nn.Embedding(config.vocabulary, config.embedding)
+        # One nn.LSTM a layer rather than one of all layers: dropout between them can then
+        # keep one mask a sequence, and cuDNN's persistent kernel takes single layers only.
+        sizes = [config.embedding] + [config.hidden] * (config.layers - 1)
+        self.layers = nn.ModuleList(
+            nn.LSTM(size, config.hidden, batch_first=True) for size in sizes
+        )
+        if config.head:
+            self.head: nn.Module = nn.Sequential(
+                nn.Linear(config.hidden, config.head),
+                nn.ReLU(),
+                nn.Linear(config.head, config.vocabulary),
+            )
+        else:
+            self.head = nn.Linear(config.hidden, config.vocabulary)
+        self._initialize()
+
+    def _initialize(self) -> None:
+        nn.init.normal_(self.embedding.weight, std=self.config.embedding**-0.5)
+        for layer in self.layers:
+            for weight in layer.weight_hh_l0.chunk(4):
+                nn.init.orthogonal_(weight)
+            nn.init.zeros_(layer.bias_ih_l0)
+            nn.init.zeros_(layer.bias_hh_l0)
+            width = self.config.hidden
+            with torch.no_grad():  # gates i, f, g, o: remember by default
+                layer.bias_ih_l0[width : 2 * width] = 1
+
+    def zeros(self, batch: int) -> State:
+        """States h0, c0, h1, c1, …, each [batch, hidden], before the first character."""
+        like = self.embedding.weight
+        return tuple(
+            like.new_zeros(batch, self.config.hidden) for _ in range(2 * self.config.layers)
+        )
+
+    def forward(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
+        """Tokens [batch, time] → logits [batch, time, vocabulary], and the state after them."""
+        x = _drop_per_sequence(self.embedding(tokens), self.config.dropout_input, self.training)
+        after: list[Tensor] = []
+        for i, layer in enumerate(self.layers):
+            if i:
+                x = _drop_per_sequence(x, self.config.dropout_layer, self.training)
+            x, (h, c) = layer(x, (state[2 * i][None], state[2 * i + 1][None]))
+            after += [h[0], c[0]]
+        x = _drop_per_sequence(x, self.config.dropout_output, self.training)
+        return self.head(x), tuple(after)
+
+    @contextmanager
+    def dropped_weights(self) -> Iterator[None]:
+        """Zeroes recurrent weights at random for one forward and backward pass.
+
+        In place, and put back at the end: the weights stay in cuDNN's one flat buffer,
+        which a masked copy would leave (a compaction at every call).
+        """
+        rate = self.config.weight_drop
+        if not rate or not self.training:
+            yield
+            return
+        kept = []
+        with torch.no_grad():
+            for layer in self.layers:
+                weight = layer.weight_hh_l0
+                mask = torch.bernoulli(torch.full_like(weight, 1 - rate)) / (1 - rate)
+                kept.append((weight, weight.clone(), mask))
+                weight.mul_(mask)
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                for weight, original, mask in kept:
+                    weight.copy_(original)
+                    if weight.grad is not None:
+                        weight.grad.mul_(mask)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifierConfig:
+    """Shape and regularisation of a `RecurrentClassifier`."""
+
+    vocabulary: int
+    labels: int
+    cell: str = "elman"
+    embedding: int = 64
+    hidden: int = 256
+    layers: int = 1
+    pool: bool = True
+    """Read out the running mean and maximum of the states beside the last one."""
+    dropout: float = 0.3
+
+
+class RecurrentClassifier(nn.Module):
+    """Embedding → recurrent layers s_t = S(s_{t-1}, x_t) → y_t = W_s s_t + b_s at every step."""
+
+    def __init__(self, config: ClassifierConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.embedding = nn.Embedding(config.vocabulary, config.embedding)
+        nn.init.normal_(self.embedding.weight, std=config.embedding**-0.5)
+        cell = CELLS[config.cell]
+        stack: list[Cell] = []
+        size = config.embedding
+        for _ in range(config.layers):
+            stack.append(cell(size, config.hidden))
+            size = stack[-1].output_size
+        if config.pool:
+            stack.append(RunningPool(size))
+        self.layers = nn.ModuleList(stack)
+        self.readout = nn.Linear(stack[-1].output_size, config.labels)
+
+    def zeros(self, batch: int) -> State:
+        """All layers' states, [batch, width] each, before the first character."""
+        like = self.embedding.weight
+        return tuple(state for cell in self.cells() for state in cell.zeros(batch, like))
+
+    def forward(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
+        """Tokens [batch, time] → logits [batch, time, labels], and the state after them."""
+        x = _drop_per_sequence(self.embedding(tokens), self.config.dropout, self.training)
+        after: list[Tensor] = []
+        for cell in self.cells():
+            own = state[len(after) : len(after) + len(cell.state_sizes)]
+            x, new = cell.scan(x, own)
+            after += new
+        x = _drop_per_sequence(x, self.config.dropout, self.training)
+        return self.readout(x), tuple(after)
+
+    def cells(self) -> Iterator[Cell]:
+        """The layers, from the input up."""
+        for layer in self.layers:
+            assert isinstance(layer, Cell)
+            yield layer
+
+
+def parameter_count(model: nn.Module) -> int:
+    """Number of trained scalars."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def _drop_per_sequence(x: Tensor, rate: float, training: bool) -> Tensor:
+    """Dropout with one mask for all times of a sequence (Gal & Ghahramani, 2016). [B, T, C]"""
+    if not rate or not training:
+        return x
+    mask = torch.bernoulli(x.new_full((x.shape[0], 1, x.shape[2]), 1 - rate)) / (1 - rate)
+    return x * mask

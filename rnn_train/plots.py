@@ -1,0 +1,56 @@
+"""Pictures in the run folder: the loss curve, and which labels are taken for which."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from numpy.typing import NDArray
+
+matplotlib.use("Agg")
+from matplotlib import pyplot  # noqa: E402  (after the choice of a backend without a screen)
+
+
+def loss_curve(metrics: Sequence[dict[str, Any]], path: Path) -> None:
+    """Training and held-out loss over the steps, as PNG."""
+    figure, axes = pyplot.subplots(figsize=(7, 4.5), layout="constrained")
+    steps = [row["step"] for row in metrics]
+    axes.plot(steps, [row["loss"] for row in metrics], label="training", color="0.6")
+    held = [(row["step"], row["val_loss"]) for row in metrics if "val_loss" in row]
+    if held:
+        axes.plot(*zip(*held, strict=True), label="held out", color="C0", marker=".")
+        best = min(held, key=lambda pair: pair[1])
+        axes.annotate(f"{best[1]:.3f}", best, textcoords="offset points", xytext=(0, -14))
+    axes.set(xlabel="step", ylabel="nats", title="loss")
+    axes.legend()
+    axes.grid(alpha=0.3)
+    _save(figure, path)
+
+
+def confusion_matrix(
+    truth: NDArray[np.int64], answer: NDArray[np.int64], labels: Sequence[str], path: Path
+) -> None:
+    """Shares of each true label's answers, as PNG."""
+    from sklearn.metrics import confusion_matrix as count
+
+    table = count(truth, answer, labels=range(len(labels)), normalize="true")
+    size = max(5, 0.42 * len(labels) + 2)
+    figure, axes = pyplot.subplots(figsize=(size, size), layout="constrained")
+    axes.imshow(table, cmap="Blues", vmin=0, vmax=1)
+    for (row, column), share in np.ndenumerate(table):
+        if share >= 0.05:
+            color = "white" if share > 0.5 else "black"
+            axes.text(
+                column, row, f"{share:.0%}", ha="center", va="center", fontsize=6, color=color
+            )
+    ticks = range(len(labels))
+    axes.set_xticks(ticks, labels, rotation=90)
+    axes.set_yticks(ticks, labels)
+    axes.set(xlabel="answer", ylabel="truth", title="held-out rows")
+    _save(figure, path)
+
+
+def _save(figure: Any, path: Path) -> None:
+    figure.savefig(path, dpi=120, metadata={"Software": None})
+    pyplot.close(figure)

@@ -1,0 +1,64 @@
+"""Sizes, regularisation and duration chosen from the amount of data, the device and the minutes."""
+
+from rnn_train.models import CharLSTMConfig
+from rnn_train.training import TrainingConfig
+
+
+def charlm_minutes(characters: int, device: str) -> float:
+    """How long to train where nobody said."""
+    if device == "cuda":
+        return 2.0 if characters < 200_000 else 5.0
+    return 2.0 if characters < 200_000 else 10.0
+
+
+def charlm_model(
+    vocabulary: int, characters: int, minutes: float | None, device: str
+) -> CharLSTMConfig:
+    """Size by what the time allows, dropout by how often the text will be seen.
+
+    Measured on tiny Shakespeare and slices of it, see `benchmarks/`.
+    """
+    # A small text is passed many times and learnt by heart; a large one never is.
+    scarce = characters < 200_000
+    if device == "cuda":
+        small = scarce
+    else:
+        small = scarce or (minutes is not None and minutes < 20)
+    if small:
+        wide = scarce or (minutes is not None and minutes < 1)
+        return CharLSTMConfig(
+            vocabulary=vocabulary,
+            embedding=96,
+            hidden=256 if wide else 384,
+            layers=1,
+            dropout_input=0.2 if scarce else 0.0,
+            dropout_layer=0.0,
+            dropout_output=0.4 if scarce else 0.1,
+        )
+    return CharLSTMConfig(
+        vocabulary=vocabulary,
+        embedding=128,
+        hidden=512,
+        layers=2,
+        dropout_input=0.1,
+        dropout_layer=0.2,
+        dropout_output=0.3,
+    )
+
+
+def charlm_training(characters: int, seed: int) -> TrainingConfig:
+    """Batch, window and rate."""
+    if characters < 200_000:
+        return TrainingConfig(batch=16, window=64, learning_rate=4e-3, seed=seed)
+    return TrainingConfig(batch=32, window=64, learning_rate=6e-3, seed=seed)
+
+
+CLASSIFIER_EPOCHS = 30.0
+"""For a classifier where nobody said."""
+CHARACTER_DROPOUT = 0.05
+"""Share of a text's characters read as unknown in training."""
+
+
+def classifier_training(seed: int) -> TrainingConfig:
+    """Batch and rate."""
+    return TrainingConfig(batch=64, learning_rate=2e-3, weight_decay=0.05, seed=seed)

@@ -1,0 +1,116 @@
+"""A run folder: what a training run was asked, what it did, and where it stands.
+
+config.json     what was asked, and facts on the data
+metrics.jsonl   one line a validation
+checkpoints/    the last few
+corpus.bin      the encoded text (charlm)
+*.png           plots
+"""
+
+import json
+import re
+from pathlib import Path
+from typing import Any, Self
+
+from filelock import FileLock, Timeout
+
+from rnn_train.errors import RunError
+from rnn_train.files import write_bytes
+
+RUNS = Path("runs")
+
+
+class Run:
+    """One run folder, locked against a second process while open."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.checkpoints = folder / "checkpoints"
+        self._lock = FileLock(folder / ".lock", blocking=False)
+
+    @classmethod
+    def create(cls, command: str, folder: Path | None) -> Self:
+        """Makes a new folder: the one asked for, or the next free `runs/<command>-<n>`.
+
+        Raises:
+            RunError: it cannot be made, or holds a run already.
+        """
+        if folder is None:
+            taken = [
+                int(match[1])
+                for path in RUNS.glob(f"{command}-*")
+                if (match := re.fullmatch(rf"{command}-(\d+)", path.name))
+            ]
+            folder = RUNS / f"{command}-{max(taken, default=0) + 1}"
+        if (folder / "config.json").exists():
+            raise RunError(f"{folder} holds a run already; go on with --resume {folder}")
+        try:
+            (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunError(f"cannot write {folder}: {error.strerror or error}") from error
+        run = cls(folder)
+        run._acquire()
+        return run
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Opens an existing folder. Raises `RunError`: it is no run, or another process has it."""
+        if not (folder / "config.json").is_file():
+            raise RunError(f"{folder}: no run folder (config.json is missing)")
+        run = cls(folder)
+        run._acquire()
+        return run
+
+    def _acquire(self) -> None:
+        try:
+            self._lock.acquire()
+        except Timeout:
+            raise RunError(f"{self.folder} is in use by another process") from None
+        except OSError as error:
+            raise RunError(f"cannot write {self.folder}: {error.strerror or error}") from error
+
+    def close(self) -> None:
+        """Lets the next process have the folder."""
+        self._lock.release()
+
+    def write_config(self, config: dict[str, Any]) -> None:
+        """Records what was asked."""
+        text = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
+        write_bytes(self.folder / "config.json", text.encode())
+
+    def config(self) -> dict[str, Any]:
+        """What was asked. Raises `RunError`: the file is damaged."""
+        try:
+            value = json.loads((self.folder / "config.json").read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise RunError(f"{self.folder}/config.json cannot be read: {error}") from error
+        if not isinstance(value, dict):
+            raise RunError(f"{self.folder}/config.json is damaged")
+        return value
+
+    def log(self, metrics: dict[str, Any]) -> None:
+        """Adds one line to the metrics."""
+        try:
+            with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(metrics) + "\n")
+        except OSError as error:
+            raise RunError(f"cannot write {self.folder}: {error.strerror or error}") from error
+
+    def metrics(self, up_to: int | None = None) -> list[dict[str, Any]]:
+        """All lines of the metrics; with `up_to`, later steps are dropped from the file too.
+
+        A run killed after a validation repeats the steps since its last checkpoint.
+        """
+        path = self.folder / "metrics.jsonl"
+        if not path.exists():
+            return []
+        rows = []
+        for line in path.read_text("utf-8").splitlines():
+            try:
+                rows.append(json.loads(line))
+            except ValueError:
+                continue  # a line cut short by a kill
+        if up_to is not None:
+            rows = [row for row in rows if row["step"] <= up_to]
+            write_bytes(path, "".join(json.dumps(row) + "\n" for row in rows).encode())
+        return rows

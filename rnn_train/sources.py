@@ -1,0 +1,114 @@
+"""Text sources: files, folders and globs become a stream of clean text chunks."""
+
+import codecs
+import glob
+import io
+import tokenize
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rnn_train.errors import DataError
+
+CHUNK_BYTES = 1 << 20
+_FOREIGN_MARKS = {
+    codecs.BOM_UTF32_LE: "UTF-32",
+    codecs.BOM_UTF32_BE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+}
+
+
+@dataclass(frozen=True)
+class TextFile:
+    """One file of a text source."""
+
+    path: Path
+    declared: bool = False
+    """Python source: decode by its declared encoding (PEP 263) instead of UTF-8."""
+
+    def chunks(self) -> Iterator[str]:
+        """The file's text in pieces, line ends as LF, a leading byte order mark removed.
+
+        Raises:
+            DataError: it cannot be read, or is not UTF-8 text; names the byte offset.
+        """
+        encoding = _declared_encoding(self.path) if self.declared else "utf-8"
+        decoder = codecs.getincrementaldecoder(encoding)("strict")
+        # Keeps CRLF whole where it falls on the border of two chunks.
+        newlines = io.IncrementalNewlineDecoder(None, translate=True)
+        offset = 0
+        try:
+            with self.path.open("rb") as stream:
+                while data := stream.read(CHUNK_BYTES):
+                    if offset == 0:
+                        data = _without_mark(data, self.path)
+                    if b"\0" in data:
+                        where = offset + data.index(0)
+                        raise DataError(
+                            f"{self.path}: a NUL at byte {where}: this is a binary file, not text"
+                        )
+                    yield newlines.decode(self._decode(decoder, data, offset, final=False))
+                    offset += len(data)
+            yield newlines.decode(self._decode(decoder, b"", offset, final=True), final=True)
+        except OSError as error:
+            raise DataError(f"{self.path}: cannot be read: {error.strerror}") from error
+
+    def _decode(
+        self, decoder: codecs.IncrementalDecoder, data: bytes, offset: int, final: bool
+    ) -> str:
+        held = len(decoder.getstate()[0])  # bytes of a character cut by the last chunk
+        try:
+            return decoder.decode(data, final)
+        except UnicodeDecodeError as error:
+            position = offset - held + error.start
+            raise DataError(
+                f"{self.path}: not {error.encoding.upper()} at byte {position} ({error.reason}); "
+                f"convert it, for instance: iconv -f WINDOWS-1252 -t UTF-8 {self.path.name}"
+            ) from None
+
+
+def find_texts(sources: Sequence[str]) -> list[TextFile]:
+    """Files of each source: a file, a folder (its files, recursively, sorted) or a glob.
+
+    Raises:
+        DataError: a source names nothing.
+    """
+    files: list[TextFile] = []
+    for source in sources:
+        path = Path(source).expanduser()
+        if path.is_file():
+            found = [path]
+        elif path.is_dir():
+            found = sorted(p for p in path.rglob("*") if p.is_file() and not _hidden(p, path))
+            if not found:
+                raise DataError(f"{source}: the folder holds no files")
+        else:
+            found = sorted(Path(p) for p in glob.glob(str(path), recursive=True))
+            found = [p for p in found if p.is_file()]
+            if not found:
+                raise DataError(f"{source}: no such file, folder, glob or named set")
+        files += [TextFile(each) for each in found]
+    return files
+
+
+def _hidden(path: Path, root: Path) -> bool:
+    return any(part.startswith(".") for part in path.relative_to(root).parts)
+
+
+def _without_mark(data: bytes, path: Path) -> bytes:
+    for mark, name in _FOREIGN_MARKS.items():
+        if data.startswith(mark):
+            raise DataError(
+                f"{path}: {name} text at byte 0; convert it: iconv -f {name} -t UTF-8 {path.name}"
+            )
+    return data.removeprefix(codecs.BOM_UTF8)
+
+
+def _declared_encoding(path: Path) -> str:
+    try:
+        with path.open("rb") as stream:
+            encoding, _ = tokenize.detect_encoding(stream.readline)
+    except (SyntaxError, OSError) as error:
+        raise DataError(f"{path}: {error}") from error
+    return "utf-8" if encoding == "utf-8-sig" else encoding

@@ -1,0 +1,300 @@
+"""The training loop: one, for every model."""
+
+import math
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+from tqdm import tqdm
+
+from rnn_train import checkpoint
+from rnn_train.errors import TrainingError
+from rnn_train.plan import Plan
+from rnn_train.run import Run
+
+
+class Task(Protocol):
+    """What the loop asks of a model with its data."""
+
+    @property
+    def model(self) -> nn.Module:
+        """What is trained."""
+
+    @property
+    def unit(self) -> str:
+        """What a batch's size counts, for the progress bar: "characters" or "texts"."""
+
+    def loss(self, step: int) -> tuple[Tensor, int]:
+        """Mean loss of batch number `step` (nats), with its graph, and its size in units."""
+
+    def around_step(self) -> AbstractContextManager[None]:
+        """Entered around each forward and backward pass."""
+
+    def validate(self, model: nn.Module) -> dict[str, Any]:
+        """Held-out metrics of `model`, `val_loss` (nats) among them; none without data."""
+
+    def state(self) -> dict[str, Any]:
+        """What else must be kept to go on exactly here (the carried state)."""
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Takes back what `state` gave."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """How a model is trained, apart from for how long."""
+
+    batch: int = 32
+    window: int = 64
+    """Characters between cuts of the gradient (charlm)."""
+    learning_rate: float = 4e-3
+    weight_decay: float = 0.01
+    clip: float = 1.0
+    """Largest norm of the whole gradient."""
+    average: float = 0.999
+    """Decay of the moving average of the weights, which is what is evaluated and exported."""
+    validate_every: float = 60.0
+    """Seconds between validations, each with a checkpoint."""
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How training ended."""
+
+    model: nn.Module
+    """The averaged weights, in evaluation mode."""
+    step: int
+    seconds: float
+    finished: bool
+    """False: it was interrupted."""
+    best_rate: float
+    """Units a second, over the whole run."""
+
+
+class Trainer:
+    """Runs one task to the end of its plan, saving as it goes."""
+
+    def __init__(
+        self, run: Run, task: Task, plan: Plan, config: TrainingConfig, device: torch.device
+    ) -> None:
+        self.run = run
+        self.task = task
+        self.plan = plan
+        self.config = config
+        self.device = device
+        self.optimizer = torch.optim.AdamW(
+            _groups(task.model, config.weight_decay),
+            lr=plan.peak_rate,
+            betas=(0.9, 0.99),
+            fused=True,
+        )
+        self.average = AveragedModel(task.model, multi_avg_fn=self._blend)
+        self.precision = pick_precision(device)
+        self.scaler = torch.amp.GradScaler(
+            device.type, enabled=self.precision is torch.float16, init_scale=2.0**12
+        )
+        self.step = 0
+        self.units = 0
+        self.elapsed = 0.0
+        """Seconds of training, over all sittings."""
+
+    def fit(self) -> Outcome:
+        """The loop. Ctrl-C and SIGTERM end it after the step under way.
+
+        Raises:
+            TrainingError: the loss is not a number; the last good checkpoint stays.
+        """
+        task, plan = self.task, self.plan
+        started = time.monotonic() - self.elapsed
+        last_validation = self.elapsed
+        smooth_loss, step_seconds = math.nan, 0.0
+        with _interruptible() as interrupted, self._bar() as bar:
+            while (progress := plan.progress(self.step, self.elapsed, step_seconds)) < 1:
+                if interrupted():
+                    break
+                for group in self.optimizer.param_groups:
+                    group["lr"] = plan.rate(progress)
+                with task.around_step():
+                    with self._autocast():
+                        loss, size = task.loss(self.step)
+                    self.optimizer.zero_grad(set_to_none=True)
+                    self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+                self.scaler.unscale_(self.optimizer)
+                nn.utils.clip_grad_norm_(task.model.parameters(), self.config.clip)
+                self.scaler.step(self.optimizer)
+                self.scaler.update()
+                self.average.update_parameters(task.model)
+
+                value = float(loss.detach())
+                if not math.isfinite(value):
+                    raise TrainingError(
+                        f"the loss is {value} at step {self.step}; the last checkpoint is kept in "
+                        f"{self.run.checkpoints}: start again with a lower --learning-rate"
+                    )
+                self.step += 1
+                self.units += size
+                smooth_loss = (
+                    value if math.isnan(smooth_loss) else 0.98 * smooth_loss + 0.02 * value
+                )
+                now = time.monotonic() - started
+                step_seconds, self.elapsed = now - self.elapsed, now
+                self._show(bar, smooth_loss)
+                if self.elapsed - last_validation >= self._validation_gap():
+                    self._validate(bar, smooth_loss)
+                    self.elapsed = last_validation = time.monotonic() - started
+            self._validate(bar, smooth_loss)
+        finished = plan.progress(self.step, self.elapsed, step_seconds) >= 1
+        return Outcome(
+            self.average.module.eval(),
+            self.step,
+            self.elapsed,
+            finished,
+            self.units / max(self.elapsed, 1e-9),
+        )
+
+    def save(self) -> None:
+        """Writes a checkpoint of this very moment."""
+        state = {
+            "step": self.step,
+            "units": self.units,
+            "elapsed": self.elapsed,
+            "model": self.task.model.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "random": torch.get_rng_state(),
+            "task": self.task.state(),
+        }
+        if self.device.type == "cuda":
+            state["random_cuda"] = torch.cuda.get_rng_state()
+        checkpoint.save(self.run.checkpoints, self.step, state)
+
+    def restore(self) -> list[str]:
+        """Goes back to the newest whole checkpoint; returns warnings on damaged ones."""
+        state, warnings = checkpoint.load_latest(self.run.checkpoints)
+        self.step, self.units, self.elapsed = state["step"], state["units"], state["elapsed"]
+        self.task.model.load_state_dict(state["model"])
+        self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scaler.load_state_dict(state["scaler"])
+        self.task.restore(state["task"])
+        torch.set_rng_state(state["random"])
+        if self.device.type == "cuda" and "random_cuda" in state:
+            torch.cuda.set_rng_state(state["random_cuda"])
+        self.run.metrics(up_to=self.step)
+        return warnings
+
+    def _validation_gap(self) -> float:
+        if self.plan.minutes is None:
+            return self.config.validate_every
+        return min(self.config.validate_every, self.plan.minutes * 60 / 6)
+
+    def _validate(self, bar: "tqdm[Any]", loss: float) -> None:
+        # Saved first: the numbers of a validation must not depend on whether there was one.
+        self.save()
+        metrics = self.task.validate(self.average.module.eval())
+        sample = metrics.pop("sample", None)
+        row = {
+            "step": self.step,
+            "seconds": round(self.elapsed, 2),
+            "loss": round(loss, 5),
+            "units_per_second": round(self.units / self.elapsed, 1),
+            "learning_rate": self.optimizer.param_groups[0]["lr"],
+            **metrics,
+        }
+        if sample:
+            row["sample"] = sample
+        self.run.log(row)
+        if metrics:
+            shown = "  ".join(f"{k.removeprefix('val_')} {v:.4f}" for k, v in metrics.items())
+            bar.write(f"step {self.step}  train {loss:.4f}  held out: {shown}")
+        if sample:
+            bar.write(f"  │ {sample[:72]!r}")
+
+    def _blend(self, averages: Any, currents: Any, count: Any) -> None:
+        # A young average leans on recent weights, or it would remember the random start.
+        decay = min(self.config.average, (1 + int(count)) / (10 + int(count)))
+        torch._foreach_lerp_(averages, currents, 1 - decay)
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        enabled = self.precision is not torch.float32
+        return torch.autocast(self.device.type, self.precision, enabled=enabled)
+
+    def _bar(self) -> "tqdm[Any]":
+        timed = self.plan.minutes is not None
+        return tqdm(
+            total=round(self.plan.minutes * 60) if self.plan.minutes else self.plan.steps,
+            initial=round(self.elapsed) if timed else self.step,
+            desc="training",
+            dynamic_ncols=True,
+            bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}",
+        )
+
+    def _show(self, bar: "tqdm[Any]", loss: float) -> None:
+        bar.set_postfix_str(
+            f"loss {loss:.3f}, {self.units / max(self.elapsed, 1e-9):,.0f} {self.task.unit}/s",
+            refresh=False,
+        )
+        bar.n = min(round(self.elapsed) if self.plan.minutes else self.step, bar.total)
+        bar.update(0)
+
+
+def pick_device(name: str) -> torch.device:
+    """The torch device for `auto`, `cpu` or `cuda`.
+
+    Raises:
+        TrainingError: `cuda` where torch has none.
+    """
+    available = torch.cuda.is_available()
+    if name == "cuda" and not available:
+        raise TrainingError(
+            "device cuda does not work here: torch sees no CUDA device; check nvidia-smi and that "
+            "this torch is a CUDA build, or use --device cpu"
+        )
+    return torch.device("cuda" if available and name != "cpu" else "cpu")
+
+
+def pick_precision(device: torch.device) -> torch.dtype:
+    """float16 on CUDA; on the CPU float32 (see `benchmarks/` for why not bfloat16)."""
+    return torch.float16 if device.type == "cuda" else torch.float32
+
+
+def _groups(model: nn.Module, decay: float) -> list[dict[str, Any]]:
+    """Weight decay on matrices only: a bias has no reason to be small."""
+    matrices = [p for p in model.parameters() if p.ndim > 1]
+    vectors = [p for p in model.parameters() if p.ndim <= 1]
+    return [
+        {"params": matrices, "weight_decay": decay},
+        {"params": vectors, "weight_decay": 0.0},
+    ]
+
+
+@contextmanager
+def _interruptible() -> Iterator[Any]:
+    """Yields a function that says whether Ctrl-C or SIGTERM came; a second Ctrl-C raises."""
+    came: list[int] = []
+
+    def note(number: int, _frame: Any) -> None:
+        if came and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        came.append(number)
+
+    try:
+        previous = {
+            number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)
+        }
+    except ValueError:  # not in the main thread: a notebook's or an app's own affair
+        yield lambda: False
+        return
+    try:
+        yield lambda: bool(came)
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
