@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Self, TypedDict, Unpack, overload
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnn_infer.contract import Metadata
 from rnn_infer.errors import OptionError, WrongKindError
@@ -125,9 +126,11 @@ class CharLM:
     @overload
     def generate(self, prompt: str = "", **options: Unpack[Options]) -> str: ...
     @overload
-    def generate(self, prompt: Sequence[str], **options: Unpack[Options]) -> list[str]: ...
     def generate(
-        self, prompt: str | Sequence[str] = "", **options: Unpack[Options]
+        self, prompt: list[str] | tuple[str, ...], **options: Unpack[Options]
+    ) -> list[str]: ...
+    def generate(
+        self, prompt: str | list[str] | tuple[str, ...] = "", **options: Unpack[Options]
     ) -> str | list[str]:
         """Draws the text that follows a prompt, or each of a list of prompts.
 
@@ -261,10 +264,10 @@ class CharLM:
             return Session.restore(self._stepper, self._vocabulary, restore)
         return Session(self._stepper, self._vocabulary, seeds_for(seed, 1)[0])
 
-    def _prompt(self, prompt: str, unknown: Unknown) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    def _prompt(self, prompt: str, unknown: Unknown) -> NDArray[np.int64]:
         tokens = self._vocabulary.encode(prompt, unknown)
         if len(tokens):
-            return tokens  # type: ignore[return-value]
+            return tokens
         charlm = self.metadata.charlm
         assert charlm is not None
-        return self._vocabulary.encode(charlm.start)  # type: ignore[return-value]
+        return self._vocabulary.encode(charlm.start)

@@ -97,11 +97,16 @@ class Classifier:
     ) -> Prediction: ...
     @overload
     def classify(
-        self, text: Sequence[str], *, top: int = 3, prior: float = 0.0, unknown: Unknown = "default"
+        self,
+        text: list[str] | tuple[str, ...],
+        *,
+        top: int = 3,
+        prior: float = 0.0,
+        unknown: Unknown = "default",
     ) -> list[Prediction]: ...
     def classify(
         self,
-        text: str | Sequence[str],
+        text: str | list[str] | tuple[str, ...],
         *,
         top: int = 3,
         prior: float = 0.0,

@@ -17,6 +17,7 @@ from rnn_infer import inspection
 from rnn_infer.errors import RnnInferError
 from rnn_infer.runtime import DEVICES
 from rnn_infer.sampling import MAX_SEED
+from rnn_infer.stepper import Stepper
 from rnn_infer.text import UNKNOWN_POLICIES
 
 _BAR = 24
@@ -231,7 +232,7 @@ def show(model: str, device: Any, threads: int, as_json: bool) -> None:
     Example:
       rnn-infer show --model exported/charlm.onnx
     """
-    facts = inspection.describe(rnn_infer.Stepper.open(model, device=device, threads=threads))
+    facts = inspection.describe(Stepper.open(model, device=device, threads=threads))
     if as_json:
         _print_json(facts)
         return
@@ -255,7 +256,7 @@ def verify(model: str, device: Any, threads: int, as_json: bool) -> None:
     Example:
       rnn-infer verify --model exported/charlm.onnx
     """
-    result = inspection.verify(rnn_infer.Stepper.open(model, device=device, threads=threads))
+    result = inspection.verify(Stepper.open(model, device=device, threads=threads))
     if as_json:
         _print_json(result)
     else:

@@ -40,18 +40,13 @@ MAX_NESTING = 3
 """Graphs within graphs: the main graph, a Loop or Scan, a branch inside it."""
 MAX_STATE_WIDTH = 2**16
 
-STANDARD_OPS = frozenset(
-    """
-    Add Sub Mul Div Neg Abs Sqrt Exp Log Pow Reciprocal Max Min Clip Erf
+_MATHEMATICS = """Add Sub Mul Div Neg Abs Sqrt Exp Log Pow Reciprocal Max Min Clip Erf
     Sigmoid Tanh Relu LeakyRelu Elu Selu Softplus Softsign HardSigmoid HardSwish Gelu Mish
     Softmax LogSoftmax LayerNormalization ReduceSum ReduceMax ReduceMin ReduceMean CumSum
-    MatMul Gemm LSTM GRU RNN
-    Gather GatherElements Concat Split Slice Reshape Squeeze Unsqueeze Transpose Flatten Shape
-    TopK ArgMax Where Cast Identity Constant
-    Equal Less LessOrEqual Greater GreaterOrEqual And Or Not
-    Loop Scan If
-    """.split()
-)
+    MatMul Gemm LSTM GRU RNN Equal Less LessOrEqual Greater GreaterOrEqual And Or Not"""
+_MOVEMENT = """Gather GatherElements Concat Split Slice Reshape Squeeze Unsqueeze Transpose
+    Flatten Shape TopK ArgMax Where Cast Identity Constant"""
+STANDARD_OPS = frozenset(f"{_MATHEMATICS} {_MOVEMENT} Loop Scan If".split())
 CONTRIB_OPS = frozenset({"MatMulNBits"})
 """The only operators a file may use, subgraphs included: standard-domain mathematics and control
 flow, and what 8-bit weights need. None reads a file, draws random numbers or takes a path."""

@@ -1,4 +1,4 @@
-"""Looking into things: what a file says of itself, whether it answers as recorded, what works here."""
+"""What a file says of itself, whether it answers as recorded, and what works on this machine."""
 
 import dataclasses
 import platform

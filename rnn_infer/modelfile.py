@@ -60,20 +60,20 @@ def read_model(path: str | os.PathLike[str], *, sha256: str | None = None) -> Mo
         )
     try:
         return _check(name, data, digest)
-    except _Violation as violation:
+    except _ViolationError as violation:
         raise ModelFileError(f"{name}: {violation}") from None
 
 
-class _Violation(Exception):
+class _ViolationError(Exception):
     """A broken rule; the caller adds the file's name."""
 
 
-def _damaged(what: str) -> _Violation:
-    return _Violation(f"damaged or not an ONNX file: {what}")
+def _damaged(what: str) -> _ViolationError:
+    return _ViolationError(f"damaged or not an ONNX file: {what}")
 
 
-def _foreign(what: str) -> _Violation:
-    return _Violation(f"not a model made by rnn-train: {what}")
+def _foreign(what: str) -> _ViolationError:
+    return _ViolationError(f"not a model made by rnn-train: {what}")
 
 
 def _read(path: Path) -> bytes:
@@ -115,7 +115,7 @@ def _check_header(model: Any) -> None:
         raise _damaged("it holds no graph")
     _no_unknown(model, "the model")
     if model.ir_version not in contract.IR_VERSIONS:
-        raise _Violation(
+        raise _ViolationError(
             f"ONNX IR version {model.ir_version} is outside "
             f"{contract.IR_VERSIONS.start}..{contract.IR_VERSIONS.stop - 1}: too new or too old"
         )
@@ -128,7 +128,7 @@ def _check_header(model: Any) -> None:
         seen.add(domain)
         if domain == "":
             if opset.version not in contract.OPSETS:
-                raise _Violation(
+                raise _ViolationError(
                     f"opset {opset.version} is outside "
                     f"{contract.OPSETS.start}..{contract.OPSETS.stop - 1}: too new or too old"
                 )
@@ -147,19 +147,19 @@ def _read_metadata(model: Any) -> Metadata:
     if len(documents) > 1 or len(model.metadata_props) > 1:
         raise _foreign(f"it has metadata beside the one {contract.METADATA_KEY!r} document")
     if len(documents[0]) > contract.MAX_METADATA_BYTES:
-        raise _Violation("its metadata is larger than the limit")
+        raise _ViolationError("its metadata is larger than the limit")
     text = _text(documents[0], "the metadata")
     try:
         value = parse_json(text)
-        if isinstance(value, dict) and isinstance(version := value.get("format_version"), int):
-            if version > contract.FORMAT_VERSION:
-                raise _Violation(
-                    f"format version {version} is newer than {contract.FORMAT_VERSION}, "
-                    "the newest this rnn_infer reads; upgrade it"
-                )
+        version = value.get("format_version") if isinstance(value, dict) else None
+        if isinstance(version, int) and version > contract.FORMAT_VERSION:
+            raise _ViolationError(
+                f"format version {version} is newer than {contract.FORMAT_VERSION}, "
+                "the newest this rnn_infer reads; upgrade it"
+            )
         metadata = decode(Metadata, value, "metadata")
     except SchemaError as error:
-        raise _Violation(f"bad metadata: {error}") from None
+        raise _ViolationError(f"bad metadata: {error}") from None
     _check_metadata(metadata)
     return metadata
 
@@ -167,7 +167,7 @@ def _read_metadata(model: Any) -> Metadata:
 def _check_metadata(metadata: Metadata) -> None:
     def require(condition: bool, what: str) -> None:
         if not condition:
-            raise _Violation(f"bad metadata: {what}")
+            raise _ViolationError(f"bad metadata: {what}")
 
     require(metadata.format_version == contract.FORMAT_VERSION, "format_version is not known")
     sections = {"charlm": metadata.charlm, "classifier": metadata.classifier}
@@ -196,7 +196,7 @@ def _check_metadata(metadata: Metadata) -> None:
         require(marks <= set(vocabulary), "begin and end must be in vocabulary")
     golden = metadata.golden
     tokens = golden.tokens + (golden.generated if metadata.charlm else ())
-    require(0 < len(golden.tokens), "golden.tokens is empty")
+    require(len(golden.tokens) > 0, "golden.tokens is empty")
     require(all(0 <= token < len(vocabulary) for token in tokens), "golden tokens out of range")
     require(len(golden.logits) == metadata.outputs, "golden.logits has another width")
     require(len(golden.generated) == len(golden.uniform), "golden: one token a uniform")
@@ -307,9 +307,9 @@ def _check_interface(graph: Any, metadata: Metadata) -> tuple[tuple[StateSpec, .
         | ({contract.GENERATED} if generates else set()),
     )
     if generates and metadata.kind != "charlm":
-        raise _Violation("a classifier cannot have generation inputs")
+        raise _ViolationError("a classifier cannot have generation inputs")
     if generates != bool(metadata.golden.generated):
-        raise _Violation("bad metadata: golden.generated goes with generation inputs")
+        raise _ViolationError("bad metadata: golden.generated goes with generation inputs")
     dynamic = None
     expected: dict[str, tuple[int, list[int | None]]] = {contract.TOKENS: (_INT64, [dynamic] * 2)}
     if generates:
@@ -323,7 +323,7 @@ def _check_interface(graph: Any, metadata: Metadata) -> tuple[tuple[StateSpec, .
     for name in state_names:
         width = inputs[name][1][-1] if inputs[name][1] else None
         if width is None or not 0 < width <= contract.MAX_STATE_WIDTH:
-            raise _Violation(f"state {name!r} has no fixed width")
+            raise _ViolationError(f"state {name!r} has no fixed width")
         for tensor_name, actual in (
             (name, inputs[name]),
             (name + contract.NEXT, outputs[name + contract.NEXT]),
@@ -342,7 +342,7 @@ _TensorType = tuple[int, list[int | None]]
 
 def _tensor_type(value: Any) -> _TensorType:
     if not value.type.HasField("tensor_type") or not value.type.tensor_type.HasField("shape"):
-        raise _Violation(f"{_text(value.name, 'a value')[:80]!r} is no tensor of known rank")
+        raise _ViolationError(f"{_text(value.name, 'a value')[:80]!r} is no tensor of known rank")
     tensor = value.type.tensor_type
     dims = [dim.dim_value if dim.HasField("dim_value") else None for dim in tensor.shape.dim]
     return tensor.elem_type, dims
@@ -350,9 +350,9 @@ def _tensor_type(value: Any) -> _TensorType:
 
 def _expect_names(what: str, actual: dict[str, Any], expected: set[str]) -> None:
     if missing := sorted(expected - set(actual)):
-        raise _Violation(f"{what} {missing[0]!r} is missing from the graph")
+        raise _ViolationError(f"{what} {missing[0]!r} is missing from the graph")
     if extra := sorted(set(actual) - expected):
-        raise _Violation(f"{what} {extra[0][:80]!r} is not in the format")
+        raise _ViolationError(f"{what} {extra[0][:80]!r} is not in the format")
 
 
 def _expect_type(name: str, actual: _TensorType, expected: _TensorType) -> None:
@@ -363,7 +363,7 @@ def _expect_type(name: str, actual: _TensorType, expected: _TensorType) -> None:
             dims = ", ".join("?" if dim is None else str(dim) for dim in type_[1])
             return f"{kind.name if kind else 'unknown'} [{dims}]"
 
-        raise _Violation(f"{name[:80]!r} is {shown(actual)}, not {shown(expected)}")
+        raise _ViolationError(f"{name[:80]!r} is {shown(actual)}, not {shown(expected)}")
 
 
 def _no_unknown(message: Any, where: str) -> None:

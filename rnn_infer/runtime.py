@@ -1,5 +1,6 @@
 """onnxruntime: finding it, choosing a device, opening a session."""
 
+import importlib
 import importlib.metadata
 import warnings
 from functools import cache
@@ -32,7 +33,7 @@ def onnxruntime() -> ModuleType:
         RuntimeMissingError: it cannot be imported; the message has the command that mends it.
     """
     try:
-        import onnxruntime as module
+        module = importlib.import_module("onnxruntime")
     except ImportError as error:
         reason = "" if isinstance(error, ModuleNotFoundError) else f" ({error})"
         raise RuntimeMissingError(

@@ -37,7 +37,7 @@ def decode(cls: type[T], value: Any, where: str) -> T:
     """
     if not isinstance(value, dict):
         raise SchemaError(f"{where}: expected an object, got {_name(value)}")
-    hints = _hints(cls)
+    hints = _hints(cls)  # type: ignore[arg-type]  # a class is hashable
     if extra := sorted(set(value) - set(hints)):
         raise SchemaError(f"{where}: unknown key {extra[0]!r}")
     if missing := [key for key in hints if key not in value]:

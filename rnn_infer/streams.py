@@ -58,7 +58,7 @@ class Streams:
         done = 0
         while (rows := np.flatnonzero(lengths > done)).size:
             until = min(int(lengths[rows].min()), done + chunk)
-            tokens = np.stack([texts[row][done:until] for row in rows])
+            tokens = np.stack([texts[row][done:until] for row in rows.tolist()])
             after = self._stepper.consume(tokens, tuple(each[rows] for each in self.state))
             self._put(rows, after)
             done = until

@@ -59,9 +59,11 @@ class Vocabulary:
             tokens[missing] = self._rules.unknown
             return tokens
         if unknown == "skip":
-            return tokens[~missing]
+            return self._look_up("".join(c for c, m in zip(text, missing, strict=True) if not m))
         if unknown == "fold":
-            folds = {text[i]: self._fold(text[i]) for i in np.flatnonzero(missing)}
+            folds: dict[str, str | int | None] = {
+                text[i]: self._fold(text[i]) for i in np.flatnonzero(missing)
+            }
             return self._look_up(text.translate(str.maketrans(folds)))
         position = int(missing.argmax())
         raise UnknownCharacterError(

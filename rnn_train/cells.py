@@ -13,6 +13,8 @@ is one class here, or in a user's own package, and nothing else:
             return (0.9 * s + 0.1 * torch.tanh(self.mix(torch.cat([x, s], -1))),)
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -35,14 +37,14 @@ class Cell(nn.Module):
         return next(iter(self.state_sizes.values()))
 
     def project(self, x: Tensor) -> Tensor:
-        """The part of S that needs x_t alone, computed for all times at once: [..., input] → [..., p]."""
+        """The part of S that needs x_t alone, for all times at once: [..., input] → [..., p]."""
         return x
 
     def forward(self, x: Tensor, state: State) -> State:
         """One step: `project(x_t)` [batch, p] and s_{t-1} give s_t."""
         raise NotImplementedError
 
-    def output(self, x: Tensor, state: State) -> Tensor:
+    def output(self, x: Tensor, state: State) -> Tensor:  # noqa: ARG002  (for those that need it)
         """What the layer above sees at time t: [batch, output_size]. By default the first state."""
         return state[0]
 
@@ -90,7 +92,8 @@ class GRUCell(Cell):
         _initialize(self.inputs, self.recurrent, gates=3)
 
     def project(self, x: Tensor) -> Tensor:
-        return self.inputs(x)
+        projected: Tensor = self.inputs(x)
+        return projected
 
     def forward(self, x: Tensor, state: State) -> State:
         (s,) = state
@@ -113,7 +116,8 @@ class LSTMCell(Cell):
             self.inputs.bias[width : 2 * width] = 1
 
     def project(self, x: Tensor) -> Tensor:
-        return self.inputs(x)
+        projected: Tensor = self.inputs(x)
+        return projected
 
     def forward(self, x: Tensor, state: State) -> State:
         h, c = state
@@ -156,5 +160,9 @@ def _initialize(inputs: nn.Linear, recurrent: nn.Linear, gates: int) -> None:
         nn.init.zeros_(recurrent.bias)
 
 
-CELLS: dict[str, type[Cell]] = {"elman": ElmanCell, "gru": GRUCell, "lstm": LSTMCell}
-"""The cells that `--cell` knows by name; each is made as `cls(input_size, width)`."""
+CELLS: dict[str, Callable[[int, int], Cell]] = {
+    "elman": ElmanCell,
+    "gru": GRUCell,
+    "lstm": LSTMCell,
+}
+"""The cells that `--cell` knows by name; each is made as `make(input_size, width)`."""

@@ -115,7 +115,7 @@ def fit_temperature(model: CharLSTM, tokens: NDArray[np.integer]) -> float:
     flat, targets = logits.float().flatten(0, 1), text[:, 1:].flatten()
     choices = torch.linspace(0.8, 1.25, 46).tolist()
     losses = [float(cross_entropy(flat / choice, targets)) for choice in choices]
-    return choices[int(np.argmin(losses))]
+    return float(choices[int(np.argmin(losses))])
 
 
 @torch.inference_mode()

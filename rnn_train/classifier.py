@@ -180,7 +180,7 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     """The number by which dividing all logits gives the least loss (Guo et al., 2017)."""
     choices = torch.linspace(0.5, 3.0, 126).tolist()
     losses = [float(cross_entropy(logits / choice, labels)) for choice in choices]
-    return choices[int(np.argmin(losses))]
+    return float(choices[int(np.argmin(losses))])
 
 
 def metrics(logits: Tensor, labels: Tensor) -> dict[str, float]:

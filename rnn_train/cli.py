@@ -1,6 +1,7 @@
 """`rnn-train`: options in, one library call, errors to one line."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,10 @@ def main() -> None:
     """
 
 
-def _shared(command: str) -> Any:
+def _shared(command: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """The options both training commands have."""
 
-    def decorate(function: Any) -> Any:
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
         options = [
             click.option(
                 "--data", multiple=True, metavar="SRC", help="May be given several times."

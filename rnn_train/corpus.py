@@ -14,6 +14,7 @@ from rnn_train.files import replacing
 from rnn_train.sources import TextFile
 
 MIN_CHARACTERS = 1000
+MAX_HELD_OUT = 100_000
 UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 """Stands in the vocabulary for rare characters, where they are folded."""
 
@@ -31,8 +32,11 @@ class Corpus:
     """Of the text as UTF-8, after normalisation."""
 
     def split(self, fraction: float) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
-        """The first part to train on and the last `fraction` to hold out (may be empty)."""
-        held = round(len(self.tokens) * fraction)
+        """The first part to train on and the last `fraction` to hold out (may be empty).
+
+        At most MAX_HELD_OUT characters are held out: more would cost time and tell nothing new.
+        """
+        held = min(round(len(self.tokens) * fraction), MAX_HELD_OUT)
         return self.tokens[: len(self.tokens) - held], self.tokens[len(self.tokens) - held :]
 
 

@@ -107,14 +107,13 @@ class Drawing:
         uniform = graph.add("Unsqueeze", uniform, graph.constant("axis1", [1]))
         target = graph.add("Mul", total, uniform, name="target")
         passed = graph.add("LessOrEqual", cumulative, target, name="passed")
-        count = graph.add(
+        return graph.add(
             "ReduceSum",
             graph.add("Cast", passed, to=INT64),
             graph.constant("axis1", [1]),
             keepdims=0,
             name="token",
         )
-        return count
 
     def loop(
         self, graph: Graph, logits: str, states: Sequence[tuple[str, int]], feed: Feed

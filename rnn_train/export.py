@@ -153,7 +153,7 @@ class _Build:
         return self._head(graph, x), after
 
     def _input(self, graph: Graph, tokens: str) -> str:
-        """The first layer's projected input of tokens [n]: one row of a table where that is small."""
+        """The first layer's projected input of tokens [n]: a row of a table where that is small."""
         embedding = self.model.embedding.weight
         first = self.layers[0]
         if embedding.shape[0] * first.projected <= MAX_TABLE:
@@ -225,8 +225,7 @@ def _scan(
 
 def _layers(model: CharLSTM | RecurrentClassifier) -> list[Layer]:
     if isinstance(model, CharLSTM):
-        lstms = [layer for layer in model.layers if isinstance(layer, nn.LSTM)]
-        return [LSTMLayer(index, layer) for index, layer in enumerate(lstms)]
+        return [LSTMLayer(index, layer) for index, layer in enumerate(model.lstms())]
     return [TracedLayer(index, cell) for index, cell in enumerate(model.cells())]
 
 

@@ -48,7 +48,7 @@ class Graph:
             self._nodes.append(helper.make_node("Identity", [value], [name]))
         self._outputs.append(helper.make_tensor_value_info(name or value, kind, dims))
 
-    def constant(self, hint: str, value: NDArray[Any] | float | int | list[int]) -> str:
+    def constant(self, hint: str, value: NDArray[Any] | np.generic | float | list[int]) -> str:
         """A weight or number; a hint that was given before with the same value is shared."""
         array = np.asarray(value)
         if array.dtype == np.float64:

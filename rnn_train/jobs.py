@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from rnn_train import charlm, classifier, plots, recipes
-from rnn_train.corpus import Corpus, Streams, build_corpus, encode_text, open_corpus
+from rnn_train.corpus import Streams, build_corpus, encode_text, open_corpus
 from rnn_train.datasets import TEXT_SETS, text_set
 from rnn_train.errors import DataError
 from rnn_train.export import Card
@@ -54,9 +54,12 @@ class Verdict:
 class Job(Protocol):
     """One run's data and model."""
 
-    model: CharLSTM | RecurrentClassifier
     training: TrainingConfig
     steps_per_epoch: int
+
+    @property
+    def model(self) -> CharLSTM | RecurrentClassifier:
+        """What the run trains."""
 
     def task(self, device: torch.device) -> Task:
         """What the training loop works on."""

@@ -51,16 +51,18 @@ class LSTMLayer:
         self.output = width
         # torch orders the gates i, f, g, o; the three sigmoids side by side take one node.
         order = np.concatenate([np.arange(k * width, (k + 1) * width) for k in (0, 1, 3, 2)])
-        self._input = _numpy(lstm.weight_ih_l0)[order].T
-        self._recurrent = _numpy(lstm.weight_hh_l0)[order].T
-        self._bias = (_numpy(lstm.bias_ih_l0) + _numpy(lstm.bias_hh_l0))[order]
+        weights = {name: _numpy(value)[order] for name, value in lstm.named_parameters()}
+        self._input = weights["weight_ih_l0"].T
+        self._recurrent = weights["weight_hh_l0"].T
+        self._bias = weights["bias_ih_l0"] + weights["bias_hh_l0"]
 
     def project(self, graph: Graph, x: str) -> str:
         bias = graph.constant(f"{self._name}.b", self._bias)
         return graph.linear(x, f"{self._name}.W", self._input, bias)
 
     def table(self, embedding: Tensor) -> NDArray[np.float32]:
-        return _numpy(embedding) @ self._input + self._bias
+        table: NDArray[np.float32] = _numpy(embedding) @ self._input + self._bias
+        return table
 
     def step(self, graph: Graph, x: str, states: Sequence[str]) -> tuple[str, list[str]]:
         h, c = states

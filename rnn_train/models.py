@@ -52,14 +52,21 @@ class CharLSTM(nn.Module):
 
     def _initialize(self) -> None:
         nn.init.normal_(self.embedding.weight, std=self.config.embedding**-0.5)
-        for layer in self.layers:
-            for weight in layer.weight_hh_l0.chunk(4):
+        width = self.config.hidden
+        for layer in self.lstms():
+            weights = dict(layer.named_parameters())
+            for weight in weights["weight_hh_l0"].chunk(4):
                 nn.init.orthogonal_(weight)
-            nn.init.zeros_(layer.bias_ih_l0)
-            nn.init.zeros_(layer.bias_hh_l0)
-            width = self.config.hidden
+            nn.init.zeros_(weights["bias_ih_l0"])
+            nn.init.zeros_(weights["bias_hh_l0"])
             with torch.no_grad():  # gates i, f, g, o: remember by default
-                layer.bias_ih_l0[width : 2 * width] = 1
+                weights["bias_ih_l0"][width : 2 * width] = 1
+
+    def lstms(self) -> Iterator[nn.LSTM]:
+        """The layers, from the input up."""
+        for layer in self.layers:
+            assert isinstance(layer, nn.LSTM)
+            yield layer
 
     def zeros(self, batch: int) -> State:
         """States h0, c0, h1, c1, …, each [batch, hidden], before the first character."""
@@ -72,7 +79,7 @@ class CharLSTM(nn.Module):
         """Tokens [batch, time] → logits [batch, time, vocabulary], and the state after them."""
         x = _drop_per_sequence(self.embedding(tokens), self.config.dropout_input, self.training)
         after: list[Tensor] = []
-        for i, layer in enumerate(self.layers):
+        for i, layer in enumerate(self.lstms()):
             if i:
                 x = _drop_per_sequence(x, self.config.dropout_layer, self.training)
             x, (h, c) = layer(x, (state[2 * i][None], state[2 * i + 1][None]))
@@ -93,8 +100,8 @@ class CharLSTM(nn.Module):
             return
         kept = []
         with torch.no_grad():
-            for layer in self.layers:
-                weight = layer.weight_hh_l0
+            for layer in self.lstms():
+                weight = layer.get_parameter("weight_hh_l0")
                 mask = torch.bernoulli(torch.full_like(weight, 1 - rate)) / (1 - rate)
                 kept.append((weight, weight.clone(), mask))
                 weight.mul_(mask)

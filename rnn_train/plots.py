@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 matplotlib.use("Agg")
-from matplotlib import pyplot  # noqa: E402  (after the choice of a backend without a screen)
+from matplotlib import pyplot
 
 
 def loss_curve(metrics: Sequence[dict[str, Any]], path: Path) -> None:

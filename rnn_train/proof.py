@@ -48,7 +48,7 @@ def record(stepper: Stepper) -> Golden:
     """One run from zero state, for `verify` to repeat."""
     tokens = _tokens(stepper, (1, _GOLDEN), seed=1)
     logits, _ = stepper.forward(tokens, stepper.zeros(1))
-    uniform, generated = np.empty(0), np.empty(0)
+    uniform, generated = np.empty(0, np.float32), np.empty(0, np.int64)
     if stepper.file.generates:
         uniform = Uniforms(1).take(_GOLDEN)
         drawn, _ = stepper.draw(tokens, stepper.zeros(1), uniform[None], Sampling(temperature=1.0))
@@ -90,7 +90,11 @@ def prove(model: nn.Module, temperature: float, stepper: Stepper) -> dict[str, f
 
 
 def _torch_difference(
-    model: nn.Module, temperature: float, tokens: NDArray[np.int64], whole: NDArray[np.float32], state: State
+    model: nn.Module,
+    temperature: float,
+    tokens: NDArray[np.int64],
+    whole: NDArray[np.float32],
+    state: State,
 ) -> float:
     with torch.inference_mode():
         logits, after = model(torch.from_numpy(tokens), model.zeros(len(tokens)))  # type: ignore[operator]
@@ -113,7 +117,9 @@ def _stepwise_difference(
     return worst
 
 
-def _batch_difference(stepper: Stepper, tokens: NDArray[np.int64], whole: NDArray[np.float32]) -> float:
+def _batch_difference(
+    stepper: Stepper, tokens: NDArray[np.int64], whole: NDArray[np.float32]
+) -> float:
     """Each stream alone against all in one batch."""
     alone = [stepper.forward(row[None], stepper.zeros(1))[0] for row in tokens]
     return _difference(np.concatenate(alone), whole)

@@ -20,11 +20,8 @@ def charlm_model(
     """
     # A small text is passed many times and learnt by heart; a large one never is.
     scarce = characters < 200_000
-    if device == "cuda":
-        small = scarce
-    else:
-        small = scarce or (minutes is not None and minutes < 20)
-    if small:
+    short = device == "cpu" and minutes is not None and minutes < 20
+    if scarce or short:
         wide = scarce or (minutes is not None and minutes < 1)
         return CharLSTMConfig(
             vocabulary=vocabulary,

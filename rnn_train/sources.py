@@ -84,8 +84,9 @@ def find_texts(sources: Sequence[str]) -> list[TextFile]:
             if not found:
                 raise DataError(f"{source}: the folder holds no files")
         else:
-            found = sorted(Path(p) for p in glob.glob(str(path), recursive=True))
-            found = [p for p in found if p.is_file()]
+            # Path.glob takes no absolute pattern.
+            matches = glob.glob(str(path), recursive=True)  # noqa: PTH207
+            found = sorted(each for match in matches if (each := Path(match)).is_file())
             if not found:
                 raise DataError(f"{source}: no such file, folder, glob or named set")
         files += [TextFile(each) for each in found]

@@ -1,0 +1,105 @@
+"""What all tests of `rnn_infer` share. Nothing here, or beside it, may need torch or onnx."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import numpy as np
+import pytest
+
+from rnn_infer import CharLM, Classifier, runtime
+from rnn_infer.contract import METADATA_KEY
+from rnn_infer.onnxproto import model_class
+from rnn_infer.stepper import Stepper
+
+DATA = Path(__file__).parents[1] / "data"
+Edit = Callable[[Any], object]
+
+hypothesis.settings.register_profile("infer", deadline=None, derandomize=True, database=None)
+hypothesis.settings.load_profile("infer")
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of the tiny models."""
+    return DATA
+
+
+@pytest.fixture(scope="session")
+def lm() -> CharLM:
+    """2 LSTM layers, 46 Latin characters, no unknown token; draws in its graph."""
+    return CharLM.load(DATA / "charlm.onnx", device="cpu")
+
+
+@pytest.fixture(scope="session")
+def step_lm() -> CharLM:
+    """The weights of `lm`, but drawn from in numpy."""
+    return CharLM.load(DATA / "charlm.step.onnx", device="cpu")
+
+
+@pytest.fixture(scope="session")
+def wide() -> CharLM:
+    """300 characters with Chinese and emoji, and an unknown token."""
+    return CharLM.load(DATA / "wide.onnx", device="cpu")
+
+
+@pytest.fixture(scope="session")
+def stepper() -> Stepper:
+    """The core under `lm`."""
+    return Stepper.open(DATA / "charlm.onnx", device="cpu")
+
+
+@pytest.fixture(scope="session", params=["classifier", "gru"])
+def classifier(request: pytest.FixtureRequest) -> Classifier:
+    """5 labels, begin and end marks, an unknown token, NFC; an Elman cell with a pool, and a GRU."""
+    return Classifier.load(DATA / f"{request.param}.onnx", device="cpu")
+
+
+@pytest.fixture
+def edited(tmp_path: Path) -> Callable[..., Path]:
+    """`edited(edit, of="charlm")`: a copy of a good file whose parsed message `edit` changed."""
+
+    def make(edit: Edit, of: str = "charlm") -> Path:
+        model = model_class().FromString((DATA / f"{of}.onnx").read_bytes())
+        edit(model)
+        path = tmp_path / "edited.onnx"
+        path.write_bytes(model.SerializeToString())
+        return path
+
+    return make
+
+
+@pytest.fixture
+def documented(edited: Callable[..., Path]) -> Callable[..., Path]:
+    """`documented(edit, of="charlm")`: a copy of a good file whose metadata `edit` changed."""
+
+    def make(edit: Edit, of: str = "charlm") -> Path:
+        def change(model: Any) -> None:
+            (entry,) = model.metadata_props
+            assert entry.key == METADATA_KEY.encode()
+            document = json.loads(entry.value)
+            edit(document)
+            entry.value = json.dumps(document).encode()
+
+        return edited(change, of)
+
+    return make
+
+
+@pytest.fixture
+def fresh_runtime() -> Iterator[None]:
+    """What `rnn_infer.runtime` remembers of this machine is forgotten, before and after."""
+    cached = (runtime.onnxruntime, runtime.cuda_problem)
+    for function in cached:
+        function.cache_clear()
+    yield
+    for function in cached:
+        function.cache_clear()
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """Random numbers, the same in each run."""
+    return np.random.default_rng(20240229)

@@ -1,0 +1,119 @@
+"""Shared by all training tests: small data, one finished run of each kind, and no network."""
+
+import itertools
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+import torch
+
+from rnn_train import pipeline
+from rnn_train.jobs import Request
+
+SUBJECTS = ("the fox", "a bird", "my dog", "one cat", "the old owl")
+VERBS = ("sees", "hears", "meets", "likes")
+OBJECTS = ("a tree.", "the moon.", "some rain.", "two stones.")
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run that went to its end: read only, copy the folder to change it."""
+
+    folder: Path
+    out: Path
+    said: tuple[str, ...]
+    metrics: dict[str, float]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Own folder, own cache, own random numbers, and nothing outside this machine."""
+
+    def refuse(*_: object) -> NoReturn:
+        raise AssertionError("a test reached for the network")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / ".cache"))
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    torch.manual_seed(0)
+
+
+def _story(size: int) -> str:
+    sentences = itertools.cycle(
+        f"{subject} {verb} {thing}\n"
+        for subject, verb, thing in itertools.product(SUBJECTS, VERBS, OBJECTS)
+    )
+    text = ""
+    while len(text) < size:
+        text += next(sentences)
+    return text[:size]
+
+
+def _table(rows: int) -> str:
+    """Names that end in "ka" or in "son": easy to tell apart."""
+    syllables = ("ba", "do", "ri", "mu", "le", "sa", "to", "ni")
+    stems = itertools.product(syllables, syllables, syllables)
+    lines = [
+        f"{''.join(stem)}{('ka', 'son')[i % 2]},{('east', 'north')[i % 2]}"
+        for i, stem in enumerate(itertools.islice(stems, rows))
+    ]
+    return "\n".join(["text,label", *lines]) + "\n"
+
+
+@pytest.fixture
+def story(tmp_path: Path) -> Path:
+    """About 4 kB of text that repeats itself."""
+    path = tmp_path / "story.txt"
+    path.write_text(_story(4000), "utf-8")
+    return path
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    """80 labelled names."""
+    path = tmp_path / "names.csv"
+    path.write_text(_table(80), "utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """A charlm run, trained and exported."""
+    folder = tmp_path_factory.mktemp("charlm")
+    data = folder / "story.txt"
+    data.write_text(_story(4000), "utf-8")
+    return _carry_out("charlm", folder, data, {"hidden": 12, "embedding": 6})
+
+
+@pytest.fixture(scope="session")
+def finished_classifier(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """A classifier run, trained and exported."""
+    folder = tmp_path_factory.mktemp("classifier")
+    data = folder / "names.csv"
+    data.write_text(_table(80), "utf-8")
+    return _carry_out("classifier", folder, data, {"hidden": 8, "embedding": 4, "pool": False})
+
+
+def _carry_out(command: str, folder: Path, data: Path, model: dict[str, int]) -> Finished:
+    said: list[str] = []
+    request = Request(
+        data=(str(data),), epochs=1.0, model=model, training={"batch": 4, "window": 16}
+    )
+    out = folder / "model.onnx"
+    report = pipeline.train(
+        command, request, out, folder=folder / "run", device="cpu", threads=1, say=said.append
+    )
+    return Finished(folder / "run", out, tuple(said), report.metrics)
+
+
+    """For tests that let a command set the number of threads."""
+    yield
+    torch.set_num_threads(1)
