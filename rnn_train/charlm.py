@@ -19,6 +19,8 @@ from rnn_train.models import CharLSTM
 SAMPLE_LENGTH = 160
 _VALIDATION_STREAMS = 32
 _VALIDATION_WINDOW = 256
+_VALIDATION_CHARACTERS = 20_000
+"""Of the held-out text, while training; the verdict at the end reads all of it."""
 
 
 class CharLMTask:
@@ -37,7 +39,7 @@ class CharLMTask:
     ) -> None:
         self.model = model
         self._streams = streams
-        self._held_out = held_out
+        self._held_out = held_out[:_VALIDATION_CHARACTERS]
         self._vocabulary = vocabulary
         self._start = start
         self._device = device
@@ -107,7 +109,7 @@ def held_out_loss(
 def fit_temperature(model: CharLSTM, tokens: NDArray[np.integer]) -> float:
     """The one number by which dividing all logits gives the least loss on a text."""
     count = max(1, min(_VALIDATION_STREAMS, len(tokens) // 1000))
-    length = min((len(tokens) - 1) // count, 2000)
+    length = min((len(tokens) - 1) // count, 1000)
     device = model.embedding.weight.device
     rows = np.stack([tokens[i * length : (i + 1) * length + 1] for i in range(count)])
     text = torch.from_numpy(rows.astype(np.int64)).to(device)

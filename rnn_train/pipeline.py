@@ -21,6 +21,8 @@ from rnn_train.training import Trainer, pick_device
 Say = Callable[[str], None]
 """Where lines for the person at the screen go."""
 _EXPORT_SECONDS = 4.0
+_JUDGE_VALIDATIONS = 6
+"""What comes after training takes about as long as this many validations."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,7 @@ class _Training:
         started = time.monotonic()
         task.validate(task.model.eval())
         task.model.train()
-        after = 2 * (time.monotonic() - started) + _EXPORT_SECONDS
+        after = _JUDGE_VALIDATIONS * (time.monotonic() - started) + _EXPORT_SECONDS
         left = max(minutes * 60 - spent - after, minutes * 30)
         return Plan(rate, steps=None, minutes=left / 60)
 

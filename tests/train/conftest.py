@@ -2,8 +2,6 @@
 
 import itertools
 import socket
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
@@ -12,20 +10,11 @@ import torch
 
 from rnn_train import pipeline
 from rnn_train.jobs import Request
+from rnn_train.pipeline import Report
 
 SUBJECTS = ("the fox", "a bird", "my dog", "one cat", "the old owl")
 VERBS = ("sees", "hears", "meets", "likes")
 OBJECTS = ("a tree.", "the moon.", "some rain.", "two stones.")
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A run that went to its end: read only, copy the folder to change it."""
-
-    folder: Path
-    out: Path
-    said: tuple[str, ...]
-    metrics: dict[str, float]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -85,8 +74,8 @@ def table(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
-    """A charlm run, trained and exported."""
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """A charlm run, trained and exported. Read only: copy its folder to change it."""
     folder = tmp_path_factory.mktemp("charlm")
     data = folder / "story.txt"
     data.write_text(_story(4000), "utf-8")
@@ -94,26 +83,24 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
 
 
 @pytest.fixture(scope="session")
-def finished_classifier(tmp_path_factory: pytest.TempPathFactory) -> Finished:
-    """A classifier run, trained and exported."""
+def finished_classifier(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """A classifier run, trained and exported. Read only, too."""
     folder = tmp_path_factory.mktemp("classifier")
     data = folder / "names.csv"
     data.write_text(_table(80), "utf-8")
     return _carry_out("classifier", folder, data, {"hidden": 8, "embedding": 4, "pool": False})
 
 
-def _carry_out(command: str, folder: Path, data: Path, model: dict[str, int]) -> Finished:
-    said: list[str] = []
+def _carry_out(command: str, folder: Path, data: Path, model: dict[str, int]) -> Report:
     request = Request(
         data=(str(data),), epochs=1.0, model=model, training={"batch": 4, "window": 16}
     )
-    out = folder / "model.onnx"
-    report = pipeline.train(
-        command, request, out, folder=folder / "run", device="cpu", threads=1, say=said.append
+    return pipeline.train(
+        command,
+        request,
+        folder / "model.onnx",
+        folder=folder / "run",
+        device="cpu",
+        threads=1,
+        say=lambda _: None,
     )
-    return Finished(folder / "run", out, tuple(said), report.metrics)
-
-
-    """For tests that let a command set the number of threads."""
-    yield
-    torch.set_num_threads(1)

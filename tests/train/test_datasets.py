@@ -89,9 +89,7 @@ def test_surnames() -> None:
         assert all(name == name.strip() and name for name in names), language
 
 
-def test_tinyshakespeare_is_fetched(
-    web: Web, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_tinyshakespeare_is_fetched(web: Web, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "tinyshakespeare" in TEXT_SETS
     monkeypatch.setattr(datasets, "TINYSHAKESPEARE_SHA256", SHA256)
     monkeypatch.setattr(datasets, "TINYSHAKESPEARE_BYTES", len(POEM))

@@ -1,0 +1,179 @@
+"""Cells against their equations and against PyTorch's own layers."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from rnn_train.cells import CELLS, Cell, ElmanCell, GRUCell, LSTMCell, RunningPool, State
+
+BATCH, TIME, IN, WIDTH = 3, 7, 5, 4
+MAKERS: dict[str, Callable[[], Cell]] = {
+    **{name: lambda make=make: make(IN, WIDTH) for name, make in CELLS.items()},
+    "pool": lambda: RunningPool(IN),
+}
+
+
+@pytest.fixture
+def x() -> Tensor:
+    return torch.randn(BATCH, TIME, IN)
+
+
+def shaken(cell: Cell) -> Cell:
+    """With no weight left at a value that hides a mistake, such as a bias of zero."""
+    with torch.no_grad():
+        for parameter in cell.parameters():
+            parameter.copy_(torch.randn_like(parameter) * 0.7)
+    return cell
+
+
+def some_state(cell: Cell) -> State:
+    return tuple(torch.randn(BATCH, width) for width in cell.state_sizes.values())
+
+
+@torch.no_grad()
+def fill(layer: nn.Module, **weights: Tensor) -> None:
+    assert set(weights) == {name for name, _ in layer.named_parameters()}
+    for name, value in weights.items():
+        layer.get_parameter(name).copy_(value)
+
+
+def same(actual: Tensor, expected: Tensor) -> None:
+    torch.testing.assert_close(actual, expected, rtol=0, atol=1e-6)
+
+
+def test_elman_is_its_equation(x: Tensor) -> None:
+    cell = shaken(ElmanCell(IN, WIDTH))
+    W, U, b = (parameter.detach().numpy() for parameter in (cell.W, cell.U, cell.b))
+    state = some_state(cell)
+    s = state[0].numpy()
+    with torch.no_grad():
+        outputs, (last,) = cell.scan(x, state)
+    for t in range(TIME):
+        s = np.tanh(x[:, t].numpy() @ W + s @ U + b)
+        np.testing.assert_allclose(outputs[:, t], s, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(last, s, rtol=0, atol=1e-6)
+
+
+def test_elman_is_torch_rnn(x: Tensor) -> None:
+    cell = shaken(ElmanCell(IN, WIDTH))
+    W, U, b = (parameter.detach() for parameter in (cell.W, cell.U, cell.b))
+    layer = nn.RNN(IN, WIDTH, batch_first=True)
+    fill(layer, weight_ih_l0=W.T, weight_hh_l0=U.T, bias_ih_l0=b, bias_hh_l0=torch.zeros_like(b))
+    state = some_state(cell)
+    outputs, (last,) = cell.scan(x, state)
+    expected, expected_last = layer(x, state[0][None])
+    same(outputs, expected)
+    same(last, expected_last[0])
+
+
+def test_gru_is_torch_gru(x: Tensor) -> None:
+    cell = GRUCell(IN, WIDTH)
+    shaken(cell)
+    layer = nn.GRU(IN, WIDTH, batch_first=True)
+    fill(
+        layer,
+        weight_ih_l0=cell.inputs.weight,
+        weight_hh_l0=cell.recurrent.weight,
+        bias_ih_l0=cell.inputs.bias,
+        bias_hh_l0=cell.recurrent.bias,
+    )
+    state = some_state(cell)
+    outputs, (last,) = cell.scan(x, state)
+    expected, expected_last = layer(x, state[0][None])
+    same(outputs, expected)
+    same(last, expected_last[0])
+
+
+def test_lstm_is_torch_lstm(x: Tensor) -> None:
+    cell = LSTMCell(IN, WIDTH)
+    shaken(cell)
+    layer = nn.LSTM(IN, WIDTH, batch_first=True)
+    fill(
+        layer,
+        weight_ih_l0=cell.inputs.weight,
+        weight_hh_l0=cell.recurrent.weight,
+        bias_ih_l0=cell.inputs.bias,
+        bias_hh_l0=torch.zeros(4 * WIDTH),
+    )
+    h, c = some_state(cell)
+    outputs, (h_last, c_last) = cell.scan(x, (h, c))
+    expected, (h_expected, c_expected) = layer(x, (h[None], c[None]))
+    same(outputs, expected)
+    same(h_last, h_expected[0])
+    same(c_last, c_expected[0])
+
+
+def test_pool_is_running_mean_and_maximum(x: Tensor) -> None:
+    pool = RunningPool(IN)
+    outputs, (total, peak, count) = pool.scan(x, pool.zeros(BATCH, x))
+    values = x.numpy()
+    mean = values.cumsum(1) / np.arange(1, TIME + 1)[:, None]
+    maximum = np.maximum(np.maximum.accumulate(values, 1), 0)  # every state starts at zero
+    expected = np.concatenate([values, mean, maximum], -1)
+    np.testing.assert_allclose(outputs, expected, rtol=0, atol=1e-6)
+    same(total, x.sum(1))
+    np.testing.assert_array_equal(peak, maximum[:, -1])
+    assert count.tolist() == [[TIME]] * BATCH
+    assert pool.output_size == 3 * IN
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_scan_is_stepping(name: str, x: Tensor) -> None:
+    cell = shaken(MAKERS[name]())
+    whole, last = cell.scan(x, cell.zeros(BATCH, x))
+    state = cell.zeros(BATCH, x)
+    for t in range(TIME):
+        projected = cell.project(x[:, t])
+        state = cell(projected, state)
+        same(cell.output(projected, state), whole[:, t])
+    for stepped, scanned in zip(state, last, strict=True):
+        same(stepped, scanned)
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_scan_in_pieces_is_the_whole(name: str, x: Tensor) -> None:
+    cell = shaken(MAKERS[name]())
+    whole, last = cell.scan(x, cell.zeros(BATCH, x))
+    first, state = cell.scan(x[:, :3], cell.zeros(BATCH, x))
+    second, state = cell.scan(x[:, 3:], state)
+    same(torch.cat([first, second], 1), whole)
+    for ours, expected in zip(state, last, strict=True):
+        same(ours, expected)
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_rows_are_streams_of_their_own(name: str, x: Tensor) -> None:
+    cell = shaken(MAKERS[name]())
+    whole, _ = cell.scan(x, cell.zeros(BATCH, x))
+    alone, _ = cell.scan(x[1:2], cell.zeros(1, x))
+    same(alone, whole[1:2])
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_sizes(name: str, x: Tensor) -> None:
+    cell = MAKERS[name]()
+    state = cell.zeros(BATCH, x)
+    assert [tuple(each.shape) for each in state] == [
+        (BATCH, width) for width in cell.state_sizes.values()
+    ]
+    assert not any(each.any() for each in state)
+    outputs, _ = cell.scan(x, state)
+    assert outputs.shape == (BATCH, TIME, cell.output_size)
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_recurrent_weights_start_orthogonal(name: str) -> None:
+    cell = CELLS[name](IN, WIDTH)
+    for parameter, value in cell.named_parameters():
+        if parameter in ("U", "recurrent.weight"):
+            for gate in value.detach().split(WIDTH):
+                same(gate @ gate.T, torch.eye(WIDTH))
+
+
+def test_cell_without_a_step_says_so(x: Tensor) -> None:
+    cell = Cell(IN, {"s": WIDTH})
+    with pytest.raises(NotImplementedError):
+        cell.scan(x, cell.zeros(BATCH, x))

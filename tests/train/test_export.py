@@ -1,0 +1,541 @@
+"""Exported files against the contract and against torch."""
+
+import itertools
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+import rnn_infer
+from rnn_infer import contract
+from rnn_infer.stepper import Stepper
+from rnn_train.cells import CELLS, Cell, State
+from rnn_train.classifier import BEGIN, END, Alphabet, ClassifierTask
+from rnn_train.drawing import Drawing
+from rnn_train.errors import ExportError, RunError
+from rnn_train.export import Card, export
+from rnn_train.graph import Graph
+from rnn_train.labelled import Rows
+from rnn_train.layers import LSTMLayer, TracedLayer
+from rnn_train.models import CharLSTM, CharLSTMConfig, ClassifierConfig, RecurrentClassifier
+from rnn_train.pipeline import Report
+from rnn_train.proof import TOLERANCE
+
+VOCABULARY = tuple("\n abcdefghi")
+LABELS = ("no", "perhaps", "yes")
+ROOT = Path(rnn_infer.__file__).parents[1]
+
+
+def char_lstm(**shape: Any) -> CharLSTM:
+    chosen = {"vocabulary": len(VOCABULARY), "embedding": 5, "hidden": 7, "layers": 1} | shape
+    return CharLSTM(CharLSTMConfig(**chosen))
+
+
+def classifier(**shape: Any) -> RecurrentClassifier:
+    chosen: dict[str, Any] = {"vocabulary": len(VOCABULARY), "labels": len(LABELS)}
+    chosen |= {"embedding": 5, "hidden": 6, "pool": False} | shape
+    return RecurrentClassifier(ClassifierConfig(**chosen))
+
+
+def lm_card(**facts: Any) -> Card:
+    return Card(**{"vocabulary": VOCABULARY, "unknown": None} | facts)
+
+
+def classifier_card(**facts: Any) -> Card:
+    chosen: dict[str, Any] = {"vocabulary": VOCABULARY, "unknown": 3, "normalization": "NFC"}
+    chosen |= {"labels": LABELS, "begin": "\n", "end": " ", "log_prior": (-1.0, -1.1, -1.2)}
+    return Card(**chosen | facts)
+
+
+def graphs(graph: onnx.GraphProto) -> list[onnx.GraphProto]:
+    """A graph and all graphs within it."""
+    found = [graph]
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                found += graphs(attribute.g)
+    return found
+
+
+def initializers(path: Path) -> set[str]:
+    return {each.name for each in onnx.load(path).graph.initializer}
+
+
+def torch_logits(model: nn.Module, tokens: NDArray[np.int64]) -> NDArray[np.float32]:
+    with torch.inference_mode():
+        logits, _ = model(torch.from_numpy(tokens), model.zeros(len(tokens)))  # type: ignore[operator]
+    return np.asarray(logits.numpy())
+
+
+def some_tokens(batch: int, time: int) -> NDArray[np.int64]:
+    return np.random.default_rng(5).integers(len(VOCABULARY), size=(batch, time))
+
+
+# --- every shape of model -------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A model and its file."""
+
+    model: CharLSTM | RecurrentClassifier
+    card: Card
+    path: Path
+    proof: dict[str, float]
+    table: bool
+    """The first layer's input was meant to fold into a table."""
+
+
+CHARLM_SHAPES = [
+    pytest.param(("charlm", {"layers": n, "head": head}, table), id=f"charlm-{n}-{head}-{table}")
+    for n, head, table in itertools.product((1, 2, 3), (0, 6), (True, False))
+]
+CLASSIFIER_SHAPES = [
+    pytest.param(
+        ("classifier", {"cell": cell, "layers": n, "pool": pool}, True),
+        id=f"{cell}-{n}-{'pool' if pool else 'last'}",
+    )
+    for cell, n, pool in itertools.product(("elman", "gru", "lstm"), (1, 2), (False, True))
+]
+UNFOLDED = pytest.param(("classifier", {"cell": "gru"}, False), id="gru-1-last-False")
+
+
+@pytest.fixture(scope="module", params=[*CHARLM_SHAPES, *CLASSIFIER_SHAPES, UNFOLDED])
+def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    kind, shape, table = request.param
+    torch.manual_seed(3)
+    model = char_lstm(**shape) if kind == "charlm" else classifier(**shape)
+    card = lm_card() if kind == "charlm" else classifier_card()
+    path = tmp_path_factory.mktemp("exported") / "model.onnx"
+    with mock.patch("rnn_train.export.MAX_TABLE", 2**20 if table else 0):
+        proof = export(model, card, path)
+    return Exported(model, card, path, proof, table)
+
+
+def test_proof_holds(exported: Exported) -> None:
+    assert set(exported.proof) == {"torch", "stepwise", "batch"}
+    assert all(0 <= value < TOLERANCE <= 1e-4 for value in exported.proof.values())
+    assert rnn_infer.load(exported.path).metadata.proof == exported.proof
+
+
+def test_onnx_checker_passes(exported: Exported) -> None:
+    onnx.checker.check_model(onnx.load(exported.path), full_check=True)
+
+
+def test_long_sequence_equals_torch(exported: Exported) -> None:
+    tokens = some_tokens(2, 300)
+    stepper = Stepper.open(exported.path, device="cpu")
+    logits, _ = stepper.forward(tokens, stepper.zeros(2))
+    np.testing.assert_allclose(logits, torch_logits(exported.model, tokens), rtol=0, atol=1e-4)
+
+
+def test_state_has_one_tensor_a_layer_and_kind(exported: Exported) -> None:
+    states = [(each.name, each.width) for each in Stepper.open(exported.path).file.states]
+    config = exported.model.config
+    if isinstance(config, CharLSTMConfig):
+        expected = [(f"{kind}{i}", 7) for i in range(config.layers) for kind in "hc"]
+    else:
+        kinds = "hc" if config.cell == "lstm" else "s"
+        expected = [(f"{kind}{i}", 6) for i in range(config.layers) for kind in kinds]
+        if config.pool:
+            n = config.layers
+            expected += [(f"sum{n}", 6), (f"max{n}", 6), (f"count{n}", 1)]
+    assert states == expected
+
+
+def test_small_input_folds_into_a_table(exported: Exported) -> None:
+    names = initializers(exported.path)
+    assert ("input_table" in names, "embedding" in names) == (exported.table, not exported.table)
+
+
+def test_only_allowed_operators(exported: Exported) -> None:
+    for graph in graphs(onnx.load(exported.path).graph):
+        for node in graph.node:
+            assert node.domain == ""
+            assert node.op_type in contract.STANDARD_OPS
+
+
+def test_file_tells_nothing_of_this_machine(exported: Exported) -> None:
+    proto = onnx.load(exported.path)
+    for graph in graphs(proto.graph):
+        for tensor in graph.initializer:
+            tensor.ClearField("raw_data")  # weights may spell anything
+    text = proto.SerializeToString()
+    for trace in (b"/home", b"/root", b"/work", b"/tmp", b"site-packages", b".py", b"forward"):
+        assert trace not in text
+    assert os.uname().nodename.encode() not in text
+    assert proto.producer_name == proto.doc_string == ""
+    assert not any(
+        part.doc_string or part.metadata_props
+        for graph in graphs(proto.graph)
+        for part in (graph, *graph.node)
+    )
+
+
+def test_weights_are_kept_once(exported: Exported) -> None:
+    proto = onnx.load(exported.path)
+    assert not any(graph.initializer for graph in graphs(proto.graph)[1:])
+    large = [t.raw_data for t in proto.graph.initializer if len(t.raw_data) > 100]
+    assert len(set(large)) == len(large)
+
+
+# --- what the file says ---------------------------------------------------------------
+
+
+def test_document_of_a_charlm(tmp_path: Path) -> None:
+    model = char_lstm(layers=2)
+    card = lm_card(unknown=4, start="a", training={"data_sha256": "abc", "data_characters": 5})
+    export(model, card, tmp_path / "m.onnx")
+    lm = rnn_infer.CharLM.load(tmp_path / "m.onnx")
+    document = lm.metadata
+    assert document.kind == "charlm"
+    assert document.vocabulary == VOCABULARY
+    assert document.text.unknown == 4
+    assert document.text.newlines == "lf"
+    assert document.text.normalization == "none"
+    assert document.charlm == contract.CharLMSection(start="a")
+    assert document.classifier is None
+    assert document.training["data_sha256"] == "abc"
+    assert document.training["parameters"] == sum(p.numel() for p in model.parameters())
+    assert document.training["model.layers"] == 2
+    assert document.training["torch"] == torch.__version__.partition("+")[0]
+    assert len(lm.generate("abc", length=40, seed=1)) == 40
+
+
+def test_document_of_a_classifier(tmp_path: Path) -> None:
+    export(classifier(), classifier_card(), tmp_path / "m.onnx")
+    loaded = rnn_infer.Classifier.load(tmp_path / "m.onnx")
+    section = loaded.metadata.classifier
+    assert section == contract.ClassifierSection(
+        labels=LABELS, begin="\n", end=" ", log_prior=(-1.0, -1.1, -1.2)
+    )
+    assert loaded.metadata.text == contract.TextRules("NFC", "lf", 3)
+    assert loaded.metadata.charlm is None
+    assert loaded.classify("abc").label in LABELS
+    assert not Stepper.open(tmp_path / "m.onnx").file.generates
+
+
+def test_golden_run_is_the_models_own(tmp_path: Path) -> None:
+    model = char_lstm()
+    export(model, lm_card(), tmp_path / "m.onnx")
+    golden = rnn_infer.CharLM.load(tmp_path / "m.onnx").metadata.golden
+    assert len(golden.tokens) == len(golden.uniform) == len(golden.generated) == 16
+    logits = torch_logits(model, np.array([golden.tokens]))
+    np.testing.assert_allclose(golden.logits, logits[0, -1], rtol=0, atol=1e-5)
+
+
+def test_temperature_is_folded(tmp_path: Path) -> None:
+    for head in (0, 6):
+        model = char_lstm(head=head)
+        export(model, lm_card(temperature=2.5), tmp_path / "m.onnx")
+        stepper = Stepper.open(tmp_path / "m.onnx")
+        tokens = some_tokens(2, 9)
+        logits, _ = stepper.forward(tokens, stepper.zeros(2))
+        np.testing.assert_allclose(logits, torch_logits(model, tokens) / 2.5, rtol=0, atol=1e-5)
+        assert stepper.file.metadata.training["temperature"] == 2.5
+
+
+def test_step_only_leaves_generation_out(tmp_path: Path) -> None:
+    model = char_lstm(layers=2)
+    export(model, lm_card(), tmp_path / "whole.onnx")
+    export(model, lm_card(), tmp_path / "step.onnx", step_only=True)
+    graph = onnx.load(tmp_path / "step.onnx").graph
+    states = ["h0", "c0", "h1", "c1"]
+    assert [each.name for each in graph.input] == ["tokens", *states]
+    assert {each.name for each in graph.output} == {"logits", *(f"{s}_next" for s in states)}
+    assert (tmp_path / "step.onnx").stat().st_size < (tmp_path / "whole.onnx").stat().st_size
+
+    whole, step = (rnn_infer.CharLM.load(tmp_path / name) for name in ("whole.onnx", "step.onnx"))
+    options: list[dict[str, Any]] = [{}, {"temperature": 0}, {"top_k": 4, "top_p": 0.9}]
+    for given in options:
+        texts = [lm.generate("abc", length=120, seed=8, **given) for lm in (whole, step)]
+        assert texts[0] == texts[1]
+
+
+def test_large_vocabulary_stays_apart(tmp_path: Path) -> None:
+    """Above the real limit, not a patched one."""
+    vocabulary = tuple(map(chr, range(0x4E00, 0x4E00 + 5000)))
+    model = char_lstm(vocabulary=5000, embedding=4, hidden=64)
+    shown = export(model, lm_card(vocabulary=vocabulary, start="一"), tmp_path / "m.onnx")
+    assert all(value < 1e-4 for value in shown.values())
+    assert "embedding" in initializers(tmp_path / "m.onnx")
+
+
+def test_model_is_exported_as_it_evaluates(tmp_path: Path) -> None:
+    model = char_lstm(dropout_input=0.5, dropout_output=0.5, weight_drop=0.5).train()
+    export(model, lm_card(), tmp_path / "m.onnx")
+    stepper = Stepper.open(tmp_path / "m.onnx")
+    tokens = some_tokens(1, 9)
+    logits, _ = stepper.forward(tokens, stepper.zeros(1))
+    np.testing.assert_allclose(logits, torch_logits(model.eval(), tokens), rtol=0, atol=1e-5)
+
+
+# --- the same weights, the same bytes -------------------------------------------------
+
+
+def test_same_weights_same_bytes(tmp_path: Path) -> None:
+    for make, card in ((char_lstm, lm_card), (classifier, classifier_card)):
+        data = []
+        for name in ("a.onnx", "a longer name.onnx"):
+            torch.manual_seed(11)
+            export(make(), card(), tmp_path / name)
+            data.append((tmp_path / name).read_bytes())
+            torch.randn(3)
+        assert data[0] == data[1]
+
+
+AGAIN = """
+import sys
+from pathlib import Path
+import torch
+from rnn_train.pipeline import export_run
+torch.set_num_threads(1)
+for run, out in zip(sys.argv[1::2], sys.argv[2::2]):
+    export_run(Path(run), Path(out))
+"""
+
+
+def test_same_bytes_in_another_process(
+    tmp_path: Path, finished: Report, finished_classifier: Report
+) -> None:
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    reports = (finished, finished_classifier)
+    arguments = [part for r in reports for part in (str(r.folder), f"{r.out.parent.name}.onnx")]
+    environment = os.environ | {"PYTHONHASHSEED": "12345", "PYTHONPATH": str(ROOT)}
+    subprocess.run(
+        [sys.executable, "-c", AGAIN, *arguments], cwd=folder, env=environment, check=True
+    )
+    for report in reports:
+        assert (folder / f"{report.out.parent.name}.onnx").read_bytes() == report.out.read_bytes()
+
+
+# --- refusals: nothing is written -----------------------------------------------------
+
+
+def refused(model: Any, card: Card, message: str, path: Path) -> None:
+    """Export fails, and what stood there before still does."""
+    path.write_bytes(b"an older model")
+    with pytest.raises(ExportError, match=message) as raised:
+        export(model, card, path)
+    assert path.read_bytes() == b"an older model"
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
+    assert "\n" not in str(raised.value)
+    assert "\x1b" not in str(raised.value), "the message is coloured for a terminal"
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    return folder / "model.onnx"
+
+
+def test_swapped_states_fail_the_proof(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    step = LSTMLayer.step
+
+    def swapped(
+        self: LSTMLayer, graph: Graph, x: str, states: Sequence[str]
+    ) -> tuple[str, list[str]]:
+        output, (h, c) = step(self, graph, x, states)
+        return output, [c, h]
+
+    monkeypatch.setattr(LSTMLayer, "step", swapped)
+    refused(char_lstm(), lm_card(), "failed its proof: torch differs by", out)
+
+
+def test_wrong_gate_order_fails_the_proof(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = LSTMLayer.__init__
+
+    def reordered(self: LSTMLayer, index: int, lstm: nn.LSTM) -> None:
+        other = nn.LSTM(lstm.input_size, lstm.hidden_size, batch_first=True)
+        with torch.no_grad():
+            for key, value in lstm.named_parameters():
+                i, f, g, o = value.chunk(4)
+                other.get_parameter(key).copy_(torch.cat([f, i, g, o]))
+        name(self, index, other)
+
+    monkeypatch.setattr(LSTMLayer, "__init__", reordered)
+    refused(char_lstm(), lm_card(), "failed its proof: torch differs by", out)
+
+
+def test_lost_state_fails_the_proof(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    step = TracedLayer.step
+
+    def stuck(
+        self: TracedLayer, graph: Graph, x: str, states: Sequence[str]
+    ) -> tuple[str, list[str]]:
+        output, _ = step(self, graph, x, states)
+        return output, [graph.add("Identity", each) for each in states]
+
+    monkeypatch.setattr(TracedLayer, "step", stuck)
+    refused(classifier(), classifier_card(), "failed its proof: torch differs by", out)
+
+
+def test_wrong_draw_fails_the_proof(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def likeliest(self: Drawing, graph: Graph, logits: str, step: str) -> str:  # noqa: ARG001
+        return graph.add("ArgMax", logits, axis=1, keepdims=0)
+
+    monkeypatch.setattr(Drawing, "draw", likeliest)
+    refused(char_lstm(), lm_card(), "breaks the sampling rule", out)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers(out: Path, bad: float) -> None:
+    model = char_lstm()
+    with torch.no_grad():
+        model.embedding.weight[:, 0] = bad
+        model.layers[0].get_parameter("bias_ih_l0").fill_(bad)
+    refused(model, lm_card(), "", out)
+
+
+@pytest.mark.parametrize(
+    "card", [lm_card(start="Z"), lm_card(vocabulary=tuple("aa bcdefghi")), lm_card(unknown=99)]
+)
+def test_card_that_breaks_the_format(out: Path, card: Card) -> None:
+    refused(char_lstm(), card, "rnn_infer refuses the exported file: the draft", out)
+
+
+def test_unwritable_place(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(RunError, match="cannot write"):
+        export(char_lstm(), lm_card(), tmp_path / "file" / "m.onnx")
+
+
+# --- a cell of one's own --------------------------------------------------------------
+
+
+class Springy(Cell):
+    """Position and speed: two states, an input product and an output of its own."""
+
+    def __init__(self, input_size: int, width: int) -> None:
+        super().__init__(input_size, {"place": width, "speed": width})
+        self.pull = nn.Linear(input_size, width)
+        self.mix = nn.Linear(2 * width, width)
+
+    @property
+    def output_size(self) -> int:
+        return 2 * self.state_sizes["place"]
+
+    def project(self, x: Tensor) -> Tensor:
+        return torch.tanh(self.pull(x))
+
+    def forward(self, x: Tensor, state: State) -> State:
+        place, speed = state
+        speed = 0.9 * speed + 0.1 * torch.relu(self.mix(torch.cat([place, speed], -1))) + 0.1 * x
+        return place + 0.1 * speed, speed
+
+    def output(self, x: Tensor, state: State) -> Tensor:
+        place, speed = state
+        return torch.cat([torch.sigmoid(place) * x, speed.clamp(-1, 1)], -1)
+
+
+class Plain(Cell):
+    """As short as a cell can be: no product of the input alone."""
+
+    def __init__(self, input_size: int, width: int) -> None:
+        super().__init__(input_size, {"s": width})
+        self.mix = nn.Linear(input_size + width, width)
+
+    def step(self, x: Tensor, s: Tensor) -> Tensor:
+        return torch.tanh(self.mix(torch.cat([x, s], -1)))
+
+    def forward(self, x: Tensor, state: State) -> State:
+        return (self.step(x, state[0]),)
+
+
+class Sine(Plain):
+    def step(self, x: Tensor, s: Tensor) -> Tensor:
+        return torch.sin(super().step(x, s))
+
+
+class Branching(Plain):
+    def step(self, x: Tensor, s: Tensor) -> Tensor:
+        s = super().step(x, s)
+        return s if s.sum() > 0 else -s
+
+
+class MixingStreams(Plain):
+    def step(self, x: Tensor, s: Tensor) -> Tensor:
+        s = super().step(x, s)
+        return s - s.mean(0, keepdim=True)
+
+
+ROWS = Rows(("abba", "bad", "cage", "hide", "dig", "big"), ("yes", "no", "yes", "no", "no", "yes"))
+
+
+@pytest.mark.parametrize(("cell", "layers"), [(Springy, 2), (Plain, 1)])
+def test_cell_of_ones_own(
+    cell: type[Cell], layers: int, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(CELLS, "own", cell)
+    alphabet = Alphabet.of(ROWS)
+    model = RecurrentClassifier(
+        ClassifierConfig(
+            vocabulary=len(alphabet.vocabulary),
+            labels=2,
+            cell="own",
+            embedding=5,
+            hidden=6,
+            layers=layers,
+            pool=False,
+        )
+    )
+    cpu = torch.device("cpu")
+    task = ClassifierTask(model, alphabet, ROWS, ROWS, 6, 0.0, 0, cpu)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    model.eval()  # without dropout one step down the gradient must help
+    before, _ = task.loss(0)
+    before.backward()
+    assert all(parameter.grad is not None for parameter in model.parameters())
+    optimizer.step()
+    assert task.loss(0)[0] < before
+
+    card = Card(
+        vocabulary=alphabet.vocabulary,
+        unknown=alphabet.unknown,
+        labels=alphabet.labels,
+        begin=BEGIN,
+        end=END,
+        log_prior=alphabet.log_prior(ROWS),
+    )
+    shown = export(model, card, out)
+    assert all(value < 1e-4 for value in shown.values())
+    loaded = rnn_infer.Classifier.load(out)
+    for text, tokens in zip(ROWS.texts, alphabet.encode(ROWS.texts), strict=True):
+        expected = torch_logits(model, tokens[None])[0, -1]
+        assert loaded.classify(text).label == alphabet.labels[int(expected.argmax())]
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        (Sine, r"the cell uses ai\.onnx\.Sin, .*rnn_infer/contract\.py"),
+        (Branching, "the cell cannot be traced"),
+        (MixingStreams, "failed its proof: batch differs by"),
+    ],
+)
+def test_cell_that_cannot_be_exported(
+    cell: type[Cell], message: str, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(CELLS, "own", cell)
+    refused(classifier(cell="own"), classifier_card(), message, out)
+
+
+def test_tracing_is_silent(
+    out: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(CELLS, "own", Plain)
+    export(classifier(cell="own"), classifier_card(), out)
+    assert capfd.readouterr() == ("", "")

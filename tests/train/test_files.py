@@ -1,0 +1,110 @@
+"""Files written whole or not at all."""
+
+import errno
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from rnn_train.errors import RunError
+from rnn_train.files import check_writable, replacing, write_bytes
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.fixture
+def blocked(tmp_path: Path) -> Path:
+    """A path nobody can write, not even root: its folder is a file."""
+    (tmp_path / "file").write_text("in the way")
+    return tmp_path / "file" / "out.bin"
+
+
+def test_written(tmp_path: Path) -> None:
+    write_bytes(tmp_path / "a/b/out.bin", b"new")
+    assert (tmp_path / "a/b/out.bin").read_bytes() == b"new"
+    assert names(tmp_path / "a/b") == ["out.bin"]
+
+
+def test_replaced_at_the_end_and_not_before(tmp_path: Path) -> None:
+    path = tmp_path / "out.bin"
+    path.write_bytes(b"old")
+    with replacing(path) as stream:
+        stream.write(b"new")
+        stream.flush()
+        assert path.read_bytes() == b"old"
+    assert path.read_bytes() == b"new"
+    assert names(tmp_path) == ["out.bin"]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+@pytest.mark.parametrize("old", [None, b"old"])
+def test_error_leaves_nothing_behind(
+    tmp_path: Path, error: type[BaseException], old: bytes | None
+) -> None:
+    path = tmp_path / "out.bin"
+    if old:
+        path.write_bytes(old)
+    with pytest.raises(error), replacing(path) as stream:
+        stream.write(b"half")
+        raise error
+    assert names(tmp_path) == (["out.bin"] if old else [])
+    assert not old or path.read_bytes() == old
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_full_disk_leaves_nothing_behind(
+    tmp_path: Path, call: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> NoReturn:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, call, full)
+    with pytest.raises(RunError, match=r"cannot write .*out\.bin: No space left on device"):
+        write_bytes(tmp_path / "out.bin", b"new")
+    assert names(tmp_path) == []
+
+
+def test_others_may_read(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        write_bytes(tmp_path / "out.bin", b"new")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "out.bin").stat().st_mode) == 0o640
+
+
+WRITERS: list[Callable[[Path], None]] = [check_writable, lambda path: write_bytes(path, b"new")]
+
+
+@pytest.mark.parametrize("write", WRITERS, ids=["check", "write"])
+def test_under_a_file(blocked: Path, write: Callable[[Path], None]) -> None:
+    with pytest.raises(RunError, match=r"cannot write .*out\.bin"):
+        write(blocked)
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder closed to root too")
+@pytest.mark.parametrize("write", WRITERS, ids=["check", "write"])
+def test_closed_folder(write: Callable[[Path], None]) -> None:
+    with pytest.raises(RunError, match=r"cannot write /proc/out\.bin"):
+        write(Path("/proc/out.bin"))
+
+
+@pytest.mark.parametrize("write", WRITERS, ids=["check", "write"])
+def test_folder_in_its_place(tmp_path: Path, write: Callable[[Path], None]) -> None:
+    (tmp_path / "folder/out.bin").mkdir(parents=True)
+    with pytest.raises(RunError, match=r"cannot write .*out\.bin"):
+        write(tmp_path / "folder/out.bin")
+    assert names(tmp_path / "folder") == ["out.bin"]
+
+
+def test_check_leaves_files_alone(tmp_path: Path) -> None:
+    (tmp_path / "out.bin").write_bytes(b"old")
+    check_writable(tmp_path / "out.bin")
+    check_writable(tmp_path / "other.bin")
+    assert names(tmp_path) == ["out.bin"]
+    assert (tmp_path / "out.bin").read_bytes() == b"old"
