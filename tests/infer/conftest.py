@@ -53,7 +53,7 @@ def stepper() -> Stepper:
 
 @pytest.fixture(scope="session", params=["classifier", "gru"])
 def classifier(request: pytest.FixtureRequest) -> Classifier:
-    """5 labels, begin and end marks, an unknown token, NFC; an Elman cell with a pool, and a GRU."""
+    """5 labels, begin and end marks, an unknown token, NFC; an Elman cell with a pool, a GRU."""
     return Classifier.load(DATA / f"{request.param}.onnx", device="cpu")
 
 

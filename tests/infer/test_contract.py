@@ -140,7 +140,14 @@ def test_operators_of_a_file_are_allowed(file: ModelFile) -> None:
 
 @pytest.mark.parametrize(
     "operator",
-    ["RandomUniform", "RandomNormalLike", "Multinomial", "Bernoulli", "StringNormalizer", "Optional"],
+    [
+        "RandomUniform",
+        "RandomNormalLike",
+        "Multinomial",
+        "Bernoulli",
+        "StringNormalizer",
+        "Optional",
+    ],
 )
 def test_operators_that_must_stay_outside(operator: str) -> None:
     assert operator not in contract.STANDARD_OPS | contract.CONTRIB_OPS

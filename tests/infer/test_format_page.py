@@ -1,4 +1,4 @@
-"""What the format page promises to readers in other languages, done here without numpy's generator."""
+"""What the format page promises to readers in other languages, without numpy's generator."""
 
 import numpy as np
 

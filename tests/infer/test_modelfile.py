@@ -664,9 +664,7 @@ def test_names(edited: Edited, edit: Callable[[Any], None], said: str) -> None:
         (nodes_in_reverse, "used before it is computed"),
     ],
 )
-def test_names_inside(
-    edited: Edited, op: str, edit: Callable[[Any], None], said: str
-) -> None:
+def test_names_inside(edited: Edited, op: str, edit: Callable[[Any], None], said: str) -> None:
     assert said in refusal(edited(lambda it: edit(body_of(it, op))))
 
 
@@ -926,7 +924,7 @@ def test_damaged_files_run_or_are_refused(data: Path, tmp_path: Path, name: str)
 
 
 def test_damaged_numbers_of_the_graph_run_or_are_refused(edited: Edited) -> None:
-    """Turned bits in the small integers that hold shapes and axes, which parse whatever they say."""
+    """Turned bits in the small integers that hold shapes and axes: they parse whatever they say."""
     for seed in range(60):
         chance = random.Random(seed)
 

@@ -1,6 +1,7 @@
 """Cells against their equations and against PyTorch's own layers."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from rnn_train.cells import CELLS, Cell, ElmanCell, GRUCell, LSTMCell, RunningPo
 
 BATCH, TIME, IN, WIDTH = 3, 7, 5, 4
 MAKERS: dict[str, Callable[[], Cell]] = {
-    **{name: lambda make=make: make(IN, WIDTH) for name, make in CELLS.items()},
+    **{name: partial(make, IN, WIDTH) for name, make in CELLS.items()},
     "pool": lambda: RunningPool(IN),
 }
 
@@ -169,7 +170,7 @@ def test_recurrent_weights_start_orthogonal(name: str) -> None:
     cell = CELLS[name](IN, WIDTH)
     for parameter, value in cell.named_parameters():
         if parameter in ("U", "recurrent.weight"):
-            for gate in value.detach().split(WIDTH):
+            for gate in value.detach().chunk(len(value) // WIDTH):
                 same(gate @ gate.T, torch.eye(WIDTH))
 
 

@@ -73,9 +73,10 @@ def test_failed_write_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.Mon
         raise OSError(28, "No space left on device")
 
     for call in ("fsync", "replace"):
-        with monkeypatch.context() as patch, pytest.raises(RunError, match="No space left"):
+        with monkeypatch.context() as patch:
             patch.setattr(os, call, full)
-            checkpoint.save(tmp_path, 6, state(6))
+            with pytest.raises(RunError, match="No space left"):
+                checkpoint.save(tmp_path, 6, state(6))
         assert names(tmp_path) == ["step-000000005.ckpt"]
     assert checkpoint.load_latest(tmp_path)[0]["step"] == 5
 

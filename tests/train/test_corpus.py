@@ -210,7 +210,7 @@ def test_epochs_start_elsewhere() -> None:
 def test_seed_says_where() -> None:
     def opening(seed: int) -> list[int]:
         streams = Streams(np.arange(10_000), batch=2, window=50, seed=seed)
-        return streams.window(123)[0][:, 0].tolist()
+        return [int(token) for token in streams.window(123)[0][:, 0]]
 
     assert opening(3) == opening(3)
     assert opening(3) != opening(4)

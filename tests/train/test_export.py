@@ -116,6 +116,9 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     kind, shape, table = request.param
     torch.manual_seed(3)
     model = char_lstm(**shape) if kind == "charlm" else classifier(**shape)
+    with torch.no_grad():
+        for parameter in model.parameters():  # a bias of zero hides mistakes
+            parameter += 0.2 * torch.randn_like(parameter)
     card = lm_card() if kind == "charlm" else classifier_card()
     path = tmp_path_factory.mktemp("exported") / "model.onnx"
     with mock.patch("rnn_train.export.MAX_TABLE", 2**20 if table else 0):
@@ -324,7 +327,7 @@ def test_same_bytes_in_another_process(
 # --- refusals: nothing is written -----------------------------------------------------
 
 
-def refused(model: Any, card: Card, message: str, path: Path) -> None:
+def refused(model: CharLSTM | RecurrentClassifier, card: Card, message: str, path: Path) -> None:
     """Export fails, and what stood there before still does."""
     path.write_bytes(b"an older model")
     with pytest.raises(ExportError, match=message) as raised:
@@ -397,7 +400,7 @@ def test_weights_that_are_no_numbers(out: Path, bad: float) -> None:
     with torch.no_grad():
         model.embedding.weight[:, 0] = bad
         model.layers[0].get_parameter("bias_ih_l0").fill_(bad)
-    refused(model, lm_card(), "", out)
+    refused(model, lm_card(), r"proof|refuses|number", out)
 
 
 @pytest.mark.parametrize(
@@ -475,7 +478,7 @@ class MixingStreams(Plain):
 ROWS = Rows(("abba", "bad", "cage", "hide", "dig", "big"), ("yes", "no", "yes", "no", "no", "yes"))
 
 
-@pytest.mark.parametrize(("cell", "layers"), [(Springy, 2), (Plain, 1)])
+@pytest.mark.parametrize(("cell", "layers"), [(Springy, 1), (Plain, 2)])
 def test_cell_of_ones_own(
     cell: type[Cell], layers: int, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -497,7 +500,7 @@ def test_cell_of_ones_own(
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     model.eval()  # without dropout one step down the gradient must help
     before, _ = task.loss(0)
-    before.backward()
+    before.backward()  # type: ignore[no-untyped-call]
     assert all(parameter.grad is not None for parameter in model.parameters())
     optimizer.step()
     assert task.loss(0)[0] < before

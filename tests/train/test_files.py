@@ -5,7 +5,7 @@ import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import BinaryIO, NoReturn
 
 import pytest
 
@@ -49,9 +49,13 @@ def test_error_leaves_nothing_behind(
     path = tmp_path / "out.bin"
     if old:
         path.write_bytes(old)
-    with pytest.raises(error), replacing(path) as stream:
+
+    def fail(stream: BinaryIO) -> None:
         stream.write(b"half")
         raise error
+
+    with pytest.raises(error), replacing(path) as stream:
+        fail(stream)
     assert names(tmp_path) == (["out.bin"] if old else [])
     assert not old or path.read_bytes() == old
 

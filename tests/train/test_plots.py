@@ -61,7 +61,7 @@ def test_any_label_can_be_drawn(tmp_path: Path, label: str) -> None:
 
 
 def test_many_labels_stay_within_bounds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """An image of 30,000 by 30,000 dots takes all memory there is; more is refused by the library."""
+    """An image of 30,000 by 30,000 dots would take all memory there is."""
     dots: list[float] = []
 
     def save(figure: Figure, *_: object, dpi: float, **__: object) -> None:

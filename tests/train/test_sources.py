@@ -93,7 +93,7 @@ def test_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("source", ["nope.txt", "no*pe", "", "a\0b", "x" * 300, "~nosuchuser/x"])
 def test_missing(source: str) -> None:
-    with pytest.raises(DataError, match="no such file|holds no files|cannot"):
+    with pytest.raises(DataError, match=r"no such file|holds no files|cannot"):
         find_texts([source])
 
 
