@@ -1,14 +1,13 @@
 # make demo    a first look: everything set up, text from the shipped model, a model of your own
 # make test    all tests
 # make lint    ruff and mypy
-# make bench   side-by-side measurements, and the tables they fill
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint bench
+.PHONY: demo test lint
 .DELETE_ON_ERROR:
 
 $(READY): pyproject.toml constraints.txt
@@ -33,6 +32,3 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-
-bench: $(READY)
-	$(BIN)/python -m benchmarks.run

@@ -26,7 +26,9 @@ def parse_json(text: str) -> Any:
         return json.loads(text, object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
     except RecursionError:
         raise SchemaError("is nested too deeply") from None
-    except json.JSONDecodeError as error:
+    except SchemaError:
+        raise
+    except ValueError as error:  # bad syntax, or a number of thousands of digits
         raise SchemaError(f"is not valid JSON ({error})") from None
 
 

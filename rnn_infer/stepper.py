@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnn_infer import contract
+from rnn_infer.errors import ModelFileError
 from rnn_infer.modelfile import ModelFile, read_model
 from rnn_infer.runtime import Device, open_session
 from rnn_infer.sampling import Sampling, draw
@@ -58,7 +59,7 @@ class Stepper:
         if self.file.generates:
             batch = len(tokens)
             feed |= self._sampling(Sampling(), np.empty((batch, 0), np.float32))
-        logits, *after = self._session.run([contract.LOGITS, *self._next], feed)
+        logits, *after = self._run([contract.LOGITS, *self._next], feed)
         return logits, tuple(after)
 
     def consume(self, tokens: NDArray[np.int64], state: State) -> State:
@@ -84,7 +85,7 @@ class Stepper:
         """
         if self.file.generates:
             feed = self._feed(tokens, state) | self._sampling(sampling, uniform)
-            generated, *after = self._session.run([contract.GENERATED, *self._next], feed)
+            generated, *after = self._run([contract.GENERATED, *self._next], feed)
             return generated, tuple(after)
         drawn: list[NDArray[np.int64]] = []
         for step in range(uniform.shape[1]):
@@ -92,6 +93,14 @@ class Stepper:
             drawn.append(draw(logits[:, -1], uniform[:, step], sampling))
             tokens = drawn[-1][:, None]
         return np.stack(drawn, 1), state
+
+    def _run(self, outputs: list[str], feed: dict[str, Any]) -> list[Any]:
+        try:
+            results: list[Any] = self._session.run(outputs, feed)
+        except Exception as error:  # onnxruntime raises many types, RuntimeError at their root
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+            raise ModelFileError(f"{self.file.path}: the graph fails when run: {reason}") from None
+        return results
 
     def _feed(self, tokens: NDArray[np.int64], state: State) -> dict[str, Any]:
         return {contract.TOKENS: tokens, **dict(zip(self._inputs, state, strict=True))}

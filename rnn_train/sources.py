@@ -42,7 +42,9 @@ class TextFile:
             with self.path.open("rb") as stream:
                 while data := stream.read(CHUNK_BYTES):
                     if offset == 0:
+                        size = len(data)
                         data = _without_mark(data, self.path)
+                        offset = size - len(data)
                     if b"\0" in data:
                         where = offset + data.index(0)
                         raise DataError(

@@ -118,7 +118,7 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     model = char_lstm(**shape) if kind == "charlm" else classifier(**shape)
     with torch.no_grad():
         for parameter in model.parameters():  # a bias of zero hides mistakes
-            parameter += 0.2 * torch.randn_like(parameter)
+            parameter.add_(0.2 * torch.randn_like(parameter))
     card = lm_card() if kind == "charlm" else classifier_card()
     path = tmp_path_factory.mktemp("exported") / "model.onnx"
     with mock.patch("rnn_train.export.MAX_TABLE", 2**20 if table else 0):
