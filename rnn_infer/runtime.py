@@ -102,7 +102,7 @@ def open_session(file: ModelFile, device: Device = "auto", threads: int = 1) -> 
 
 def _needs_cpu(file: ModelFile) -> bool:
     """Whether the file holds 8-bit weights, which only the CPU path is made for."""
-    return "MatMulNBits" in file.operators
+    return "MatMulInteger" in file.operators
 
 
 @cache

@@ -9,10 +9,6 @@ KNOWN_FAULTS = frozenset(
     {
         "test_corpus.py::test_short_texts_go_round",
         "test_datasets.py::test_offline",
-        "test_export.py::test_cell_that_cannot_be_exported",
-        "test_export.py::test_weights_are_kept_once",
-        "test_export.py::test_weights_that_are_no_numbers",
-        "test_graph.py::test_names_are_fresh",
         "test_labelled.py::test_glob",
         "test_labelled.py::test_half_a_header_is_no_row",
         "test_labelled.py::test_half_a_surrogate_pair",
