@@ -139,26 +139,17 @@ class _Build:
         x = ""
         for index, layer in enumerate(self.layers):
             if index == 0:
-                flat = graph.add(
-                    "Reshape", tokens, graph.constant("flat", [-1]), name="flat_tokens"
-                )
-                projected, kind = self._input(graph, flat), int(FLOAT)
+                projected, kind = self._input_by_time(graph, tokens, sizes), int(FLOAT)
             else:
                 projected, kind = layer.project(graph, x)
-            width = graph.constant(f"width{layer.projected}", [layer.projected])
-            shape = graph.add("Concat", sizes, width, axis=0, name="shape")
-            projected = graph.add("Reshape", projected, shape, name="by_time")
+                projected = _by_time(graph, projected, sizes, layer.projected)
             own = states[len(after) : len(after) + len(layer.states)]
             x, new = _scan(graph, layer, projected, kind, own)
             after += new
             flat_shape = graph.constant(f"rows{layer.output}", [-1, layer.output])
             x = graph.add("Reshape", x, flat_shape, name="rows")
         logits = self._head(graph, x)
-        outputs = self._outputs()
-        shape = graph.add(
-            "Concat", sizes, graph.constant(f"width{outputs}", [outputs]), axis=0, name="shape"
-        )
-        return graph.add("Reshape", logits, shape, name="logits_by_time"), after
+        return _by_time(graph, logits, sizes, self._outputs()), after
 
     def _feed(self, graph: Graph, token: str, states: Sequence[str]) -> tuple[str, list[str]]:
         """One step of all layers: tokens [batch] → logits [batch, n]."""
@@ -173,11 +164,23 @@ class _Build:
             after += new
         return self._head(graph, x), after
 
+    def _input_by_time(self, graph: Graph, tokens: str, sizes: str) -> str:
+        """The first layer's projected input of tokens [time, batch]."""
+        if self._folds:  # a Gather takes tokens of any shape
+            return self._input(graph, tokens)
+        flat = graph.add("Reshape", tokens, graph.constant("flat", [-1]), name="flat_tokens")
+        return _by_time(graph, self._input(graph, flat), sizes, self.layers[0].projected)
+
+    @property
+    def _folds(self) -> bool:
+        """Whether the first layer's projected input is small enough for a table of all tokens."""
+        return self.model.embedding.weight.shape[0] * self.layers[0].projected <= MAX_TABLE
+
     def _input(self, graph: Graph, tokens: str) -> str:
-        """The first layer's projected input of tokens [n]: a row of a table where that is small."""
+        """The first layer's projected input of tokens [n]."""
         embedding = self.model.embedding.weight
         first = self.layers[0]
-        if embedding.shape[0] * first.projected <= MAX_TABLE:
+        if self._folds:
             table = graph.constant("input_table", first.table(embedding))
             return graph.add("Gather", table, tokens, axis=0, name="table_row")
         weight = graph.constant("embedding", embedding.detach().numpy())
@@ -221,6 +224,13 @@ class _Build:
             proof=shown,
             golden=golden,
         )
+
+
+def _by_time(graph: Graph, rows: str, sizes: str, width: int) -> str:
+    """[time · batch, width] → [time, batch, width], where `sizes` is [time, batch]."""
+    last = graph.constant(f"width{width}", [width])
+    shape = graph.add("Concat", sizes, last, axis=0, name="shape")
+    return graph.add("Reshape", rows, shape, name="by_time")
 
 
 def _scan(
