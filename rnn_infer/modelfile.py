@@ -178,7 +178,7 @@ def _check_metadata(metadata: Metadata) -> None:
     vocabulary = metadata.vocabulary
     require(0 < len(vocabulary) <= contract.MAX_VOCABULARY, "vocabulary is empty or too large")
     require(
-        all(len(char) == 1 and not "\ud800" <= char <= "\udfff" for char in vocabulary),
+        all(len(char) == 1 for char in vocabulary),
         "each vocabulary entry must be one Unicode character",
     )
     require(len(set(vocabulary)) == len(vocabulary), "vocabulary repeats a character")

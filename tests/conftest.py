@@ -21,10 +21,8 @@ KNOWN_FAULTS = frozenset(
         "test_labelled.py::test_no_text_on_both_sides_in_another_normal_form",
         "test_labelled.py::test_refused",
         "test_modelfile.py::test_damaged_numbers_of_the_graph_run_or_are_refused",
-        "test_modelfile.py::test_document_rule",
         "test_plots.py::test_any_label_can_be_drawn",
         "test_plots.py::test_many_labels_stay_within_bounds",
-        "test_schema.py::test_any_other_value_is_taken_or_refused_in_one_line",
         "test_sources.py::test_missing",
     }
 )
