@@ -29,7 +29,7 @@ def data() -> Path:
 
 @pytest.fixture(scope="session")
 def lm() -> CharLM:
-    """2 LSTM layers, 46 Latin characters, no unknown token; draws in its graph."""
+    """2 LSTM layers, 41 Latin characters, no unknown token; draws in its graph."""
     return CharLM.load(DATA / "charlm.onnx", device="cpu")
 
 

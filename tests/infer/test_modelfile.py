@@ -518,7 +518,7 @@ def attribute_tensor(graph: Any) -> Any:
     return tensor
 
 
-TENSORS = {
+TENSORS: dict[str, Callable[[Any], Any]] = {
     "initializer": lambda it: it.graph.initializer[0],
     "attribute": lambda it: attribute_tensor(it.graph),
     "loop": lambda it: attribute_tensor(body_of(it, "Loop")),
