@@ -62,7 +62,7 @@ class Score:
     @property
     def perplexity(self) -> float:
         """The number of equally likely characters that would be as hard to tell."""
-        return math.exp(self.nats_per_char)
+        return math.exp(self.nats_per_char) if self.nats_per_char < 700 else math.inf
 
 
 @dataclass(frozen=True)
@@ -225,6 +225,7 @@ class CharLM:
         Raises:
             OptionError: the text has fewer than two characters.
             UnknownCharacterError: it holds one.
+            ModelFileError: the model gives no numbers.
         """
         tokens = self._vocabulary.encode(text, unknown)
         if len(tokens) < 2:
@@ -236,10 +237,13 @@ class CharLM:
             targets = tokens[begin + 1 : begin + 1 + size]
             given = tokens[begin : begin + len(targets)]
             logits, state = self._stepper.forward(given[None], state)
-            rows = logits[0] - logits[0].max(-1, keepdims=True)
-            normalizer = np.log(np.exp(rows).sum(-1))
+            with np.errstate(invalid="ignore"):
+                rows = logits[0] - logits[0].max(-1, keepdims=True)
+                normalizer = np.log(np.exp(rows).sum(-1))
             picked = rows[np.arange(len(targets)), targets]
             total += float((normalizer - picked).sum(dtype=np.float64))
+        if math.isnan(total):
+            raise self._stepper.file.not_numbers()
         return Score(total / (len(tokens) - 1), len(tokens) - 1)
 
     def next(

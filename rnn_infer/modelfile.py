@@ -40,6 +40,13 @@ class ModelFile:
     """Whether the graph draws tokens itself (False: a step-only export)."""
     operators: frozenset[str]
 
+    def not_numbers(self) -> ModelFileError:
+        """The error to raise where the model answers with NaN."""
+        return ModelFileError(
+            f"{self.path}: answers with what are no numbers: its weights are damaged, or its "
+            "training diverged; export it again"
+        )
+
 
 def read_model(path: str | os.PathLike[str], *, sha256: str | None = None) -> ModelFile:
     """Reads and checks a model file.
