@@ -32,7 +32,8 @@ class _Group(click.Group):
         try:
             return super().invoke(ctx)
         except click.UsageError as error:
-            path = error.ctx.command_path if error.ctx else ctx.command_path
+            command = f"{ctx.command_path} {ctx.invoked_subcommand}"
+            path = error.ctx.command_path if error.ctx else command
             message = " ".join(error.format_message().split())
             raise _OptionsError(f"{message} See: {path} --help") from None
 
