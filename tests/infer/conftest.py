@@ -17,7 +17,9 @@ from rnn_infer.stepper import Stepper
 DATA = Path(__file__).parents[1] / "data"
 Edit = Callable[[Any], object]
 
-hypothesis.settings.register_profile("infer", deadline=None, derandomize=True, database=None)
+hypothesis.settings.register_profile(
+    "infer", max_examples=60, deadline=None, derandomize=True, database=None
+)
 hypothesis.settings.load_profile("infer")
 
 

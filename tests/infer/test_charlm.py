@@ -148,13 +148,13 @@ def test_stream_comes_in_pieces(lm: CharLM) -> None:
 
 def test_stop_is_the_same_on_every_way(lm: CharLM, step_lm: CharLM) -> None:
     free = lm.generate(PROMPT, length=400, seed=8)
-    for begin in (0, 1, 31, 127, 126, 200, 396):
+    for begin in (0, 31, 126, 396):
         stop = free[begin : begin + 4]
         end = free.index(stop)
         for model in (lm, step_lm):
             (made,) = model.complete([PROMPT], length=400, seed=8, stop=stop)
             assert (made.text, made.stopped) == (free[:end], stop)
-            for chunk in (1, 5, 32, 400):
+            for chunk in (3, 32, 400):
                 pieces = model.stream(PROMPT, length=400, seed=8, stop=[stop], chunk=chunk)
                 assert "".join(pieces) == free[:end]
 
@@ -203,7 +203,7 @@ def test_score_is_the_sum_of_next(lm: CharLM, text: str) -> None:
 @pytest.mark.parametrize(
     ("model", "length"),
     [
-        *(("lm", length) for length in (2, 3, 1024, 1025, 1026, 2050)),
+        *(("lm", length) for length in (2, 3, 1024, 1025, 2050)),
         *(("step_lm", length) for length in (2, 1027)),
         *(("wide", length) for length in (2, 1027)),
     ],
