@@ -7,6 +7,7 @@ import pytest
 
 KNOWN_FAULTS = frozenset(
     {
+        "test_cli.py::test_graph_that_fails_when_run_is_told_in_one_line",
         "test_corpus.py::test_short_texts_go_round",
         "test_datasets.py::test_offline",
         "test_export.py::test_cell_that_cannot_be_exported",
@@ -24,6 +25,7 @@ KNOWN_FAULTS = frozenset(
         "test_modelfile.py::test_damaged_numbers_of_the_graph_run_or_are_refused",
         "test_plots.py::test_any_label_can_be_drawn",
         "test_plots.py::test_many_labels_stay_within_bounds",
+        "test_runtime.py::test_nothing_of_the_runtimes_own_is_printed",
         "test_sources.py::test_missing",
     }
 )

@@ -657,6 +657,18 @@ def test_program_fails_in_one_line(model: str, tmp_path: Path) -> None:
         assert b"Error: " in done.stderr
 
 
+def test_graph_that_fails_when_run_is_told_in_one_line(edited: Callable[..., Path]) -> None:
+    def shorten(model: Any) -> None:
+        table = next(each for each in model.graph.initializer if each.name == b"input_table")
+        table.dims[0] = 1
+        table.raw_data = table.raw_data[: 4 * table.dims[1]]
+
+    done = program("generate", "--model", str(edited(shorten)), "--prompt", "abc")
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert len(done.stderr.splitlines()) == 1
+    assert b"the graph fails when run" in done.stderr
+
+
 def test_terminal_of_another_encoding(data: Path) -> None:
     arguments = ("generate", "--model", str(data / "wide.onnx"), "--seed", "1")
     done = program(*arguments, PYTHONIOENCODING="latin-1")

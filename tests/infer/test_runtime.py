@@ -32,16 +32,24 @@ class Fake(ModuleType):
     Args:
         listed: whether CUDA is among the available providers.
         opens: whether a session can be made with CUDA; raises where not.
+        aloud: whether it falls back as the real one does where a session cannot be made and
+            fallback was not switched off: with a banner on standard output.
         runs_on: the provider of a session that was to run on CUDA, one for each in turn, the last
             for all after it: first come probes, if any, then models.
     """
 
     def __init__(
-        self, *, listed: bool = True, opens: bool = True, runs_on: tuple[str, ...] = (CUDA,)
+        self,
+        *,
+        listed: bool = True,
+        opens: bool = True,
+        aloud: bool = False,
+        runs_on: tuple[str, ...] = (CUDA,),
     ) -> None:
         super().__init__("onnxruntime")
         self.__version__ = "9.9.9"
-        self._listed, self._opens, self._runs_on = listed, opens, list(runs_on)
+        self._listed, self._opens, self._aloud = listed, opens, aloud
+        self._runs_on = list(runs_on)
         self.SessionOptions = real.SessionOptions
 
     def __getattr__(self, name: str) -> Any:
@@ -54,11 +62,19 @@ class Fake(ModuleType):
         pass
 
     def InferenceSession(  # noqa: N802  (onnxruntime's name)
-        self, model: Any, options: Any = None, providers: Any = (), **_: Any
+        self,
+        model: Any,
+        options: Any = None,
+        providers: Any = (),
+        enable_fallback: int = 1,
+        **_: Any,
     ) -> Any:
         names = [each if isinstance(each, str) else each[0] for each in providers]
         if CUDA not in names:
             return real.InferenceSession(model, options, providers=providers)
+        if not self._opens and self._aloud and enable_fallback:
+            print("*************** EP Error ***************\nFalling back and retrying.")
+            return FakeSession(real.InferenceSession(model, providers=[CPU]), CPU)
         if not self._opens:
             raise RuntimeError("CUDA error 35: driver too old\nat cuda_call.cc:129\n" + "x" * 5000)
         on = self._runs_on[0]
@@ -164,6 +180,16 @@ def test_command_line_says_so_in_one_line(install: Install, path: Path, how: str
     assert result.stdout == ""
     assert len(result.stderr.splitlines()) == 1
     assert isinstance(result.exception, SystemExit)
+
+
+def test_nothing_of_the_runtimes_own_is_printed(
+    install: Install, path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Standard output is the caller's: text, or JSON lines."""
+    install(opens=False, aloud=True)
+    assert CharLM.load(path, device="auto").device == "cpu"
+    assert "CUDA error 35: driver too old" in refusal(path)
+    assert capsys.readouterr() == ("", "")
 
 
 def test_cuda_that_works(install: Install, path: Path, lm: CharLM) -> None:

@@ -121,6 +121,20 @@ def test_probabilities_are_what_is_drawn(lm: CharLM) -> None:
         assert abs(texts.count(char) / 2000 - probability) < 5 * deviation + 1e-3
 
 
+@pytest.mark.parametrize("taken", [0, 1, 3])
+def test_stream_left_early(lm: CharLM, taken: int) -> None:
+    """The session stands where what was given out ends."""
+    free = lm.generate(PROMPT, length=100, seed=4)
+    session = lm.session(seed=4)
+    session.feed(PROMPT)
+    pieces = session.stream(100, chunk=10)
+    begun = "".join(next(pieces) for _ in range(taken))
+    del pieces
+    assert begun == free[: 10 * taken]
+    assert session.position == 10 * taken
+    assert session.generate(100 - 10 * taken) == free[10 * taken :]
+
+
 # --- stop texts -----------------------------------------------------------------------
 
 
