@@ -63,7 +63,7 @@ class Score:
     @property
     def perplexity(self) -> float:
         """The number of equally likely characters that would be as hard to tell."""
-        return math.exp(self.nats_per_char)
+        return math.exp(self.nats_per_char) if self.nats_per_char < 700 else math.inf
 
 
 @dataclass(frozen=True)
@@ -226,11 +226,15 @@ class CharLM:
         Raises:
             OptionError: the text has fewer than two characters.
             UnknownCharacterError: it holds one.
+            ModelFileError: the model gives no numbers.
         """
         tokens = self._vocabulary.encode(text, unknown)
         if len(tokens) < 2:
             raise OptionError("a text to score needs at least two characters")
-        return Score(sequence_loss(self._stepper, tokens[None]), len(tokens) - 1)
+        nats = sequence_loss(self._stepper, tokens[None])
+        if math.isnan(nats):
+            raise self._stepper.file.not_numbers()
+        return Score(nats, len(tokens) - 1)
 
     def next(
         self, prompt: str = "", top: int = 5, *, unknown: Unknown = "default"
@@ -272,7 +276,7 @@ class CharLM:
 def sequence_loss(stepper: Stepper, tokens: NDArray[np.int64]) -> float:
     """Mean nats a token of sequences [batch, time], time ≥ 2, each read once from the zero state.
 
-    The first token of each is given, not scored.
+    The first token of each is given, not scored. NaN where the logits are not numbers.
     """
     batch, length = len(tokens), int(tokens.shape[1]) - 1
     state = stepper.zeros(batch)
@@ -281,9 +285,10 @@ def sequence_loss(stepper: Stepper, tokens: NDArray[np.int64]) -> float:
     for begin in range(0, length, size):
         end = min(begin + size, length)
         logits, state = stepper.forward(tokens[:, begin:end], state)
-        logits -= logits.max(-1, keepdims=True)
-        targets = tokens[:, begin + 1 : end + 1, None]
-        picked = np.take_along_axis(logits, targets, -1)[..., 0]
-        normalizer = np.log(np.exp(logits, out=logits).sum(-1))
+        with np.errstate(invalid="ignore"):
+            logits -= logits.max(-1, keepdims=True)
+            targets = tokens[:, begin + 1 : end + 1, None]
+            picked = np.take_along_axis(logits, targets, -1)[..., 0]
+            normalizer = np.log(np.exp(logits, out=logits).sum(-1))
         total += float((normalizer - picked).sum(dtype=np.float64))
     return total / (batch * length)

@@ -40,6 +40,13 @@ class ModelFile:
     """Whether the graph draws tokens itself (False: a step-only export)."""
     operators: frozenset[str]
 
+    def not_numbers(self) -> ModelFileError:
+        """The error to raise where the model answers with NaN."""
+        return ModelFileError(
+            f"{self.path}: answers with what are no numbers: its weights are damaged, or its "
+            "training diverged; export it again"
+        )
+
 
 def read_model(path: str | os.PathLike[str], *, sha256: str | None = None) -> ModelFile:
     """Reads and checks a model file.
@@ -113,7 +120,7 @@ def _check(name: str, data: bytes, digest: str) -> ModelFile:
 def _check_header(model: Any) -> None:
     if not model.HasField("graph") or not model.opset_import:
         raise _damaged("it holds no graph")
-    _no_unknown(model, "the model")
+    _check_fields(model, "the model")
     if model.ir_version not in contract.IR_VERSIONS:
         raise _ViolationError(
             f"ONNX IR version {model.ir_version} is outside "
@@ -121,7 +128,7 @@ def _check_header(model: Any) -> None:
         )
     seen = set()
     for opset in model.opset_import:
-        _no_unknown(opset, "opset_import")
+        _check_fields(opset, "opset_import")
         domain = _text(opset.domain, "an opset domain")
         if domain in seen:
             raise _damaged(f"opset domain {domain!r} stands twice")
@@ -175,7 +182,7 @@ def _check_metadata(metadata: Metadata) -> None:
     vocabulary = metadata.vocabulary
     require(0 < len(vocabulary) <= contract.MAX_VOCABULARY, "vocabulary is empty or too large")
     require(
-        all(len(char) == 1 and not "\ud800" <= char <= "\udfff" for char in vocabulary),
+        all(len(char) == 1 for char in vocabulary),
         "each vocabulary entry must be one Unicode character",
     )
     require(len(set(vocabulary)) == len(vocabulary), "vocabulary repeats a character")
@@ -210,22 +217,23 @@ class _Walk:
     def graph(self, graph: Any, depth: int) -> None:
         if depth > contract.MAX_NESTING:
             raise _foreign("its graphs are nested too deeply")
-        _no_unknown(graph, "a graph")
+        _check_fields(graph, "a graph")
         self.nodes += len(graph.node)
         if self.nodes > contract.MAX_NODES:
             raise _foreign("it has too many nodes")
         for tensor in graph.initializer:
             self.tensor(tensor)
         for value in (*graph.input, *graph.output, *graph.value_info):
-            _no_unknown(value, "a value")
-            _no_unknown(value.type, "a type")
+            shape = value.type.tensor_type.shape
+            for part in (value, value.type, value.type.tensor_type, shape, *shape.dim):
+                _check_fields(part, "an input, output or value")
         _check_names(graph)
         for node in graph.node:
             self.node(node, depth)
 
     def node(self, node: Any, depth: int) -> None:
         op = _text(node.op_type, "an operator name")
-        _no_unknown(node, f"a {op:.40} node")
+        _check_fields(node, f"a {op:.40} node")
         domain = _text(node.domain, "an operator domain")
         if domain or op not in contract.OPERATORS:
             shown = f"{domain}.{op}" if domain else op
@@ -235,7 +243,7 @@ class _Walk:
             self.attribute(attribute, op, depth)
 
     def attribute(self, attribute: Any, op: str, depth: int) -> None:
-        _no_unknown(attribute, f"an attribute of {op}")
+        _check_fields(attribute, f"an attribute of {op}")
         field = onnxproto.ATTRIBUTE_FIELDS.get(attribute.type)
         if field is None:
             raise _foreign(f"an attribute of {op} has type {attribute.type}")
@@ -248,7 +256,7 @@ class _Walk:
 
     def tensor(self, tensor: Any) -> None:
         name = _text(tensor.name, "a tensor name")[:80]
-        _no_unknown(tensor, f"tensor {name!r}")
+        _check_fields(tensor, f"tensor {name!r}")
         if tensor.external_data or tensor.data_location:
             raise _foreign(f"tensor {name!r} keeps its data in another file")
         kind = onnxproto.DATA_TYPES.get(tensor.data_type)
@@ -279,10 +287,12 @@ def _check_names(graph: Any) -> None:
         for used in node.input:
             # A name from an enclosing graph is none of ours to judge; onnxruntime resolves it.
             if used in own and used not in given:
-                raise _damaged(f"value {used[:80]!r} is used before it is computed")
+                name = _text(used, "a value's name")[:80]
+                raise _damaged(f"value {name!r} is used before it is computed")
         for output in node.output:
             if output and output in given:
-                raise _damaged(f"value {output[:80]!r} is computed twice")
+                name = _text(output, "a value's name")[:80]
+                raise _damaged(f"value {name!r} is computed twice")
             given.add(output)
 
 
@@ -362,9 +372,14 @@ def _expect_type(name: str, actual: _TensorType, expected: _TensorType) -> None:
         raise _ViolationError(f"{name[:80]!r} is {shown(actual)}, not {shown(expected)}")
 
 
-def _no_unknown(message: Any, where: str) -> None:
+def _check_fields(message: Any, where: str) -> None:
+    """No field the format does not know, and texts in UTF-8; messages inside are not visited."""
     if len(UnknownFieldSet(message)):
         raise _foreign(f"{where} holds fields the format does not know")
+    for name in onnxproto.TEXT_FIELDS[message.DESCRIPTOR.name]:
+        value = getattr(message, name)
+        for each in (value,) if isinstance(value, bytes) else value:
+            _text(each, f"{name} of {where}")
 
 
 def _text(data: bytes, where: str) -> str:

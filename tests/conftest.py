@@ -7,8 +7,10 @@ import pytest
 
 KNOWN_FAULTS = frozenset(
     {
+        "test_cli.py::test_graph_that_fails_when_run_is_told_in_one_line",
         "test_corpus.py::test_short_texts_go_round",
         "test_datasets.py::test_offline",
+        "test_fuzz.py::test_graphs_that_answer_otherwise_than_they_declare",
         "test_labelled.py::test_glob",
         "test_labelled.py::test_half_a_header_is_no_row",
         "test_labelled.py::test_half_a_surrogate_pair",
@@ -17,10 +19,9 @@ KNOWN_FAULTS = frozenset(
         "test_labelled.py::test_no_text_on_both_sides_in_another_normal_form",
         "test_labelled.py::test_refused",
         "test_modelfile.py::test_damaged_numbers_of_the_graph_run_or_are_refused",
-        "test_modelfile.py::test_document_rule",
         "test_plots.py::test_any_label_can_be_drawn",
         "test_plots.py::test_many_labels_stay_within_bounds",
-        "test_schema.py::test_any_other_value_is_taken_or_refused_in_one_line",
+        "test_runtime.py::test_nothing_of_the_runtimes_own_is_printed",
         "test_sources.py::test_missing",
     }
 )

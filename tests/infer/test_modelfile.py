@@ -193,7 +193,10 @@ def test_document_with_a_wrong_type(documented: Edited, key: str, value: Any) ->
         ("vocabulary", [], "vocabulary is empty"),
         ("vocabulary.0", "ab", "one Unicode character"),
         ("vocabulary.0", "", "one Unicode character"),
-        ("vocabulary.0", "\ud800", "one Unicode character"),
+        ("vocabulary.0", "\ud800", "metadata.vocabulary[0]: half a surrogate pair"),
+        ("charlm.start", "\n\udfff", "metadata.charlm.start: half a surrogate pair"),
+        ("producer", "\ud800", "metadata.producer: half a surrogate pair"),
+        ("training", {"\ud800": 1}, "metadata.training: half a surrogate pair"),
         ("vocabulary.2", "\n", "vocabulary repeats"),
         ("vocabulary.0", 10, "metadata.vocabulary[0]"),
         ("text.unknown", -1, "text.unknown"),
@@ -411,6 +414,9 @@ def unknown_field(number: int) -> bytes:
         pytest.param(lambda it: it.graph.input[0], 4, id="value metadata"),
         pytest.param(lambda it: it.graph.input[0].type, 4, id="sequence_type"),
         pytest.param(lambda it: it.graph.input[0].type, 9, id="optional_type"),
+        pytest.param(lambda it: typed(it, "tokens"), 3, id="in a tensor type"),
+        pytest.param(lambda it: typed(it, "tokens").shape, 2, id="in a shape"),
+        pytest.param(lambda it: typed(it, "tokens").shape.dim[0], 4, id="in a dimension"),
         pytest.param(lambda it: body_of(it, "Loop"), 15, id="in a loop"),
         pytest.param(lambda it: body_of(it, "Scan").node[0], 8, id="in a scan"),
     ],
@@ -472,6 +478,41 @@ def test_operator_name_that_is_no_text(edited: Edited, place: str) -> None:
     assert "not UTF-8" in refusal(edited(change))
 
 
+@pytest.mark.parametrize(
+    ("find", "field"),
+    [
+        pytest.param(lambda it: it, "producer_name", id="producer"),
+        pytest.param(lambda it: it, "doc_string", id="text of the model"),
+        pytest.param(lambda it: it.graph, "name", id="graph"),
+        pytest.param(lambda it: it.graph.node[0], "name", id="node"),
+        pytest.param(lambda it: it.graph.node[0], "doc_string", id="text of a node"),
+        pytest.param(lambda it: with_attribute(it.graph).attribute[0], "name", id="attribute"),
+        pytest.param(lambda it: it.graph.initializer[0], "doc_string", id="text of a tensor"),
+        pytest.param(lambda it: it.graph.input[0], "doc_string", id="text of an input"),
+        pytest.param(lambda it: typed(it, "tokens").shape.dim[0], "dim_param", id="dimension"),
+        pytest.param(lambda it: body_of(it, "Loop").node[0], "name", id="in a loop"),
+    ],
+)
+def test_name_that_is_no_text(edited: Edited, find: Callable[[Any], Any], field: str) -> None:
+    """The runtime would choke on it, and say so on standard output."""
+    said = refusal(edited(lambda it: setattr(find(it), field, b"a\xff")))
+    assert said.startswith(f"damaged or not an ONNX file: {field} of ")
+    assert said.endswith("is not UTF-8")
+
+
+@pytest.mark.parametrize("field", ["input", "output"])
+def test_value_name_that_is_no_text(edited: Edited, field: str) -> None:
+    said = refusal(edited(lambda it: getattr(it.graph.node[0], field).append(b"\xff")))
+    assert said.endswith("is not UTF-8")
+
+
+def test_cycle_of_names_that_are_no_text(edited: Edited) -> None:
+    def change(model: Any) -> None:
+        model.graph.node.add(op_type=b"Neg", input=[b"\xff"], output=[b"\xff"])
+
+    assert refusal(edited(change)).endswith("is not UTF-8")
+
+
 def test_graphs_nested_too_deeply(edited: Edited) -> None:
     def nest(model: Any) -> None:
         graph = model.graph
@@ -515,7 +556,7 @@ def attribute_tensor(graph: Any) -> Any:
     return tensor
 
 
-TENSORS = {
+TENSORS: dict[str, Callable[[Any], Any]] = {
     "initializer": lambda it: it.graph.initializer[0],
     "attribute": lambda it: attribute_tensor(it.graph),
     "loop": lambda it: attribute_tensor(body_of(it, "Loop")),
