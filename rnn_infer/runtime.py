@@ -159,7 +159,7 @@ def _create(file: ModelFile, providers: list[Any], threads: int) -> Any:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # what goes wrong is raised, and must not be printed too
     # A small recurrent step is over before a sleeping thread wakes, but spinning would
     # burn every core of the host program between steps.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")

@@ -7,10 +7,8 @@ import pytest
 
 KNOWN_FAULTS = frozenset(
     {
-        "test_cli.py::test_graph_that_fails_when_run_is_told_in_one_line",
         "test_corpus.py::test_short_texts_go_round",
         "test_datasets.py::test_offline",
-        "test_fuzz.py::test_graphs_that_answer_otherwise_than_they_declare",
         "test_labelled.py::test_glob",
         "test_labelled.py::test_half_a_header_is_no_row",
         "test_labelled.py::test_half_a_surrogate_pair",
