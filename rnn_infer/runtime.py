@@ -1,7 +1,9 @@
 """onnxruntime: finding it, choosing a device, opening a session."""
 
 import importlib
+import io
 import warnings
+from contextlib import redirect_stderr, redirect_stdout
 from functools import cache
 from types import ModuleType
 from typing import Any, Literal
@@ -119,7 +121,10 @@ def cuda_problem() -> str | None:
             f"this onnxruntime is a CPU build; run: pip uninstall -y onnxruntime && {INSTALL_GPU}"
         )
     if hasattr(ort, "preload_dlls"):
-        ort.preload_dlls()  # finds the CUDA libraries that came as wheels
+        # Finds the CUDA libraries that came as wheels. Where it fails it prints, and the probe
+        # fails after it.
+        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            ort.preload_dlls()
     failure = _probe(_CUDA)
     if failure is None:
         return None

@@ -19,7 +19,6 @@ KNOWN_FAULTS = frozenset(
         "test_modelfile.py::test_damaged_numbers_of_the_graph_run_or_are_refused",
         "test_plots.py::test_any_label_can_be_drawn",
         "test_plots.py::test_many_labels_stay_within_bounds",
-        "test_runtime.py::test_nothing_of_the_runtimes_own_is_printed",
         "test_sources.py::test_missing",
     }
 )
