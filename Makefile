@@ -1,13 +1,14 @@
 # make demo    a first look: everything set up, text from the shipped model, a model of your own
 # make test    all tests
 # make lint    ruff and mypy
+# make bench   measurements beside the peers (about 20 minutes), and their tables
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint
+.PHONY: demo test lint bench
 .DELETE_ON_ERROR:
 
 $(READY): pyproject.toml constraints.txt
@@ -32,3 +33,9 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks.generation
+	$(BIN)/python -m benchmarks.scoring
+	$(BIN)/python -m benchmarks.startup
+	$(BIN)/python -m benchmarks.render

@@ -133,16 +133,13 @@ def _check_header(model: Any) -> None:
         if domain in seen:
             raise _damaged(f"opset domain {domain!r} stands twice")
         seen.add(domain)
-        if domain == "":
-            if opset.version not in contract.OPSETS:
-                raise _ViolationError(
-                    f"opset {opset.version} is outside "
-                    f"{contract.OPSETS.start}..{contract.OPSETS.stop - 1}: too new or too old"
-                )
-        elif domain != contract.CONTRIB_DOMAIN or opset.version != 1:
+        if domain:
             raise _foreign(f"it uses operator domain {domain!r} version {opset.version}")
-    if "" not in seen:
-        raise _damaged("it names no standard opset")
+        if opset.version not in contract.OPSETS:
+            raise _ViolationError(
+                f"opset {opset.version} is outside "
+                f"{contract.OPSETS.start}..{contract.OPSETS.stop - 1}: too new or too old"
+            )
 
 
 def _read_metadata(model: Any) -> Metadata:
@@ -238,8 +235,7 @@ class _Walk:
         op = _text(node.op_type, "an operator name")
         _check_fields(node, f"a {op:.40} node")
         domain = _text(node.domain, "an operator domain")
-        allowed = {"": contract.STANDARD_OPS, contract.CONTRIB_DOMAIN: contract.CONTRIB_OPS}
-        if op not in allowed.get(domain, ()):
+        if domain or op not in contract.OPERATORS:
             shown = f"{domain}.{op}" if domain else op
             raise _foreign(f"operator {shown[:80]!r} is not on the allow-list")
         self.operators.add(op)

@@ -1,7 +1,6 @@
 """onnxruntime: finding it, choosing a device, opening a session."""
 
 import importlib
-import importlib.metadata
 import warnings
 from functools import cache
 from types import ModuleType
@@ -53,6 +52,8 @@ def onnxruntime() -> ModuleType:
 
 def installed_distributions() -> dict[str, str]:
     """Version of each onnxruntime distribution that writes the `onnxruntime` folder."""
+    import importlib.metadata  # slow to import, and this is the only use
+
     found = {}
     for name in ("onnxruntime", "onnxruntime-gpu"):
         try:
@@ -102,7 +103,7 @@ def open_session(file: ModelFile, device: Device = "auto", threads: int = 1) -> 
 
 def _needs_cpu(file: ModelFile) -> bool:
     """Whether the file holds 8-bit weights, which only the CPU path is made for."""
-    return "MatMulNBits" in file.operators
+    return "MatMulInteger" in file.operators
 
 
 @cache

@@ -6,6 +6,7 @@ number of threads and streams may share one.
 """
 
 import os
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -71,14 +72,14 @@ class Stepper:
         tokens: NDArray[np.int64],
         state: State,
         uniform: NDArray[np.float32],
-        sampling: Sampling,
+        sampling: Sampling | Sequence[Sampling],
     ) -> tuple[NDArray[np.int64], State]:
         """Reads tokens [batch, time], then draws and feeds back once for each uniform.
 
         Args:
             tokens: time ≥ 1.
             uniform: float32 [batch, steps], steps ≥ 1.
-            sampling: options for all rows alike.
+            sampling: options for all rows alike, or of each row.
 
         Returns:
             Drawn tokens [batch, steps], and the state that has read all but the last of them.
@@ -90,7 +91,7 @@ class Stepper:
         drawn: list[NDArray[np.int64]] = []
         for step in range(uniform.shape[1]):
             logits, state = self.forward(tokens, state)
-            drawn.append(draw(logits[:, -1], uniform[:, step], sampling))
+            drawn.append(_draw_rows(logits[:, -1], uniform[:, step], sampling))
             tokens = drawn[-1][:, None]
         return np.stack(drawn, 1), state
 
@@ -105,11 +106,26 @@ class Stepper:
     def _feed(self, tokens: NDArray[np.int64], state: State) -> dict[str, Any]:
         return {contract.TOKENS: tokens, **dict(zip(self._inputs, state, strict=True))}
 
-    def _sampling(self, sampling: Sampling, uniform: NDArray[np.float32]) -> dict[str, Any]:
-        batch = len(uniform)
+    @staticmethod
+    def _sampling(
+        sampling: Sampling | Sequence[Sampling], uniform: NDArray[np.float32]
+    ) -> dict[str, Any]:
+        rows = [sampling] if isinstance(sampling, Sampling) else sampling
+        repeat = len(uniform) if isinstance(sampling, Sampling) else 1
         return {
             contract.UNIFORM: uniform,
-            contract.TEMPERATURE: np.full(batch, sampling.temperature, np.float32),
-            contract.TOP_K: np.full(batch, sampling.top_k, np.int64),
-            contract.TOP_P: np.full(batch, sampling.top_p, np.float32),
+            contract.TEMPERATURE: np.array([each.temperature for each in rows] * repeat, "f4"),
+            contract.TOP_K: np.array([each.top_k for each in rows] * repeat, "i8"),
+            contract.TOP_P: np.array([each.top_p for each in rows] * repeat, "f4"),
         }
+
+
+def _draw_rows(
+    logits: NDArray[np.float32],
+    uniform: NDArray[np.float32],
+    sampling: Sampling | Sequence[Sampling],
+) -> NDArray[np.int64]:
+    if isinstance(sampling, Sampling):
+        return draw(logits, uniform, sampling)
+    parts = [draw(logits[i : i + 1], uniform[i : i + 1], each) for i, each in enumerate(sampling)]
+    return np.concatenate(parts)

@@ -13,6 +13,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rnn_infer import Classifier
+from rnn_infer.charlm import sequence_loss
+from rnn_infer.stepper import Stepper
 from rnn_train import charlm, classifier, plots, recipes
 from rnn_train.corpus import Streams, build_corpus, encode_text, open_corpus
 from rnn_train.datasets import TEXT_SETS, text_set
@@ -24,6 +27,10 @@ from rnn_train.models import CharLSTM, CharLSTMConfig, ClassifierConfig, Recurre
 from rnn_train.run import Run
 from rnn_train.sources import TextFile, find_texts
 from rnn_train.training import Task, TrainingConfig
+
+_LOSS_CHARACTERS = 40_000
+_LOSS_ROWS = 2_000
+"""Of data read to find out what 8-bit weights cost."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -72,6 +79,10 @@ class Job(Protocol):
 
     def card(self, verdict: Verdict) -> Card:
         """What the exported file says of itself."""
+
+    def loss(self, stepper: Stepper) -> float:
+        """Nats a character, or a text, of an exported file on the held-out data, or on a part of
+        the training data where none is held out."""
 
 
 class CharLMJob:
@@ -151,6 +162,13 @@ class CharLMJob:
 
     def plot(self, model: CharLSTM, folder: Path) -> None:
         """The loss curve says it all."""
+
+    def loss(self, stepper: Stepper) -> float:
+        tokens = self._held if len(self._held) > _LOSS_CHARACTERS // 10 else self._train
+        streams = max(1, min(32, len(tokens) // 1000))
+        length = min(len(tokens) - 1, _LOSS_CHARACTERS) // streams
+        rows = np.stack([tokens[i * length : (i + 1) * length + 1] for i in range(streams)])
+        return sequence_loss(stepper, rows.astype(np.int64))
 
     def card(self, verdict: Verdict) -> Card:
         return Card(
@@ -259,6 +277,17 @@ class ClassifierJob:
             answers = logits.argmax(-1).numpy()
             path = folder / "confusion.png"
             plots.confusion_matrix(labels.numpy(), answers, self._alphabet.labels, path)
+
+    def loss(self, stepper: Stepper) -> float:
+        rows = self._held if len(self._held) >= _LOSS_ROWS // 10 else self._train
+        order = np.random.default_rng(0).permutation(len(rows))[:_LOSS_ROWS]
+        chosen = rows.take(order.tolist())
+        answers = Classifier(stepper).classify(list(chosen.texts), top=len(self._alphabet.labels))
+        shares = [
+            next(each.probability for each in answer.top if each.label == label)
+            for answer, label in zip(answers, chosen.labels, strict=True)
+        ]
+        return float(-np.log(np.maximum(shares, 1e-30)).mean())
 
     def card(self, verdict: Verdict) -> Card:
         return Card(

@@ -82,8 +82,13 @@ def resume(
         run.close()
 
 
-def export_run(folder: Path, out: Path, *, step_only: bool = False) -> dict[str, float]:
+def export_run(
+    folder: Path, out: Path, *, step_only: bool = False, quantize: str | None = None
+) -> dict[str, float]:
     """Exports a run's averaged weights as they stand in its last checkpoint.
+
+    Args:
+        quantize: "int8" for 8-bit weights, None for float32.
 
     Returns:
         The proof's figures.
@@ -102,7 +107,10 @@ def export_run(folder: Path, out: Path, *, step_only: bool = False) -> dict[str,
         }
         job.model.load_state_dict(weights)
         job.model.eval()
-        return export(job.model, job.card(job.judge(job.model)), out, step_only=step_only)
+        int8 = job.loss if quantize == "int8" else None
+        return export(
+            job.model, job.card(job.judge(job.model)), out, step_only=step_only, int8=int8
+        )
     finally:
         run.close()
 
