@@ -185,6 +185,21 @@ def test_top_p() -> None:
         assert drawn == set(range(kept)), top_p
 
 
+def test_top_p_that_is_reached_exactly_takes_no_more() -> None:
+    """Where the first token's share is top-p to the last bit, the second is out."""
+    for step in range(1, 1000):
+        logits = [0.0, -step / 256]
+        weights = np.exp(np.array(logits, np.float32))
+        total = weights.cumsum(dtype=np.float32)[-1]
+        top_p = np.float32(1) / total
+        if top_p * total == 1:
+            assert one(logits, BELOW_ONE, temperature=1, top_p=float(top_p)) == 0
+            above = float(np.nextafter(top_p, np.float32(1)))
+            assert one(logits, BELOW_ONE, temperature=1, top_p=above) == 1
+            return
+    pytest.fail("no such logits")
+
+
 def test_top_p_counts_after_top_k() -> None:
     logits = [math.log(each) for each in (0.4, 0.3, 0.2, 0.1)]
     uniforms = np.linspace(0, BELOW_ONE, 201).tolist()

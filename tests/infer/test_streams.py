@@ -6,11 +6,14 @@ Held to what callers see; how streams are kept is `rnn_infer.streams`' own affai
 import random
 import string
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rnn_infer import CharLM
+from rnn_infer.sampling import Sampling, Uniforms, draw
+from rnn_infer.stepper import Stepper
 from rnn_infer.streams import MAX_CHUNK
 
 LETTERS = "\n " + string.ascii_lowercase + "ABCDEFG"
@@ -28,6 +31,21 @@ def alone(lm: CharLM, prompts: list[str], length: int, seed: int) -> list[str]:
 @given(prompts=PROMPTS, length=st.integers(0, 30), seed=st.integers(0, 2**32))
 def test_prompts_of_any_lengths(lm: CharLM, prompts: list[str], length: int, seed: int) -> None:
     assert lm.generate(prompts, length=length, seed=seed) == alone(lm, prompts, length, seed)
+
+
+@pytest.mark.parametrize("length", [1, 2, 50])
+def test_text_is_what_the_network_foretells(lm: CharLM, stepper: Stepper, length: int) -> None:
+    """Against whole sequences read from nothing, one for each character drawn."""
+    vocabulary, sampling = lm.metadata.vocabulary, Sampling(temperature=0.9, top_k=20)
+    texts = [prompt(length), prompt(2 * length, 1)]
+    drawn = lm.generate(texts, length=12, seed=40, temperature=0.9, top_k=20)
+    for i, start in enumerate(texts):
+        text = start
+        for uniform in Uniforms(40 + i).take(12):
+            tokens = np.array([[vocabulary.index(char) for char in text]])
+            logits = stepper.forward(tokens, stepper.zeros(1))[0][:, -1]
+            text += vocabulary[int(draw(logits, np.array([uniform]), sampling)[0])]
+        assert text == start + drawn[i]
 
 
 @pytest.mark.parametrize("model", ["lm", "step_lm", "wide"])

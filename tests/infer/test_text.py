@@ -180,6 +180,11 @@ def test_folded_to_the_nearest(text: str, folded: str) -> None:
     assert spelled(vocabulary(CHARS), text, "fold") == folded
 
 
+@pytest.mark.parametrize(("known", "text"), [("E", "é"), ("e", "É"), ("É", "é"), ("é", "É")])
+def test_folded_to_the_other_case_with_or_without_the_accent(known: str, text: str) -> None:
+    assert spelled(vocabulary(known), text, "fold") == known
+
+
 @pytest.mark.parametrize("policy", ["", "ignore", "SKIP", None, 3])
 def test_policy_that_is_none(policy: Any) -> None:
     with pytest.raises(OptionError, match="unknown must be one of default, error, skip, fold"):
