@@ -171,6 +171,6 @@ class Streams:
 
     def _slice(self, start: int) -> NDArray[np.integer]:
         end = start + self._window + 1
-        piece = self._tokens[start:end]
-        missing = end - start - len(piece)
-        return np.concatenate([piece, self._tokens[:missing]]) if missing else piece
+        if end <= len(self._tokens):
+            return self._tokens[start:end]
+        return self._tokens.take(range(start, end), mode="wrap")

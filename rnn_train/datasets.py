@@ -1,8 +1,8 @@
 """Named sets: data that is on every machine, and one that is fetched once and kept."""
 
 import hashlib
+import http.client
 import sysconfig
-import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -64,7 +64,7 @@ def fetch(url: str, sha256: str, size: int) -> Path:
     try:
         with urllib.request.urlopen(url, timeout=60) as response:
             data = response.read(size + 1)
-    except (urllib.error.URLError, OSError) as error:
+    except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         raise DataError(
             f"cannot download {url} ({reason}); run again when online, or save it yourself and "
