@@ -11,6 +11,14 @@ import rnn_train
 
 _EXTRA = "rnn-train needs the train extra; run: pip install 'rnn-infer[train,cpu]'"
 _Options = dict[str, Any]
+_SITTING = ("out", "device", "threads")
+"""Options that a resumed run may change."""
+
+
+class _Refusal(click.ClickException):
+    """Options that do not go together, told in one line."""
+
+    exit_code = 2
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -66,6 +74,12 @@ def _shared(command: str) -> Callable[[Callable[..., None]], Callable[..., None]
             click.option("--batch", type=click.IntRange(1, 65536)),
             click.option("--learning-rate", type=click.FloatRange(0, 10, min_open=True)),
             click.option(
+                "--validate-every",
+                type=click.FloatRange(0),
+                metavar="SECONDS",
+                help="Between validations, each with a checkpoint.",
+            ),
+            click.option(
                 "--out",
                 type=click.Path(path_type=Path),
                 default=Path(f"exported/{command}.onnx"),
@@ -79,6 +93,7 @@ def _shared(command: str) -> Callable[[Callable[..., None]], Callable[..., None]
     return decorate
 
 
+_TRAINING = ("batch", "learning_rate", "validate_every")
 _RATE = click.FloatRange(0, 1, max_open=True)
 
 
@@ -106,7 +121,7 @@ def charlm(**options: Any) -> None:
     """
     shape = ("hidden", "layers", "embedding", "head", "weight_drop")
     drops = ("dropout_input", "dropout_layer", "dropout_output")
-    _run("charlm", options, model=shape + drops, training=("batch", "learning_rate", "window"))
+    _run("charlm", options, model=shape + drops, training=(*_TRAINING, "window"))
 
 
 @main.command()
@@ -127,7 +142,7 @@ def classifier(**options: Any) -> None:
       rnn-train classifier --data reviews/ --epochs 10 --out exported/reviews.onnx
     """
     shape = ("cell", "hidden", "layers", "embedding", "pool", "dropout")
-    _run("classifier", options, model=shape, training=("batch", "learning_rate"))
+    _run("classifier", options, model=shape, training=_TRAINING)
 
 
 @main.command()
@@ -145,7 +160,7 @@ def export(run: Path, out: Path, step_only: bool) -> None:
     def work() -> None:
         from rnn_train import pipeline
 
-        shown = pipeline.export_run(run, out, step_only=step_only)
+        shown = pipeline.export_run(run, out, step_only=step_only, say=click.echo)
         click.echo(f"wrote {out}   (largest differences: {shown})")
 
     _guard(work)
@@ -160,13 +175,13 @@ def _run(
     def work() -> None:
         from rnn_train import jobs, pipeline
 
-        where: _Options = {name: options[name] for name in ("device", "threads")}
         if options["resume"]:
             _refuse_changes()
-            pipeline.resume(options["resume"], options["out"], say=click.echo, **where)
+            kept = {name: options[name] if _is_given(name) else None for name in _SITTING}
+            pipeline.resume(options["resume"], command=command, say=click.echo, **kept)
             return
         if options["minutes"] and options["epochs"]:
-            raise click.UsageError("--minutes and --epochs exclude each other")
+            raise _Refusal("--minutes and --epochs exclude each other; give one of them")
         plain = ("val_data", "val_fraction", "minutes", "epochs", "seed")
         request = jobs.Request(
             data=options["data"],
@@ -175,22 +190,23 @@ def _run(
             training=given(training),
             **{name: options[name] for name in plain},
         )
-        pipeline.train(
-            command, request, options["out"], folder=options["run"], say=click.echo, **where
-        )
+        sitting = {name: options[name] for name in _SITTING}
+        pipeline.train(command, request, folder=options["run"], say=click.echo, **sitting)
 
     _guard(work)
 
 
 def _refuse_changes() -> None:
     """A resumed run goes on with what it was asked: other options would be lost in silence."""
-    context = click.get_current_context()
-    free = {"resume", "out", "device", "threads"}
-    for name in context.params:
-        source = context.get_parameter_source(name)
-        if name not in free and source is click.core.ParameterSource.COMMANDLINE:
+    for name in click.get_current_context().params:
+        if name not in ("resume", *_SITTING) and _is_given(name):
             option = "--" + name.replace("_", "-")
-            raise click.UsageError(f"--resume goes on with the run as it was asked; drop {option}")
+            raise _Refusal(f"--resume goes on with the run as it was asked; drop {option}")
+
+
+def _is_given(name: str) -> bool:
+    source = click.get_current_context().get_parameter_source(name)
+    return source is click.core.ParameterSource.COMMANDLINE
 
 
 def _guard(work: Any) -> None:

@@ -9,9 +9,7 @@ import json
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from rnn_train import charlm, classifier, plots, recipes
 from rnn_train.corpus import Streams, build_corpus, encode_text, open_corpus
@@ -84,8 +82,8 @@ class CharLMJob:
         )
         held = run.folder / "held_out.bin"
         if held.exists():
-            self._train: NDArray[np.integer] = self._corpus.tokens
-            self._held: NDArray[np.integer] = np.fromfile(held, self._corpus.tokens.dtype)
+            self._train = self._corpus.tokens
+            self._held = open_corpus(held, config["vocabulary"], config["unknown"], "").tokens
         else:
             self._train, self._held = self._corpus.split(config["val_fraction"])
         self.training = TrainingConfig(**config["training"])
@@ -96,8 +94,11 @@ class CharLMJob:
         self.steps_per_epoch = self._streams.windows
 
     @staticmethod
-    def create(run: Run, request: Request, device: str) -> "CharLMJob":
+    def create(run: Run, request: Request, device: str, **notes: Any) -> "CharLMJob":
         """Reads and encodes the text, and decides what the request left open.
+
+        Args:
+            notes: more to write into the run's config.
 
         Raises:
             DataError: the text cannot be used.
@@ -106,8 +107,9 @@ class CharLMJob:
         corpus = build_corpus(_texts(sources), run.folder / "corpus.bin", request.min_count)
         characters = len(corpus.tokens)
         if request.val_data:
-            held = encode_text(find_texts([request.val_data]), corpus)
-            write_bytes(run.folder / "held_out.bin", held.tobytes())
+            held = find_texts([request.val_data])
+            path = run.folder / "held_out.bin"
+            encode_text(held, corpus.vocabulary, corpus.unknown, path)
         minutes = request.minutes
         if minutes is None and request.epochs is None:
             minutes = recipes.charlm_minutes(characters, device)
@@ -126,6 +128,7 @@ class CharLMJob:
                 "minutes": minutes,
                 "epochs": request.epochs,
                 "device": device,
+                **notes,
                 "model": dataclasses.asdict(dataclasses.replace(model, **request.model)),
                 "training": dataclasses.asdict(dataclasses.replace(training, **request.training)),
             }
@@ -191,7 +194,7 @@ class ClassifierJob:
         self.steps_per_epoch = -(-len(self._train) // self.training.batch)
 
     @staticmethod
-    def create(run: Run, request: Request, device: str) -> "ClassifierJob":
+    def create(run: Run, request: Request, device: str, **notes: Any) -> "ClassifierJob":
         """Reads and splits the rows. Raises `DataError`: they cannot be used."""
         sources = request.data or ("surnames",)
         rows = load_rows(sources)
@@ -224,6 +227,7 @@ class ClassifierJob:
                 "minutes": request.minutes,
                 "epochs": epochs,
                 "device": device,
+                **notes,
                 "character_dropout": recipes.CHARACTER_DROPOUT,
                 "model": dataclasses.asdict(model),
                 "training": dataclasses.asdict(dataclasses.replace(training, **request.training)),
