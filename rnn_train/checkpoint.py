@@ -75,6 +75,15 @@ def load_latest(folder: Path) -> tuple[dict[str, Any], list[str]]:
     raise RunError(f"{folder}: no whole checkpoint to go on from; start a new run")
 
 
+def averaged_weights(state: dict[str, Any]) -> dict[str, torch.Tensor]:
+    """Of a run's state: the moving average of the weights, by the model's own names."""
+    return {
+        name.removeprefix("module."): value
+        for name, value in state["average"].items()
+        if name.startswith("module.")
+    }
+
+
 def _all(folder: Path) -> list[Path]:
     """Newest first."""
     found = [path for path in folder.glob("step-*.ckpt") if _NAME.fullmatch(path.name)]

@@ -53,12 +53,8 @@ def build_corpus(files: Sequence[TextFile], path: Path, min_count: int = 1) -> C
         DataError: the text is too short, too poor or too rich in characters.
     """
     counts, digest = _count(files)
-    total = int(counts.sum())
-    names = ", ".join(str(file.path) for file in files[:3]) + (", …" if len(files) > 3 else "")
-    if total < MIN_CHARACTERS:
-        raise DataError(
-            f"{names}: {total} characters of text; at least {MIN_CHARACTERS} are needed"
-        )
+    names = _names(files)
+    _check_length(files, int(counts.sum()), MIN_CHARACTERS)
     rare = (counts > 0) & (counts < min_count)
     codes = np.flatnonzero((counts > 0) & ~rare)
     unknown = None
@@ -83,26 +79,31 @@ def open_corpus(path: Path, vocabulary: Sequence[str], unknown: int | None, sha2
 
 
 def encode_text(
-    files: Sequence[TextFile], vocabulary: Sequence[str], unknown: int | None, path: Path
+    files: Sequence[TextFile],
+    vocabulary: Sequence[str],
+    unknown: int | None,
+    path: Path,
+    least: int = 2,
 ) -> Corpus:
     """Encodes texts in a vocabulary that stands already, into the file `path`.
 
     Args:
         unknown: token of characters that the vocabulary lacks; None refuses them.
         path: as in `build_corpus`; memory does not grow with the texts here either.
+        least: characters that are needed.
 
     Raises:
-        DataError: they hold characters that the vocabulary lacks (names them), or nothing.
+        DataError: they hold characters that the vocabulary lacks (names them), or too few.
     """
     counts, digest = _count(files)
-    if not counts.any():
-        raise DataError(f"{files[0].path}: holds no text")
+    _check_length(files, int(counts.sum()), least)
     foreign = np.setdiff1d(np.flatnonzero(counts), [ord(char) for char in vocabulary])
     if len(foreign) and unknown is None:
         shown = " ".join(repr(chr(code)) for code in foreign[:10])
         raise DataError(
-            f"{files[0].path}: {len(foreign)} characters are not in the training text: {shown}; "
-            "remove them, or train with --min-count"
+            f"{_names(files)}: {len(foreign)} characters are not in the model's vocabulary: "
+            f"{shown}; remove them, or train a model that knows them (or folds rare characters: "
+            "--min-count)"
         )
     _write(files, path, _table(vocabulary, unknown))
     return open_corpus(path, vocabulary, unknown, digest)
@@ -111,6 +112,17 @@ def encode_text(
 def _texts(files: Sequence[TextFile]) -> Iterator[str]:
     for file in files:
         yield from file.chunks()
+
+
+def _names(files: Sequence[TextFile]) -> str:
+    return ", ".join(str(file.path) for file in files[:3]) + (", …" if len(files) > 3 else "")
+
+
+def _check_length(files: Sequence[TextFile], characters: int, least: int) -> None:
+    if characters < least:
+        raise DataError(
+            f"{_names(files)}: {characters} characters of text; at least {least} are needed"
+        )
 
 
 def _codes(text: str) -> NDArray[np.uint32]:

@@ -44,18 +44,12 @@ class Rows:
 
 
 def load_rows(sources: Sequence[str]) -> Rows:
-    """Reads labelled sources: a named set, a `.csv`, `.tsv` or `.jsonl` file, or a folder of
-    `<label>.txt` files with one text a line.
+    """Reads rows to train on. Sources: as in `read_rows`.
 
     Raises:
-        DataError: a source is missing or malformed (names file and line), there are too few
-            rows, or fewer than two labels.
+        DataError: as `read_rows`; or there are too few rows, or fewer than two labels.
     """
-    pairs: list[tuple[str, str]] = []
-    for source in sources:
-        path = SURNAMES if source in LABELLED_SETS else expand(source)
-        pairs += _folder(path) if path.is_dir() else _file(path)
-    rows = Rows(tuple(text for text, _ in pairs), tuple(label for _, label in pairs))
+    rows = read_rows(sources)
     if len(rows) < MIN_ROWS:
         raise DataError(f"{sources[0]}: {len(rows)} rows; at least {MIN_ROWS} are needed")
     if len(set(rows.labels)) < 2:
@@ -63,6 +57,22 @@ def load_rows(sources: Sequence[str]) -> Rows:
             f"{sources[0]}: all rows have the label {rows.labels[0]!r}; two or more are needed"
         )
     return rows
+
+
+def read_rows(sources: Sequence[str]) -> Rows:
+    """Reads labelled sources: a named set, a `.csv`, `.tsv` or `.jsonl` file, or a folder of
+    `<label>.txt` files with one text a line.
+
+    Raises:
+        DataError: a source is missing or malformed (names file and line), or holds no rows.
+    """
+    pairs: list[tuple[str, str]] = []
+    for source in sources:
+        path = SURNAMES if source in LABELLED_SETS else expand(source)
+        pairs += _folder(path) if path.is_dir() else _file(path)
+    if not pairs:
+        raise DataError(f"{sources[0]}: holds 0 rows; at least one is needed")
+    return Rows(tuple(text for text, _ in pairs), tuple(label for _, label in pairs))
 
 
 def split_rows(rows: Rows, fraction: float, seed: int) -> tuple[Rows, Rows]:

@@ -58,7 +58,7 @@ def train(
     where = pick_device(device)
     run = Run.create(command, folder)
     try:
-        _set_threads(threads)
+        set_threads(threads)
         torch.manual_seed(request.seed)
         notes = {"threads": threads, "out": str(out)}
         job = JOBS[command].create(run, request, where.type, **notes)
@@ -94,7 +94,7 @@ def resume(
         out = out or Path(_noted(run, "out"))
         check_writable(out)
         where = pick_device(device or _noted(run, "device"))
-        _set_threads(threads or _noted(run, "threads"))
+        set_threads(threads or _noted(run, "threads"))
         state = _last_state(run, say) if checkpoint.exists(run.checkpoints) else None
         return _Training(run, _job(run), out, say).carry_out(where, 0.0, state)
     finally:
@@ -127,31 +127,17 @@ def finished_job(folder: Path, say: Say = print) -> Iterator[Job]:
     try:
         state = _last_state(run, say)
         job = _job(run)
-        job.model.load_state_dict(averaged_weights(state))
+        job.model.load_state_dict(checkpoint.averaged_weights(state))
         job.model.eval()
         yield job
     finally:
         run.close()
 
 
-def averaged_weights(state: dict[str, Any]) -> dict[str, torch.Tensor]:
-    """Of a checkpoint: the moving average of the weights, by the model's own names."""
-    return {
-        name.removeprefix("module."): value
-        for name, value in state["average"].items()
-        if name.startswith("module.")
-    }
-
-
 def _last_state(run: Run, say: Say) -> dict[str, Any]:
-    """The newest whole checkpoint, made from what still stands in the folder."""
-    state, warnings = checkpoint.load_latest(run.checkpoints)
+    state, warnings = run.last_state()
     for warning in warnings:
         say(f"warning: {warning}")
-    try:
-        run.check_origin(state["origin"])
-    except KeyError as error:
-        raise _damaged(run, error) from error
     return state
 
 
@@ -162,7 +148,8 @@ def _noted(run: Run, name: str) -> Any:
         raise _damaged(run, error) from error
 
 
-def _set_threads(threads: int | None) -> None:
+def set_threads(threads: int | None) -> None:
+    """Takes so many CPU threads; None leaves it to torch."""
     if threads:
         torch.set_num_threads(threads)
 
@@ -218,7 +205,8 @@ class _Training:
         export(outcome.model, self._job.card(verdict), self._out)  # type: ignore[arg-type]
         self._draw(outcome.model)
         for name, value in verdict.metrics.items():
-            self._say(f"{name.replace('_', ' ')}: {value:.4g}")
+            shown = f"{value:,.0f}" if value.is_integer() and value > 1 else f"{value:.4g}"
+            self._say(f"{name.replace('_', ' ')}: {shown}")
         self._say(f"wrote {self._out}   (run folder {self._run.folder})")
         if not outcome.finished:
             self._say(

@@ -3,6 +3,7 @@
 config.json     what was asked, and facts on the data
 metrics.jsonl   one line a validation
 checkpoints/    the last few
+initial.ckpt    the weights it began with (--init-from)
 corpus.bin      the encoded text (charlm)
 held_out.bin    the encoded held-out text, where one was named (charlm)
 rows.jsonl      the rows of both sides (classifier)
@@ -17,6 +18,7 @@ from typing import Any, Self
 
 from filelock import FileLock, Timeout
 
+from rnn_train import checkpoint
 from rnn_train.errors import RunError
 from rnn_train.files import write_bytes
 
@@ -118,6 +120,21 @@ class Run:
                 f"{self.folder}: changed since the last checkpoint: {', '.join(changed)}; a run "
                 "goes on with what it began with only: put it back, or start a new run"
             )
+
+    def last_state(self) -> tuple[dict[str, Any], list[str]]:
+        """The newest whole checkpoint, if it was made from what still stands in the folder.
+
+        Returns:
+            Its state, and a warning for each newer checkpoint that is damaged.
+
+        Raises:
+            RunError: there is none, or config or data have changed since.
+        """
+        state, warnings = checkpoint.load_latest(self.checkpoints)
+        if "origin" not in state:
+            raise RunError(f"{self.folder} is of another version of rnn_train; start a new run")
+        self.check_origin(state["origin"])
+        return state, warnings
 
     def log(self, metrics: dict[str, Any]) -> None:
         """Adds one line to the metrics."""

@@ -167,9 +167,10 @@ def test_further_text_is_mapped_and_read_in_chunks(tmp_path: Path, chunk: int) -
     assert decode(more) == "b\n𝄞é" * 9
 
 
-def test_further_text_of_nothing(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"more\.txt: holds no text"):
-        encode(tmp_path, "", build(tmp_path, TEXT))
+@pytest.mark.parametrize("text", ["", "s"])
+def test_further_text_is_too_short(tmp_path: Path, text: str) -> None:
+    with pytest.raises(DataError, match=rf"more\.txt: {len(text)} characters .*at least 2 are"):
+        encode(tmp_path, text, build(tmp_path, TEXT))
 
 
 def test_further_text_with_new_characters(tmp_path: Path) -> None:
