@@ -28,7 +28,8 @@ def run(tmp_path: Path) -> Iterator[Run]:
 
 def request(data: Path, **more: Any) -> Request:
     model = {} if "init_from" in more else TINY
-    return Request(data=(str(data),), **({"model": model, "epochs": 1.0} | more))
+    options: dict[str, Any] = {"model": model, "epochs": 1.0, **more}
+    return Request(data=(str(data),), **options)
 
 
 def charlm(run: Run, data: Path, **more: Any) -> CharLMJob:
