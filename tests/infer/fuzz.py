@@ -178,7 +178,7 @@ def _edit_node(model: Any, chance: random.Random) -> None:
         case 1 if node.output:
             node.output[chance.randrange(len(node.output))] = chance.choice(values)
         case 2:
-            node.op_type = chance.choice(sorted(contract.STANDARD_OPS)).encode()
+            node.op_type = chance.choice(sorted(contract.OPERATORS)).encode()
         case 3 if node.attribute:
             attribute = chance.choice(node.attribute)
             attribute.i = chance.choice((-(2**63), -1, 0, 1, 2**31, 2**63 - 1))
