@@ -1,7 +1,9 @@
 """onnxruntime: finding it, choosing a device, opening a session."""
 
 import importlib
+import io
 import warnings
+from contextlib import redirect_stderr, redirect_stdout
 from functools import cache
 from types import ModuleType
 from typing import Any, Literal
@@ -119,7 +121,10 @@ def cuda_problem() -> str | None:
             f"this onnxruntime is a CPU build; run: pip uninstall -y onnxruntime && {INSTALL_GPU}"
         )
     if hasattr(ort, "preload_dlls"):
-        ort.preload_dlls()  # finds the CUDA libraries that came as wheels
+        # Finds the CUDA libraries that came as wheels. Where it fails it prints, and the probe
+        # fails after it.
+        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            ort.preload_dlls()
     failure = _probe(_CUDA)
     if failure is None:
         return None
@@ -159,7 +164,7 @@ def _create(file: ModelFile, providers: list[Any], threads: int) -> Any:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # what goes wrong is raised, and must not be printed too
     # A small recurrent step is over before a sleeping thread wakes, but spinning would
     # burn every core of the host program between steps.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")

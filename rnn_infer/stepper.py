@@ -60,8 +60,8 @@ class Stepper:
         if self.file.generates:
             batch = len(tokens)
             feed |= self._sampling(Sampling(), np.empty((batch, 0), np.float32))
-        logits, *after = self._run([contract.LOGITS, *self._next], feed)
-        return logits, tuple(after)
+        shape = (*tokens.shape, self.file.metadata.outputs)
+        return self._run(contract.LOGITS, shape, feed)
 
     def consume(self, tokens: NDArray[np.int64], state: State) -> State:
         """Reads tokens [batch, time] for their effect on the state alone; time may be 0."""
@@ -86,8 +86,10 @@ class Stepper:
         """
         if self.file.generates:
             feed = self._feed(tokens, state) | self._sampling(sampling, uniform)
-            generated, *after = self._run([contract.GENERATED, *self._next], feed)
-            return generated, tuple(after)
+            generated, state = self._run(contract.GENERATED, uniform.shape, feed)
+            if generated.min() < 0 or generated.max() >= self.file.metadata.outputs:
+                raise self._broken("draws tokens outside its vocabulary")
+            return generated, state
         drawn: list[NDArray[np.int64]] = []
         for step in range(uniform.shape[1]):
             logits, state = self.forward(tokens, state)
@@ -95,13 +97,25 @@ class Stepper:
             tokens = drawn[-1][:, None]
         return np.stack(drawn, 1), state
 
-    def _run(self, outputs: list[str], feed: dict[str, Any]) -> list[Any]:
+    def _run(
+        self, output: str, shape: tuple[int, ...], feed: dict[str, Any]
+    ) -> tuple[NDArray[Any], State]:
+        """One call: an output of the shape it must have, and the next state."""
         try:
-            results: list[Any] = self._session.run(outputs, feed)
+            result, *after = self._session.run([output, *self._next], feed)
         except Exception as error:  # onnxruntime raises many types, RuntimeError at their root
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
-            raise ModelFileError(f"{self.file.path}: the graph fails when run: {reason}") from None
-        return results
+            raise self._broken(f"fails when run: {reason}") from None
+        # A file may declare one thing and do another.
+        if result.shape != shape or any(
+            each.shape != (shape[0], state.width)
+            for each, state in zip(after, self.file.states, strict=True)
+        ):
+            raise self._broken("gives other shapes than it declares")
+        return result, tuple(after)
+
+    def _broken(self, what: str) -> ModelFileError:
+        return ModelFileError(f"{self.file.path}: the graph {what}; export the file again")
 
     def _feed(self, tokens: NDArray[np.int64], state: State) -> dict[str, Any]:
         return {contract.TOKENS: tokens, **dict(zip(self._inputs, state, strict=True))}

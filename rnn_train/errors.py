@@ -17,5 +17,9 @@ class TrainingError(RnnTrainError, ArithmeticError):
     """Training went wrong: the loss is no longer a number."""
 
 
+class EvaluationError(RnnTrainError):
+    """A protocol that the model named cannot be scored under."""
+
+
 class ExportError(RnnTrainError):
     """A model that cannot be written as a file, or failed its proof."""

@@ -11,26 +11,25 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from rnn_infer import Classifier
 from rnn_infer.charlm import sequence_loss
 from rnn_infer.stepper import Stepper
-from rnn_train import charlm, classifier, plots, recipes
-from rnn_train.corpus import Streams, build_corpus, encode_text, open_corpus
-from rnn_train.datasets import TEXT_SETS, text_set
-from rnn_train.errors import DataError
+from rnn_train import charlm, checkpoint, classifier, plots, recipes
+from rnn_train.corpus import MIN_CHARACTERS, Streams, build_corpus, encode_text, open_corpus
+from rnn_train.datasets import open_texts
+from rnn_train.errors import DataError, RunError
 from rnn_train.export import Card
 from rnn_train.files import write_bytes
 from rnn_train.labelled import Rows, load_rows, split_rows
 from rnn_train.models import CharLSTM, CharLSTMConfig, ClassifierConfig, RecurrentClassifier
 from rnn_train.run import Run
-from rnn_train.sources import TextFile, find_texts
 from rnn_train.training import Task, TrainingConfig
 
 _LOSS_CHARACTERS = 40_000
 _LOSS_ROWS = 2_000
 """Of data read to find out what 8-bit weights cost."""
+INITIAL = "initial.ckpt"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,6 +40,8 @@ class Request:
     val_data: str | None = None
     val_fraction: float = 0.1
     min_count: int = 1
+    init_from: Path | None = None
+    """charlm: a run whose vocabulary, shape and weights this one starts from."""
     minutes: float | None = None
     epochs: float | None = None
     seed: int = 0
@@ -90,40 +91,55 @@ class CharLMJob:
 
     def __init__(self, run: Run) -> None:
         config = run.config()
-        self._corpus = open_corpus(
+        self.corpus = open_corpus(
             run.folder / "corpus.bin", config["vocabulary"], config["unknown"], config["sha256"]
         )
         held = run.folder / "held_out.bin"
         if held.exists():
-            self._train: NDArray[np.integer] = self._corpus.tokens
-            self._held: NDArray[np.integer] = np.fromfile(held, self._corpus.tokens.dtype)
+            self.train_tokens = self.corpus.tokens
+            self._held = open_corpus(held, config["vocabulary"], config["unknown"], "").tokens
         else:
-            self._train, self._held = self._corpus.split(config["val_fraction"])
+            self.train_tokens, self._held = self.corpus.split(config["val_fraction"])
         self.training = TrainingConfig(**config["training"])
         self.model = CharLSTM(CharLSTMConfig(**config["model"]))
+        if (run.folder / INITIAL).exists():
+            self.model.load_state_dict(checkpoint.read(run.folder / INITIAL))
         self._streams = Streams(
-            self._train, self.training.batch, self.training.window, self.training.seed
+            self.train_tokens, self.training.batch, self.training.window, self.training.seed
         )
         self.steps_per_epoch = self._streams.windows
 
     @staticmethod
-    def create(run: Run, request: Request, device: str) -> "CharLMJob":
+    def create(run: Run, request: Request, device: str, **notes: Any) -> "CharLMJob":
         """Reads and encodes the text, and decides what the request left open.
+
+        Args:
+            notes: more to write into the run's config.
 
         Raises:
             DataError: the text cannot be used.
         """
         sources = request.data or ("python",)
-        corpus = build_corpus(_texts(sources), run.folder / "corpus.bin", request.min_count)
+        base = _Base.of(request) if request.init_from else None
+        path, files = run.folder / "corpus.bin", open_texts(sources)
+        if base:
+            corpus = encode_text(files, base.vocabulary, base.unknown, path, MIN_CHARACTERS)
+            checkpoint.write(run.folder / INITIAL, base.weights)
+        else:
+            corpus = build_corpus(files, path, request.min_count)
         characters = len(corpus.tokens)
         if request.val_data:
-            held = encode_text(find_texts([request.val_data]), corpus)
-            write_bytes(run.folder / "held_out.bin", held.tobytes())
+            held = open_texts([request.val_data])
+            path = run.folder / "held_out.bin"
+            encode_text(held, corpus.vocabulary, corpus.unknown, path)
         minutes = request.minutes
         if minutes is None and request.epochs is None:
             minutes = recipes.charlm_minutes(characters, device)
-        model = recipes.charlm_model(len(corpus.vocabulary), characters, minutes, device)
-        training = recipes.charlm_training(characters, request.seed)
+        if base:
+            model = base.model
+        else:
+            model = recipes.charlm_model(len(corpus.vocabulary), characters, minutes, device)
+        training = recipes.charlm_training(characters, request.seed, tuned=base is not None)
         run.write_config(
             {
                 "command": "charlm",
@@ -131,12 +147,14 @@ class CharLMJob:
                 "characters": characters,
                 "vocabulary": "".join(corpus.vocabulary),
                 "unknown": corpus.unknown,
+                "init_from": str(request.init_from) if base else None,
                 "sha256": corpus.sha256,
                 "val_data": request.val_data,
                 "val_fraction": request.val_fraction,
                 "minutes": minutes,
                 "epochs": request.epochs,
                 "device": device,
+                **notes,
                 "model": dataclasses.asdict(dataclasses.replace(model, **request.model)),
                 "training": dataclasses.asdict(dataclasses.replace(training, **request.training)),
             }
@@ -145,7 +163,7 @@ class CharLMJob:
 
     def task(self, device: torch.device) -> Task:
         return charlm.CharLMTask(
-            self.model, self._streams, self._held, self._corpus.vocabulary, self._start(), device
+            self.model, self._streams, self._held, self.corpus.vocabulary, self._start(), device
         )
 
     def judge(self, model: CharLSTM) -> Verdict:
@@ -164,7 +182,7 @@ class CharLMJob:
         """The loss curve says it all."""
 
     def loss(self, stepper: Stepper) -> float:
-        tokens = self._held if len(self._held) > _LOSS_CHARACTERS // 10 else self._train
+        tokens = self._held if len(self._held) > _LOSS_CHARACTERS // 10 else self.train_tokens
         streams = max(1, min(32, len(tokens) // 1000))
         length = min(len(tokens) - 1, _LOSS_CHARACTERS) // streams
         rows = np.stack([tokens[i * length : (i + 1) * length + 1] for i in range(streams)])
@@ -172,21 +190,52 @@ class CharLMJob:
 
     def card(self, verdict: Verdict) -> Card:
         return Card(
-            vocabulary=self._corpus.vocabulary,
-            unknown=self._corpus.unknown,
-            start=self._corpus.vocabulary[self._start()],
+            vocabulary=self.corpus.vocabulary,
+            unknown=self.corpus.unknown,
+            start=self.corpus.vocabulary[self._start()],
             temperature=verdict.temperature,
             training={
-                "data_sha256": self._corpus.sha256,
-                "data_characters": len(self._corpus.tokens),
+                "data_sha256": self.corpus.sha256,
+                "data_characters": len(self.corpus.tokens),
                 **_rounded(verdict.metrics),
             },
         )
 
     def _start(self) -> int:
         """A line end, after which any line may begin; else the text's own first character."""
-        vocabulary = self._corpus.vocabulary
-        return vocabulary.index("\n") if "\n" in vocabulary else int(self._corpus.tokens[0])
+        vocabulary = self.corpus.vocabulary
+        return vocabulary.index("\n") if "\n" in vocabulary else int(self.corpus.tokens[0])
+
+
+@dataclasses.dataclass(frozen=True)
+class _Base:
+    """What a run takes from an earlier one."""
+
+    vocabulary: tuple[str, ...]
+    unknown: int | None
+    model: CharLSTMConfig
+    weights: dict[str, torch.Tensor]
+
+    @classmethod
+    def of(cls, request: Request) -> "_Base":
+        """Reads the run to start from. Raises `RunError`: it cannot be, or options do not fit."""
+        assert request.init_from is not None
+        if request.min_count > 1:
+            raise RunError("--init-from keeps the vocabulary as it is; drop --min-count")
+        run = Run.open(request.init_from)
+        try:
+            config = run.config()
+            if config.get("command") != "charlm":
+                raise RunError(f"{run.folder} is no charlm run; --init-from needs one")
+            state, _ = run.last_state()
+        finally:
+            run.close()
+        model = CharLSTMConfig(**config["model"])
+        for name in ("embedding", "hidden", "layers", "head"):
+            if request.model.get(name, own := getattr(model, name)) != own:
+                raise RunError(f"{run.folder} has {name} {own}, which stays; drop --{name}")
+        weights = checkpoint.averaged_weights(state)
+        return cls(tuple(config["vocabulary"]), config["unknown"], model, weights)
 
 
 class ClassifierJob:
@@ -209,7 +258,7 @@ class ClassifierJob:
         self.steps_per_epoch = -(-len(self._train) // self.training.batch)
 
     @staticmethod
-    def create(run: Run, request: Request, device: str) -> "ClassifierJob":
+    def create(run: Run, request: Request, device: str, **notes: Any) -> "ClassifierJob":
         """Reads and splits the rows. Raises `DataError`: they cannot be used."""
         sources = request.data or ("surnames",)
         rows = load_rows(sources)
@@ -242,12 +291,18 @@ class ClassifierJob:
                 "minutes": request.minutes,
                 "epochs": epochs,
                 "device": device,
+                **notes,
                 "character_dropout": recipes.CHARACTER_DROPOUT,
                 "model": dataclasses.asdict(model),
                 "training": dataclasses.asdict(dataclasses.replace(training, **request.training)),
             }
         )
         return ClassifierJob(run)
+
+    @property
+    def alphabet(self) -> classifier.Alphabet:
+        """Tokens and labels of the model."""
+        return self._alphabet
 
     def task(self, device: torch.device) -> Task:
         return classifier.ClassifierTask(
@@ -311,15 +366,6 @@ JOBS: dict[str, type[CharLMJob] | type[ClassifierJob]] = {
     "charlm": CharLMJob,
     "classifier": ClassifierJob,
 }
-
-
-def _texts(sources: tuple[str, ...]) -> list[TextFile]:
-    files: list[TextFile] = []
-    for source in sources:
-        # A file of that name would be meant: a set is what no file is called.
-        named = source in TEXT_SETS and not Path(source).exists()
-        files += text_set(source) if named else find_texts([source])
-    return files
 
 
 def _rounded(metrics: dict[str, float]) -> dict[str, float]:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from rnn_train.errors import RunError
 from rnn_train.plots import confusion_matrix, loss_curve
 
 
@@ -53,7 +54,7 @@ def test_confusion_matrix(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "label", ["$\\frac$", "a$b", "100 %", "a\\b", "_x^2", "中文", "עברית", "🙂"]
+    "label", ["$\\frac$", "a$b", "100 %", "a\\b", "_x^2", "中文", "עברית", "🙂", "long" * 3000]
 )
 def test_any_label_can_be_drawn(tmp_path: Path, label: str) -> None:
     matrix(tmp_path / "confusion.png", label, "other")
@@ -70,3 +71,9 @@ def test_many_labels_stay_within_bounds(monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.setattr(Figure, "savefig", save)
     matrix(tmp_path / "confusion.png", *(f"label {i}" for i in range(400)))
     assert max(dots) <= 10_000
+
+
+def test_picture_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(RunError, match="cannot write"):
+        loss_curve([{"step": 1, "loss": 2.0}], tmp_path / "file" / "loss.png")
