@@ -15,6 +15,7 @@ from rnn_infer import contract, onnxproto
 from rnn_infer.contract import Metadata
 from rnn_infer.errors import ModelFileError
 from rnn_infer.schema import SchemaError, decode, parse_json
+from rnn_infer.text import Vocabulary
 
 _INT64, _FLOAT32 = 7, 1
 
@@ -169,42 +170,53 @@ def _read_metadata(model: Any) -> Metadata:
 
 
 def _check_metadata(metadata: Metadata) -> None:
-    def require(condition: bool, what: str) -> None:
-        if not condition:
-            raise _ViolationError(f"bad metadata: {what}")
-
-    require(metadata.format_version == contract.FORMAT_VERSION, "format_version is not known")
+    _require(metadata.format_version == contract.FORMAT_VERSION, "format_version is not known")
     sections = {"charlm": metadata.charlm, "classifier": metadata.classifier}
-    require(
+    _require(
         all((section is not None) == (kind == metadata.kind) for kind, section in sections.items()),
         f"exactly the section of its kind, {metadata.kind!r}, must be there",
     )
     vocabulary = metadata.vocabulary
-    require(0 < len(vocabulary) <= contract.MAX_VOCABULARY, "vocabulary is empty or too large")
-    require(
+    _require(0 < len(vocabulary) <= contract.MAX_VOCABULARY, "vocabulary is empty or too large")
+    _require(
         all(len(char) == 1 for char in vocabulary),
         "each vocabulary entry must be one Unicode character",
     )
-    require(len(set(vocabulary)) == len(vocabulary), "vocabulary repeats a character")
+    _require(len(set(vocabulary)) == len(vocabulary), "vocabulary repeats a character")
     unknown = metadata.text.unknown
-    require(unknown is None or 0 <= unknown < len(vocabulary), "text.unknown is no token")
-    if metadata.charlm:
-        require(metadata.charlm.start != "", "charlm.start is empty")
-        require(set(metadata.charlm.start) <= set(vocabulary), "charlm.start is not in vocabulary")
-    if metadata.classifier:
-        labels = metadata.classifier.labels
-        require(0 < len(labels) <= contract.MAX_LABELS, "labels are missing or too many")
-        require(len(set(labels)) == len(labels), "labels repeat")
-        require(len(metadata.classifier.log_prior) == len(labels), "one log_prior a label")
-        marks = set(metadata.classifier.begin + metadata.classifier.end)
-        require(marks <= set(vocabulary), "begin and end must be in vocabulary")
+    _require(unknown is None or 0 <= unknown < len(vocabulary), "text.unknown is no token")
+    _check_sections(metadata)
     golden = metadata.golden
     tokens = golden.tokens + (golden.generated if metadata.charlm else ())
-    require(len(golden.tokens) > 0, "golden.tokens is empty")
-    require(all(0 <= token < len(vocabulary) for token in tokens), "golden tokens out of range")
-    require(len(golden.logits) == metadata.outputs, "golden.logits has another width")
-    require(len(golden.generated) == len(golden.uniform), "golden: one token a uniform")
-    require(all(0 <= u < 1 for u in golden.uniform), "golden.uniform out of range")
+    _require(len(golden.tokens) > 0, "golden.tokens is empty")
+    _require(all(0 <= token < len(vocabulary) for token in tokens), "golden tokens out of range")
+    _require(len(golden.logits) == metadata.outputs, "golden.logits has another width")
+    _require(len(golden.generated) == len(golden.uniform), "golden: one token a uniform")
+    _require(all(0 <= u < 1 for u in golden.uniform), "golden.uniform out of range")
+
+
+def _check_sections(metadata: Metadata) -> None:
+    """What only one kind has. The texts in it are looked up, so the text rules must not change
+    them into others that the vocabulary may lack."""
+    vocabulary, fixed = set(metadata.vocabulary), Vocabulary(metadata).normalize
+    if metadata.charlm:
+        start = metadata.charlm.start
+        _require(start != "", "charlm.start is empty")
+        _require(fixed(start) == start, "charlm.start is none of the texts the text rules give")
+        _require(set(start) <= vocabulary, "charlm.start is not in vocabulary")
+    if metadata.classifier:
+        labels = metadata.classifier.labels
+        _require(0 < len(labels) <= contract.MAX_LABELS, "labels are missing or too many")
+        _require(len(set(labels)) == len(labels), "labels repeat")
+        _require(len(metadata.classifier.log_prior) == len(labels), "one log_prior a label")
+        for mark in (metadata.classifier.begin, metadata.classifier.end):
+            _require(set(mark) <= vocabulary, "begin and end must be in vocabulary")
+            _require(fixed(mark) == mark, "begin and end must be as the text rules give them")
+
+
+def _require(condition: bool, what: str) -> None:
+    if not condition:
+        raise _ViolationError(f"bad metadata: {what}")
 
 
 class _Walk:

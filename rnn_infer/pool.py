@@ -1,7 +1,8 @@
 """Many streams of text at once, each on its own, all stepped in one batch."""
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -62,6 +63,11 @@ class PoolStream:
         tokens = np.concatenate(self.unread) if self.unread else np.empty(0, np.int64)
         self.unread.clear()
         return tokens
+
+    def give_back(self, tokens: NDArray[np.int64], position: int) -> None:
+        """Undoes a tick that failed: text it did not read, random numbers it did not use."""
+        self.unread.insert(0, tokens)
+        self.uniforms.seek(position)
 
     def close(self) -> None:
         """Leaves the pool; its row is free for the next."""
@@ -145,9 +151,10 @@ class StreamPool:
             chosen = list(self._streams if streams is None else dict.fromkeys(streams))
             for stream in chosen:
                 self._check(stream)
-                stream.wanted += length
+            for stream in chosen:
+                self._ask(stream, length)
             self._serve(chosen)
-            return {stream: self._take(stream) for stream in chosen}
+            return {stream: self._take(stream, length) for stream in chosen}
 
     def close(self) -> None:
         """Closes all streams."""
@@ -173,9 +180,9 @@ class StreamPool:
         check_length(length)
         with self._turn:
             self._check(stream)
-            stream.wanted += length
+            self._ask(stream, length)
             self._serve([stream])
-            return self._take(stream)
+            return self._take(stream, length)
 
     def _close(self, stream: PoolStream) -> None:
         with self._turn:
@@ -215,14 +222,17 @@ class StreamPool:
         pending = self._pending[rows]
         texts = [stream.take_unread() for stream in streams]
         steps = min(MAX_TICK, *(stream.wanted for stream in streams))
+        positions = [stream.uniforms.position for stream in streams]
         uniform = np.stack([stream.uniforms.take(steps) for stream in streams])
-        self._turn.release()
+        sampling = [stream.sampling for stream in streams]
         try:
-            self._read(texts, state, pending)
-            sampling = [stream.sampling for stream in streams]
-            drawn, state = self._stepper.draw(pending[:, None], state, uniform, sampling)
-        finally:
-            self._turn.acquire()
+            with self._let_go():
+                self._read(texts, state, pending)
+                drawn, state = self._stepper.draw(pending[:, None], state, uniform, sampling)
+        except BaseException:
+            for stream, text, position in zip(streams, texts, positions, strict=True):
+                stream.give_back(text, position)
+            raise
         # A stream that was closed meanwhile has no row any more; another may have it.
         here = [i for i, stream in enumerate(streams) if stream.row == rows[i]]
         kept = [rows[i] for i in here]
@@ -248,6 +258,14 @@ class StreamPool:
             each[reading] = part
         pending[reading] = [text[-1] for text in known]
 
+    @contextmanager
+    def _let_go(self) -> Iterator[None]:
+        self._turn.release()
+        try:
+            yield
+        finally:
+            self._turn.acquire()
+
     def _grow(self) -> None:
         size = len(self._pending)
         self._state = tuple(np.concatenate([each, np.zeros_like(each)]) for each in self._state)
@@ -259,7 +277,12 @@ class StreamPool:
             raise OptionError("the stream is closed, or of another pool; open a new one")
 
     @staticmethod
-    def _take(stream: PoolStream) -> str:
+    def _ask(stream: PoolStream, length: int) -> None:
+        # Some may be left from a call that failed between two ticks.
+        stream.wanted += max(0, length - sum(map(len, stream.drawn)))
+
+    @staticmethod
+    def _take(stream: PoolStream, length: int) -> str:
         text = "".join(stream.drawn)
-        stream.drawn.clear()
-        return text
+        stream.drawn[:] = [text[length:]]
+        return text[:length]

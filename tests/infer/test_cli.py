@@ -257,6 +257,13 @@ def test_classify_a_file(names: str, tmp_path: Path, kind: str) -> None:
     assert [row["text"] for row in rows(printed)] == TEXTS
 
 
+def test_only_the_first_line_has_a_byte_order_mark(names: str, tmp_path: Path) -> None:
+    path = tmp_path / "names.txt"
+    path.write_text("\ufeffRossi\n\ufeffNg\n", encoding="utf-8")
+    printed = good("classify", "--model", names, "--input", str(path), "--json")
+    assert [row["text"] for row in rows(printed)] == ["Rossi", "\ufeffNg"]
+
+
 def test_classify_standard_input(names: str) -> None:
     printed = good("classify", "--model", names, "--input", "-", "--json", stdin="Rossi\nNg\n")
     assert [row["text"] for row in rows(printed)] == ["Rossi", "Ng"]

@@ -263,6 +263,28 @@ def put(document: Any, place: str, value: Any) -> None:
     document[last] = value
 
 
+def test_start_that_the_text_rules_would_change(documented: Edited) -> None:
+    """It would be looked up as another text, which the vocabulary may lack."""
+
+    def change(document: Any) -> None:
+        assert document["text"]["newlines"] == "lf"
+        document["vocabulary"][0] = document["charlm"]["start"] = "\r"
+
+    assert "charlm.start is none of the texts" in refusal(documented(change))
+
+
+@pytest.mark.parametrize("mark", ["begin", "end"])
+def test_mark_that_the_text_rules_would_change(documented: Edited, mark: str) -> None:
+    def change(document: Any) -> None:
+        assert document["text"]["normalization"] == "NFC"
+        document["vocabulary"][5:7] = ["e", "\u0301"]
+        document["vocabulary"][document["vocabulary"].index("e", 7)] = "€"
+        document["classifier"][mark] = "e\u0301"
+
+    said = refusal(documented(change, of="classifier"))
+    assert "begin and end must be as the text rules give them" in said
+
+
 @pytest.mark.parametrize("limit", ["MAX_VOCABULARY", "MAX_METADATA_BYTES"])
 def test_document_over_a_limit(data: Path, monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
     monkeypatch.setattr(contract, limit, 10)

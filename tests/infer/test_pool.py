@@ -160,6 +160,61 @@ def test_a_failing_tick_leaves_the_pool_usable(lm: CharLM, monkeypatch: pytest.M
     assert other.draw(9) == lm.generate("the", length=9, seed=2)
 
 
+@pytest.mark.parametrize("fails", ["draw", "consume"])
+def test_a_failing_tick_takes_nothing_from_its_streams(
+    lm: CharLM, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    """Neither fed text nor random numbers: once it works again, the text is as if nothing was."""
+    pool = lm.pool()
+    streams = [pool.open(PROMPTS[i], seed=i, **OPTIONS[i]) for i in range(5)]
+    first = pool.tick(6)
+    for stream in streams[:3]:
+        stream.feed("fed and not read yet")
+    for _ in range(2):
+        with monkeypatch.context() as patch:
+            patch.setattr(pool._stepper, fails, lambda *_: (_ for _ in ()).throw(MemoryError))
+            with pytest.raises(MemoryError):
+                pool.tick(9)
+        streams[0].feed(" and more")
+    second = pool.tick(9)
+    for i, stream in enumerate(streams):
+        session = lm.session(seed=i)
+        session.feed(PROMPTS[i])
+        assert first[stream] == session.generate(6, **OPTIONS[i])
+        session.feed("fed and not read yet" * (i < 3) + " and more" * 2 * (i == 0))
+        assert second[stream] == session.generate(9, **OPTIONS[i])
+
+
+def test_what_a_failing_call_had_drawn_comes_with_the_next(
+    lm: CharLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = lm.pool()
+    stream, draw, calls = pool.open("the", seed=2), pool._stepper.draw, []
+
+    def second_fails(*arguments: Any) -> Any:
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise MemoryError
+        return draw(*arguments)
+
+    monkeypatch.setattr(pool._stepper, "draw", second_fails)
+    with pytest.raises(MemoryError):
+        stream.draw(2 * MAX_TICK)
+    expected = lm.generate("the", length=100 + MAX_TICK, seed=2)
+    assert stream.draw(3) == expected[:3]
+    assert pool.tick(MAX_TICK) == {stream: expected[3 : 3 + MAX_TICK]}
+    assert stream.draw(60) == expected[3 + MAX_TICK : 63 + MAX_TICK]
+
+
+def test_a_tick_with_a_closed_stream_asks_nothing_of_the_others(lm: CharLM) -> None:
+    pool = lm.pool()
+    stream, closed = pool.open("the", seed=2), pool.open("the", seed=3)
+    closed.close()
+    with pytest.raises(OptionError, match="closed"):
+        pool.tick(5, [stream, closed])
+    assert stream.draw(4) == lm.generate("the", length=4, seed=2)
+
+
 def test_closed_streams_are_refused(lm: CharLM) -> None:
     pool = lm.pool()
     stream = pool.open("a", seed=1)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rnn_infer import CharLM, Classifier
+from rnn_infer import CharLM, Classifier, StreamPool
 
 THREADS = 16
 LETTERS = "\n abcdefghijklmnopqrstuvwxyz"
@@ -24,7 +24,7 @@ def _frequent_switches() -> Iterator[None]:
     sys.setswitchinterval(before)
 
 
-def mixed(lm: CharLM, seed: int, calls: int) -> list[Any]:
+def mixed(lm: CharLM, pool: StreamPool, seed: int, calls: int) -> list[Any]:
     """The answers of one thread: calls of every kind, chosen by a seed."""
     chance = random.Random(seed)
 
@@ -35,7 +35,7 @@ def mixed(lm: CharLM, seed: int, calls: int) -> list[Any]:
     answers: list[Any] = []
     for _ in range(calls):
         number = chance.randrange(2**64 - 9)
-        match chance.randrange(9):
+        match chance.randrange(10):
             case 0:
                 answers.append(lm.generate(text(), length=chance.randrange(60), seed=number))
             case 1:
@@ -57,6 +57,11 @@ def mixed(lm: CharLM, seed: int, calls: int) -> list[Any]:
                 saved = session.save()
                 answers.append(saved)
                 session = lm.session(restore=saved)
+            case 9:
+                with pool.open(text(), seed=number, top_p=0.9) as stream:
+                    drawn = stream.draw(chance.randrange(40))
+                    stream.feed(text())
+                    answers.append(drawn + stream.draw(9))
     return [*answers, session.position, session.save()]
 
 
@@ -77,8 +82,10 @@ def test_threads_get_what_one_thread_gets(
     model: str, calls: int, request: pytest.FixtureRequest
 ) -> None:
     lm: CharLM = request.getfixturevalue(model)
-    alone = [mixed(lm, seed, calls) for seed in range(THREADS)]
-    assert together(lambda seed: mixed(lm, seed, calls)) == alone
+    alone = [mixed(lm, lm.pool(), seed, calls) for seed in range(THREADS)]
+    pool = lm.pool()
+    assert together(lambda seed: mixed(lm, pool, seed, calls)) == alone
+    assert len(pool) == 0
     assert len({each[-1] for each in alone}) == THREADS
 
 
