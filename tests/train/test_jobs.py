@@ -84,6 +84,13 @@ def test_charlm_held_out_text(run: Run, story: Path, tmp_path: Path) -> None:
     assert job.judge(job.model).metrics["held_out_characters"] == 63
 
 
+def test_leftovers_of_an_attempt_that_died_are_not_taken(run: Run, story: Path) -> None:
+    (run.folder / "held_out.bin").write_bytes(b"\0" * 50)
+    (run.folder / "initial.ckpt").write_bytes(b"weights")
+    job = charlm(run, story)
+    assert len(job.train_tokens) == 3600
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [("", "0 characters"), ("t", "1 characters"), ("the Ж", "'Ж'")],

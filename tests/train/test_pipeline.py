@@ -330,6 +330,25 @@ def test_changed_folder_is_refused(copy: Path, what: str) -> None:
     assert not OUT.exists()
 
 
+@pytest.mark.parametrize("command", ["charlm", "classifier"])
+def test_changed_source_is_refused(story: Path, table: Path, stop: Any, command: str) -> None:
+    source = {"charlm": story, "classifier": table}[command]
+    interrupt(command, source, stop, 1, dead=True)
+    before = source.read_bytes()
+    source.write_bytes(before + before)
+    with pytest.raises(RunError, match=rf"{source.name} has changed since run began"):
+        resume(Path("run"), say=quiet)
+    source.write_bytes(before)
+    assert resume(Path("run"), say=quiet).finished
+
+
+def test_source_that_is_gone_is_not_needed(story: Path, stop: Any) -> None:
+    whole = start("charlm", story, "whole")
+    interrupt("charlm", story, stop, 5, dead=True)
+    story.unlink()
+    assert_same(resume(Path("run"), say=quiet), whole)
+
+
 def test_changed_rows_are_refused(finished_classifier: Report, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(finished_classifier.folder, tmp_path / "copy"))
     rows = (folder / "rows.jsonl").read_text("utf-8").splitlines(keepends=True)
@@ -357,7 +376,9 @@ def test_damaged_folder_is_refused(copy: Path, damage: Callable[[Path], Any]) ->
         assert "\n" not in str(bad.value)
 
 
-@pytest.mark.parametrize("name", ["out", "device", "threads", "training", "model", "sha256"])
+@pytest.mark.parametrize(
+    "name", ["out", "device", "threads", "sources", "training", "model", "sha256"]
+)
 def test_config_of_another_version(copy: Path, name: str) -> None:
     shutil.rmtree(copy / "checkpoints")
     (copy / "checkpoints").mkdir()
