@@ -13,8 +13,8 @@ from rnn_infer.contract import Metadata
 from rnn_infer.errors import OptionError, WrongKindError
 from rnn_infer.pool import StreamPool
 from rnn_infer.runtime import Device
-from rnn_infer.sampling import Sampling, Uniforms, seeds_for
-from rnn_infer.session import DEFAULT_LENGTH, STREAM_CHUNK, Session, check_length
+from rnn_infer.sampling import Sampling, Uniforms, check_length, seeds_for
+from rnn_infer.session import DEFAULT_LENGTH, STREAM_CHUNK, Session
 from rnn_infer.stepper import Stepper
 from rnn_infer.stopping import StopScanner
 from rnn_infer.streams import Streams, chunk_length

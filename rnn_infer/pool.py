@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnn_infer.errors import OptionError
-from rnn_infer.sampling import Sampling, Uniforms
-from rnn_infer.session import check_length
+from rnn_infer.sampling import Sampling, Uniforms, check_length
 from rnn_infer.stepper import State, Stepper
 from rnn_infer.streams import read_together
 from rnn_infer.text import Unknown, Vocabulary

@@ -111,6 +111,12 @@ def _threshold(
     return np.take_along_axis(ranked, last, -1)
 
 
+def check_length(length: int) -> None:
+    """Raises `OptionError`: `length` is no count of characters."""
+    if isinstance(length, bool) or not isinstance(length, int) or length < 0:
+        raise OptionError(f"length must be an integer of 0 or more, got {length!r}")
+
+
 def seeds_for(seed: int | Sequence[int] | None, count: int) -> list[int]:
     """One seed a stream: those given, or `seed + i` for stream i, or fresh ones.
 

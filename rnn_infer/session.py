@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnn_infer.errors import OptionError, SnapshotError
-from rnn_infer.sampling import Sampling, Uniforms
+from rnn_infer.sampling import Sampling, Uniforms, check_length
 from rnn_infer.stepper import Stepper
 from rnn_infer.stopping import StopScanner
 from rnn_infer.streams import Streams
@@ -197,12 +197,6 @@ class Session:
             charlm = self._stepper.file.metadata.charlm
             assert charlm is not None
             self.feed(charlm.start)
-
-
-def check_length(length: int) -> None:
-    """Raises `OptionError`: `length` is no count of characters."""
-    if isinstance(length, bool) or not isinstance(length, int) or length < 0:
-        raise OptionError(f"length must be an integer of 0 or more, got {length!r}")
 
 
 def _unpack(data: bytes) -> tuple[dict[str, Any], bytes]:
