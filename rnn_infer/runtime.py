@@ -149,7 +149,7 @@ def _probe(provider: str) -> str | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            session = ort.InferenceSession(_PROBE, options, providers=[provider])
+            session = ort.InferenceSession(_PROBE, options, providers=[provider], enable_fallback=0)
         if session.get_providers()[0] != provider:
             return "the session was created on another provider"
         session.disable_fallback()
@@ -170,7 +170,8 @@ def _create(file: ModelFile, providers: list[Any], threads: int) -> Any:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.load_model_format", "ONNX")
     try:
-        session = ort.InferenceSession(file.data, options, providers=providers)
+        # With its own fallback on, onnxruntime prints and silently takes the CPU.
+        session = ort.InferenceSession(file.data, options, providers=providers, enable_fallback=0)
     except Exception as error:  # onnxruntime raises many types, RuntimeError at their root
         raise ModelFileError(
             f"{file.path}: onnxruntime refuses the graph: {_first_line(error)}"
