@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint bench
+.PHONY: demo test floors lint bench
 .DELETE_ON_ERROR:
 
 $(READY): pyproject.toml constraints.txt
@@ -27,7 +27,13 @@ demo: $(READY)
 	@echo "── done: runs/demo.onnx is yours; rnn-infer --help and rnn-train --help say more"
 
 test: $(READY)
-	$(BIN)/pytest
+	$(BIN)/pytest $(PYTEST_OPTIONS)
+
+# How much of each package the tests reach, branches counted, after
+# make test PYTEST_OPTIONS="--cov --cov-report="
+floors: $(READY)
+	$(BIN)/coverage report --include "rnn_infer/*" --fail-under 95 --skip-covered
+	$(BIN)/coverage report --include "rnn_train/*" --fail-under 90 --skip-covered
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -82,11 +82,10 @@ def machine() -> dict[str, Any]:
             continue
     info = Path("/proc/cpuinfo")
     if info.exists():
-        lines = dict(
-            (part.strip() for part in line.split(":", 1))
-            for line in info.read_text().splitlines()
-            if ":" in line
-        )
+        lines: dict[str, str] = {}
+        for line in info.read_text().splitlines():
+            key, _, value = line.partition(":")
+            lines[key.strip()] = value.strip()
         facts["cpu"] = lines.get("model name", "")
         facts["cores"] = info.read_text().count("processor\t")
         wanted = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16")

@@ -113,7 +113,7 @@ def _plain_graph(shape: Shape) -> bytes:
         nodes.append(helper.make_node("LSTM", given, made, hidden_size=width))
         nodes.append(helper.make_node("Squeeze", [f"y{i}", "one"], [f"x{i + 1}"]))
         for name in ("h", "c"):
-            dims = [1, "batch", width]
+            dims: list[str | int | None] = [1, "batch", width]
             inputs.append(helper.make_tensor_value_info(f"{name}{i}", TensorProto.FLOAT, dims))
             after = f"{name}{i}_next"
             outputs.append(helper.make_tensor_value_info(after, TensorProto.FLOAT, dims))
@@ -194,7 +194,8 @@ def torch_lstm(shape: Shape, streams: int, *, int8: bool = False) -> Work:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             kinds = {nn.LSTM, nn.Linear}
-            network = torch.ao.quantization.quantize_dynamic(network, kinds, dtype=torch.qint8)
+            quantize: Any = torch.ao.quantization.quantize_dynamic
+            network = quantize(network, kinds, dtype=torch.qint8)
     zeros = torch.zeros(shape.layers, streams, shape.width)
 
     def step(tokens: Tensor, state: Any) -> tuple[Tensor, Any]:

@@ -69,7 +69,10 @@ def read_model(path: str | os.PathLike[str], *, sha256: str | None = None) -> Mo
     try:
         return _check(name, data, digest)
     except _ViolationError as violation:
-        raise ModelFileError(f"{name}: {violation}") from None
+        text = str(violation)
+        if not text.isprintable():  # a name in the file may hold a line end, or worse
+            text = text.encode("unicode_escape").decode()
+        raise ModelFileError(f"{name}: {text}") from None
 
 
 class _ViolationError(Exception):

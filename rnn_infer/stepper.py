@@ -5,6 +5,7 @@ row a stream, that the caller holds. So a stepper itself never changes, and any
 number of threads and streams may share one.
 """
 
+import ctypes
 import os
 from collections.abc import Sequence
 from typing import Any, Self
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnn_infer import contract
-from rnn_infer.errors import ModelFileError
+from rnn_infer.errors import DeviceError, ModelFileError
 from rnn_infer.modelfile import ModelFile, read_model
 from rnn_infer.runtime import Device, open_session
 from rnn_infer.sampling import Sampling, draw
@@ -25,11 +26,13 @@ State = tuple[NDArray[np.float32], ...]
 class Stepper:
     """Runs a model file."""
 
-    def __init__(self, file: ModelFile, session: Any, device: str) -> None:
+    def __init__(self, file: ModelFile, session: Any, device: str, threads: int = 1) -> None:
         self.file = file
         self.device = device
         """Where the session really runs: "cpu" or "cuda"."""
         self._session = session
+        self._threads = threads
+        self._process = os.getpid()
         self._inputs = [state.name for state in file.states]
         self._next = [name + contract.NEXT for name in self._inputs]
 
@@ -44,7 +47,7 @@ class Stepper:
     ) -> Self:
         """Reads, checks and opens a file. Errors: as `read_model` and `open_session`."""
         file = read_model(path, sha256=sha256)
-        return cls(file, *open_session(file, device, threads))
+        return cls(file, *open_session(file, device, threads), threads)
 
     def zeros(self, batch: int) -> State:
         """The state of `batch` streams that have read nothing."""
@@ -101,6 +104,8 @@ class Stepper:
         self, output: str, shape: tuple[int, ...], feed: dict[str, Any]
     ) -> tuple[NDArray[Any], State]:
         """One call: an output of the shape it must have, and the next state."""
+        if os.getpid() != self._process:
+            self._open_again()
         try:
             result, *after = self._session.run([output, *self._next], feed)
         except Exception as error:  # onnxruntime raises many types, RuntimeError at their root
@@ -113,6 +118,19 @@ class Stepper:
         ):
             raise self._broken("gives other shapes than it declares")
         return result, tuple(after)
+
+    def _open_again(self) -> None:
+        """After a fork: the parent's session has lost its threads here, and may hang."""
+        if self.device == "cuda":
+            raise DeviceError(
+                "cuda cannot be used in a forked child of a process that uses it; load the model "
+                "in the child, or start children by the spawn method"
+            )
+        # The old session must never be freed here: that would wait for threads which only the
+        # parent has.
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._session))
+        self._session, _ = open_session(self.file, "cpu", self._threads)
+        self._process = os.getpid()
 
     def _broken(self, what: str) -> ModelFileError:
         return ModelFileError(f"{self.file.path}: the graph {what}; export the file again")

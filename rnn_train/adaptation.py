@@ -20,17 +20,18 @@ from rnn_train.models import CharLSTM
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Adaptation:
-    """How fast a model follows the text."""
+    """How fast a model follows the text. Defaults: the best of a dozen tries with a one-layer model
+    of tiny Shakespeare, on a slice of its training side that the model had not seen."""
 
-    rate: float = 1e-4
+    rate: float = 5e-4
     """Size of a step, in units of a weight's usual gradient."""
-    decay: float = 1e-2
+    decay: float = 1e-3
     """Share of the way back to the trained weights at each step, for a weight of usual size."""
     segment: int = 20
     """Characters scored, and then learnt from, at a time."""
     statistics: int = 500
     """Segments of the training text that the usual gradients are taken from."""
-    floor: float = 1e-5
+    floor: float = 1e-4
     """Added to a usual gradient, so that a weight that never had one stays in place."""
 
 

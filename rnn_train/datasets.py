@@ -31,10 +31,29 @@ def open_texts(sources: Sequence[str]) -> list[TextFile]:
     """
     files: list[TextFile] = []
     for source in sources:
-        # A file of that name would be meant: a set is what no file is called.
-        named = source in TEXT_SETS and not Path(source).exists()
-        files += text_set(source) if named else find_texts([source])
+        files += text_set(source) if _is_set(source, TEXT_SETS) else find_texts([source])
     return files
+
+
+def fingerprint(sources: Sequence[str]) -> str | None:
+    """A sha256 of the files that sources name, to see later whether they have changed.
+
+    Named sets are left out. None: a source cannot be read (any more).
+    """
+    own = [each for each in sources if not _is_set(each, (*TEXT_SETS, *LABELLED_SETS))]
+    digest = hashlib.sha256()
+    try:
+        for file in find_texts(own):
+            with file.path.open("rb") as stream:
+                digest.update(hashlib.file_digest(stream, "sha256").digest())
+    except (DataError, OSError):
+        return None
+    return digest.hexdigest()
+
+
+def _is_set(source: str, names: Sequence[str]) -> bool:
+    # A file of that name would be meant: a set is what no file is called.
+    return source in names and not Path(source).exists()
 
 
 def text_set(name: str) -> list[TextFile]:

@@ -6,6 +6,7 @@ resuming, exporting and evaluating all start from the same object.
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,7 +17,14 @@ from rnn_infer import Classifier
 from rnn_infer.charlm import sequence_loss
 from rnn_infer.stepper import Stepper
 from rnn_train import charlm, checkpoint, classifier, plots, recipes
-from rnn_train.corpus import MIN_CHARACTERS, Streams, build_corpus, encode_text, open_corpus
+from rnn_train.corpus import (
+    MIN_CHARACTERS,
+    Corpus,
+    Streams,
+    build_corpus,
+    encode_text,
+    open_corpus,
+)
 from rnn_train.datasets import open_texts
 from rnn_train.errors import DataError, RunError
 from rnn_train.export import Card
@@ -94,15 +102,16 @@ class CharLMJob:
         self.corpus = open_corpus(
             run.folder / "corpus.bin", config["vocabulary"], config["unknown"], config["sha256"]
         )
-        held = run.folder / "held_out.bin"
-        if held.exists():
+        # By the config, not by what lies there: an attempt that died may have left a file.
+        if config["val_data"]:
+            held = run.folder / "held_out.bin"
             self.train_tokens = self.corpus.tokens
             self._held = open_corpus(held, config["vocabulary"], config["unknown"], "").tokens
         else:
             self.train_tokens, self._held = self.corpus.split(config["val_fraction"])
         self.training = TrainingConfig(**config["training"])
         self.model = CharLSTM(CharLSTMConfig(**config["model"]))
-        if (run.folder / INITIAL).exists():
+        if config["init_from"]:
             self.model.load_state_dict(checkpoint.read(run.folder / INITIAL))
         self._streams = Streams(
             self.train_tokens, self.training.batch, self.training.window, self.training.seed
@@ -121,17 +130,8 @@ class CharLMJob:
         """
         sources = request.data or ("python",)
         base = _Base.of(request) if request.init_from else None
-        path, files = run.folder / "corpus.bin", open_texts(sources)
-        if base:
-            corpus = encode_text(files, base.vocabulary, base.unknown, path, MIN_CHARACTERS)
-            checkpoint.write(run.folder / INITIAL, base.weights)
-        else:
-            corpus = build_corpus(files, path, request.min_count)
+        corpus = _encode(run, request, sources, base)
         characters = len(corpus.tokens)
-        if request.val_data:
-            held = open_texts([request.val_data])
-            path = run.folder / "held_out.bin"
-            encode_text(held, corpus.vocabulary, corpus.unknown, path)
         minutes = request.minutes
         if minutes is None and request.epochs is None:
             minutes = recipes.charlm_minutes(characters, device)
@@ -236,6 +236,20 @@ class _Base:
                 raise RunError(f"{run.folder} has {name} {own}, which stays; drop --{name}")
         weights = checkpoint.averaged_weights(state)
         return cls(tuple(config["vocabulary"]), config["unknown"], model, weights)
+
+
+def _encode(run: Run, request: Request, sources: Sequence[str], base: _Base | None) -> Corpus:
+    """Writes a new run's texts, and the weights it begins with, into its folder."""
+    path, files = run.folder / "corpus.bin", open_texts(sources)
+    if base:
+        corpus = encode_text(files, base.vocabulary, base.unknown, path, MIN_CHARACTERS)
+        checkpoint.write(run.folder / INITIAL, base.weights)
+    else:
+        corpus = build_corpus(files, path, request.min_count)
+    if request.val_data:
+        held, path = open_texts([request.val_data]), run.folder / "held_out.bin"
+        encode_text(held, corpus.vocabulary, corpus.unknown, path)
+    return corpus
 
 
 class ClassifierJob:

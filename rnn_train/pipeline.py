@@ -1,7 +1,7 @@
 """From a request, or a run folder, to a model file: train, resume, export."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from rnn_train import checkpoint, plots
+from rnn_train.datasets import fingerprint
 from rnn_train.errors import RunError
 from rnn_train.export import export
 from rnn_train.files import check_writable
@@ -60,7 +61,8 @@ def train(
     try:
         set_threads(threads)
         torch.manual_seed(request.seed)
-        notes = {"threads": threads, "out": str(out)}
+        sources = [*request.data, *([request.val_data] if request.val_data else [])]
+        notes = {"threads": threads, "out": str(out), "sources": _seen(sources)}
         job = JOBS[command].create(run, request, where.type, **notes)
         return _Training(run, job, out, say).carry_out(where, time.monotonic() - started)
     finally:
@@ -91,6 +93,7 @@ def resume(
             raise RunError(
                 f"{folder} is no {command} run; go on with: rnn-train {own} --resume {folder}"
             )
+        _check_sources(run)
         out = out or Path(_noted(run, "out"))
         check_writable(out)
         where = pick_device(device or _noted(run, "device"))
@@ -149,6 +152,20 @@ def _last_state(run: Run, say: Say) -> dict[str, Any]:
     for warning in warnings:
         say(f"warning: {warning}")
     return state
+
+
+def _seen(sources: Sequence[str]) -> dict[str, str | None]:
+    return {source: fingerprint([source]) for source in sources}
+
+
+def _check_sources(run: Run) -> None:
+    """Refuses to go on with a text that is another one by now; one that is gone is no matter."""
+    for source, before in _noted(run, "sources").items():
+        if fingerprint([source]) not in (before, None):
+            raise RunError(
+                f"{source} has changed since {run.folder} began: put it back, or start a new run "
+                "(moved away, the run goes on with its own copy)"
+            )
 
 
 def _noted(run: Run, name: str) -> Any:

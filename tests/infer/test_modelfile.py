@@ -1009,3 +1009,12 @@ def test_truncated_file_is_refused(data: Path, tmp_path: Path, size: int) -> Non
     path = tmp_path / "short.onnx"
     path.write_bytes((data / "charlm.onnx").read_bytes()[:size])
     assert refusal(path)
+
+
+def test_names_of_the_file_cannot_break_the_line(edited: Edited) -> None:
+    def change(model: Any) -> None:
+        model.graph.node[0].op_type = b"Sc\n\x1b[31m+"
+
+    said = refusal(edited(change))
+    assert "\n" not in said
+    assert "\x1b" not in said

@@ -47,7 +47,7 @@ def same(actual: Tensor, expected: Tensor) -> None:
 
 def test_elman_is_its_equation(x: Tensor) -> None:
     cell = shaken(ElmanCell(IN, WIDTH))
-    W, U, b = (parameter.detach().numpy() for parameter in (cell.W, cell.U, cell.b))
+    W, U, b = (cell.get_parameter(name).detach().numpy() for name in "WUb")
     state = some_state(cell)
     s = state[0].numpy()
     with torch.no_grad():
@@ -60,7 +60,7 @@ def test_elman_is_its_equation(x: Tensor) -> None:
 
 def test_elman_is_torch_rnn(x: Tensor) -> None:
     cell = shaken(ElmanCell(IN, WIDTH))
-    W, U, b = (parameter.detach() for parameter in (cell.W, cell.U, cell.b))
+    W, U, b = (cell.get_parameter(name).detach() for name in "WUb")
     layer = nn.RNN(IN, WIDTH, batch_first=True)
     fill(layer, weight_ih_l0=W.T, weight_hh_l0=U.T, bias_ih_l0=b, bias_hh_l0=torch.zeros_like(b))
     state = some_state(cell)

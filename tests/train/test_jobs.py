@@ -28,7 +28,8 @@ def run(tmp_path: Path) -> Iterator[Run]:
 
 def request(data: Path, **more: Any) -> Request:
     model = {} if "init_from" in more else TINY
-    return Request(data=(str(data),), **({"model": model, "epochs": 1.0} | more))
+    options: dict[str, Any] = {"model": model, "epochs": 1.0, **more}
+    return Request(data=(str(data),), **options)
 
 
 def charlm(run: Run, data: Path, **more: Any) -> CharLMJob:
@@ -81,6 +82,13 @@ def test_charlm_held_out_text(run: Run, story: Path, tmp_path: Path) -> None:
     job = charlm(run, story, val_data=str(held))
     assert len(job.train_tokens) == 4000, "all of the text is trained on"
     assert job.judge(job.model).metrics["held_out_characters"] == 63
+
+
+def test_leftovers_of_an_attempt_that_died_are_not_taken(run: Run, story: Path) -> None:
+    (run.folder / "held_out.bin").write_bytes(b"\0" * 50)
+    (run.folder / "initial.ckpt").write_bytes(b"weights")
+    job = charlm(run, story)
+    assert len(job.train_tokens) == 3600
 
 
 @pytest.mark.parametrize(

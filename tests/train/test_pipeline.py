@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import rnn_infer
-from rnn_train import charlm, checkpoint, classifier, pipeline
+from rnn_train import charlm, checkpoint, classifier, plots
 from rnn_train.errors import RnnTrainError, RunError, TrainingError
 from rnn_train.jobs import Request
 from rnn_train.pipeline import Report, export_run, resume, train
@@ -152,7 +152,7 @@ def test_picture_that_fails_does_not_cost_the_model(
     def fail(*_: object) -> None:
         raise RunError("no picture")
 
-    monkeypatch.setattr(pipeline.plots, "loss_curve", fail)
+    monkeypatch.setattr(plots, "loss_curve", fail)
     with pytest.raises(RunError, match="no picture"):
         start("charlm", story)
     assert rnn_infer.load("run.onnx")
@@ -279,7 +279,7 @@ def test_folder_in_use(finished: Report) -> None:
     run = Run.open(finished.folder)
     for work in (resume, export_run):
         with pytest.raises(RunError, match="in use by another process"):
-            work(finished.folder, OUT)  # type: ignore[operator]
+            work(finished.folder, OUT)
     run.close()
 
 
@@ -299,7 +299,7 @@ def flip(path: Path) -> None:
     path.write_bytes(data)
 
 
-CHANGES: dict[str, tuple[Callable[[Path], None], str]] = {
+CHANGES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "text": (lambda run: flip(run / "corpus.bin"), "corpus.bin"),
     "held-out text": (lambda run: (run / "held_out.bin").write_bytes(b"\1" * 9), "held_out.bin"),
     "vocabulary": (
@@ -325,9 +325,28 @@ def test_changed_folder_is_refused(copy: Path, what: str) -> None:
         change(copy)
     for work in (resume, export_run):
         with pytest.raises(RunError, match=f"changed since the last checkpoint: {named};") as bad:
-            work(copy, OUT)  # type: ignore[operator]
+            work(copy, OUT)
         assert "\n" not in str(bad.value)
     assert not OUT.exists()
+
+
+@pytest.mark.parametrize("command", ["charlm", "classifier"])
+def test_changed_source_is_refused(story: Path, table: Path, stop: Any, command: str) -> None:
+    source = {"charlm": story, "classifier": table}[command]
+    interrupt(command, source, stop, 1, dead=True)
+    before = source.read_bytes()
+    source.write_bytes(before + before)
+    with pytest.raises(RunError, match=rf"{source.name} has changed since run began"):
+        resume(Path("run"), say=quiet)
+    source.write_bytes(before)
+    assert resume(Path("run"), say=quiet).finished
+
+
+def test_source_that_is_gone_is_not_needed(story: Path, stop: Any) -> None:
+    whole = start("charlm", story, "whole")
+    interrupt("charlm", story, stop, 5, dead=True)
+    story.unlink()
+    assert_same(resume(Path("run"), say=quiet), whole)
 
 
 def test_changed_rows_are_refused(finished_classifier: Report, tmp_path: Path) -> None:
@@ -352,12 +371,14 @@ def test_damaged_folder_is_refused(copy: Path, damage: Callable[[Path], Any]) ->
     damage(copy)
     for work in (resume, export_run):
         with pytest.raises(RnnTrainError) as bad:
-            work(copy, OUT)  # type: ignore[operator]
+            work(copy, OUT)
         assert str(copy) in str(bad.value)
         assert "\n" not in str(bad.value)
 
 
-@pytest.mark.parametrize("name", ["out", "device", "threads", "training", "model", "sha256"])
+@pytest.mark.parametrize(
+    "name", ["out", "device", "threads", "sources", "training", "model", "sha256"]
+)
 def test_config_of_another_version(copy: Path, name: str) -> None:
     shutil.rmtree(copy / "checkpoints")
     (copy / "checkpoints").mkdir()
@@ -423,3 +444,18 @@ def test_loss_that_is_no_number_keeps_the_last_checkpoint(
     assert all(value.isfinite().all() for value in state["model"].values())
     export_run(Path("run"), OUT)
     assert rnn_infer.load(OUT)
+
+
+def test_export_in_8_bit(finished: Report, tmp_path: Path) -> None:
+    out = tmp_path / "rounded.onnx"
+    shown = export_run(finished.folder, out, quantize="int8", say=lambda _: None)
+    document = rnn_infer.CharLM.load(out).metadata
+    assert document.training["weights"] == "int8"
+    assert abs(document.proof["int8_loss"]) < 0.01
+    assert shown["int8_loss"] == document.proof["int8_loss"]
+
+
+def test_export_of_a_classifier_in_8_bit(finished_classifier: Report, tmp_path: Path) -> None:
+    out = tmp_path / "rounded.onnx"
+    export_run(finished_classifier.folder, out, quantize="int8", say=lambda _: None)
+    assert abs(rnn_infer.Classifier.load(out).metadata.proof["int8_loss"]) < 0.01
