@@ -38,6 +38,8 @@ MAX_NODES = 10_000
 MAX_NESTING = 4
 """Graphs within graphs: the main graph, whether to draw, with which filters, and the Loop."""
 MAX_STATE_WIDTH = 2**16
+MAX_GOLDEN = 1024
+"""Tokens of the recorded run."""
 
 _MATHEMATICS = """Add Sub Mul Div Neg Abs Sqrt Exp Log Pow Reciprocal Max Min Clip Erf
     Round Sigmoid Tanh Relu LeakyRelu Elu Selu Softplus Softsign HardSigmoid HardSwish Gelu Mish

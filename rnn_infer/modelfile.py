@@ -3,6 +3,7 @@
 import hashlib
 import math
 import os
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,9 +89,14 @@ def _foreign(what: str) -> _ViolationError:
 
 
 def _read(path: Path) -> bytes:
+    limit = contract.MAX_FILE_BYTES
     try:
+        facts = path.stat()
+        if not stat.S_ISREG(facts.st_mode) and not stat.S_ISDIR(facts.st_mode):
+            raise ModelFileError(f"{path}: is no regular file; name the .onnx file itself")
         with path.open("rb") as stream:
-            data = stream.read(contract.MAX_FILE_BYTES + 1)
+            # One byte more than it says, to see that it did not grow meanwhile.
+            data = stream.read(min(facts.st_size, limit) + 1)
     except FileNotFoundError:
         raise ModelFileError(f"{path}: no such file") from None
     except IsADirectoryError:
@@ -100,9 +106,11 @@ def _read(path: Path) -> bytes:
         raise ModelFileError(f"{path}: cannot be read ({reason})") from None
     if not data:
         raise ModelFileError(f"{path}: is empty")
-    if len(data) > contract.MAX_FILE_BYTES:
-        limit = contract.MAX_FILE_BYTES // 2**20
-        raise ModelFileError(f"{path}: larger than {limit} MB, the limit for a model file")
+    if len(data) > limit:
+        shown = limit // 2**20
+        raise ModelFileError(f"{path}: larger than {shown} MB, the limit for a model file")
+    if len(data) != facts.st_size:
+        raise ModelFileError(f"{path}: is being written just now; load it again")
     return data
 
 
@@ -191,7 +199,9 @@ def _check_metadata(metadata: Metadata) -> None:
     _check_sections(metadata)
     golden = metadata.golden
     tokens = golden.tokens + (golden.generated if metadata.charlm else ())
-    _require(len(golden.tokens) > 0, "golden.tokens is empty")
+    limit = contract.MAX_GOLDEN
+    _require(0 < len(golden.tokens) <= limit, "golden.tokens is empty or too long")
+    _require(len(golden.uniform) <= limit, "golden.uniform is too long")
     _require(all(0 <= token < len(vocabulary) for token in tokens), "golden tokens out of range")
     _require(len(golden.logits) == metadata.outputs, "golden.logits has another width")
     _require(len(golden.generated) == len(golden.uniform), "golden: one token a uniform")

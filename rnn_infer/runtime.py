@@ -35,8 +35,9 @@ def onnxruntime() -> ModuleType:
     """
     try:
         module = importlib.import_module("onnxruntime")
-    except ImportError as error:
-        reason = "" if isinstance(error, ModuleNotFoundError) else f" ({error})"
+    except Exception as error:  # a broken build raises what it likes
+        absent = isinstance(error, ModuleNotFoundError)
+        reason = "" if absent else f" ({_first_line(error)})"
         raise RuntimeMissingError(
             f"onnxruntime cannot be imported{reason}; run: {INSTALL_CPU}   "
             f"or, for an NVIDIA GPU: {INSTALL_GPU}"

@@ -3,6 +3,7 @@
 import copy
 import hashlib
 import json
+import os
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -1009,6 +1010,23 @@ def test_truncated_file_is_refused(data: Path, tmp_path: Path, size: int) -> Non
     path = tmp_path / "short.onnx"
     path.write_bytes((data / "charlm.onnx").read_bytes()[:size])
     assert refusal(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+def test_no_regular_file(tmp_path: Path) -> None:
+    """A pipe would keep the reader waiting; a device has no end."""
+    os.mkfifo(tmp_path / "pipe.onnx")
+    for path in (tmp_path / "pipe.onnx", Path("/dev/zero")):
+        assert "no regular file" in refusal(path)
+
+
+@pytest.mark.parametrize("key", ["tokens", "uniform"])
+def test_recorded_run_is_bounded(documented: Edited, key: str) -> None:
+    def change(document: Any) -> None:
+        document["golden"][key] = document["golden"][key] * 200
+        document["golden"]["generated"] = document["golden"]["generated"] * 200
+
+    assert "too long" in refusal(documented(change))
 
 
 def test_names_of_the_file_cannot_break_the_line(edited: Edited) -> None:

@@ -188,9 +188,6 @@ def test_command_line_says_so_in_one_line(install: Install, path: Path, how: str
     assert isinstance(result.exception, SystemExit)
 
 
-@pytest.mark.xfail(
-    reason="sessions are opened with onnxruntime's own fallback on, which prints", strict=False
-)
 def test_nothing_of_the_runtimes_own_is_printed(
     install: Install, path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
