@@ -5,6 +5,7 @@ import dataclasses
 import json
 import sys
 import unicodedata
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from functools import wraps
 from itertools import islice
@@ -64,7 +65,10 @@ def _command(function: Callable[..., None]) -> Any:
     @wraps(function)
     def guarded(*args: Any, **kwargs: Any) -> None:
         try:
-            function(*args, **kwargs)
+            with warnings.catch_warnings():
+                warnings.simplefilter("default", RuntimeWarning)
+                warnings.showwarning = _warn  # type: ignore[assignment]
+                function(*args, **kwargs)
         except RnnInferError as error:
             _fail(str(error))
         except UnicodeDecodeError as error:
@@ -73,6 +77,10 @@ def _command(function: Callable[..., None]) -> Any:
             _fail(f"the answer cannot be written as {error.encoding}; set PYTHONIOENCODING=utf-8")
 
     return main.command()(guarded)
+
+
+def _warn(message: Warning | str, *_: Any) -> None:
+    click.echo(f"warning: {message}", err=True)
 
 
 def _fail(message: str) -> NoReturn:

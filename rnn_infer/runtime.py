@@ -101,6 +101,8 @@ def open_session(file: ModelFile, device: Device = "auto", threads: int = 1) -> 
         problem = "onnxruntime opened the model on the CPU instead"
     if device == "cuda":
         raise DeviceError(f"device cuda does not work here: {problem}")
+    if _CUDA in onnxruntime().get_available_providers():  # somebody meant to use it
+        warnings.warn(f"device auto takes the CPU: {problem}", RuntimeWarning, stacklevel=2)
     return _create(file, [_CPU], threads), "cpu"
 
 

@@ -153,8 +153,13 @@ def test_cuda_is_strict(install: Install, path: Path, how: str) -> None:
 @pytest.mark.parametrize("how", sorted(BROKEN))
 def test_auto_takes_the_cpu_and_says_so(install: Install, path: Path, lm: CharLM, how: str) -> None:
     install(**BROKEN[how])
-    found = CharLM.load(path, device="auto")
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        found = CharLM.load(path, device="auto")
     assert found.device == "cpu"
+    # A CPU build is a choice; a CUDA build that does not work is a surprise.
+    assert len(said) == (how != "a CPU build")
+    assert all(str(each.message).startswith("device auto takes the CPU: ") for each in said)
     assert found.generate(PROMPT, length=30, seed=1) == lm.generate(PROMPT, length=30, seed=1)
 
 
@@ -188,12 +193,22 @@ def test_command_line_says_so_in_one_line(install: Install, path: Path, how: str
     assert isinstance(result.exception, SystemExit)
 
 
+def test_command_line_warns_in_one_line(install: Install, path: Path) -> None:
+    install(opens=False)
+    arguments = ["generate", "--model", str(path), "--length", "5", "--seed", "1"]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("warning: device auto takes the CPU: ")
+
+
 def test_nothing_of_the_runtimes_own_is_printed(
     install: Install, path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Standard output is the caller's: text, or JSON lines."""
     install(opens=False, aloud=True)
-    assert CharLM.load(path, device="auto").device == "cpu"
+    with pytest.warns(RuntimeWarning, match="driver too old"):
+        assert CharLM.load(path, device="auto").device == "cpu"
     assert "CUDA error 35: driver too old" in refusal(path)
     assert capsys.readouterr() == ("", "")
 
