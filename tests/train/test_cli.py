@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 import torch
@@ -20,6 +21,7 @@ import rnn_train
 from rnn_train import checkpoint
 from rnn_train.charlm import CharLMTask
 from rnn_train.cli import main
+from rnn_train.jobs import CharLMJob
 from rnn_train.pipeline import Report
 from rnn_train.run import Run
 
@@ -186,6 +188,15 @@ def test_loss_that_is_no_number(story: Path, monkeypatch: pytest.MonkeyPatch) ->
     state, _ = checkpoint.load_latest(Path("run/checkpoints"))
     assert all(value.isfinite().all() for value in state["model"].values())
     assert call("export", "run", "--out", "x.onnx").exit_code == 0
+
+
+def test_interrupt_while_reading(story: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object, **__: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(CharLMJob, "create", interrupt)
+    result = call("charlm", "--data", str(story), *QUICK)
+    assert (result.exit_code, result.stderr) == (130, "interrupted\n")
 
 
 def test_extra_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,47 @@
+"""Choices made where nobody made one."""
+
+import pytest
+
+from rnn_train import recipes
+from rnn_train.models import CharLSTM, parameter_count
+
+SMALL, LARGE = 20_000, 1_000_000
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_more_text_gets_more_time(device: str) -> None:
+    assert recipes.charlm_minutes(SMALL, device) < recipes.charlm_minutes(LARGE, device)
+
+
+def test_gpu_needs_less_time() -> None:
+    assert recipes.charlm_minutes(LARGE, "cuda") < recipes.charlm_minutes(LARGE, "cpu")
+
+
+def size(characters: int, minutes: float | None, device: str) -> int:
+    return parameter_count(CharLSTM(recipes.charlm_model(65, characters, minutes, device)))
+
+
+def test_model_grows_with_text_time_and_device() -> None:
+    sizes = [
+        size(SMALL, 2.0, "cpu"),
+        size(LARGE, 2.0, "cpu"),
+        size(LARGE, 60.0, "cpu"),
+    ]
+    assert sizes == sorted(set(sizes))
+    assert size(LARGE, 0.5, "cpu") < size(LARGE, 2.0, "cpu")
+    assert size(LARGE, 2.0, "cuda") == size(LARGE, None, "cpu") == sizes[-1]
+
+
+def test_scarce_text_is_dropped_out_more() -> None:
+    small, large = (recipes.charlm_model(65, each, 2.0, "cpu") for each in (SMALL, LARGE))
+    assert small.dropout_input > large.dropout_input
+    assert small.dropout_output > large.dropout_output
+
+
+@pytest.mark.parametrize("characters", [SMALL, LARGE])
+def test_trained_weights_are_moved_less(characters: int) -> None:
+    new, tuned = (recipes.charlm_training(characters, 3, tuned=each) for each in (False, True))
+    assert tuned.learning_rate == pytest.approx(new.learning_rate * recipes.FINE_TUNING)
+    assert 0 < recipes.FINE_TUNING < 1
+    assert new.seed == tuned.seed == 3
+    assert recipes.classifier_training(5).seed == 5
