@@ -11,12 +11,19 @@ is one class here, or in a user's own package, and nothing else:
         def forward(self, x, state):
             (s,) = state
             return (0.9 * s + 0.1 * torch.tanh(self.mix(torch.cat([x, s], -1))),)
+
+`--cell package.module:Leaky` then trains, exports and runs it.
 """
 
-from collections.abc import Callable
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+
+from rnn_train.errors import CellError
 
 State = tuple[Tensor, ...]
 """One [batch, width] tensor for each of a cell's states."""
@@ -126,6 +133,87 @@ class LSTMCell(Cell):
         return torch.sigmoid(o) * torch.tanh(c), c
 
 
+class MinGRUCell(Cell):
+    """minGRU (Feng et al., 2024, "Were RNNs all we needed?"): its gate sees the input alone.
+
+    One layer mixes neighbours hardly at all; give it two or three.
+    """
+
+    def __init__(self, input_size: int, width: int) -> None:
+        super().__init__(input_size, {"s": width})
+        self.inputs = nn.Linear(input_size, 2 * width)
+        nn.init.xavier_uniform_(self.inputs.weight)
+        nn.init.zeros_(self.inputs.bias)
+
+    def project(self, x: Tensor) -> Tensor:
+        projected: Tensor = self.inputs(x)
+        return projected
+
+    def forward(self, x: Tensor, state: State) -> State:
+        (s,) = state
+        gate, new = x.chunk(2, -1)
+        return (s + torch.sigmoid(gate) * (new - s),)
+
+
+class NGramCell(Cell):
+    """Vectors of the last two, three … characters together, beside each character's own.
+
+    What a linear model knows of a text are its n-grams; with them a small recurrent layer need
+    not find them by itself. They are looked up in tables by a hash (Bojanowski et al., 2017,
+    "Enriching word vectors with subword information"), and the state holds the codes of the
+    last characters, so that streaming stays exact.
+
+    The last column of its input must be the character's code, a whole number from 1; the others
+    are passed on.
+    """
+
+    def __init__(
+        self, input_size: int, orders: Sequence[int] = (2, 3), rows: int = 16381, width: int = 16
+    ) -> None:
+        """`orders`: lengths n of the n-grams; `rows`: of each table, a prime; `width`: of a row."""
+        super().__init__(input_size, {"codes": max(orders)})
+        assert rows <= MAX_NGRAM_ROWS
+        self.orders = tuple(orders)
+        self.rows = rows
+        self.width = width
+        self.tables = nn.Parameter(torch.randn(len(self.orders), rows, width) * width**-0.5)
+
+    @property
+    def output_size(self) -> int:
+        return self.input_size - 1 + len(self.orders) * self.width
+
+    def forward(self, x: Tensor, state: State) -> State:
+        (codes,) = state
+        return (torch.cat([x[:, -1:], codes[:, :-1]], -1),)
+
+    def output(self, x: Tensor, state: State) -> Tensor:
+        (codes,) = state
+        return torch.cat([x[:, :-1], *self._looked_up(codes)], -1)
+
+    def scan(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        (codes,) = state
+        # Codes before and in x, oldest first; at time t the window of length n ends at t.
+        run = torch.cat([codes.flip(-1), x[:, :, -1]], -1)
+        windows = run.unfold(1, codes.shape[1], 1)[:, 1:].flip(-1)
+        outputs = torch.cat([x[:, :, :-1], *self._looked_up(windows)], -1)
+        return outputs, (windows[:, -1],)
+
+    def _looked_up(self, codes: Tensor) -> list[Tensor]:
+        """Rows [..., width] of each table for the last codes [..., newest first]."""
+        codes = self._remainder(codes)
+        found = []
+        for table, order in zip(self.tables, self.orders, strict=True):
+            row = codes[..., order - 1]
+            for place in reversed(range(order - 1)):
+                row = self._remainder(row * _FACTOR + codes[..., place])
+            found.append(nn.functional.embedding(row.long(), table))
+        return found
+
+    def _remainder(self, number: Tensor) -> Tensor:
+        """Of whole numbers below 2**24, which float32 holds exactly; model files have no Mod."""
+        return number - (number / self.rows).long() * self.rows
+
+
 class RunningPool(Cell):
     """Mean and maximum of all inputs so far, beside the input itself, carried as state.
 
@@ -149,6 +237,20 @@ class RunningPool(Cell):
         total, peak, count = state
         return torch.cat([x, total / count, peak], -1)
 
+    def scan(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        total, peak, count = state
+        totals = total[:, None] + x.cumsum(1)
+        peaks = torch.maximum(peak[:, None], x.cummax(1).values)
+        counts = count + torch.arange(1, x.shape[1] + 1, device=x.device)
+        outputs = torch.cat([x, totals / counts[:, :, None], peaks], -1)
+        return outputs, (totals[:, -1], peaks[:, -1], counts[:, -1:])
+
+
+_FACTOR = 257
+"""Of the polynomial hash: a prime, so that two letters of one byte each never collide by it."""
+MAX_NGRAM_ROWS = 2**15
+"""Up to it products with the factor, and whole parts of quotients, are exact in float32."""
+
 
 def _initialize(inputs: nn.Linear, recurrent: nn.Linear, gates: int) -> None:
     for weight in inputs.weight.chunk(gates):
@@ -164,5 +266,72 @@ CELLS: dict[str, Callable[[int, int], Cell]] = {
     "elman": ElmanCell,
     "gru": GRUCell,
     "lstm": LSTMCell,
+    "mingru": MinGRUCell,
 }
 """The cells that `--cell` knows by name; each is made as `make(input_size, width)`."""
+
+
+def find_cell(name: str) -> Callable[[int, int], Cell]:
+    """The cell of a name in `CELLS`, or the class that `package.module:Class` names.
+
+    A module is looked for as Python does, and then in the current folder.
+
+    Raises:
+        CellError: there is none, or it is no `Cell` that can be made as `make(input_size, width)`
+            and stepped.
+    """
+    if name in CELLS:
+        return CELLS[name]
+    module, colon, attribute = name.partition(":")
+    if not (colon and module and attribute):
+        raise CellError(
+            f"cell {name!r} is not known; give {', '.join(CELLS)}, or your own as "
+            "package.module:Class"
+        )
+    found = getattr(_import(module), attribute, None)
+    if not (isinstance(found, type) and issubclass(found, Cell)):
+        raise CellError(f"{name} is not a class derived from rnn_train.cells.Cell")
+    _try(name, found)
+    return found
+
+
+def _import(module: str) -> object:
+    here = str(Path.cwd())
+    sys.path.append(here)
+    try:
+        return importlib.import_module(module)
+    except Exception as error:  # a user's module may raise anything
+        raise CellError(f"cell module {module} cannot be imported: {_said(error)}") from error
+    finally:
+        sys.path.remove(here)
+
+
+def _try(name: str, make: Callable[[int, int], Cell]) -> None:
+    """One step of a small cell. Raises `CellError`: something about it is not as it must be."""
+    try:
+        cell = make(3, 5)
+        x = torch.zeros(2, 3)
+        before = cell.zeros(2, x)
+        projected = cell.project(x)
+        after: object = cell(projected, before)
+        output = cell.output(projected, after)  # type: ignore[arg-type]
+    except Exception as error:  # so may a user's cell
+        raise CellError(f"{name} cannot be made and stepped: {_said(error)}") from error
+    if not isinstance(after, tuple) or len(after) != len(before):
+        raise CellError(
+            f"{name} must give its states as a tuple of {len(before)} tensors, as it declares"
+        )
+    shapes = [tuple(each.shape) for each in after]
+    declared = [(2, width) for width in cell.state_sizes.values()]
+    if shapes != declared:
+        raise CellError(f"{name} gives states of shapes {shapes}; it declares {declared}")
+    if output.shape != (2, cell.output_size):
+        raise CellError(
+            f"{name} gives outputs of shape {tuple(output.shape)}; it declares "
+            f"{(2, cell.output_size)}"
+        )
+
+
+def _said(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

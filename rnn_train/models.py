@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from rnn_train.cells import CELLS, Cell, RunningPool, State
+from rnn_train.cells import Cell, NGramCell, RunningPool, State, find_cell
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +128,30 @@ class ClassifierConfig:
     pool: bool = True
     """Read out the running mean and maximum of the states beside the last one."""
     dropout: float = 0.3
+    ngrams: int = 1
+    """Longest n-gram that has a vector of its own, see `NGramCell`; 1: characters alone."""
+    ngram_rows: int = 16381
+    ngram_width: int = 16
+
+
+class CodedEmbedding(nn.Module):
+    """An embedding whose last column is the token's code, from 1, for `NGramCell`."""
+
+    codes: Tensor
+
+    def __init__(self, vocabulary: int, width: int) -> None:
+        super().__init__()
+        self.vectors = nn.Parameter(torch.randn(vocabulary, width) * width**-0.5)
+        self.register_buffer("codes", torch.arange(1.0, vocabulary + 1)[:, None], persistent=False)
+
+    @property
+    def weight(self) -> Tensor:
+        """[vocabulary, width + 1]"""
+        return torch.cat([self.vectors, self.codes], 1)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Tokens [...] → [..., width + 1]."""
+        return nn.functional.embedding(tokens, self.weight)
 
 
 class RecurrentClassifier(nn.Module):
@@ -136,11 +160,18 @@ class RecurrentClassifier(nn.Module):
     def __init__(self, config: ClassifierConfig) -> None:
         super().__init__()
         self.config = config
-        self.embedding = nn.Embedding(config.vocabulary, config.embedding)
-        nn.init.normal_(self.embedding.weight, std=config.embedding**-0.5)
-        cell = CELLS[config.cell]
+        cell = find_cell(config.cell)
         stack: list[Cell] = []
         size = config.embedding
+        if config.ngrams > 1:
+            self.embedding: nn.Embedding | CodedEmbedding = CodedEmbedding(config.vocabulary, size)
+            orders = range(2, config.ngrams + 1)
+            stack.append(NGramCell(size + 1, orders, config.ngram_rows, config.ngram_width))
+            size = stack[-1].output_size
+        else:
+            self.embedding = nn.Embedding(config.vocabulary, size)
+            nn.init.normal_(self.embedding.weight, std=size**-0.5)
+        self._first = len(stack)
         for _ in range(config.layers):
             stack.append(cell(size, config.hidden))
             size = stack[-1].output_size
@@ -151,19 +182,35 @@ class RecurrentClassifier(nn.Module):
 
     def zeros(self, batch: int) -> State:
         """All layers' states, [batch, width] each, before the first character."""
-        like = self.embedding.weight
+        like = self.readout.weight
         return tuple(state for cell in self.cells() for state in cell.zeros(batch, like))
 
     def forward(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
         """Tokens [batch, time] → logits [batch, time, labels], and the state after them."""
-        x = _drop_per_sequence(self.embedding(tokens), self.config.dropout, self.training)
+        x, after = self._hidden(tokens, state)
+        return self.readout(x), after
+
+    def last(self, tokens: Tensor, lengths: Tensor) -> Tensor:
+        """Logits [batch, labels] after each row's own last character, from the zero state.
+
+        What follows it in a padded row comes later in time, and so cannot touch it.
+        """
+        x, _ = self._hidden(tokens, self.zeros(len(tokens)))
+        rows = torch.arange(len(tokens), device=tokens.device)
+        logits: Tensor = self.readout(x[rows, lengths - 1])
+        return logits.float()
+
+    def _hidden(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
+        """What the readout sees, [batch, time, width], and the state after it."""
+        x = self.embedding(tokens)
         after: list[Tensor] = []
-        for cell in self.cells():
+        for index, cell in enumerate(self.cells()):
+            if index == self._first:
+                x = _drop_per_sequence(x, self.config.dropout, self.training)
             own = state[len(after) : len(after) + len(cell.state_sizes)]
             x, new = cell.scan(x, own)
             after += new
-        x = _drop_per_sequence(x, self.config.dropout, self.training)
-        return self.readout(x), tuple(after)
+        return _drop_per_sequence(x, self.config.dropout, self.training), tuple(after)
 
     def cells(self) -> Iterator[Cell]:
         """The layers, from the input up."""

@@ -1,14 +1,29 @@
 """Cells against their equations and against PyTorch's own layers."""
 
+import sys
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from rnn_train.cells import CELLS, Cell, ElmanCell, GRUCell, LSTMCell, RunningPool, State
+from rnn_train.cells import (
+    CELLS,
+    MAX_NGRAM_ROWS,
+    Cell,
+    ElmanCell,
+    GRUCell,
+    LSTMCell,
+    MinGRUCell,
+    NGramCell,
+    RunningPool,
+    State,
+    find_cell,
+)
+from rnn_train.errors import CellError
 
 BATCH, TIME, IN, WIDTH = 3, 7, 5, 4
 MAKERS: dict[str, Callable[[], Cell]] = {
@@ -178,3 +193,143 @@ def test_cell_without_a_step_says_so(x: Tensor) -> None:
     cell = Cell(IN, {"s": WIDTH})
     with pytest.raises(NotImplementedError):
         cell.scan(x, cell.zeros(BATCH, x))
+
+
+# --- n-grams --------------------------------------------------------------------------
+
+
+def coded(batch: int = BATCH, time: int = TIME, codes: int = 3) -> Tensor:
+    """Inputs of which the last column is a code from 1."""
+    vectors = torch.randn(batch, time, IN - 1)
+    return torch.cat([vectors, torch.randint(1, codes + 1, (batch, time, 1)).float()], -1)
+
+
+def test_ngrams_have_one_vector_each() -> None:
+    cell, x = NGramCell(IN, (2, 3), rows=101, width=6), coded(batch=20)
+    outputs, _ = cell.scan(x, cell.zeros(len(x), x))
+    torch.testing.assert_close(outputs[..., : IN - 1], x[..., :-1])
+    for place, order in enumerate(cell.orders):
+        begin = IN - 1 + 6 * place
+        found: dict[tuple[float, ...], Tensor] = {}
+        for row, vectors in zip(x[..., -1].tolist(), outputs[..., begin : begin + 6], strict=True):
+            for end in range(TIME):
+                ngram = tuple([0.0] * order + row[: end + 1])[-order:]
+                same(vectors[end], found.setdefault(ngram, vectors[end]))
+        distinct = {tuple(vector.tolist()) for vector in found.values()}
+        assert 0.6 * len(found) < len(distinct) <= len(found)
+
+
+def test_ngrams_of_the_largest_codes_stay_within_the_table() -> None:
+    cell = NGramCell(2, (2, 3, 4), rows=MAX_NGRAM_ROWS, width=2)
+    x = torch.tensor([[[0.0, code] for code in (100_000.0, 99_999.0, 100_000.0, 1.0)]])
+    outputs, _ = cell.scan(x, cell.zeros(1, x))
+    code, row = [int(each) for each in x[0, :, 1]], 0
+    for each in code:
+        row = (row * 257 + each) % MAX_NGRAM_ROWS
+    same(outputs[0, -1, -2:], cell.tables[2, row])
+
+
+def test_ngrams_stepped_and_in_pieces() -> None:
+    cell, x = NGramCell(IN, (2, 4), rows=97, width=3), coded()
+    whole, last = cell.scan(x, cell.zeros(BATCH, x))
+    stepped, after = Cell.scan(cell, x, cell.zeros(BATCH, x))
+    same(stepped, whole)
+    same(after[0], last[0])
+    first, state = cell.scan(x[:, :2], cell.zeros(BATCH, x))
+    second, state = cell.scan(x[:, 2:], state)
+    same(torch.cat([first, second], 1), whole)
+    same(state[0], last[0])
+    assert whole.shape[-1] == cell.output_size
+
+
+def test_mingru_is_its_equation(x: Tensor) -> None:
+    cell = shaken(MinGRUCell(IN, WIDTH))
+    state = some_state(cell)
+    outputs, _ = cell.scan(x, state)
+    s = state[0]
+    for t in range(TIME):
+        gate, new = (x[:, t] @ cell.inputs.weight.T + cell.inputs.bias).split(WIDTH, -1)
+        z = 1 / (1 + torch.exp(-gate))
+        s = (1 - z) * s + z * new
+        same(outputs[:, t], s)
+
+
+# --- a cell of one's own --------------------------------------------------------------
+
+LEAKY = """
+import torch
+from torch import nn
+from rnn_train.cells import Cell
+
+class Leaky(Cell):
+    def __init__(self, input_size, width):
+        super().__init__(input_size, {"fast": width, "slow": 2})
+        self.mix = nn.Linear(input_size + width + 2, width)
+
+    def forward(self, x, state):
+        fast, slow = state
+        new = torch.tanh(self.mix(torch.cat([x, fast, slow], -1)))
+        return 0.5 * fast + 0.5 * new, 0.9 * slow + 0.1 * new[:, :2]
+
+class Plain(nn.Module):
+    pass
+
+class Raises(Cell):
+    def __init__(self, input_size, width):
+        raise ValueError("no such\\nthing")
+
+class Narrow(Leaky):
+    def forward(self, x, state):
+        return tuple(each[:, :1] for each in super().forward(x, state))
+
+class Lone(Leaky):
+    def forward(self, x, state):
+        return super().forward(x, state)[0]
+
+class Wide(Leaky):
+    def output(self, x, state):
+        return torch.cat(state, -1)
+
+make = lambda input_size, width: Leaky(input_size, width)
+"""
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Name of a module that lies in the current folder."""
+    name = f"cells_of_{tmp_path.name}"
+    (tmp_path / f"{name}.py").write_text(LEAKY)
+    (tmp_path / f"{name}_broken.py").write_text("import nothing_of_that_name")
+    monkeypatch.chdir(tmp_path)
+    return name
+
+
+def test_cells_are_found(module: str) -> None:
+    assert find_cell("gru") is GRUCell
+    before = list(sys.path)
+    cell = find_cell(f"{module}:Leaky")(IN, WIDTH)
+    assert cell.state_sizes == {"fast": WIDTH, "slow": 2}
+    assert sys.path == before
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("grru", "elman, gru, lstm, mingru, or your own"),
+        (":Leaky", "is not known"),
+        ("MODULE:", "is not known"),
+        ("no_such_module:Leaky", "no_such_module cannot be imported: ModuleNotFoundError"),
+        ("MODULE_broken:Leaky", "cannot be imported: ModuleNotFoundError: .*nothing_of_that_name"),
+        ("MODULE:Leeky", "is not a class derived from rnn_train.cells.Cell"),
+        ("MODULE:Plain", "is not a class derived"),
+        ("MODULE:make", "is not a class derived"),
+        ("MODULE:Raises", "cannot be made and stepped: ValueError: no such$"),
+        ("MODULE:Narrow", r"states of shapes \[\(2, 1\), \(2, 1\)\]; it declares \[\(2, 5\)"),
+        ("MODULE:Lone", r"give its states as a tuple of 2 tensors"),
+        ("MODULE:Wide", r"outputs of shape \(2, 7\); it declares \(2, 5\)"),
+    ],
+)
+def test_cells_that_cannot_be_used(module: str, name: str, message: str) -> None:
+    with pytest.raises(CellError, match=message) as raised:
+        find_cell(name.replace("MODULE", module))
+    assert "\n" not in str(raised.value)
