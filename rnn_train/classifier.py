@@ -1,11 +1,10 @@
 """The classifier's side of training: rows in, loss out, and how good it is."""
 
-import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,12 +13,11 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from rnn_train.corpus import UNKNOWN
-from rnn_train.labelled import Rows
+from rnn_train.labelled import Rows, normal
 from rnn_train.models import RecurrentClassifier
 
 BEGIN, END = "\x02", "\x03"
 """Marks around each text: Unicode's own "start of text" and "end of text"."""
-NORMALIZATION: Literal["NFC"] = "NFC"
 _BUCKET = 50
 """Batches sorted by length together: little padding, and still well shuffled."""
 
@@ -34,7 +32,7 @@ class Alphabet:
     @classmethod
     def of(cls, rows: Rows) -> "Alphabet":
         """All characters and labels of training rows, and the marks."""
-        characters = set("".join(map(_normal, rows.texts))) | {BEGIN, END, UNKNOWN}
+        characters = set("".join(map(normal, rows.texts))) | {BEGIN, END, UNKNOWN}
         return cls(tuple(sorted(characters)), tuple(sorted(set(rows.labels))))
 
     @property
@@ -47,7 +45,7 @@ class Alphabet:
         table = {char: token for token, char in enumerate(self.vocabulary)}
         unknown = self.unknown
         return [
-            np.array([table.get(char, unknown) for char in BEGIN + _normal(text) + END])
+            np.array([table.get(char, unknown) for char in BEGIN + normal(text) + END])
             for text in texts
         ]
 
@@ -76,7 +74,7 @@ class ClassifierTask:
         self.model = model
         self._tokens = alphabet.encode(train.texts)
         self._lengths = np.array([len(tokens) for tokens in self._tokens])
-        self._labels = _label_indices(train, alphabet)
+        self._labels = label_indices(train, alphabet)
         self._held_out = held_out
         self._alphabet = alphabet
         self._batch = batch
@@ -101,7 +99,7 @@ class ClassifierTask:
         if self._dropout:
             dropped = torch.rand(tokens.shape, device=self._device) < self._dropout
             tokens = torch.where(dropped, self._alphabet.unknown, tokens)
-        logits = last_logits(self.model, tokens, lengths)
+        logits = self.model.last(tokens, lengths)
         labels = torch.from_numpy(self._labels[chosen]).to(self._device)
         return cross_entropy(logits, labels), len(chosen)
 
@@ -148,17 +146,6 @@ def pad(texts: Sequence[NDArray[np.int64]], device: torch.device) -> tuple[Tenso
     return torch.from_numpy(padded).to(device), torch.tensor(lengths, device=device)
 
 
-def last_logits(model: RecurrentClassifier, tokens: Tensor, lengths: Tensor) -> Tensor:
-    """Logits [batch, labels] after each text's own last character.
-
-    What follows it in a padded row comes later in time, and so cannot touch it.
-    """
-    logits, _ = model(tokens, model.zeros(len(tokens)))
-    rows = torch.arange(len(tokens), device=tokens.device)
-    last: Tensor = logits[rows, lengths - 1].float()
-    return last
-
-
 @torch.inference_mode()
 def held_out_logits(
     model: RecurrentClassifier, alphabet: Alphabet, rows: Rows
@@ -172,45 +159,11 @@ def held_out_logits(
     for begin in range(0, len(order), 512):
         chosen = order[begin : begin + 512]
         padded, lengths = pad([tokens[i] for i in chosen], device)
-        logits[torch.from_numpy(chosen)] = last_logits(model, padded, lengths).cpu()
-    return logits, torch.from_numpy(_label_indices(rows, alphabet))
+        logits[torch.from_numpy(chosen)] = model.last(padded, lengths).cpu()
+    return logits, torch.from_numpy(label_indices(rows, alphabet))
 
 
-def fit_temperature(logits: Tensor, labels: Tensor) -> float:
-    """The number by which dividing all logits gives the least loss (Guo et al., 2017)."""
-    choices = torch.linspace(0.5, 3.0, 126).tolist()
-    losses = [float(cross_entropy(logits / choice, labels)) for choice in choices]
-    return float(choices[int(np.argmin(losses))])
-
-
-def metrics(logits: Tensor, labels: Tensor) -> dict[str, float]:
-    """Held-out figures: accuracy, macro-F1, top-3 accuracy, nats, calibration error."""
-    from sklearn.metrics import f1_score
-
-    answers = logits.argmax(-1)
-    top = logits.topk(min(3, logits.shape[-1]), -1).indices
-    return {
-        "accuracy": float((answers == labels).float().mean()),
-        "macro_f1": float(f1_score(labels, answers, average="macro", zero_division=0)),
-        "top_3_accuracy": float((top == labels[:, None]).any(-1).float().mean()),
-        "nats_per_text": float(cross_entropy(logits, labels)),
-        "calibration_error": calibration_error(logits, labels),
-    }
-
-
-def calibration_error(logits: Tensor, labels: Tensor, bins: int = 15) -> float:
-    """Expected calibration error: mean gap of confidence and accuracy over equal-width bins."""
-    confidence, answer = torch.softmax(logits, -1).max(-1)
-    correct = (answer == labels).float()
-    place = (confidence * bins).long().clamp(max=bins - 1)
-    gaps = torch.zeros(bins).scatter_add_(0, place, correct - confidence)
-    return float(gaps.abs().sum() / len(labels))
-
-
-def _label_indices(rows: Rows, alphabet: Alphabet) -> NDArray[np.int64]:
+def label_indices(rows: Rows, alphabet: Alphabet) -> NDArray[np.int64]:
+    """Index in `alphabet.labels` of each row's label, [rows]."""
     index = {label: i for i, label in enumerate(alphabet.labels)}
     return np.array([index[label] for label in rows.labels], np.int64)
-
-
-def _normal(text: str) -> str:
-    return unicodedata.normalize(NORMALIZATION, text)

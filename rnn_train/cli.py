@@ -111,7 +111,10 @@ def charlm(**options: Any) -> None:
 
 @main.command()
 @_shared("classifier")
-@click.option("--cell", type=click.Choice(["elman", "gru", "lstm"]), help="Default: elman.")
+@click.option(
+    "--cell", help="elman, gru, lstm, mingru, or your own class as package.module:MyCell."
+)
+@click.option("--ngrams", type=click.IntRange(1, 8), help="Longest n-gram with its own vector.")
 @click.option("--pool/--no-pool", default=None, help="Also read running mean and maximum states.")
 @click.option("--dropout", type=_RATE)
 def classifier(**options: Any) -> None:
@@ -123,10 +126,11 @@ def classifier(**options: Any) -> None:
     \b
     Examples:
       rnn-train classifier                                 surnames by language
-      rnn-train classifier --data names.csv --cell gru
+      rnn-train classifier --data names.csv --cell elman
+      rnn-train classifier --data names.csv --cell mycells:Leaky
       rnn-train classifier --data reviews/ --epochs 10 --out exported/reviews.onnx
     """
-    shape = ("cell", "hidden", "layers", "embedding", "pool", "dropout")
+    shape = ("cell", "hidden", "layers", "embedding", "pool", "dropout", "ngrams")
     _run("classifier", options, model=shape, training=("batch", "learning_rate"))
 
 

@@ -12,14 +12,16 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from rnn_train import charlm, classifier, plots, recipes
+from rnn_train import charlm, classifier, evaluation, plots, recipes
+from rnn_train.baseline import fit_baselines
 from rnn_train.corpus import Streams, build_corpus, encode_text, open_corpus
 from rnn_train.datasets import TEXT_SETS, text_set
 from rnn_train.errors import DataError
 from rnn_train.export import Card
 from rnn_train.files import write_bytes
-from rnn_train.labelled import Rows, load_rows, split_rows
+from rnn_train.labelled import NORMALIZATION, Rows, describe, load_rows, split_rows
 from rnn_train.models import CharLSTM, CharLSTMConfig, ClassifierConfig, RecurrentClassifier
 from rnn_train.run import Run
 from rnn_train.sources import TextFile, find_texts
@@ -56,6 +58,8 @@ class Job(Protocol):
 
     training: TrainingConfig
     steps_per_epoch: int
+    warnings: list[str]
+    """On the data."""
 
     @property
     def model(self) -> CharLSTM | RecurrentClassifier:
@@ -69,6 +73,9 @@ class Job(Protocol):
 
     def plot(self, model: Any, folder: Path) -> None:
         """Draws what is worth seeing of a finished model."""
+
+    def compare(self, model: Any, folder: Path) -> list[str]:
+        """Sets a finished model beside a simpler one; returns lines to show."""
 
     def card(self, verdict: Verdict) -> Card:
         """What the exported file says of itself."""
@@ -94,6 +101,7 @@ class CharLMJob:
             self._train, self.training.batch, self.training.window, self.training.seed
         )
         self.steps_per_epoch = self._streams.windows
+        self.warnings: list[str] = []
 
     @staticmethod
     def create(run: Run, request: Request, device: str) -> "CharLMJob":
@@ -152,6 +160,10 @@ class CharLMJob:
     def plot(self, model: CharLSTM, folder: Path) -> None:
         """The loss curve says it all."""
 
+    def compare(self, model: CharLSTM, folder: Path) -> list[str]:  # noqa: ARG002
+        """Nothing to set it beside."""
+        return []
+
     def card(self, verdict: Verdict) -> Card:
         return Card(
             vocabulary=self._corpus.vocabulary,
@@ -184,6 +196,7 @@ class ClassifierJob:
             Rows(tuple(text for text, _ in pairs), tuple(label for _, label in pairs))
             for pairs in sides.values()
         )
+        self.warnings = describe(self._train.plus(self._held))
         self._alphabet = classifier.Alphabet.of(self._train)
         self._character_dropout = config["character_dropout"]
         self.training = TrainingConfig(**config["training"])
@@ -246,25 +259,60 @@ class ClassifierJob:
     def judge(self, model: RecurrentClassifier) -> Verdict:
         if not len(self._held):
             return Verdict({})
-        logits, labels = classifier.held_out_logits(model, self._alphabet, self._held)
-        temperature = classifier.fit_temperature(logits, labels)
-        metrics = classifier.metrics(logits / temperature, labels)
+        logits, labels = self._held_out_logits(model)
+        even = evaluation.tempered(logits, labels)
+        metrics = evaluation.metrics(even, labels)
+        priors = evaluation.by_prior(even, labels, self._alphabet.log_prior(self._train))
+        best = max(priors, key=lambda prior: priors[prior]["macro_f1"])
+        metrics["best_prior"] = best
+        metrics["best_prior_macro_f1"] = priors[best]["macro_f1"]
         metrics["held_out_rows"] = float(len(labels))
-        return Verdict(metrics, temperature)
+        return Verdict(metrics, evaluation.fit_temperature(logits, labels))
 
     def plot(self, model: RecurrentClassifier, folder: Path) -> None:
-        """The confusion matrix of the held-out rows."""
-        if len(self._held):
-            logits, labels = classifier.held_out_logits(model, self._alphabet, self._held)
-            answers = logits.argmax(-1).numpy()
-            path = folder / "confusion.png"
-            plots.confusion_matrix(labels.numpy(), answers, self._alphabet.labels, path)
+        """The confusion matrix of the held-out rows, and how far answers can be trusted."""
+        if not len(self._held):
+            return
+        logits, labels = self._held_out_logits(model)
+        answers = logits.argmax(-1).numpy()
+        path = folder / "confusion.png"
+        plots.confusion_matrix(labels.numpy(), answers, self._alphabet.labels, path)
+        reliability = evaluation.reliability(evaluation.tempered(logits, labels), labels)
+        plots.reliability_diagram(reliability, folder / "reliability.png")
+
+    def compare(self, model: RecurrentClassifier, folder: Path) -> list[str]:
+        """Beside linear n-gram models of the same rows; all figures go into held_out.json."""
+        if not len(self._held):
+            return []
+        logits, labels = self._held_out_logits(model)
+        scored = {"network": logits} | {
+            each.name: each.scores
+            for each in fit_baselines(self._train, self._held, self._alphabet, self.training.seed)
+        }
+        figures = {
+            name: {
+                "accuracy": evaluation.accuracy(scores, labels),
+                "macro_f1": evaluation.macro_f1(scores, labels),
+            }
+            for name, scores in scored.items()
+        }
+        found = {
+            "models": figures,
+            "priors": evaluation.by_prior(logits, labels, self._alphabet.log_prior(self._train)),
+            "labels": evaluation.by_label(logits, labels, self._alphabet.labels),
+        }
+        text = json.dumps(found, indent=2, ensure_ascii=False) + "\n"
+        write_bytes(folder / "held_out.json", text.encode())
+        return _comparison(figures)
+
+    def _held_out_logits(self, model: RecurrentClassifier) -> tuple[Tensor, Tensor]:
+        return classifier.held_out_logits(model, self._alphabet, self._held)
 
     def card(self, verdict: Verdict) -> Card:
         return Card(
             vocabulary=self._alphabet.vocabulary,
             unknown=self._alphabet.unknown,
-            normalization=classifier.NORMALIZATION,
+            normalization=NORMALIZATION,
             labels=self._alphabet.labels,
             begin=classifier.BEGIN,
             end=classifier.END,
@@ -291,6 +339,20 @@ def _texts(sources: tuple[str, ...]) -> list[TextFile]:
         named = source in TEXT_SETS and not Path(source).exists()
         files += text_set(source) if named else find_texts([source])
     return files
+
+
+def _comparison(figures: dict[str, dict[str, float]]) -> list[str]:
+    """A table of the network, which stands first, and its baselines, and who should be used."""
+    lines = [f"{'on the held-out rows':32} accuracy  macro-F1"]
+    lines += [
+        f"{name:32} {each['accuracy']:8.4f}  {each['macro_f1']:8.4f}"
+        for name, each in figures.items()
+    ]
+    network, *others = figures
+    ahead = [name for name in others if figures[name]["accuracy"] >= figures[network]["accuracy"]]
+    if ahead:
+        lines.append(f"{ahead[0]}: as good here as the network, and simpler")
+    return lines
 
 
 def _rounded(metrics: dict[str, float]) -> dict[str, float]:

@@ -134,6 +134,8 @@ class _Training:
         plan = self._plan(task, spent)
         trainer = Trainer(self._run, task, plan, self._job.training, device)
         self._say(self._introduction(device, plan))
+        for warning in self._job.warnings:
+            self._say(f"warning: {warning}")
         if resumed:
             for warning in trainer.restore():
                 self._say(f"warning: {warning}")
@@ -144,6 +146,8 @@ class _Training:
         export(outcome.model, self._job.card(verdict), self._out)  # type: ignore[arg-type]
         for name, value in verdict.metrics.items():
             self._say(f"{name.replace('_', ' ')}: {value:.4g}")
+        for line in self._job.compare(outcome.model, self._run.folder):
+            self._say(line)
         self._say(f"wrote {self._out}   (run folder {self._run.folder})")
         if not outcome.finished:
             self._say(

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 matplotlib.use("Agg")
 from matplotlib import pyplot
 
+from rnn_train.evaluation import Reliability
+
 
 def loss_curve(metrics: Sequence[dict[str, Any]], path: Path) -> None:
     """Training and held-out loss over the steps, as PNG."""
@@ -48,6 +50,22 @@ def confusion_matrix(
     axes.set_xticks(ticks, labels, rotation=90)
     axes.set_yticks(ticks, labels)
     axes.set(xlabel="answer", ylabel="truth", title="held-out rows")
+    _save(figure, path)
+
+
+def reliability_diagram(reliability: Reliability, path: Path) -> None:
+    """How often answers are right against how sure they are, as PNG (DeGroot & Fienberg, 1983)."""
+    figure, (axes, below) = pyplot.subplots(
+        2, 1, figsize=(5, 6), height_ratios=(4, 1), sharex=True, layout="constrained"
+    )
+    axes.plot([0, 1], [0, 1], color="0.6", linestyle="--")
+    axes.plot(reliability.confidence, reliability.accuracy, color="C0", marker="o")
+    axes.set(ylabel="share of right answers", ylim=(0, 1))
+    axes.set_title(f"held-out rows: calibration error {reliability.error:.3f}")
+    axes.grid(alpha=0.3)
+    edges = np.linspace(0, 1, len(reliability.share) + 1)
+    below.stairs(reliability.share, edges, fill=True)
+    below.set(xlabel="probability of the answer", ylabel="rows", xlim=(0, 1))
     _save(figure, path)
 
 

@@ -18,7 +18,6 @@ KNOWN_FAULTS = frozenset(
         "test_labelled.py::test_half_a_surrogate_pair",
         "test_labelled.py::test_long_text",
         "test_labelled.py::test_missing",
-        "test_labelled.py::test_no_text_on_both_sides_in_another_normal_form",
         "test_labelled.py::test_refused",
         "test_modelfile.py::test_damaged_numbers_of_the_graph_run_or_are_refused",
         "test_modelfile.py::test_document_rule",

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from matplotlib.figure import Figure
 
-from rnn_train.plots import confusion_matrix, loss_curve
+from rnn_train.evaluation import reliability
+from rnn_train.plots import confusion_matrix, loss_curve, reliability_diagram
 
 
 def size(path: Path) -> tuple[int, int]:
@@ -70,3 +72,10 @@ def test_many_labels_stay_within_bounds(monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.setattr(Figure, "savefig", save)
     matrix(tmp_path / "confusion.png", *(f"label {i}" for i in range(400)))
     assert max(dots) <= 10_000
+
+
+def test_reliability_diagram(tmp_path: Path) -> None:
+    few = reliability(torch.tensor([[3.0, 0.0], [0.0, 0.0]]), torch.tensor([0, 1]))
+    reliability_diagram(few, tmp_path / "reliability.png")
+    width, height = size(tmp_path / "reliability.png")
+    assert 300 < width < height < 2000
