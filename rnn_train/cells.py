@@ -159,28 +159,48 @@ class NGramCell(Cell):
     """Vectors of the last two, three … characters together, beside each character's own.
 
     What a linear model knows of a text are its n-grams; with them a small recurrent layer need
-    not find them by itself. They are looked up in tables by a hash (Bojanowski et al., 2017,
-    "Enriching word vectors with subword information"), and the state holds the codes of the
-    last characters, so that streaming stays exact.
+    not find them by itself. They are looked up by a hash (Bojanowski et al., 2017, "Enriching
+    word vectors with subword information"), and the state holds the codes of the last
+    characters, so that streaming stays exact. Of each n-gram there is a vector that is trained,
+    and the evidence of naive Bayes for each label, which `count` fills in.
 
     The last column of its input must be the character's code, a whole number from 1; the others
     are passed on.
     """
 
     def __init__(
-        self, input_size: int, orders: Sequence[int] = (2, 3), rows: int = 16381, width: int = 16
+        self,
+        input_size: int,
+        rows: Sequence[int],
+        longest: tuple[int, int],
+        width: int = 16,
+        labels: int = 0,
     ) -> None:
-        """`orders`: lengths n of the n-grams; `rows`: of each table, a prime; `width`: of a row."""
-        super().__init__(input_size, {"codes": max(orders)})
-        assert rows <= MAX_NGRAM_ROWS
-        self.orders = tuple(orders)
-        self.rows = rows
-        self.width = width
-        self.tables = nn.Parameter(torch.randn(len(self.orders), rows, width) * width**-0.5)
+        """Empty of evidence.
+
+        Args:
+            rows: entries for n = 2, 3 …
+            longest: n up to which there are vectors, and n up to which there is evidence.
+            width: of a vector.
+            labels: that there is evidence for.
+        """
+        super().__init__(input_size, {"codes": len(rows) + 1})
+        assert max(rows) <= MAX_NGRAM_ROWS
+        self.rows = tuple(rows)
+        self.longest = longest
+        vectors, evidence = (sum(rows[: n - 1]) for n in longest)
+        self.vectors = nn.Parameter(torch.randn(vectors, width) * width**-0.5)
+        self.evidence = nn.Parameter(torch.zeros(evidence, labels), requires_grad=False)
 
     @property
     def output_size(self) -> int:
-        return self.input_size - 1 + len(self.orders) * self.width
+        vectors = (self.longest[0] - 1) * self.vectors.shape[1]
+        return self.input_size - 1 + vectors + self.evidence_size
+
+    @property
+    def evidence_size(self) -> int:
+        """Columns of evidence, the last of the output."""
+        return (self.longest[1] - 1) * self.evidence.shape[1]
 
     def forward(self, x: Tensor, state: State) -> State:
         (codes,) = state
@@ -188,30 +208,87 @@ class NGramCell(Cell):
 
     def output(self, x: Tensor, state: State) -> Tensor:
         (codes,) = state
-        return torch.cat([x[:, :-1], *self._looked_up(codes)], -1)
+        return self._beside(x, codes)
 
     def scan(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        (codes,) = state
-        # Codes before and in x, oldest first; at time t the window of length n ends at t.
-        run = torch.cat([codes.flip(-1), x[:, :, -1]], -1)
-        windows = run.unfold(1, codes.shape[1], 1)[:, 1:].flip(-1)
-        outputs = torch.cat([x[:, :, :-1], *self._looked_up(windows)], -1)
-        return outputs, (windows[:, -1],)
+        windows = self._windows(x[:, :, -1], state[0])
+        return self._beside(x, windows), (windows[:, -1],)
 
-    def _looked_up(self, codes: Tensor) -> list[Tensor]:
-        """Rows [..., width] of each table for the last codes [..., newest first]."""
-        codes = self._remainder(codes)
-        found = []
-        for table, order in zip(self.tables, self.orders, strict=True):
-            row = codes[..., order - 1]
+    @torch.no_grad()
+    def count(self, codes: Tensor, lengths: Tensor, labels: Tensor) -> None:
+        """Fills in the evidence: log p(n-gram | label), less its mean over all labels.
+
+        Args:
+            codes: of training texts, [texts, time]; what is beyond a text's length is skipped.
+            labels: index of each text's label, [texts].
+        """
+        known = self.evidence.shape[1]
+        windows = self._windows(codes, codes.new_zeros(len(codes), self.state_sizes["codes"]))
+        inside = torch.arange(codes.shape[1], device=codes.device) < lengths[:, None]
+        label = labels[:, None].expand_as(inside)[inside]
+        found = torch.full_like(self.evidence, _UNSEEN)
+        entries = self._entries(windows)[: self.longest[1] - 1]
+        begin = 0
+        for rows, entry in zip(self.rows, entries, strict=False):
+            flat = entry[inside] * known + label
+            found.view(-1).index_add_(0, flat, torch.ones_like(flat, dtype=found.dtype))
+            share = found[begin : begin + rows]
+            evidence = torch.log(share / share.sum(0))
+            centred = evidence - evidence.mean(1, keepdim=True)
+            self.evidence[begin : begin + rows] = _EVIDENCE_SCALE * centred
+            begin += rows
+
+    def _windows(self, codes: Tensor, before: Tensor) -> Tensor:
+        """Codes [batch, time] → those of the last characters at each time, newest first."""
+        run = torch.cat([before.flip(-1), codes], -1)
+        return run.unfold(1, before.shape[1], 1)[:, 1:].flip(-1)
+
+    def _beside(self, x: Tensor, codes: Tensor) -> Tensor:
+        entries = self._entries(codes)
+        vectors, evidence = self.longest
+        look_up = nn.functional.embedding
+        parts = [look_up(entry, self.vectors) for entry in entries[: vectors - 1]]
+        parts += [look_up(entry, self.evidence) for entry in entries[: evidence - 1]]
+        return torch.cat([x[..., :-1], *parts], -1)
+
+    def _entries(self, codes: Tensor) -> list[Tensor]:
+        """Table entry of the n-gram of each n: codes [..., newest first] → [...]."""
+        found, begin = [], 0
+        for order, rows in enumerate(self.rows, 2):
+            row = _remainder(codes[..., order - 1], rows)
             for place in reversed(range(order - 1)):
-                row = self._remainder(row * _FACTOR + codes[..., place])
-            found.append(nn.functional.embedding(row.long(), table))
+                row = _remainder(row * _FACTOR + _remainder(codes[..., place], rows), rows)
+            found.append(row.long() + begin)
+            begin += rows
         return found
 
-    def _remainder(self, number: Tensor) -> Tensor:
-        """Of whole numbers below 2**24, which float32 holds exactly; model files have no Mod."""
-        return number - (number / self.rows).long() * self.rows
+
+class Passing(Cell):
+    """A cell beside which the last columns of its input go on to the layer above."""
+
+    def __init__(self, cell: Cell, columns: int) -> None:
+        super().__init__(cell.input_size, cell.state_sizes)
+        self.cell = cell
+        self.columns = columns
+
+    @property
+    def output_size(self) -> int:
+        return self.cell.output_size + self.columns
+
+    def project(self, x: Tensor) -> Tensor:
+        return torch.cat([self.cell.project(x), x[..., -self.columns :]], -1)
+
+    def forward(self, x: Tensor, state: State) -> State:
+        after: State = self.cell(x[..., : -self.columns], state)
+        return after
+
+    def output(self, x: Tensor, state: State) -> Tensor:
+        own = self.cell.output(x[..., : -self.columns], state)
+        return torch.cat([own, x[..., -self.columns :]], -1)
+
+    def scan(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        outputs, after = self.cell.scan(x, state)
+        return torch.cat([outputs, x[..., -self.columns :]], -1), after
 
 
 class RunningPool(Cell):
@@ -250,6 +327,15 @@ _FACTOR = 257
 """Of the polynomial hash: a prime, so that two letters of one byte each never collide by it."""
 MAX_NGRAM_ROWS = 2**15
 """Up to it products with the factor, and whole parts of quotients, are exact in float32."""
+_UNSEEN = 0.1
+"""Count that each n-gram starts with."""
+_EVIDENCE_SCALE = 0.1
+"""Brings log odds to the size of other inputs."""
+
+
+def _remainder(number: Tensor, divisor: int) -> Tensor:
+    """Of whole numbers below 2**24, which float32 holds exactly; model files have no Mod."""
+    return number - (number / divisor).long() * divisor
 
 
 def _initialize(inputs: nn.Linear, recurrent: nn.Linear, gates: int) -> None:

@@ -55,8 +55,15 @@ class Alphabet:
         return tuple(float(np.log(counts[label] / len(rows))) for label in self.labels)
 
 
+def count_evidence(model: RecurrentClassifier, alphabet: Alphabet, rows: Rows) -> None:
+    """Takes a model's evidence of n-grams, if it has any, from training rows."""
+    if model.config.evidence > 1:
+        tokens, lengths = pad(alphabet.encode(rows.texts), torch.device("cpu"))
+        model.count(tokens, lengths, torch.from_numpy(label_indices(rows, alphabet)))
+
+
 class ClassifierTask:
-    """Cross-entropy of the label after the last character."""
+    """Cross-entropy of the label, or of a teacher's belief, after the last character."""
 
     unit = "texts"
 
@@ -68,17 +75,27 @@ class ClassifierTask:
         held_out: Rows,
         batch: int,
         character_dropout: float,
+        balance: float,
         seed: int,
         device: torch.device,
+        targets: NDArray[np.float32] | None = None,
     ) -> None:
+        """As it will be trained.
+
+        Args:
+            balance: 0: answers take labels to be as frequent as in `train`; 1: equally frequent.
+                By logit adjustment in the loss (Menon et al., 2021).
+            targets: probabilities [rows, labels] to learn in place of the labels of `train`.
+        """
         self.model = model
         self._tokens = alphabet.encode(train.texts)
         self._lengths = np.array([len(tokens) for tokens in self._tokens])
-        self._labels = label_indices(train, alphabet)
+        self._targets = targets if targets is not None else label_indices(train, alphabet)
         self._held_out = held_out
         self._alphabet = alphabet
         self._batch = batch
         self._dropout = character_dropout
+        self._shift = balance * torch.tensor(alphabet.log_prior(train), device=device)
         self._seed = seed
         self._device = device
         self._epoch = -1
@@ -99,9 +116,9 @@ class ClassifierTask:
         if self._dropout:
             dropped = torch.rand(tokens.shape, device=self._device) < self._dropout
             tokens = torch.where(dropped, self._alphabet.unknown, tokens)
-        logits = self.model.last(tokens, lengths)
-        labels = torch.from_numpy(self._labels[chosen]).to(self._device)
-        return cross_entropy(logits, labels), len(chosen)
+        logits = self.model.last(tokens, lengths) + self._shift
+        targets = torch.from_numpy(self._targets[chosen]).to(self._device)
+        return cross_entropy(logits, targets), len(chosen)
 
     def _shuffled(self, epoch: int) -> list[NDArray[np.int64]]:
         """Batches of one epoch: shuffled, sorted by length in buckets, shuffled again."""
@@ -147,20 +164,25 @@ def pad(texts: Sequence[NDArray[np.int64]], device: torch.device) -> tuple[Tenso
 
 
 @torch.inference_mode()
+def logits_of(model: RecurrentClassifier, alphabet: Alphabet, texts: Sequence[str]) -> Tensor:
+    """Logits [texts, labels], on the CPU."""
+    device = model.readout.weight.device
+    tokens = alphabet.encode(texts)
+    order = np.argsort([len(each) for each in tokens], kind="stable")
+    logits = torch.empty(len(texts), len(alphabet.labels))
+    for begin in range(0, len(order), 512):
+        chosen = order[begin : begin + 512]
+        padded, lengths = pad([tokens[i] for i in chosen], device)
+        logits[torch.from_numpy(chosen)] = model.last(padded, lengths).cpu()
+    return logits
+
+
 def held_out_logits(
     model: RecurrentClassifier, alphabet: Alphabet, rows: Rows
 ) -> tuple[Tensor, Tensor]:
     """Logits [rows, labels] and label indices [rows], on the CPU. Labels never trained on are
     refused by the caller."""
-    device = model.embedding.weight.device
-    tokens = alphabet.encode(rows.texts)
-    order = np.argsort([len(each) for each in tokens], kind="stable")
-    logits = torch.empty(len(rows), len(alphabet.labels))
-    for begin in range(0, len(order), 512):
-        chosen = order[begin : begin + 512]
-        padded, lengths = pad([tokens[i] for i in chosen], device)
-        logits[torch.from_numpy(chosen)] = model.last(padded, lengths).cpu()
-    return logits, torch.from_numpy(label_indices(rows, alphabet))
+    return logits_of(model, alphabet, rows.texts), torch.from_numpy(label_indices(rows, alphabet))
 
 
 def label_indices(rows: Rows, alphabet: Alphabet) -> NDArray[np.int64]:

@@ -6,6 +6,7 @@ resuming, exporting and evaluating all start from the same object.
 
 import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,18 +15,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rnn_train import charlm, classifier, evaluation, plots, recipes
+from rnn_train import charlm, classifier, distillation, evaluation, plots, recipes
 from rnn_train.baseline import fit_baselines
 from rnn_train.corpus import Streams, build_corpus, encode_text, open_corpus
 from rnn_train.datasets import TEXT_SETS, text_set
 from rnn_train.errors import DataError
 from rnn_train.export import Card
-from rnn_train.files import write_bytes
+from rnn_train.files import replacing, write_bytes
 from rnn_train.labelled import NORMALIZATION, Rows, describe, load_rows, split_rows
 from rnn_train.models import CharLSTM, CharLSTMConfig, ClassifierConfig, RecurrentClassifier
+from rnn_train.plan import Plan
 from rnn_train.run import Run
 from rnn_train.sources import TextFile, find_texts
-from rnn_train.training import Task, TrainingConfig
+from rnn_train.training import Task, Trainer, TrainingConfig
+
+Say = Callable[[str], None]
+"""Where lines for the person at the screen go."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,6 +44,12 @@ class Request:
     minutes: float | None = None
     epochs: float | None = None
     seed: int = 0
+    ensemble: int = 0
+    """classifier: networks that teach the one that is exported; 0: it learns from the labels."""
+    balance: float | None = None
+    """classifier: see `ClassifierTask`"""
+    temperature: float = 1.0
+    """classifier: what logits are divided by where no held-out rows tell; from a run that had."""
     model: dict[str, Any] = dataclasses.field(default_factory=dict)
     """Fields of the model's config that were given."""
     training: dict[str, Any] = dataclasses.field(default_factory=dict)
@@ -64,6 +75,9 @@ class Job(Protocol):
     @property
     def model(self) -> CharLSTM | RecurrentClassifier:
         """What the run trains."""
+
+    def prepare(self, device: torch.device, say: Say) -> None:
+        """What must be there before the loop starts; goes on where it was interrupted."""
 
     def task(self, device: torch.device) -> Task:
         """What the training loop works on."""
@@ -140,6 +154,9 @@ class CharLMJob:
         )
         return CharLMJob(run)
 
+    def prepare(self, device: torch.device, say: Say) -> None:
+        """The text is all it needs."""
+
     def task(self, device: torch.device) -> Task:
         return charlm.CharLMTask(
             self.model, self._streams, self._held, self._corpus.vocabulary, self._start(), device
@@ -198,9 +215,11 @@ class ClassifierJob:
         )
         self.warnings = describe(self._train.plus(self._held))
         self._alphabet = classifier.Alphabet.of(self._train)
-        self._character_dropout = config["character_dropout"]
+        self._run = run
+        self._config = config
+        self._targets: NDArray[np.float32] | None = None
         self.training = TrainingConfig(**config["training"])
-        self.model = RecurrentClassifier(ClassifierConfig(**config["model"]))
+        self.model = self._network(self.training.seed)
         self.steps_per_epoch = -(-len(self._train) // self.training.batch)
 
     @staticmethod
@@ -215,13 +234,12 @@ class ClassifierJob:
         if new := sorted(set(held.labels) - set(train.labels)):
             raise DataError(f"label {new[0]!r} stands in held-out rows only: add rows to train on")
         alphabet = classifier.Alphabet.of(train)
-        model = ClassifierConfig(
-            vocabulary=len(alphabet.vocabulary), labels=len(alphabet.labels), **request.model
-        )
-        training = recipes.classifier_training(request.seed)
+        model = recipes.classifier_model(len(alphabet.vocabulary), len(alphabet.labels))
+        model = dataclasses.replace(model, **request.model)
+        training = recipes.classifier_training(len(train), request.seed)
         epochs = request.epochs
         if request.minutes is None and epochs is None:
-            epochs = recipes.CLASSIFIER_EPOCHS
+            epochs = recipes.classifier_epochs(len(train))
         lines = [
             json.dumps({"side": side, "text": text, "label": label}, ensure_ascii=False)
             for side, part in (("train", train), ("held_out", held))
@@ -234,35 +252,93 @@ class ClassifierJob:
                 "data": list(sources),
                 "val_data": request.val_data,
                 "val_fraction": request.val_fraction,
-                "minutes": request.minutes,
+                # Each network of an ensemble gets its share of them.
+                "minutes": request.minutes and request.minutes / (request.ensemble + 1),
                 "epochs": epochs,
+                "ensemble": request.ensemble,
+                "temperature": request.temperature,
                 "device": device,
                 "character_dropout": recipes.CHARACTER_DROPOUT,
+                "balance": recipes.BALANCE if request.balance is None else request.balance,
                 "model": dataclasses.asdict(model),
                 "training": dataclasses.asdict(dataclasses.replace(training, **request.training)),
             }
         )
         return ClassifierJob(run)
 
+    def prepare(self, device: torch.device, say: Say) -> None:
+        """Trains an ensemble's teachers, each in a run folder of its own, and asks them."""
+        count = self._config.get("ensemble", 0)
+        path = self._run.folder / "targets.npy"
+        if count and not path.exists():
+            networks = []
+            for number in range(1, count + 1):
+                say(f"teacher {number} of {count}")
+                networks.append(self._teacher(number, device, say))
+            linear = distillation.linear_answers(self._train, self._alphabet, self.training.seed)
+            with replacing(path) as stream:
+                np.save(stream, distillation.blend(networks, linear), allow_pickle=False)
+            # So that a resumed run goes the same way as one that was never interrupted.
+            torch.manual_seed(self.training.seed)
+        if count:
+            self._targets = np.load(path, allow_pickle=False)
+
+    def _teacher(self, number: int, device: torch.device, say: Say) -> NDArray[np.float32]:
+        """One teacher's probabilities [rows, labels] on the rows it was trained on."""
+        seed = self.training.seed + number
+        run = self._run.part(f"teachers/{number}")
+        model = self._network(seed).to(device)
+        trainer = Trainer(run, self._task(model, seed, device), self._plan(), self.training, device)
+        if any(run.checkpoints.iterdir()):
+            trainer.restore()
+        outcome = trainer.fit()
+        assert isinstance(outcome.model, RecurrentClassifier)
+        if not outcome.finished:
+            say(f"interrupted; go on with: rnn-train classifier --resume {self._run.folder}")
+            raise KeyboardInterrupt
+        logits = classifier.logits_of(outcome.model, self._alphabet, self._train.texts)
+        # The balance is the pupil's own affair: its targets are as frequent as the labels.
+        shift = torch.tensor(self._alphabet.log_prior(self._train)) * self._config["balance"]
+        answers: NDArray[np.float32] = torch.softmax(logits + shift, -1).numpy()
+        return answers
+
+    def _plan(self) -> Plan:
+        """As long for each teacher as for the pupil."""
+        minutes, epochs = self._config["minutes"], self._config["epochs"]
+        steps = None if epochs is None else max(1, round(epochs * self.steps_per_epoch))
+        return Plan(self.training.learning_rate, steps=steps, minutes=minutes)
+
+    def _network(self, seed: int) -> RecurrentClassifier:
+        """A fresh one; what is drawn after it depends on `seed` too."""
+        torch.manual_seed(seed)
+        model = RecurrentClassifier(ClassifierConfig(**self._config["model"]))
+        classifier.count_evidence(model, self._alphabet, self._train)
+        return model
+
     def task(self, device: torch.device) -> Task:
+        return self._task(self.model, self.training.seed, device)
+
+    def _task(self, model: RecurrentClassifier, seed: int, device: torch.device) -> Task:
         return classifier.ClassifierTask(
-            self.model,
+            model,
             self._alphabet,
             self._train,
             self._held,
             self.training.batch,
-            self._character_dropout,
-            self.training.seed,
+            self._config["character_dropout"],
+            self._config["balance"],
+            seed,
             device,
+            self._targets,
         )
 
     def judge(self, model: RecurrentClassifier) -> Verdict:
         if not len(self._held):
-            return Verdict({})
+            return Verdict({}, self._config["temperature"])
         logits, labels = self._held_out_logits(model)
         even = evaluation.tempered(logits, labels)
         metrics = evaluation.metrics(even, labels)
-        priors = evaluation.by_prior(even, labels, self._alphabet.log_prior(self._train))
+        priors = evaluation.by_prior(even, labels, self._log_prior())
         best = max(priors, key=lambda prior: priors[prior]["macro_f1"])
         metrics["best_prior"] = best
         metrics["best_prior_macro_f1"] = priors[best]["macro_f1"]
@@ -286,8 +362,8 @@ class ClassifierJob:
             return []
         logits, labels = self._held_out_logits(model)
         scored = {"network": logits} | {
-            each.name: each.scores
-            for each in fit_baselines(self._train, self._held, self._alphabet, self.training.seed)
+            each.name: each.scores(self._held.texts)
+            for each in fit_baselines(self._train, self._alphabet, self.training.seed)
         }
         figures = {
             name: {
@@ -298,12 +374,17 @@ class ClassifierJob:
         }
         found = {
             "models": figures,
-            "priors": evaluation.by_prior(logits, labels, self._alphabet.log_prior(self._train)),
+            "priors": evaluation.by_prior(logits, labels, self._log_prior()),
             "labels": evaluation.by_label(logits, labels, self._alphabet.labels),
         }
         text = json.dumps(found, indent=2, ensure_ascii=False) + "\n"
         write_bytes(folder / "held_out.json", text.encode())
         return _comparison(figures)
+
+    def _log_prior(self) -> tuple[float, ...]:
+        """What is left of it after `balance`, so that a `prior` of 1 is an even one for all."""
+        left = 1 - self._config["balance"]
+        return tuple(left * each for each in self._alphabet.log_prior(self._train))
 
     def _held_out_logits(self, model: RecurrentClassifier) -> tuple[Tensor, Tensor]:
         return classifier.held_out_logits(model, self._alphabet, self._held)
@@ -316,7 +397,7 @@ class ClassifierJob:
             labels=self._alphabet.labels,
             begin=classifier.BEGIN,
             end=classifier.END,
-            log_prior=self._alphabet.log_prior(self._train),
+            log_prior=self._log_prior(),
             temperature=verdict.temperature,
             training={
                 "data_sha256": self._train.sha256(),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from rnn_train.cells import Cell, NGramCell, RunningPool, State, find_cell
+from rnn_train.cells import Cell, NGramCell, Passing, RunningPool, State, find_cell
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +130,10 @@ class ClassifierConfig:
     dropout: float = 0.3
     ngrams: int = 1
     """Longest n-gram that has a vector of its own, see `NGramCell`; 1: characters alone."""
-    ngram_rows: int = 16381
+    evidence: int = 1
+    """Longest n-gram of which naive Bayes' evidence for each label is read; 1: none."""
+    ngram_rows: int = 12281
+    """Entries of the table of each n from 3 up."""
     ngram_width: int = 16
 
 
@@ -163,17 +166,27 @@ class RecurrentClassifier(nn.Module):
         cell = find_cell(config.cell)
         stack: list[Cell] = []
         size = config.embedding
-        if config.ngrams > 1:
+        passed = 0
+        if (longest := max(config.ngrams, config.evidence)) > 1:
             self.embedding: nn.Embedding | CodedEmbedding = CodedEmbedding(config.vocabulary, size)
-            orders = range(2, config.ngrams + 1)
-            stack.append(NGramCell(size + 1, orders, config.ngram_rows, config.ngram_width))
-            size = stack[-1].output_size
+            # There are far fewer pairs of letters than triples.
+            rows = [config.ngram_rows // 4, *(config.ngram_rows for _ in range(3, longest + 1))]
+            ngrams = NGramCell(
+                size + 1,
+                rows,
+                (config.ngrams, config.evidence),
+                config.ngram_width,
+                config.labels,
+            )
+            stack.append(ngrams)
+            size, passed = ngrams.output_size, ngrams.evidence_size
         else:
             self.embedding = nn.Embedding(config.vocabulary, size)
             nn.init.normal_(self.embedding.weight, std=size**-0.5)
         self._first = len(stack)
         for _ in range(config.layers):
-            stack.append(cell(size, config.hidden))
+            layer = cell(size, config.hidden)
+            stack.append(Passing(layer, passed) if passed else layer)
             size = stack[-1].output_size
         if config.pool:
             stack.append(RunningPool(size))
@@ -211,6 +224,12 @@ class RecurrentClassifier(nn.Module):
             x, new = cell.scan(x, own)
             after += new
         return _drop_per_sequence(x, self.config.dropout, self.training), tuple(after)
+
+    def count(self, tokens: Tensor, lengths: Tensor, labels: Tensor) -> None:
+        """Takes the evidence from training texts: tokens [texts, time], lengths, label indices."""
+        for cell in self.cells():
+            if isinstance(cell, NGramCell):
+                cell.count(tokens.to(cell.vectors.dtype) + 1, lengths, labels)
 
     def cells(self) -> Iterator[Cell]:
         """The layers, from the input up."""

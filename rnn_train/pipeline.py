@@ -1,7 +1,6 @@
 """From a request, or a run folder, to a model file: train, resume, export."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,14 +11,12 @@ from rnn_train import checkpoint, plots
 from rnn_train.errors import RunError
 from rnn_train.export import export
 from rnn_train.files import check_writable
-from rnn_train.jobs import JOBS, Job, Request
+from rnn_train.jobs import JOBS, Job, Request, Say
 from rnn_train.models import parameter_count
 from rnn_train.plan import Plan
 from rnn_train.run import Run
 from rnn_train.training import Trainer, pick_device
 
-Say = Callable[[str], None]
-"""Where lines for the person at the screen go."""
 _EXPORT_SECONDS = 4.0
 _JUDGE_VALIDATIONS = 6
 """What comes after training takes about as long as this many validations."""
@@ -130,13 +127,14 @@ class _Training:
     def carry_out(self, device: torch.device, spent: float, resumed: bool = False) -> Report:
         """Trains to the end of the plan or an interruption, then judges, draws and exports."""
         self._job.model.to(device)
+        for warning in self._job.warnings:
+            self._say(f"warning: {warning}")
+        self._job.prepare(device, self._say)
         task = self._job.task(device)
         plan = self._plan(task, spent)
         trainer = Trainer(self._run, task, plan, self._job.training, device)
         self._say(self._introduction(device, plan))
-        for warning in self._job.warnings:
-            self._say(f"warning: {warning}")
-        if resumed:
+        if resumed and any(self._run.checkpoints.iterdir()):
             for warning in trainer.restore():
                 self._say(f"warning: {warning}")
             self._say(f"going on from step {trainer.step}")

@@ -73,6 +73,15 @@ class Run:
         """Lets the next process have the folder."""
         self._lock.release()
 
+    def part(self, name: str) -> Self:
+        """A run that is a step of this one, in a folder of it, under the same lock."""
+        part = type(self)(self.folder / name)
+        try:
+            part.checkpoints.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunError(f"cannot write {part.folder}: {error.strerror or error}") from error
+        return part
+
     def write_config(self, config: dict[str, Any]) -> None:
         """Records what was asked."""
         text = json.dumps(config, indent=2, ensure_ascii=False) + "\n"

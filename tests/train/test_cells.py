@@ -19,6 +19,7 @@ from rnn_train.cells import (
     LSTMCell,
     MinGRUCell,
     NGramCell,
+    Passing,
     RunningPool,
     State,
     find_cell,
@@ -205,10 +206,10 @@ def coded(batch: int = BATCH, time: int = TIME, codes: int = 3) -> Tensor:
 
 
 def test_ngrams_have_one_vector_each() -> None:
-    cell, x = NGramCell(IN, (2, 3), rows=101, width=6), coded(batch=20)
+    cell, x = NGramCell(IN, (50, 101), (3, 1), width=6), coded(batch=20)
     outputs, _ = cell.scan(x, cell.zeros(len(x), x))
     torch.testing.assert_close(outputs[..., : IN - 1], x[..., :-1])
-    for place, order in enumerate(cell.orders):
+    for place, order in enumerate((2, 3)):
         begin = IN - 1 + 6 * place
         found: dict[tuple[float, ...], Tensor] = {}
         for row, vectors in zip(x[..., -1].tolist(), outputs[..., begin : begin + 6], strict=True):
@@ -220,17 +221,19 @@ def test_ngrams_have_one_vector_each() -> None:
 
 
 def test_ngrams_of_the_largest_codes_stay_within_the_table() -> None:
-    cell = NGramCell(2, (2, 3, 4), rows=MAX_NGRAM_ROWS, width=2)
+    cell = NGramCell(2, (20, 30, MAX_NGRAM_ROWS), (4, 1), width=2)
     x = torch.tensor([[[0.0, code] for code in (100_000.0, 99_999.0, 100_000.0, 1.0)]])
     outputs, _ = cell.scan(x, cell.zeros(1, x))
     code, row = [int(each) for each in x[0, :, 1]], 0
     for each in code:
-        row = (row * 257 + each) % MAX_NGRAM_ROWS
-    same(outputs[0, -1, -2:], cell.tables[2, row])
+        row = (row * 257 + each % MAX_NGRAM_ROWS) % MAX_NGRAM_ROWS
+    same(outputs[0, -1, -2:], cell.vectors[50 + row])
 
 
-def test_ngrams_stepped_and_in_pieces() -> None:
-    cell, x = NGramCell(IN, (2, 4), rows=97, width=3), coded()
+@pytest.mark.parametrize("longest", [(4, 1), (3, 4), (1, 4), (4, 4)])
+def test_ngrams_stepped_and_in_pieces(longest: tuple[int, int]) -> None:
+    cell, x = NGramCell(IN, (31, 97, 89), longest, width=3, labels=2), coded()
+    cell.count(x[..., -1], torch.full((BATCH,), TIME), torch.tensor([0, 1, 0]))
     whole, last = cell.scan(x, cell.zeros(BATCH, x))
     stepped, after = Cell.scan(cell, x, cell.zeros(BATCH, x))
     same(stepped, whole)
@@ -240,6 +243,33 @@ def test_ngrams_stepped_and_in_pieces() -> None:
     same(torch.cat([first, second], 1), whole)
     same(state[0], last[0])
     assert whole.shape[-1] == cell.output_size
+
+
+def test_evidence_is_naive_bayes() -> None:
+    """Texts "ab" and "aab" of label 0, "ba" of label 1; codes a 1, b 2, and 0 before a text."""
+    cell = NGramCell(3, (40,), (2, 2), width=1, labels=2)
+    codes = torch.tensor([[1.0, 2, 9], [1, 1, 2], [2, 1, 9]])
+    cell.count(codes, torch.tensor([2, 3, 2]), torch.tensor([0, 0, 1]))
+    pairs = {(0, 1): (2, 0), (1, 2): (2, 0), (1, 1): (1, 0), (0, 2): (0, 1), (2, 1): (0, 1)}
+    for (first, second), (in_0, in_1) in pairs.items():
+        x = torch.tensor([[[0.0, 0.0, first], [0.0, 0.0, second]]])
+        outputs, _ = cell.scan(x, cell.zeros(1, x))
+        logs = [np.log((in_0 + 0.1) / (5 + 4)), np.log((in_1 + 0.1) / (2 + 4))]
+        expected = [0.1 * (each - np.mean(logs)) for each in logs]
+        np.testing.assert_allclose(outputs[0, 1, -2:].detach(), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_passing_is_the_cell_and_the_columns(name: str, x: Tensor) -> None:
+    cell = shaken(CELLS[name](IN, WIDTH))
+    passing = Passing(cell, 2)
+    plain, _ = cell.scan(x, cell.zeros(BATCH, x))
+    whole, last = passing.scan(x, passing.zeros(BATCH, x))
+    same(whole, torch.cat([plain, x[..., -2:]], -1))
+    stepped, after = Cell.scan(passing, x, passing.zeros(BATCH, x))
+    same(stepped, whole)
+    for a, b in zip(after, last, strict=True):
+        same(a, b)
 
 
 def test_mingru_is_its_equation(x: Tensor) -> None:
