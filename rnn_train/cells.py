@@ -168,6 +168,9 @@ class NGramCell(Cell):
     are passed on.
     """
 
+    _without: Tensor
+    """What leaving one text of its own label out changes in each number of the evidence."""
+
     def __init__(
         self,
         input_size: int,
@@ -191,6 +194,9 @@ class NGramCell(Cell):
         vectors, evidence = (sum(rows[: n - 1]) for n in longest)
         self.vectors = nn.Parameter(torch.randn(vectors, width) * width**-0.5)
         self.evidence = nn.Parameter(torch.zeros(evidence, labels), requires_grad=False)
+        self.own: Tensor | None = None
+        """Label index of each row of the batch, [batch], while it is one that was counted."""
+        self.register_buffer("_without", torch.zeros(0), persistent=False)
 
     @property
     def output_size(self) -> int:
@@ -237,6 +243,8 @@ class NGramCell(Cell):
             centred = evidence - evidence.mean(1, keepdim=True)
             self.evidence[begin : begin + rows] = _EVIDENCE_SCALE * centred
             begin += rows
+        less_one = torch.log((found - 1).clamp(min=_UNSEEN) / found)
+        self._without = _EVIDENCE_SCALE * torch.where(found < 1, 0.0, less_one)
 
     def _windows(self, codes: Tensor, before: Tensor) -> Tensor:
         """Codes [batch, time] → those of the last characters at each time, newest first."""
@@ -248,8 +256,22 @@ class NGramCell(Cell):
         vectors, evidence = self.longest
         look_up = nn.functional.embedding
         parts = [look_up(entry, self.vectors) for entry in entries[: vectors - 1]]
-        parts += [look_up(entry, self.evidence) for entry in entries[: evidence - 1]]
+        parts += [self._weighed(entry) for entry in entries[: evidence - 1]]
         return torch.cat([x[..., :-1], *parts], -1)
+
+    def _weighed(self, entry: Tensor) -> Tensor:
+        """Evidence of table entries [batch, time] → [batch, time, labels].
+
+        In training the row's own share is left out: an n-gram that it alone has would tell its
+        label, and the network would learn to trust what it will not have on a new text.
+        """
+        evidence = nn.functional.embedding(entry, self.evidence)
+        if self.own is None:
+            return evidence
+        labels = self.evidence.shape[1]
+        own = self.own[:, None].expand_as(entry)
+        change = self._without[entry, own][..., None]
+        return (evidence - change / labels).scatter_add(-1, own[..., None], change)
 
     def _entries(self, codes: Tensor) -> list[Tensor]:
         """Table entry of the n-gram of each n: codes [..., newest first] → [...]."""

@@ -90,7 +90,8 @@ class ClassifierTask:
         self.model = model
         self._tokens = alphabet.encode(train.texts)
         self._lengths = np.array([len(tokens) for tokens in self._tokens])
-        self._targets = targets if targets is not None else label_indices(train, alphabet)
+        self._labels = label_indices(train, alphabet)
+        self._targets = self._labels if targets is None else targets
         self._held_out = held_out
         self._alphabet = alphabet
         self._batch = batch
@@ -116,7 +117,8 @@ class ClassifierTask:
         if self._dropout:
             dropped = torch.rand(tokens.shape, device=self._device) < self._dropout
             tokens = torch.where(dropped, self._alphabet.unknown, tokens)
-        logits = self.model.last(tokens, lengths) + self._shift
+        own = torch.from_numpy(self._labels[chosen]).to(self._device)
+        logits = self.model.last(tokens, lengths, own) + self._shift
         targets = torch.from_numpy(self._targets[chosen]).to(self._device)
         return cross_entropy(logits, targets), len(chosen)
 

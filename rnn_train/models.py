@@ -203,12 +203,21 @@ class RecurrentClassifier(nn.Module):
         x, after = self._hidden(tokens, state)
         return self.readout(x), after
 
-    def last(self, tokens: Tensor, lengths: Tensor) -> Tensor:
+    def last(self, tokens: Tensor, lengths: Tensor, own: Tensor | None = None) -> Tensor:
         """Logits [batch, labels] after each row's own last character, from the zero state.
 
         What follows it in a padded row comes later in time, and so cannot touch it.
+
+        Args:
+            own: label indices [batch] of rows that `count` was given, to leave them out of the
+                evidence.
         """
+        ngrams = [cell for cell in self.cells() if isinstance(cell, NGramCell)]
+        for cell in ngrams:
+            cell.own = own
         x, _ = self._hidden(tokens, self.zeros(len(tokens)))
+        for cell in ngrams:
+            cell.own = None
         rows = torch.arange(len(tokens), device=tokens.device)
         logits: Tensor = self.readout(x[rows, lengths - 1])
         return logits.float()

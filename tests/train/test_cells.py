@@ -259,6 +259,25 @@ def test_evidence_is_naive_bayes() -> None:
         np.testing.assert_allclose(outputs[0, 1, -2:].detach(), expected, atol=1e-6)
 
 
+def test_evidence_leaves_a_text_of_its_own_out() -> None:
+    """As above; "aab" alone has "aa", and so must not learn from it what it is."""
+    cell = NGramCell(3, (40,), (2, 2), width=1, labels=2)
+    codes = torch.tensor([[1.0, 2, 9], [1, 1, 2], [2, 1, 9]])
+    cell.count(codes, torch.tensor([2, 3, 2]), torch.tensor([0, 0, 1]))
+    x = torch.tensor([[[0.0, 0.0, code] for code in (1.0, 1.0, 2.0)]])
+    cell.own = torch.tensor([0])
+    outputs, _ = cell.scan(x, cell.zeros(1, x))
+    for place, (in_0, in_1) in enumerate([(2 - 1, 0), (1 - 1, 0), (2 - 1, 0)]):
+        logs = [np.log((in_0 + 0.1) / (5 + 4)), np.log((in_1 + 0.1) / (2 + 4))]
+        expected = [0.1 * (each - np.mean(logs)) for each in logs]
+        np.testing.assert_allclose(outputs[0, place, -2:].detach(), expected, atol=1e-6)
+    # What was never counted has nothing to leave out: a character dropped makes such n-grams.
+    cell.own = torch.tensor([1])
+    with_own, _ = cell.scan(x, cell.zeros(1, x))
+    cell.own = None
+    same(with_own, cell.scan(x, cell.zeros(1, x))[0])
+
+
 @pytest.mark.parametrize("name", CELLS)
 def test_passing_is_the_cell_and_the_columns(name: str, x: Tensor) -> None:
     cell = shaken(CELLS[name](IN, WIDTH))
