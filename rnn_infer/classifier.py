@@ -33,15 +33,17 @@ class Prediction:
     text: str
     top: tuple[LabelProbability, ...]
     """The most likely labels, most likely first."""
+    abstains: bool = False
+    """No label is as likely as was asked with `min_probability`."""
 
     @property
-    def label(self) -> str:
-        """The most likely label."""
-        return self.top[0].label
+    def label(self) -> str | None:
+        """The most likely label; none where the answer abstains."""
+        return None if self.abstains else self.top[0].label
 
     @property
     def probability(self) -> float:
-        """Its probability."""
+        """Probability of the most likely label."""
         return self.top[0].probability
 
 
@@ -93,7 +95,13 @@ class Classifier:
 
     @overload
     def classify(
-        self, text: str, *, top: int = 3, prior: float = 0.0, unknown: Unknown = "default"
+        self,
+        text: str,
+        *,
+        top: int = 3,
+        prior: float = 0.0,
+        min_probability: float = 0.0,
+        unknown: Unknown = "default",
     ) -> Prediction: ...
     @overload
     def classify(
@@ -102,6 +110,7 @@ class Classifier:
         *,
         top: int = 3,
         prior: float = 0.0,
+        min_probability: float = 0.0,
         unknown: Unknown = "default",
     ) -> list[Prediction]: ...
     def classify(
@@ -110,6 +119,7 @@ class Classifier:
         *,
         top: int = 3,
         prior: float = 0.0,
+        min_probability: float = 0.0,
         unknown: Unknown = "default",
     ) -> Prediction | list[Prediction]:
         """The label of a text, or of each of a list of texts.
@@ -119,6 +129,7 @@ class Classifier:
             top: labels a prediction names.
             prior: 0 takes labels to be as frequent as in training, 1 all equally frequent, which
                 serves rare labels (logit adjustment, Menon et al., 2021).
+            min_probability: below it a prediction abstains: its `label` is None.
             unknown: what becomes of characters outside the vocabulary, see `Vocabulary.encode`.
 
         Raises:
@@ -127,7 +138,7 @@ class Classifier:
             ModelFileError: the model gives no numbers.
         """
         texts = [text] if isinstance(text, str) else list(text)
-        self._check(texts, top, prior)
+        self._check(texts, top, prior, min_probability)
         tokens = [
             np.concatenate([self._begin, self._tokens(each, unknown), self._end]) for each in texts
         ]
@@ -137,17 +148,23 @@ class Classifier:
         for begin in range(0, len(order), _BATCH):
             rows = order[begin : begin + _BATCH]
             logits[rows] = self._last_logits([tokens[row] for row in rows])
-        predictions = self._predictions(texts, logits, top, prior)
+        predictions = self._predictions(texts, logits, top, prior, min_probability)
         return predictions[0] if isinstance(text, str) else predictions
 
     def trace(
-        self, text: str, *, top: int = 3, prior: float = 0.0, unknown: Unknown = "default"
+        self,
+        text: str,
+        *,
+        top: int = 3,
+        prior: float = 0.0,
+        min_probability: float = 0.0,
+        unknown: Unknown = "default",
     ) -> list[Prediction]:
         """The belief after each character, were it the last: one prediction a character.
 
         Arguments and errors: as `classify`. The last one is what `classify` gives.
         """
-        self._check([text], top, prior)
+        self._check([text], top, prior, min_probability)
         tokens = self._tokens(text, unknown)
         shown = self._vocabulary.decode(tokens)
         state = self._stepper.consume(self._begin[None], self._stepper.zeros(1))
@@ -158,13 +175,15 @@ class Classifier:
                 logits, _ = self._stepper.forward(self._end[None], state)
             rows.append(logits[0, -1])
         prefixes = [shown[: i + 1] for i in range(len(shown))]
-        return self._predictions(prefixes, np.array(rows), top, prior)
+        return self._predictions(prefixes, np.array(rows), top, prior, min_probability)
 
-    def _check(self, texts: Sequence[str], top: int, prior: float) -> None:
+    def _check(self, texts: Sequence[str], top: int, prior: float, min_probability: float) -> None:
         if top < 1:
             raise OptionError(f"top must be 1 or more, got {top}")
         if not 0 <= prior <= 1:
             raise OptionError(f"prior must be from 0 to 1, got {prior}")
+        if not 0 <= min_probability <= 1:
+            raise OptionError(f"min_probability must be from 0 to 1, got {min_probability}")
         if not all(texts):
             raise OptionError(
                 f"text {list(texts).index('')} is empty; there is nothing to classify"
@@ -201,7 +220,12 @@ class Classifier:
         return last
 
     def _predictions(
-        self, texts: Sequence[str], logits: NDArray[np.float32], top: int, prior: float
+        self,
+        texts: Sequence[str],
+        logits: NDArray[np.float32],
+        top: int,
+        prior: float,
+        min_probability: float,
     ) -> list[Prediction]:
         with np.errstate(invalid="ignore", over="ignore"):
             adjusted = logits - np.float32(prior) * np.array(self._section.log_prior, np.float32)
@@ -218,6 +242,7 @@ class Classifier:
                     LabelProbability(self.labels[i], p)
                     for i, p in zip(indices, values, strict=True)
                 ),
+                abstains=values[0] < min_probability,
             )
             for text, indices, values in zip(texts, order.tolist(), ranked.tolist(), strict=True)
         ]

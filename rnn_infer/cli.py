@@ -22,6 +22,8 @@ from rnn_infer.stepper import Stepper
 from rnn_infer.text import UNKNOWN_POLICIES
 
 _BAR = 24
+_DASH = "–"
+"""In place of a label where the answer abstains."""
 _ROWS = 4096
 """Texts classified at a time, so that memory does not grow with the input."""
 
@@ -173,6 +175,14 @@ def generate(
 )
 @click.option("--top", type=click.IntRange(1), default=3, show_default=True)
 @click.option("--prior", type=float, default=0.0, show_default=True, help="1: all labels alike.")
+@click.option(
+    "--min-probability",
+    type=float,
+    default=0.0,
+    show_default=True,
+    metavar="P",
+    help="Name no label that is less likely.",
+)
 @click.option("--trace", is_flag=True, help="The belief after each character.")
 @_unknown
 @_json
@@ -192,6 +202,7 @@ def classify(
     Examples:
       rnn-infer classify --model exported/classifier.onnx Schmidhuber "O'Neill"
       rnn-infer classify --model exported/classifier.onnx Nakamura --trace
+      rnn-infer classify --model exported/classifier.onnx Jones --min-probability 0.9
       rnn-infer classify --model exported/classifier.onnx --input names.csv --json > answers.jsonl
     """
     if bool(texts) == (source is not None):
@@ -207,10 +218,10 @@ def classify(
             if as_json:
                 _print_json(_answer(prediction))
             else:
-                others = ", ".join(f"{e.label} {e.probability:.0%}" for e in prediction.top[1:])
                 click.echo(
-                    f"{_padded(prediction.text, 24)} {_padded(_short(prediction.label), 14)} "
-                    f"{prediction.probability:4.0%}   {others}"
+                    f"{_padded(prediction.text, 24)} "
+                    f"{_padded(_short(prediction.label or _DASH), 14)} "
+                    f"{prediction.probability:4.0%}   {_others(prediction)}"
                 )
 
 
@@ -403,6 +414,12 @@ def _answer(prediction: rnn_infer.Prediction) -> dict[str, Any]:
     }
 
 
+def _others(prediction: rnn_infer.Prediction) -> str:
+    """Labels that stand beside the answer; where there is none, the likeliest too."""
+    beside = prediction.top if prediction.abstains else prediction.top[1:]
+    return ", ".join(f"{each.label} {each.probability:.0%}" for each in beside)
+
+
 def _print_trace(text: str, trace: list[rnn_infer.Prediction], as_json: bool) -> None:
     if as_json:
         _print_json({"text": text, "trace": [_answer(each) for each in trace]})
@@ -410,15 +427,14 @@ def _print_trace(text: str, trace: list[rnn_infer.Prediction], as_json: bool) ->
     click.secho(text, bold=True)
     previous = None
     for prediction in trace:
-        char, label = prediction.text[-1], prediction.label
-        others = ", ".join(f"{e.label} {e.probability:.0%}" for e in prediction.top[1:])
+        char, label = prediction.text[-1], prediction.label or _DASH
         click.echo(
             f"  {_padded(repr(char)[1:-1], 4)} {_bar(prediction.probability):{_BAR}} ", nl=False
         )
         click.secho(
             f"{prediction.probability:4.0%} {_padded(label, 14)}", bold=label != previous, nl=False
         )
-        click.secho(f" {others}", dim=True)
+        click.secho(f" {_others(prediction)}", dim=True)
         previous = label
 
 

@@ -11,12 +11,19 @@ is one class here, or in a user's own package, and nothing else:
         def forward(self, x, state):
             (s,) = state
             return (0.9 * s + 0.1 * torch.tanh(self.mix(torch.cat([x, s], -1))),)
+
+`--cell package.module:Leaky` then trains, exports and runs it.
 """
 
-from collections.abc import Callable
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+
+from rnn_train.errors import CellError
 
 State = tuple[Tensor, ...]
 """One [batch, width] tensor for each of a cell's states."""
@@ -126,6 +133,186 @@ class LSTMCell(Cell):
         return torch.sigmoid(o) * torch.tanh(c), c
 
 
+class MinGRUCell(Cell):
+    """minGRU (Feng et al., 2024, "Were RNNs all we needed?"): its gate sees the input alone.
+
+    One layer mixes neighbours hardly at all; give it two or three.
+    """
+
+    def __init__(self, input_size: int, width: int) -> None:
+        super().__init__(input_size, {"s": width})
+        self.inputs = nn.Linear(input_size, 2 * width)
+        nn.init.xavier_uniform_(self.inputs.weight)
+        nn.init.zeros_(self.inputs.bias)
+
+    def project(self, x: Tensor) -> Tensor:
+        projected: Tensor = self.inputs(x)
+        return projected
+
+    def forward(self, x: Tensor, state: State) -> State:
+        (s,) = state
+        gate, new = x.chunk(2, -1)
+        return (s + torch.sigmoid(gate) * (new - s),)
+
+
+class NGramCell(Cell):
+    """Vectors of the last two, three … characters together, beside each character's own.
+
+    What a linear model knows of a text are its n-grams; with them a small recurrent layer need
+    not find them by itself. They are looked up by a hash (Bojanowski et al., 2017, "Enriching
+    word vectors with subword information"), and the state holds the codes of the last
+    characters, so that streaming stays exact. Of each n-gram there is a vector that is trained,
+    and the evidence of naive Bayes for each label, which `count` fills in.
+
+    The last column of its input must be the character's code, a whole number from 1; the others
+    are passed on.
+    """
+
+    _without: Tensor
+    """What leaving one text of its own label out changes in each number of the evidence."""
+
+    def __init__(
+        self,
+        input_size: int,
+        rows: Sequence[int],
+        longest: tuple[int, int],
+        width: int = 16,
+        labels: int = 0,
+    ) -> None:
+        """Empty of evidence.
+
+        Args:
+            rows: entries for n = 2, 3 …
+            longest: n up to which there are vectors, and n up to which there is evidence.
+            width: of a vector.
+            labels: that there is evidence for.
+        """
+        super().__init__(input_size, {"codes": len(rows) + 1})
+        assert max(rows) <= MAX_NGRAM_ROWS
+        self.rows = tuple(rows)
+        self.longest = longest
+        vectors, evidence = (sum(rows[: n - 1]) for n in longest)
+        self.vectors = nn.Parameter(torch.randn(vectors, width) * width**-0.5)
+        self.evidence = nn.Parameter(torch.zeros(evidence, labels), requires_grad=False)
+        self.own: Tensor | None = None
+        """Label index of each row of the batch, [batch], while it is one that was counted."""
+        self.register_buffer("_without", torch.zeros(0), persistent=False)
+
+    @property
+    def output_size(self) -> int:
+        vectors = (self.longest[0] - 1) * self.vectors.shape[1]
+        return self.input_size - 1 + vectors + self.evidence_size
+
+    @property
+    def evidence_size(self) -> int:
+        """Columns of evidence, the last of the output."""
+        return (self.longest[1] - 1) * self.evidence.shape[1]
+
+    def forward(self, x: Tensor, state: State) -> State:
+        (codes,) = state
+        return (torch.cat([x[:, -1:], codes[:, :-1]], -1),)
+
+    def output(self, x: Tensor, state: State) -> Tensor:
+        (codes,) = state
+        return self._beside(x, codes)
+
+    def scan(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        windows = self._windows(x[:, :, -1], state[0])
+        return self._beside(x, windows), (windows[:, -1],)
+
+    @torch.no_grad()
+    def count(self, codes: Tensor, lengths: Tensor, labels: Tensor) -> None:
+        """Fills in the evidence: log p(n-gram | label), less its mean over all labels.
+
+        Args:
+            codes: of training texts, [texts, time]; what is beyond a text's length is skipped.
+            labels: index of each text's label, [texts].
+        """
+        known = self.evidence.shape[1]
+        windows = self._windows(codes, codes.new_zeros(len(codes), self.state_sizes["codes"]))
+        inside = torch.arange(codes.shape[1], device=codes.device) < lengths[:, None]
+        label = labels[:, None].expand_as(inside)[inside]
+        found = torch.full_like(self.evidence, _UNSEEN)
+        entries = self._entries(windows)[: self.longest[1] - 1]
+        begin = 0
+        for rows, entry in zip(self.rows, entries, strict=False):
+            flat = entry[inside] * known + label
+            found.view(-1).index_add_(0, flat, torch.ones_like(flat, dtype=found.dtype))
+            share = found[begin : begin + rows]
+            evidence = torch.log(share / share.sum(0))
+            centred = evidence - evidence.mean(1, keepdim=True)
+            self.evidence[begin : begin + rows] = _EVIDENCE_SCALE * centred
+            begin += rows
+        less_one = torch.log((found - 1).clamp(min=_UNSEEN) / found)
+        self._without = _EVIDENCE_SCALE * torch.where(found < 1, 0.0, less_one)
+
+    def _windows(self, codes: Tensor, before: Tensor) -> Tensor:
+        """Codes [batch, time] → those of the last characters at each time, newest first."""
+        run = torch.cat([before.flip(-1), codes], -1)
+        return run.unfold(1, before.shape[1], 1)[:, 1:].flip(-1)
+
+    def _beside(self, x: Tensor, codes: Tensor) -> Tensor:
+        entries = self._entries(codes)
+        vectors, evidence = self.longest
+        look_up = nn.functional.embedding
+        parts = [look_up(entry, self.vectors) for entry in entries[: vectors - 1]]
+        parts += [self._weighed(entry) for entry in entries[: evidence - 1]]
+        return torch.cat([x[..., :-1], *parts], -1)
+
+    def _weighed(self, entry: Tensor) -> Tensor:
+        """Evidence of table entries [batch, time] → [batch, time, labels].
+
+        In training the row's own share is left out: an n-gram that it alone has would tell its
+        label, and the network would learn to trust what it will not have on a new text.
+        """
+        evidence = nn.functional.embedding(entry, self.evidence)
+        if self.own is None:
+            return evidence
+        labels = self.evidence.shape[1]
+        own = self.own[:, None].expand_as(entry)
+        change = self._without[entry, own][..., None]
+        return (evidence - change / labels).scatter_add(-1, own[..., None], change)
+
+    def _entries(self, codes: Tensor) -> list[Tensor]:
+        """Table entry of the n-gram of each n: codes [..., newest first] → [...]."""
+        found, begin = [], 0
+        for order, rows in enumerate(self.rows, 2):
+            row = _remainder(codes[..., order - 1], rows)
+            for place in reversed(range(order - 1)):
+                row = _remainder(row * _FACTOR + _remainder(codes[..., place], rows), rows)
+            found.append(row.long() + begin)
+            begin += rows
+        return found
+
+
+class Passing(Cell):
+    """A cell beside which the last columns of its input go on to the layer above."""
+
+    def __init__(self, cell: Cell, columns: int) -> None:
+        super().__init__(cell.input_size, cell.state_sizes)
+        self.cell = cell
+        self.columns = columns
+
+    @property
+    def output_size(self) -> int:
+        return self.cell.output_size + self.columns
+
+    def project(self, x: Tensor) -> Tensor:
+        return torch.cat([self.cell.project(x), x[..., -self.columns :]], -1)
+
+    def forward(self, x: Tensor, state: State) -> State:
+        after: State = self.cell(x[..., : -self.columns], state)
+        return after
+
+    def output(self, x: Tensor, state: State) -> Tensor:
+        own = self.cell.output(x[..., : -self.columns], state)
+        return torch.cat([own, x[..., -self.columns :]], -1)
+
+    def scan(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        outputs, after = self.cell.scan(x, state)
+        return torch.cat([outputs, x[..., -self.columns :]], -1), after
+
+
 class RunningPool(Cell):
     """Mean and maximum of all inputs so far, beside the input itself, carried as state.
 
@@ -149,6 +336,29 @@ class RunningPool(Cell):
         total, peak, count = state
         return torch.cat([x, total / count, peak], -1)
 
+    def scan(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        total, peak, count = state
+        totals = total[:, None] + x.cumsum(1)
+        peaks = torch.maximum(peak[:, None], x.cummax(1).values)
+        counts = count + torch.arange(1, x.shape[1] + 1, device=x.device)
+        outputs = torch.cat([x, totals / counts[:, :, None], peaks], -1)
+        return outputs, (totals[:, -1], peaks[:, -1], counts[:, -1:])
+
+
+_FACTOR = 257
+"""Of the polynomial hash: a prime, so that two letters of one byte each never collide by it."""
+MAX_NGRAM_ROWS = 2**15
+"""Up to it products with the factor, and whole parts of quotients, are exact in float32."""
+_UNSEEN = 0.1
+"""Count that each n-gram starts with."""
+_EVIDENCE_SCALE = 0.1
+"""Brings log odds to the size of other inputs."""
+
+
+def _remainder(number: Tensor, divisor: int) -> Tensor:
+    """Of whole numbers below 2**24, which float32 holds exactly; model files have no Mod."""
+    return number - (number / divisor).long() * divisor
+
 
 def _initialize(inputs: nn.Linear, recurrent: nn.Linear, gates: int) -> None:
     for weight in inputs.weight.chunk(gates):
@@ -164,5 +374,72 @@ CELLS: dict[str, Callable[[int, int], Cell]] = {
     "elman": ElmanCell,
     "gru": GRUCell,
     "lstm": LSTMCell,
+    "mingru": MinGRUCell,
 }
 """The cells that `--cell` knows by name; each is made as `make(input_size, width)`."""
+
+
+def find_cell(name: str) -> Callable[[int, int], Cell]:
+    """The cell of a name in `CELLS`, or the class that `package.module:Class` names.
+
+    A module is looked for as Python does, and then in the current folder.
+
+    Raises:
+        CellError: there is none, or it is no `Cell` that can be made as `make(input_size, width)`
+            and stepped.
+    """
+    if name in CELLS:
+        return CELLS[name]
+    module, colon, attribute = name.partition(":")
+    if not (colon and module and attribute):
+        raise CellError(
+            f"cell {name!r} is not known; give {', '.join(CELLS)}, or your own as "
+            "package.module:Class"
+        )
+    found = getattr(_import(module), attribute, None)
+    if not (isinstance(found, type) and issubclass(found, Cell)):
+        raise CellError(f"{name} is not a class derived from rnn_train.cells.Cell")
+    _try(name, found)
+    return found
+
+
+def _import(module: str) -> object:
+    here = str(Path.cwd())
+    sys.path.append(here)
+    try:
+        return importlib.import_module(module)
+    except Exception as error:  # a user's module may raise anything
+        raise CellError(f"cell module {module} cannot be imported: {_said(error)}") from error
+    finally:
+        sys.path.remove(here)
+
+
+def _try(name: str, make: Callable[[int, int], Cell]) -> None:
+    """One step of a small cell. Raises `CellError`: something about it is not as it must be."""
+    try:
+        cell = make(3, 5)
+        x = torch.zeros(2, 3)
+        before = cell.zeros(2, x)
+        projected = cell.project(x)
+        after: object = cell(projected, before)
+        output = cell.output(projected, after)  # type: ignore[arg-type]
+    except Exception as error:  # so may a user's cell
+        raise CellError(f"{name} cannot be made and stepped: {_said(error)}") from error
+    if not isinstance(after, tuple) or len(after) != len(before):
+        raise CellError(
+            f"{name} must give its states as a tuple of {len(before)} tensors, as it declares"
+        )
+    shapes = [tuple(each.shape) for each in after]
+    declared = [(2, width) for width in cell.state_sizes.values()]
+    if shapes != declared:
+        raise CellError(f"{name} gives states of shapes {shapes}; it declares {declared}")
+    if output.shape != (2, cell.output_size):
+        raise CellError(
+            f"{name} gives outputs of shape {tuple(output.shape)}; it declares "
+            f"{(2, cell.output_size)}"
+        )
+
+
+def _said(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

@@ -1,11 +1,10 @@
 """The classifier's side of training: rows in, loss out, and how good it is."""
 
-import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,12 +13,11 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from rnn_train.corpus import UNKNOWN
-from rnn_train.labelled import Rows
+from rnn_train.labelled import Rows, normal
 from rnn_train.models import RecurrentClassifier
 
 BEGIN, END = "\x02", "\x03"
 """Marks around each text: Unicode's own "start of text" and "end of text"."""
-NORMALIZATION: Literal["NFC"] = "NFC"
 _BUCKET = 50
 """Batches sorted by length together: little padding, and still well shuffled."""
 
@@ -34,7 +32,7 @@ class Alphabet:
     @classmethod
     def of(cls, rows: Rows) -> "Alphabet":
         """All characters and labels of training rows, and the marks."""
-        characters = set("".join(map(_normal, rows.texts))) | {BEGIN, END, UNKNOWN}
+        characters = set("".join(map(normal, rows.texts))) | {BEGIN, END, UNKNOWN}
         return cls(tuple(sorted(characters)), tuple(sorted(set(rows.labels))))
 
     @property
@@ -47,7 +45,7 @@ class Alphabet:
         table = {char: token for token, char in enumerate(self.vocabulary)}
         unknown = self.unknown
         return [
-            np.array([table.get(char, unknown) for char in BEGIN + _normal(text) + END])
+            np.array([table.get(char, unknown) for char in BEGIN + normal(text) + END])
             for text in texts
         ]
 
@@ -57,8 +55,15 @@ class Alphabet:
         return tuple(float(np.log(counts[label] / len(rows))) for label in self.labels)
 
 
+def count_evidence(model: RecurrentClassifier, alphabet: Alphabet, rows: Rows) -> None:
+    """Takes a model's evidence of n-grams, if it has any, from training rows."""
+    if model.config.evidence > 1:
+        tokens, lengths = pad(alphabet.encode(rows.texts), torch.device("cpu"))
+        model.count(tokens, lengths, torch.from_numpy(label_indices(rows, alphabet)))
+
+
 class ClassifierTask:
-    """Cross-entropy of the label after the last character."""
+    """Cross-entropy of the label, or of a teacher's belief, after the last character."""
 
     unit = "texts"
 
@@ -70,17 +75,28 @@ class ClassifierTask:
         held_out: Rows,
         batch: int,
         character_dropout: float,
+        balance: float,
         seed: int,
         device: torch.device,
+        targets: NDArray[np.float32] | None = None,
     ) -> None:
+        """As it will be trained.
+
+        Args:
+            balance: 0: answers take labels to be as frequent as in `train`; 1: equally frequent.
+                By logit adjustment in the loss (Menon et al., 2021).
+            targets: probabilities [rows, labels] to learn in place of the labels of `train`.
+        """
         self.model = model
         self._tokens = alphabet.encode(train.texts)
         self._lengths = np.array([len(tokens) for tokens in self._tokens])
-        self._labels = _label_indices(train, alphabet)
+        self._labels = label_indices(train, alphabet)
+        self._targets = self._labels if targets is None else targets
         self._held_out = held_out
         self._alphabet = alphabet
         self._batch = batch
         self._dropout = character_dropout
+        self._shift = balance * torch.tensor(alphabet.log_prior(train), device=device)
         self._seed = seed
         self._device = device
         self._epoch = -1
@@ -101,9 +117,10 @@ class ClassifierTask:
         if self._dropout:
             dropped = torch.rand(tokens.shape, device=self._device) < self._dropout
             tokens = torch.where(dropped, self._alphabet.unknown, tokens)
-        logits = last_logits(self.model, tokens, lengths)
-        labels = torch.from_numpy(self._labels[chosen]).to(self._device)
-        return cross_entropy(logits, labels), len(chosen)
+        own = torch.from_numpy(self._labels[chosen]).to(self._device)
+        logits = self.model.last(tokens, lengths, own) + self._shift
+        targets = torch.from_numpy(self._targets[chosen]).to(self._device)
+        return cross_entropy(logits, targets), len(chosen)
 
     def _shuffled(self, epoch: int) -> list[NDArray[np.int64]]:
         """Batches of one epoch: shuffled, sorted by length in buckets, shuffled again."""
@@ -148,69 +165,29 @@ def pad(texts: Sequence[NDArray[np.int64]], device: torch.device) -> tuple[Tenso
     return torch.from_numpy(padded).to(device), torch.tensor(lengths, device=device)
 
 
-def last_logits(model: RecurrentClassifier, tokens: Tensor, lengths: Tensor) -> Tensor:
-    """Logits [batch, labels] after each text's own last character.
-
-    What follows it in a padded row comes later in time, and so cannot touch it.
-    """
-    logits, _ = model(tokens, model.zeros(len(tokens)))
-    rows = torch.arange(len(tokens), device=tokens.device)
-    last: Tensor = logits[rows, lengths - 1].float()
-    return last
-
-
 @torch.inference_mode()
+def logits_of(model: RecurrentClassifier, alphabet: Alphabet, texts: Sequence[str]) -> Tensor:
+    """Logits [texts, labels], on the CPU."""
+    device = model.readout.weight.device
+    tokens = alphabet.encode(texts)
+    order = np.argsort([len(each) for each in tokens], kind="stable")
+    logits = torch.empty(len(texts), len(alphabet.labels))
+    for begin in range(0, len(order), 512):
+        chosen = order[begin : begin + 512]
+        padded, lengths = pad([tokens[i] for i in chosen], device)
+        logits[torch.from_numpy(chosen)] = model.last(padded, lengths).cpu()
+    return logits
+
+
 def held_out_logits(
     model: RecurrentClassifier, alphabet: Alphabet, rows: Rows
 ) -> tuple[Tensor, Tensor]:
     """Logits [rows, labels] and label indices [rows], on the CPU. Labels never trained on are
     refused by the caller."""
-    device = model.embedding.weight.device
-    tokens = alphabet.encode(rows.texts)
-    order = np.argsort([len(each) for each in tokens], kind="stable")
-    logits = torch.empty(len(rows), len(alphabet.labels))
-    for begin in range(0, len(order), 512):
-        chosen = order[begin : begin + 512]
-        padded, lengths = pad([tokens[i] for i in chosen], device)
-        logits[torch.from_numpy(chosen)] = last_logits(model, padded, lengths).cpu()
-    return logits, torch.from_numpy(_label_indices(rows, alphabet))
+    return logits_of(model, alphabet, rows.texts), torch.from_numpy(label_indices(rows, alphabet))
 
 
-def fit_temperature(logits: Tensor, labels: Tensor) -> float:
-    """The number by which dividing all logits gives the least loss (Guo et al., 2017)."""
-    choices = torch.linspace(0.5, 3.0, 126).tolist()
-    losses = [float(cross_entropy(logits / choice, labels)) for choice in choices]
-    return float(choices[int(np.argmin(losses))])
-
-
-def metrics(logits: Tensor, labels: Tensor) -> dict[str, float]:
-    """Held-out figures: accuracy, macro-F1, top-3 accuracy, nats, calibration error."""
-    from sklearn.metrics import f1_score
-
-    answers = logits.argmax(-1)
-    top = logits.topk(min(3, logits.shape[-1]), -1).indices
-    return {
-        "accuracy": float((answers == labels).float().mean()),
-        "macro_f1": float(f1_score(labels, answers, average="macro", zero_division=0)),
-        "top_3_accuracy": float((top == labels[:, None]).any(-1).float().mean()),
-        "nats_per_text": float(cross_entropy(logits, labels)),
-        "calibration_error": calibration_error(logits, labels),
-    }
-
-
-def calibration_error(logits: Tensor, labels: Tensor, bins: int = 15) -> float:
-    """Expected calibration error: mean gap of confidence and accuracy over equal-width bins."""
-    confidence, answer = torch.softmax(logits, -1).max(-1)
-    correct = (answer == labels).float()
-    place = (confidence * bins).long().clamp(max=bins - 1)
-    gaps = torch.zeros(bins).scatter_add_(0, place, correct - confidence)
-    return float(gaps.abs().sum() / len(labels))
-
-
-def _label_indices(rows: Rows, alphabet: Alphabet) -> NDArray[np.int64]:
+def label_indices(rows: Rows, alphabet: Alphabet) -> NDArray[np.int64]:
+    """Index in `alphabet.labels` of each row's label, [rows]."""
     index = {label: i for i, label in enumerate(alphabet.labels)}
     return np.array([index[label] for label in rows.labels], np.int64)
-
-
-def _normal(text: str) -> str:
-    return unicodedata.normalize(NORMALIZATION, text)

@@ -135,9 +135,30 @@ def charlm(**options: Any) -> None:
 
 @main.command()
 @_shared("classifier")
-@click.option("--cell", type=click.Choice(["elman", "gru", "lstm"]), help="Default: elman.")
+@click.option(
+    "--cell", help="elman, gru, lstm, mingru, or your own class as package.module:MyCell."
+)
+@click.option("--ngrams", type=click.IntRange(1, 8), help="Longest n-gram with its own vector.")
+@click.option("--evidence", type=click.IntRange(1, 8), help="Longest read as naive Bayes does.")
 @click.option("--pool/--no-pool", default=None, help="Also read running mean and maximum states.")
 @click.option("--dropout", type=_RATE)
+@click.option(
+    "--ensemble",
+    type=click.IntRange(0, 100),
+    default=0,
+    show_default=True,
+    help="Networks that teach the one exported, with linear models; N + 1 times as long.",
+)
+@click.option(
+    "--balance", type=click.FloatRange(0, 1), help="Favour rare labels: 1 takes all as frequent."
+)
+@click.option(
+    "--temperature",
+    type=click.FloatRange(0.01, 100),
+    default=1.0,
+    show_default=True,
+    help="Divides the logits with --val-fraction 0; take it from a run that held rows out.",
+)
 def classifier(**options: Any) -> None:
     """Train a recurrent classifier: it reads a text letter by letter.
 
@@ -147,10 +168,12 @@ def classifier(**options: Any) -> None:
     \b
     Examples:
       rnn-train classifier                                 surnames by language
-      rnn-train classifier --data names.csv --cell gru
+      rnn-train classifier --data names.csv --cell elman
+      rnn-train classifier --data names.csv --ensemble 5
+      rnn-train classifier --data names.csv --cell mycells:Leaky
       rnn-train classifier --data reviews/ --epochs 10 --out exported/reviews.onnx
     """
-    shape = ("cell", "hidden", "layers", "embedding", "pool", "dropout")
+    shape = ("cell", "hidden", "layers", "embedding", "pool", "dropout", "ngrams", "evidence")
     _run("classifier", options, model=shape, training=_TRAINING)
 
 
@@ -247,6 +270,9 @@ def _run(
             data=options["data"],
             min_count=options.get("min_count", 1),
             init_from=options.get("init_from"),
+            ensemble=options.get("ensemble", 0),
+            balance=options.get("balance"),
+            temperature=options.get("temperature", 1.0),
             model=given(model),
             training=given(training),
             **{name: options[name] for name in plain},

@@ -9,6 +9,10 @@ class DataError(RnnTrainError, ValueError):
     """Training data that cannot be used as it is."""
 
 
+class CellError(RnnTrainError, ValueError):
+    """A recurrent cell that is not known, or that a user's module does not give as it must."""
+
+
 class RunError(RnnTrainError):
     """A run folder that cannot be written, resumed or exported."""
 

@@ -25,16 +25,16 @@ from rnn_infer.classifier import Classifier
 from rnn_infer.runtime import Device
 from rnn_infer.stepper import Stepper
 from rnn_infer.text import Vocabulary
-from rnn_train import classifier
+from rnn_train import classifier, metrics
 from rnn_train.adaptation import dynamic_loss
 from rnn_train.charlm import bits
 from rnn_train.corpus import encode_text
 from rnn_train.datasets import open_texts
 from rnn_train.errors import DataError, EvaluationError
-from rnn_train.jobs import CharLMJob, ClassifierJob
+from rnn_train.jobs import CharLMJob, ClassifierJob, Say
 from rnn_train.labelled import Rows, read_rows
 from rnn_train.models import CharLSTM
-from rnn_train.pipeline import Say, finished_job
+from rnn_train.pipeline import finished_job
 from rnn_train.training import pick_device
 
 WINDOW = 256
@@ -272,13 +272,8 @@ def _rows(data: Sequence[str], labels: Sequence[str]) -> Rows:
 
 
 def _table_figures(logits: Tensor, truth: Tensor, labels: Sequence[str]) -> TableFigures:
-    from sklearn.metrics import precision_recall_fscore_support
-
-    table = precision_recall_fscore_support(
-        truth.numpy(), logits.argmax(-1).numpy(), labels=range(len(labels)), zero_division=0
-    )
     figures = tuple(
-        LabelFigures(label, int(rows), float(precision), float(recall), float(f1))
-        for label, precision, recall, f1, rows in zip(labels, *table, strict=True)
+        LabelFigures(name, int(each["rows"]), each["precision"], each["recall"], each["f1"])
+        for name, each in metrics.by_label(logits, truth, labels).items()
     )
-    return TableFigures(len(truth), classifier.metrics(logits, truth), figures)
+    return TableFigures(len(truth), metrics.summary(logits, truth), figures)

@@ -6,17 +6,20 @@ resuming, exporting and evaluating all start from the same object.
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from rnn_infer import Classifier
 from rnn_infer.charlm import sequence_loss
 from rnn_infer.stepper import Stepper
-from rnn_train import charlm, checkpoint, classifier, plots, recipes
+from rnn_train import charlm, checkpoint, classifier, distillation, metrics, plots, recipes
+from rnn_train.baseline import fit_baselines
 from rnn_train.corpus import (
     MIN_CHARACTERS,
     Corpus,
@@ -29,15 +32,23 @@ from rnn_train.datasets import open_texts
 from rnn_train.errors import DataError, RunError
 from rnn_train.export import Card
 from rnn_train.files import write_bytes
-from rnn_train.labelled import Rows, load_rows, split_rows
+from rnn_train.labelled import NORMALIZATION, Rows, describe, load_rows, split_rows
 from rnn_train.models import CharLSTM, CharLSTMConfig, ClassifierConfig, RecurrentClassifier
+from rnn_train.plan import Plan
 from rnn_train.run import Run
-from rnn_train.training import Task, TrainingConfig
+from rnn_train.training import Task, Trainer, TrainingConfig
+
+Say = Callable[[str], None]
+"""Where lines for the person at the screen go."""
 
 _LOSS_CHARACTERS = 40_000
 _LOSS_ROWS = 2_000
 """Of data read to find out what 8-bit weights cost."""
 INITIAL = "initial.ckpt"
+TARGETS = "targets.ckpt"
+_OF_CLASSIFIER = ["model", "minutes", "epochs", "ensemble", "temperature"]
+_OF_CLASSIFIER += ["character_dropout", "balance"]
+"""What a classifier's job needs of its config, beside the training."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -53,6 +64,12 @@ class Request:
     minutes: float | None = None
     epochs: float | None = None
     seed: int = 0
+    ensemble: int = 0
+    """classifier: networks that teach the one that is exported; 0: it learns from the labels."""
+    balance: float | None = None
+    """classifier: see `ClassifierTask`"""
+    temperature: float = 1.0
+    """classifier: what logits are divided by where no held-out rows tell; from a run that had."""
     model: dict[str, Any] = dataclasses.field(default_factory=dict)
     """Fields of the model's config that were given."""
     training: dict[str, Any] = dataclasses.field(default_factory=dict)
@@ -72,10 +89,15 @@ class Job(Protocol):
 
     training: TrainingConfig
     steps_per_epoch: int
+    warnings: list[str]
+    """On the data."""
 
     @property
     def model(self) -> CharLSTM | RecurrentClassifier:
         """What the run trains."""
+
+    def prepare(self, device: torch.device, say: Say) -> None:
+        """What must be there before the loop starts; goes on where it was interrupted."""
 
     def task(self, device: torch.device) -> Task:
         """What the training loop works on."""
@@ -85,6 +107,9 @@ class Job(Protocol):
 
     def plot(self, model: Any, folder: Path) -> None:
         """Draws what is worth seeing of a finished model."""
+
+    def compare(self, model: Any, folder: Path) -> list[str]:
+        """Sets a finished model beside a simpler one; returns lines to show."""
 
     def card(self, verdict: Verdict) -> Card:
         """What the exported file says of itself."""
@@ -117,6 +142,7 @@ class CharLMJob:
             self.train_tokens, self.training.batch, self.training.window, self.training.seed
         )
         self.steps_per_epoch = self._streams.windows
+        self.warnings: list[str] = []
 
     @staticmethod
     def create(run: Run, request: Request, device: str, **notes: Any) -> "CharLMJob":
@@ -161,6 +187,9 @@ class CharLMJob:
         )
         return CharLMJob(run)
 
+    def prepare(self, device: torch.device, say: Say) -> None:
+        """The text is all it needs."""
+
     def task(self, device: torch.device) -> Task:
         return charlm.CharLMTask(
             self.model, self._streams, self._held, self.corpus.vocabulary, self._start(), device
@@ -180,6 +209,10 @@ class CharLMJob:
 
     def plot(self, model: CharLSTM, folder: Path) -> None:
         """The loss curve says it all."""
+
+    def compare(self, model: CharLSTM, folder: Path) -> list[str]:  # noqa: ARG002
+        """Nothing to set it beside."""
+        return []
 
     def loss(self, stepper: Stepper) -> float:
         tokens = self._held if len(self._held) > _LOSS_CHARACTERS // 10 else self.train_tokens
@@ -265,10 +298,13 @@ class ClassifierJob:
             Rows(tuple(text for text, _ in pairs), tuple(label for _, label in pairs))
             for pairs in sides.values()
         )
+        self.warnings = describe(self._train.plus(self._held))
         self._alphabet = classifier.Alphabet.of(self._train)
-        self._character_dropout = config["character_dropout"]
+        self._run = run
+        self._config = {name: config[name] for name in _OF_CLASSIFIER}
+        self._targets: NDArray[np.float32] | None = None
         self.training = TrainingConfig(**config["training"])
-        self.model = RecurrentClassifier(ClassifierConfig(**config["model"]))
+        self.model = self._network(self.training.seed)
         self.steps_per_epoch = -(-len(self._train) // self.training.batch)
 
     @staticmethod
@@ -283,13 +319,12 @@ class ClassifierJob:
         if new := sorted(set(held.labels) - set(train.labels)):
             raise DataError(f"label {new[0]!r} stands in held-out rows only: add rows to train on")
         alphabet = classifier.Alphabet.of(train)
-        model = ClassifierConfig(
-            vocabulary=len(alphabet.vocabulary), labels=len(alphabet.labels), **request.model
-        )
-        training = recipes.classifier_training(request.seed)
+        model = recipes.classifier_model(len(alphabet.vocabulary), len(alphabet.labels))
+        model = dataclasses.replace(model, **request.model)
+        training = recipes.classifier_training(len(train), request.seed)
         epochs = request.epochs
         if request.minutes is None and epochs is None:
-            epochs = recipes.CLASSIFIER_EPOCHS
+            epochs = recipes.classifier_epochs(len(train))
         lines = [
             json.dumps({"side": side, "text": text, "label": label}, ensure_ascii=False)
             for side, part in (("train", train), ("held_out", held))
@@ -302,11 +337,15 @@ class ClassifierJob:
                 "data": list(sources),
                 "val_data": request.val_data,
                 "val_fraction": request.val_fraction,
-                "minutes": request.minutes,
+                # Each network of an ensemble gets its share of them.
+                "minutes": request.minutes and request.minutes / (request.ensemble + 1),
                 "epochs": epochs,
+                "ensemble": request.ensemble,
+                "temperature": request.temperature,
                 "device": device,
                 **notes,
                 "character_dropout": recipes.CHARACTER_DROPOUT,
+                "balance": recipes.BALANCE if request.balance is None else request.balance,
                 "model": dataclasses.asdict(model),
                 "training": dataclasses.asdict(dataclasses.replace(training, **request.training)),
             }
@@ -318,34 +357,134 @@ class ClassifierJob:
         """Tokens and labels of the model."""
         return self._alphabet
 
+    def prepare(self, device: torch.device, say: Say) -> None:
+        """Trains an ensemble's teachers, each in a run folder of its own, and asks them."""
+        count = self._config["ensemble"]
+        if not count:
+            return
+        path = self._run.folder / TARGETS
+        if not path.exists():
+            networks = []
+            for number in range(1, count + 1):
+                say(f"teacher {number} of {count}")
+                networks.append(self._teacher(number, device, say))
+            linear = distillation.linear_answers(self._train, self._alphabet, self.training.seed)
+            targets = torch.from_numpy(distillation.blend(networks, linear))
+            checkpoint.write(path, {"origin": self._run.origin(), "targets": targets})
+        kept = checkpoint.read(path)
+        self._run.check_origin(kept["origin"])
+        self._targets = kept["targets"].numpy()
+        # So that a resumed run goes the same way as one that was never interrupted.
+        torch.manual_seed(self.training.seed)
+
+    def _teacher(self, number: int, device: torch.device, say: Say) -> NDArray[np.float32]:
+        """One teacher's probabilities [rows, labels] on the rows it was trained on."""
+        seed = self.training.seed + number
+        run = self._run.part(f"teachers/{number}")
+        model = self._network(seed).to(device)
+        trainer = Trainer(run, self._task(model, seed, device), self._plan(), self.training, device)
+        if checkpoint.exists(run.checkpoints):
+            state, warnings = run.last_state()
+            for warning in warnings:
+                say(f"warning: {warning}")
+            trainer.restore(state)
+        outcome = trainer.fit()
+        assert isinstance(outcome.model, RecurrentClassifier)
+        if not outcome.finished:
+            say(f"interrupted; go on with: rnn-train classifier --resume {self._run.folder}")
+            raise KeyboardInterrupt
+        logits = classifier.logits_of(outcome.model, self._alphabet, self._train.texts)
+        # The balance is the pupil's own affair: its targets are as frequent as the labels.
+        shift = torch.tensor(self._alphabet.log_prior(self._train)) * self._config["balance"]
+        answers: NDArray[np.float32] = torch.softmax(logits + shift, -1).numpy()
+        return answers
+
+    def _plan(self) -> Plan:
+        """As long for each teacher as for the pupil."""
+        minutes, epochs = self._config["minutes"], self._config["epochs"]
+        steps = None if epochs is None else max(1, round(epochs * self.steps_per_epoch))
+        return Plan(self.training.learning_rate, steps=steps, minutes=minutes)
+
+    def _network(self, seed: int) -> RecurrentClassifier:
+        """A fresh one; what is drawn after it depends on `seed` too."""
+        torch.manual_seed(seed)
+        model = RecurrentClassifier(ClassifierConfig(**self._config["model"]))
+        classifier.count_evidence(model, self._alphabet, self._train)
+        return model
+
     def task(self, device: torch.device) -> Task:
+        return self._task(self.model, self.training.seed, device)
+
+    def _task(self, model: RecurrentClassifier, seed: int, device: torch.device) -> Task:
         return classifier.ClassifierTask(
-            self.model,
+            model,
             self._alphabet,
             self._train,
             self._held,
             self.training.batch,
-            self._character_dropout,
-            self.training.seed,
+            self._config["character_dropout"],
+            self._config["balance"],
+            seed,
             device,
+            self._targets,
         )
 
     def judge(self, model: RecurrentClassifier) -> Verdict:
         if not len(self._held):
-            return Verdict({})
-        logits, labels = classifier.held_out_logits(model, self._alphabet, self._held)
-        temperature = classifier.fit_temperature(logits, labels)
-        metrics = classifier.metrics(logits / temperature, labels)
-        metrics["held_out_rows"] = float(len(labels))
-        return Verdict(metrics, temperature)
+            return Verdict({}, self._config["temperature"])
+        logits, labels = self._held_out_logits(model)
+        even = metrics.tempered(logits, labels)
+        found = metrics.summary(even, labels)
+        priors = metrics.by_prior(even, labels, self._log_prior())
+        best = max(priors, key=lambda prior: priors[prior]["macro_f1"])
+        found["best_prior"] = best
+        found["best_prior_macro_f1"] = priors[best]["macro_f1"]
+        found["held_out_rows"] = float(len(labels))
+        return Verdict(found, metrics.fit_temperature(logits, labels))
 
     def plot(self, model: RecurrentClassifier, folder: Path) -> None:
-        """The confusion matrix of the held-out rows."""
-        if len(self._held):
-            logits, labels = classifier.held_out_logits(model, self._alphabet, self._held)
-            answers = logits.argmax(-1).numpy()
-            path = folder / "confusion.png"
-            plots.confusion_matrix(labels.numpy(), answers, self._alphabet.labels, path)
+        """The confusion matrix of the held-out rows, and how far answers can be trusted."""
+        if not len(self._held):
+            return
+        logits, labels = self._held_out_logits(model)
+        answers = logits.argmax(-1).numpy()
+        path = folder / "confusion.png"
+        plots.confusion_matrix(labels.numpy(), answers, self._alphabet.labels, path)
+        reliability = metrics.reliability(metrics.tempered(logits, labels), labels)
+        plots.reliability_diagram(reliability, folder / "reliability.png")
+
+    def compare(self, model: RecurrentClassifier, folder: Path) -> list[str]:
+        """Beside linear n-gram models of the same rows; all figures go into held_out.json."""
+        if not len(self._held):
+            return []
+        logits, labels = self._held_out_logits(model)
+        scored = {"network": logits} | {
+            each.name: each.scores(self._held.texts)
+            for each in fit_baselines(self._train, self._alphabet, self.training.seed)
+        }
+        figures = {
+            name: {
+                "accuracy": metrics.accuracy(scores, labels),
+                "macro_f1": metrics.macro_f1(scores, labels),
+            }
+            for name, scores in scored.items()
+        }
+        found = {
+            "models": figures,
+            "priors": metrics.by_prior(logits, labels, self._log_prior()),
+            "labels": metrics.by_label(logits, labels, self._alphabet.labels),
+        }
+        text = json.dumps(found, indent=2, ensure_ascii=False) + "\n"
+        write_bytes(folder / "held_out.json", text.encode())
+        return _comparison(figures)
+
+    def _log_prior(self) -> tuple[float, ...]:
+        """What is left of it after `balance`, so that a `prior` of 1 is an even one for all."""
+        left = 1 - self._config["balance"]
+        return tuple(left * each for each in self._alphabet.log_prior(self._train))
+
+    def _held_out_logits(self, model: RecurrentClassifier) -> tuple[Tensor, Tensor]:
+        return classifier.held_out_logits(model, self._alphabet, self._held)
 
     def loss(self, stepper: Stepper) -> float:
         rows = self._held if len(self._held) >= _LOSS_ROWS // 10 else self._train
@@ -362,11 +501,11 @@ class ClassifierJob:
         return Card(
             vocabulary=self._alphabet.vocabulary,
             unknown=self._alphabet.unknown,
-            normalization=classifier.NORMALIZATION,
+            normalization=NORMALIZATION,
             labels=self._alphabet.labels,
             begin=classifier.BEGIN,
             end=classifier.END,
-            log_prior=self._alphabet.log_prior(self._train),
+            log_prior=self._log_prior(),
             temperature=verdict.temperature,
             training={
                 "data_sha256": self._train.sha256(),
@@ -380,6 +519,20 @@ JOBS: dict[str, type[CharLMJob] | type[ClassifierJob]] = {
     "charlm": CharLMJob,
     "classifier": ClassifierJob,
 }
+
+
+def _comparison(figures: dict[str, dict[str, float]]) -> list[str]:
+    """A table of the network, which stands first, and its baselines, and who should be used."""
+    lines = [f"{'on the held-out rows':32} accuracy  macro-F1"]
+    lines += [
+        f"{name:32} {each['accuracy']:8.4f}  {each['macro_f1']:8.4f}"
+        for name, each in figures.items()
+    ]
+    network, *others = figures
+    ahead = [name for name in others if figures[name]["accuracy"] >= figures[network]["accuracy"]]
+    if ahead:
+        lines.append(f"{ahead[0]}: as good here as the network, and simpler")
+    return lines
 
 
 def _rounded(metrics: dict[str, float]) -> dict[str, float]:

@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -19,6 +20,8 @@ from rnn_train.sources import TextFile, expand
 TEXT_COLUMNS = ("text", "name")
 LABEL_COLUMNS = ("label", "class", "category", "language")
 MIN_ROWS = 20
+NORMALIZATION: Literal["NFC"] = "NFC"
+"""In which form a classifier reads texts, and in which two texts are the same."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,10 @@ class Rows:
         for text, label in zip(self.texts, self.labels, strict=True):
             digest.update(f"{text}\0{label}\n".encode())
         return digest.hexdigest()
+
+    def plus(self, other: "Rows") -> "Rows":
+        """These rows, then the other's."""
+        return Rows(self.texts + other.texts, self.labels + other.labels)
 
     def take(self, indices: Sequence[int]) -> "Rows":
         """The rows at `indices`."""
@@ -83,7 +90,7 @@ def split_rows(rows: Rows, fraction: float, seed: int) -> tuple[Rows, Rows]:
     """
     groups: dict[str, list[int]] = defaultdict(list)
     for index, text in enumerate(rows.texts):
-        groups[unicodedata.normalize("NFC", text)].append(index)
+        groups[normal(text)].append(index)
     by_label: dict[str, list[list[int]]] = defaultdict(list)
     for members in groups.values():
         label = Counter(rows.labels[i] for i in members).most_common(1)[0][0]
@@ -99,18 +106,23 @@ def split_rows(rows: Rows, fraction: float, seed: int) -> tuple[Rows, Rows]:
     return rows.take(sorted(train)), rows.take(sorted(held))
 
 
+def normal(text: str) -> str:
+    """A text in the form in which a classifier reads it."""
+    return unicodedata.normalize(NORMALIZATION, text)
+
+
 def describe(rows: Rows) -> list[str]:
     """Warnings on repeated texts and on texts with several labels."""
     labels: dict[str, set[str]] = defaultdict(set)
     for text, label in zip(rows.texts, rows.labels, strict=True):
-        labels[text].add(label)
+        labels[normal(text)].add(label)
     warnings = []
     if repeated := len(rows) - len(labels):
         warnings.append(f"{repeated} rows repeat a text; repeats stay on one side of the split")
     contradictory = [text for text, found in labels.items() if len(found) > 1]
     if contradictory:
-        shown = ", ".join(map(repr, contradictory[:3]))
-        warnings.append(f"{len(contradictory)} texts carry more than one label ({shown}, …)")
+        shown = ", ".join(map(repr, contradictory[:3])) + (", …" if contradictory[3:] else "")
+        warnings.append(f"{len(contradictory)} texts carry more than one label ({shown})")
     return warnings
 
 

@@ -1,7 +1,7 @@
 """From a request, or a run folder, to a model file: train, resume, export."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,14 +14,12 @@ from rnn_train.datasets import fingerprint
 from rnn_train.errors import RunError
 from rnn_train.export import export
 from rnn_train.files import check_writable
-from rnn_train.jobs import JOBS, Job, Request
+from rnn_train.jobs import JOBS, Job, Request, Say
 from rnn_train.models import parameter_count
 from rnn_train.plan import Plan
 from rnn_train.run import Run
 from rnn_train.training import Trainer, pick_device
 
-Say = Callable[[str], None]
-"""Where lines for the person at the screen go."""
 _EXPORT_SECONDS = 4.0
 _JUDGE_VALIDATIONS = 6
 """What comes after training takes about as long as this many validations."""
@@ -220,6 +218,9 @@ class _Training:
             state: of the checkpoint to go on from.
         """
         self._job.model.to(device)
+        for warning in self._job.warnings:
+            self._say(f"warning: {warning}")
+        self._job.prepare(device, self._say)
         task = self._job.task(device)
         plan = Plan(**state["plan"]) if state else self._plan(task, spent)
         trainer = Trainer(self._run, task, plan, self._job.training, device)
@@ -234,6 +235,8 @@ class _Training:
         for name, value in verdict.metrics.items():
             shown = f"{value:,.0f}" if value.is_integer() and value > 1 else f"{value:.4g}"
             self._say(f"{name.replace('_', ' ')}: {shown}")
+        for line in self._job.compare(outcome.model, self._run.folder):
+            self._say(line)
         self._say(f"wrote {self._out}   (run folder {self._run.folder})")
         if not outcome.finished:
             self._say(

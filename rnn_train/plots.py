@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnn_train.files import replacing
+from rnn_train.metrics import Reliability
 
 matplotlib.use("Agg")
 from matplotlib import pyplot
@@ -60,6 +61,22 @@ def confusion_matrix(
 
 def _short(label: str) -> str:
     return label if len(label) <= _MAX_LABEL else label[: _MAX_LABEL - 1] + "…"
+
+
+def reliability_diagram(reliability: Reliability, path: Path) -> None:
+    """How often answers are right against how sure they are, as PNG (DeGroot & Fienberg, 1983)."""
+    figure, (axes, below) = pyplot.subplots(
+        2, 1, figsize=(5, 6), height_ratios=(4, 1), sharex=True, layout="constrained"
+    )
+    axes.plot([0, 1], [0, 1], color="0.6", linestyle="--")
+    axes.plot(reliability.confidence, reliability.accuracy, color="C0", marker="o")
+    axes.set(ylabel="share of right answers", ylim=(0, 1))
+    axes.set_title(f"held-out rows: calibration error {reliability.error:.3f}")
+    axes.grid(alpha=0.3)
+    edges = np.linspace(0, 1, len(reliability.share) + 1)
+    below.stairs(reliability.share, edges, fill=True)
+    below.set(xlabel="probability of the answer", ylabel="rows", xlim=(0, 1))
+    _save(figure, path)
 
 
 def _save(figure: Any, path: Path) -> None:

@@ -7,6 +7,9 @@ initial.ckpt    the weights it began with (--init-from)
 corpus.bin      the encoded text (charlm)
 held_out.bin    the encoded held-out text, where one was named (charlm)
 rows.jsonl      the rows of both sides (classifier)
+teachers/       one run for each network of an ensemble (classifier)
+targets.ckpt    what the ensemble teaches
+held_out.json   how the model compares, and figures by label (classifier)
 *.png           plots
 """
 
@@ -29,8 +32,10 @@ DATA_FILES = ("corpus.bin", "held_out.bin", "rows.jsonl")
 class Run:
     """One run folder, locked against a second process while open."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, home: Path | None = None) -> None:
+        """`home`: where config and data stand, if not in `folder`; see `part`."""
         self.folder = folder
+        self._home = home or folder
         self.checkpoints = folder / "checkpoints"
         self._lock = FileLock(folder / ".lock", blocking=False)
 
@@ -81,27 +86,37 @@ class Run:
         """Lets the next process have the folder."""
         self._lock.release()
 
+    def part(self, name: str) -> Self:
+        """A run that is a step of this one: in a folder of it, under the same lock, and with its
+        config and data. Raises `RunError`: the folder cannot be made."""
+        part = type(self)(self.folder / name, self.folder)
+        try:
+            part.checkpoints.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunError(f"cannot write {part.folder}: {error.strerror or error}") from error
+        return part
+
     def write_config(self, config: dict[str, Any]) -> None:
         """Records what was asked."""
         text = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
-        write_bytes(self.folder / "config.json", text.encode())
+        write_bytes(self._home / "config.json", text.encode())
 
     def config(self) -> dict[str, Any]:
         """What was asked. Raises `RunError`: the file is damaged."""
         try:
-            value = json.loads((self.folder / "config.json").read_text("utf-8"))
+            value = json.loads((self._home / "config.json").read_text("utf-8"))
         except (OSError, ValueError) as error:
-            raise RunError(f"{self.folder}/config.json cannot be read: {error}") from error
+            raise RunError(f"{self._home}/config.json cannot be read: {error}") from error
         if not isinstance(value, dict):
-            raise RunError(f"{self.folder}/config.json is damaged")
+            raise RunError(f"{self._home}/config.json is damaged")
         return value
 
     def origin(self) -> dict[str, Any]:
         """What the run began with: its config, and a sha256 of each data file."""
         sums = {}
         for name in DATA_FILES:
-            if (self.folder / name).exists():
-                with (self.folder / name).open("rb") as stream:
+            if (self._home / name).exists():
+                with (self._home / name).open("rb") as stream:
                     sums[name] = hashlib.file_digest(stream, "sha256").hexdigest()
         return {"config": self.config(), "data": sums}
 
@@ -117,7 +132,7 @@ class Run:
         ] + _changes(origin["data"], now["data"])
         if changed:
             raise RunError(
-                f"{self.folder}: changed since the last checkpoint: {', '.join(changed)}; a run "
+                f"{self._home}: changed since the last checkpoint: {', '.join(changed)}; a run "
                 "goes on with what it began with only: put it back, or start a new run"
             )
 

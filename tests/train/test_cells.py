@@ -1,14 +1,30 @@
 """Cells against their equations and against PyTorch's own layers."""
 
+import sys
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from rnn_train.cells import CELLS, Cell, ElmanCell, GRUCell, LSTMCell, RunningPool, State
+from rnn_train.cells import (
+    CELLS,
+    MAX_NGRAM_ROWS,
+    Cell,
+    ElmanCell,
+    GRUCell,
+    LSTMCell,
+    MinGRUCell,
+    NGramCell,
+    Passing,
+    RunningPool,
+    State,
+    find_cell,
+)
+from rnn_train.errors import CellError
 
 BATCH, TIME, IN, WIDTH = 3, 7, 5, 4
 MAKERS: dict[str, Callable[[], Cell]] = {
@@ -178,3 +194,192 @@ def test_cell_without_a_step_says_so(x: Tensor) -> None:
     cell = Cell(IN, {"s": WIDTH})
     with pytest.raises(NotImplementedError):
         cell.scan(x, cell.zeros(BATCH, x))
+
+
+# --- n-grams --------------------------------------------------------------------------
+
+
+def coded(batch: int = BATCH, time: int = TIME, codes: int = 3) -> Tensor:
+    """Inputs of which the last column is a code from 1."""
+    vectors = torch.randn(batch, time, IN - 1)
+    return torch.cat([vectors, torch.randint(1, codes + 1, (batch, time, 1)).float()], -1)
+
+
+def test_ngrams_have_one_vector_each() -> None:
+    cell, x = NGramCell(IN, (50, 101), (3, 1), width=6), coded(batch=20)
+    outputs, _ = cell.scan(x, cell.zeros(len(x), x))
+    torch.testing.assert_close(outputs[..., : IN - 1], x[..., :-1])
+    for place, order in enumerate((2, 3)):
+        begin = IN - 1 + 6 * place
+        found: dict[tuple[float, ...], Tensor] = {}
+        for row, vectors in zip(x[..., -1].tolist(), outputs[..., begin : begin + 6], strict=True):
+            for end in range(TIME):
+                ngram = tuple([0.0] * order + row[: end + 1])[-order:]
+                same(vectors[end], found.setdefault(ngram, vectors[end]))
+        distinct = {tuple(vector.tolist()) for vector in found.values()}
+        assert 0.6 * len(found) < len(distinct) <= len(found)
+
+
+def test_ngrams_of_the_largest_codes_stay_within_the_table() -> None:
+    cell = NGramCell(2, (20, 30, MAX_NGRAM_ROWS), (4, 1), width=2)
+    x = torch.tensor([[[0.0, code] for code in (100_000.0, 99_999.0, 100_000.0, 1.0)]])
+    outputs, _ = cell.scan(x, cell.zeros(1, x))
+    code, row = [int(each) for each in x[0, :, 1]], 0
+    for each in code:
+        row = (row * 257 + each % MAX_NGRAM_ROWS) % MAX_NGRAM_ROWS
+    same(outputs[0, -1, -2:], cell.vectors[50 + row])
+
+
+@pytest.mark.parametrize("longest", [(4, 1), (3, 4), (1, 4), (4, 4)])
+def test_ngrams_stepped_and_in_pieces(longest: tuple[int, int]) -> None:
+    cell, x = NGramCell(IN, (31, 97, 89), longest, width=3, labels=2), coded()
+    cell.count(x[..., -1], torch.full((BATCH,), TIME), torch.tensor([0, 1, 0]))
+    whole, last = cell.scan(x, cell.zeros(BATCH, x))
+    stepped, after = Cell.scan(cell, x, cell.zeros(BATCH, x))
+    same(stepped, whole)
+    same(after[0], last[0])
+    first, state = cell.scan(x[:, :2], cell.zeros(BATCH, x))
+    second, state = cell.scan(x[:, 2:], state)
+    same(torch.cat([first, second], 1), whole)
+    same(state[0], last[0])
+    assert whole.shape[-1] == cell.output_size
+
+
+def test_evidence_is_naive_bayes() -> None:
+    """Texts "ab" and "aab" of label 0, "ba" of label 1; codes a 1, b 2, and 0 before a text."""
+    cell = NGramCell(3, (40,), (2, 2), width=1, labels=2)
+    codes = torch.tensor([[1.0, 2, 9], [1, 1, 2], [2, 1, 9]])
+    cell.count(codes, torch.tensor([2, 3, 2]), torch.tensor([0, 0, 1]))
+    pairs = {(0, 1): (2, 0), (1, 2): (2, 0), (1, 1): (1, 0), (0, 2): (0, 1), (2, 1): (0, 1)}
+    for (first, second), (in_0, in_1) in pairs.items():
+        x = torch.tensor([[[0.0, 0.0, first], [0.0, 0.0, second]]])
+        outputs, _ = cell.scan(x, cell.zeros(1, x))
+        logs = [np.log((in_0 + 0.1) / (5 + 4)), np.log((in_1 + 0.1) / (2 + 4))]
+        expected = [0.1 * (each - np.mean(logs)) for each in logs]
+        np.testing.assert_allclose(outputs[0, 1, -2:].detach(), expected, atol=1e-6)
+
+
+def test_evidence_leaves_a_text_of_its_own_out() -> None:
+    """As above; "aab" alone has "aa", and so must not learn from it what it is."""
+    cell = NGramCell(3, (40,), (2, 2), width=1, labels=2)
+    codes = torch.tensor([[1.0, 2, 9], [1, 1, 2], [2, 1, 9]])
+    cell.count(codes, torch.tensor([2, 3, 2]), torch.tensor([0, 0, 1]))
+    x = torch.tensor([[[0.0, 0.0, code] for code in (1.0, 1.0, 2.0)]])
+    cell.own = torch.tensor([0])
+    outputs, _ = cell.scan(x, cell.zeros(1, x))
+    for place, (in_0, in_1) in enumerate([(2 - 1, 0), (1 - 1, 0), (2 - 1, 0)]):
+        logs = [np.log((in_0 + 0.1) / (5 + 4)), np.log((in_1 + 0.1) / (2 + 4))]
+        expected = [0.1 * (each - np.mean(logs)) for each in logs]
+        np.testing.assert_allclose(outputs[0, place, -2:].detach(), expected, atol=1e-6)
+    # What was never counted has nothing to leave out: a character dropped makes such n-grams.
+    cell.own = torch.tensor([1])
+    with_own, _ = cell.scan(x, cell.zeros(1, x))
+    cell.own = None
+    same(with_own, cell.scan(x, cell.zeros(1, x))[0])
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_passing_is_the_cell_and_the_columns(name: str, x: Tensor) -> None:
+    cell = shaken(CELLS[name](IN, WIDTH))
+    passing = Passing(cell, 2)
+    plain, _ = cell.scan(x, cell.zeros(BATCH, x))
+    whole, last = passing.scan(x, passing.zeros(BATCH, x))
+    same(whole, torch.cat([plain, x[..., -2:]], -1))
+    stepped, after = Cell.scan(passing, x, passing.zeros(BATCH, x))
+    same(stepped, whole)
+    for a, b in zip(after, last, strict=True):
+        same(a, b)
+
+
+def test_mingru_is_its_equation(x: Tensor) -> None:
+    cell = shaken(MinGRUCell(IN, WIDTH))
+    state = some_state(cell)
+    outputs, _ = cell.scan(x, state)
+    weight, bias = (cell.get_parameter(f"inputs.{name}") for name in ("weight", "bias"))
+    s = state[0]
+    for t in range(TIME):
+        gate, new = (x[:, t] @ weight.T + bias).split(WIDTH, -1)
+        z = 1 / (1 + torch.exp(-gate))
+        s = (1 - z) * s + z * new
+        same(outputs[:, t], s)
+
+
+# --- a cell of one's own --------------------------------------------------------------
+
+LEAKY = """
+import torch
+from torch import nn
+from rnn_train.cells import Cell
+
+class Leaky(Cell):
+    def __init__(self, input_size, width):
+        super().__init__(input_size, {"fast": width, "slow": 2})
+        self.mix = nn.Linear(input_size + width + 2, width)
+
+    def forward(self, x, state):
+        fast, slow = state
+        new = torch.tanh(self.mix(torch.cat([x, fast, slow], -1)))
+        return 0.5 * fast + 0.5 * new, 0.9 * slow + 0.1 * new[:, :2]
+
+class Plain(nn.Module):
+    pass
+
+class Raises(Cell):
+    def __init__(self, input_size, width):
+        raise ValueError("no such\\nthing")
+
+class Narrow(Leaky):
+    def forward(self, x, state):
+        return tuple(each[:, :1] for each in super().forward(x, state))
+
+class Lone(Leaky):
+    def forward(self, x, state):
+        return super().forward(x, state)[0]
+
+class Wide(Leaky):
+    def output(self, x, state):
+        return torch.cat(state, -1)
+
+make = lambda input_size, width: Leaky(input_size, width)
+"""
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Name of a module that lies in the current folder."""
+    name = f"cells_of_{tmp_path.name}"
+    (tmp_path / f"{name}.py").write_text(LEAKY)
+    (tmp_path / f"{name}_broken.py").write_text("import nothing_of_that_name")
+    monkeypatch.chdir(tmp_path)
+    return name
+
+
+def test_cells_are_found(module: str) -> None:
+    assert find_cell("gru") is GRUCell
+    before = list(sys.path)
+    cell = find_cell(f"{module}:Leaky")(IN, WIDTH)
+    assert cell.state_sizes == {"fast": WIDTH, "slow": 2}
+    assert sys.path == before
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("grru", "elman, gru, lstm, mingru, or your own"),
+        (":Leaky", "is not known"),
+        ("MODULE:", "is not known"),
+        ("no_such_module:Leaky", "no_such_module cannot be imported: ModuleNotFoundError"),
+        ("MODULE_broken:Leaky", "cannot be imported: ModuleNotFoundError: .*nothing_of_that_name"),
+        ("MODULE:Leeky", "is not a class derived from rnn_train.cells.Cell"),
+        ("MODULE:Plain", "is not a class derived"),
+        ("MODULE:make", "is not a class derived"),
+        ("MODULE:Raises", "cannot be made and stepped: ValueError: no such$"),
+        ("MODULE:Narrow", r"states of shapes \[\(2, 1\), \(2, 1\)\]; it declares \[\(2, 5\)"),
+        ("MODULE:Lone", r"give its states as a tuple of 2 tensors"),
+        ("MODULE:Wide", r"outputs of shape \(2, 7\); it declares \(2, 5\)"),
+    ],
+)
+def test_cells_that_cannot_be_used(module: str, name: str, message: str) -> None:
+    with pytest.raises(CellError, match=message) as raised:
+        find_cell(name.replace("MODULE", module))
+    assert "\n" not in str(raised.value)

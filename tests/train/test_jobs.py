@@ -242,7 +242,7 @@ def test_classifier_config(run: Run, table: Path) -> None:
     assert (config["model"]["cell"], config["model"]["hidden"]) == ("gru", 6)
     assert (config["model"]["labels"], config["out"]) == (2, "x.onnx")
     assert job.alphabet.labels == ("east", "north")
-    assert job.steps_per_epoch == 2
+    assert job.steps_per_epoch == 5  # of 72 rows, 16 at a time
 
 
 def test_classifier_is_rebuilt_from_its_folder(run: Run, table: Path) -> None:
@@ -257,7 +257,7 @@ def test_classifier_is_rebuilt_from_its_folder(run: Run, table: Path) -> None:
 
 def test_classifier_duration_is_chosen(run: Run, table: Path) -> None:
     classifier(run, table, epochs=None)
-    assert run.config()["epochs"] == recipes.CLASSIFIER_EPOCHS
+    assert run.config()["epochs"] == recipes.classifier_epochs(72)
 
 
 def test_classifier_held_out_rows(run: Run, table: Path, tmp_path: Path) -> None:

@@ -254,3 +254,10 @@ def test_hash_sees_each_row_and_the_order() -> None:
     }
     assert len(hashes) == 4
     assert rows_of(*PAIRS).sha256() == rows_of(*PAIRS).sha256()
+
+
+def test_forms_of_one_text_are_repeats() -> None:
+    """As the model reads them, "é" composed and decomposed are one text."""
+    repeats, contradictions = describe(rows_of(("\u00e9", "x"), ("e\u0301", "y"), ("b", "x")))
+    assert repeats.startswith("1 rows repeat a text")
+    assert contradictions == "1 texts carry more than one label ('\u00e9')"

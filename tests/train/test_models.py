@@ -231,3 +231,28 @@ def test_classifier_drops_only_in_training(tokens: Tensor) -> None:
     one, _ = model(tokens, model.zeros(BATCH))
     other, _ = model(tokens, model.zeros(BATCH))
     assert torch.equal(one, other)
+
+
+@torch.no_grad()
+def test_last_is_what_forward_says_there(tokens: Tensor) -> None:
+    model = classifier(ngrams=3, evidence=2, ngram_rows=50).eval()
+    lengths, labels = torch.tensor([4, 9, 1]), torch.tensor([0, 2, 1])
+    model.count(tokens, lengths, labels)
+    whole, _ = model(tokens, model.zeros(BATCH))
+    same(model.last(tokens, lengths), whole[torch.arange(BATCH), lengths - 1])
+    assert not torch.allclose(model.last(tokens, lengths, labels), model.last(tokens, lengths))
+    # The rows of one call are forgotten by the next.
+    same(model(tokens, model.zeros(BATCH))[0], whole)
+
+
+@pytest.mark.parametrize(("ngrams", "evidence"), [(1, 1), (3, 1), (1, 3), (2, 4)])
+@torch.no_grad()
+def test_ngrams_carry_over(ngrams: int, evidence: int, tokens: Tensor) -> None:
+    model = classifier(ngrams=ngrams, evidence=evidence, ngram_rows=50, layers=2).eval()
+    model.count(tokens, torch.tensor([9, 9, 9]), torch.tensor([0, 1, 2]))
+    whole, last = model(tokens, model.zeros(BATCH))
+    first, state = model(tokens[:, :2], model.zeros(BATCH))
+    second, state = model(tokens[:, 2:], state)
+    same(torch.cat([first, second], 1), whole)
+    for ours, expected in zip(state, last, strict=True):
+        same(ours, expected)

@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from matplotlib.figure import Figure
 
 from rnn_train.errors import RunError
-from rnn_train.plots import confusion_matrix, loss_curve
+from rnn_train.metrics import reliability
+from rnn_train.plots import confusion_matrix, loss_curve, reliability_diagram
 
 
 def size(path: Path) -> tuple[int, int]:
@@ -77,3 +79,10 @@ def test_picture_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(RunError, match="cannot write"):
         loss_curve([{"step": 1, "loss": 2.0}], tmp_path / "file" / "loss.png")
+
+
+def test_reliability_diagram(tmp_path: Path) -> None:
+    few = reliability(torch.tensor([[3.0, 0.0], [0.0, 0.0]]), torch.tensor([0, 1]))
+    reliability_diagram(few, tmp_path / "reliability.png")
+    width, height = size(tmp_path / "reliability.png")
+    assert 300 < width < height < 2000

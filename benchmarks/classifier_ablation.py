@@ -1,0 +1,161 @@
+"""What each part of the classifier's recipe is worth: the recipe whole, and with one part changed.
+
+    python benchmarks/classifier_ablation.py names.csv
+
+Rows are split at random, as in the published split of the surnames: repeats and contradictions
+stand on both sides, and the linear models are fitted to the same rows. Figures are means over the
+seeds, each with a split of its own. Finished variants are kept in the results file, and a further
+call goes on after them.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from rnn_train import metrics
+from rnn_train.baseline import fit_baselines
+from rnn_train.classifier import Alphabet, label_indices
+from rnn_train.jobs import ClassifierJob, Request
+from rnn_train.labelled import Rows, load_rows
+from rnn_train.models import parameter_count
+from rnn_train.plan import Plan
+from rnn_train.run import Run
+from rnn_train.training import Trainer
+
+RESULTS = Path(__file__).parent / "results" / "classifier_ablation.json"
+VARIANTS: dict[str, dict[str, Any]] = {
+    "recipe": {},
+    "taught by 4 networks and the linear models": {"ensemble": 4},
+    "without the evidence": {"model": {"evidence": 1}},
+    "without n-grams": {"model": {"ngrams": 1, "evidence": 1}},
+    "without n-grams, width 256": {"model": {"ngrams": 1, "evidence": 1, "hidden": 256}},
+    "Elman, width 128": {"model": {"cell": "elman", "hidden": 128}},
+    "plain Elman: no n-grams, width 256": {
+        "model": {"cell": "elman", "ngrams": 1, "evidence": 1, "hidden": 256}
+    },
+    "minGRU, 2 layers": {"model": {"cell": "mingru", "layers": 2}},
+    "without balance": {"balance": 0.0},
+    "without pooling": {"model": {"pool": False}},
+    "without dropout": {"model": {"dropout": 0.0}},
+    "without character dropout": {"character_dropout": 0.0},
+    "without the average of weights": {"training": {"average": 0.0}},
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("data", help="a table of text,label")
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--held-out", type=float, default=1 / 3, help="share of the rows")
+    parser.add_argument("--only", action="append", metavar="VARIANT")
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    asked = parser.parse_args()
+    rows = load_rows([asked.data])
+    found = json.loads(asked.results.read_text()) if asked.results.exists() else {}
+    found |= {"rows": len(rows), "held_out": round(asked.held_out, 4)}
+    runs = found.setdefault("runs", {})
+    for seed in range(asked.seeds):
+        train, held = split(rows, asked.held_out, seed)
+        for name, figures in linear(train, held, seed).items():
+            runs.setdefault(name, {})[str(seed)] = figures
+        for name in asked.only or VARIANTS:
+            if str(seed) in runs.get(name, {}):
+                continue
+            figures = measure(train, held, VARIANTS[name], seed)
+            runs.setdefault(name, {})[str(seed)] = figures
+            found["mean"] = {each: mean(list(seeds.values())) for each, seeds in runs.items()}
+            asked.results.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+            print(f"{seed}  {name:45} {figures}", flush=True)
+
+
+def split(rows: Rows, share: float, seed: int) -> tuple[Rows, Rows]:
+    """Training and held-out rows, whatever their texts."""
+    order = np.random.default_rng(1000 + seed).permutation(len(rows)).tolist()
+    count = round(len(rows) * share)
+    known = set(rows.take(order[count:]).labels)
+    held = [i for i in order[:count] if rows.labels[i] in known]
+    return rows.take(sorted(order[count:])), rows.take(sorted(held))
+
+
+def linear(train: Rows, held: Rows, seed: int) -> dict[str, dict[str, float]]:
+    """Figures of the linear models."""
+    alphabet = Alphabet.of(train)
+    labels = torch.from_numpy(label_indices(held, alphabet))
+    figures = {}
+    for model in fit_baselines(train, alphabet, seed):
+        scores = model.scores(held.texts)
+        figures[model.name] = {
+            "accuracy": metrics.accuracy(scores, labels),
+            "macro_f1": metrics.macro_f1(scores, labels),
+        }
+    return {name: rounded(each) for name, each in figures.items()}
+
+
+def measure(train: Rows, held: Rows, change: dict[str, Any], seed: int) -> dict[str, float]:
+    """Trains one variant, and measures it."""
+    started = time.process_time()
+    with tempfile.TemporaryDirectory() as folder:
+        sides = [write(Path(folder) / name, side) for name, side in (("t", train), ("h", held))]
+        torch.manual_seed(seed)
+        request = Request(
+            data=(sides[0],),
+            val_data=sides[1],
+            seed=seed,
+            ensemble=change.get("ensemble", 0),
+            balance=change.get("balance"),
+            model=change.get("model", {}),
+            training=change.get("training", {}),
+        )
+        run = Run.create("classifier", Path(folder) / "run")
+        job = ClassifierJob.create(run, request, "cpu")
+        if "character_dropout" in change:
+            run.write_config(run.config() | {"character_dropout": change["character_dropout"]})
+            job = ClassifierJob(run)
+        device = torch.device("cpu")
+        job.prepare(device, print)
+        steps = round(run.config()["epochs"] * job.steps_per_epoch)
+        plan = Plan(job.training.learning_rate, steps=steps, minutes=None)
+        outcome = Trainer(run, job.task(device), plan, job.training, device).fit()
+        verdict = job.judge(outcome.model)  # type: ignore[arg-type]
+        run.close()
+    return rounded(
+        verdict.metrics
+        | {
+            "temperature": verdict.temperature,
+            "parameters": parameter_count(job.model),
+            "cpu_seconds": time.process_time() - started,
+        }
+    )
+
+
+def write(path: Path, rows: Rows) -> str:
+    path = path.with_suffix(".jsonl")
+    lines = [json.dumps(dict(zip(("text", "label"), row, strict=True))) for row in _pairs(rows)]
+    path.write_text("\n".join(lines) + "\n")
+    return str(path)
+
+
+def _pairs(rows: Rows) -> list[tuple[str, str]]:
+    return list(zip(rows.texts, rows.labels, strict=True))
+
+
+def mean(figures: list[dict[str, float]]) -> dict[str, float]:
+    return rounded({key: float(np.mean([each[key] for each in figures])) for key in figures[0]})
+
+
+def rounded(figures: dict[str, float]) -> dict[str, float]:
+    return {
+        key: round(value) if key in ("parameters", "cpu_seconds") else round(value, 4)
+        for key, value in figures.items()
+    }
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    main()

@@ -1,0 +1,235 @@
+"""A classifier's run as a whole: baselines beside it, an ensemble's lesson, a cell of one's own."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import rnn_infer
+from rnn_train import checkpoint, jobs, pipeline
+from rnn_train.distillation import blend, linear_answers
+from rnn_train.errors import CellError
+from rnn_train.jobs import ClassifierJob, Request
+from rnn_train.labelled import load_rows
+from rnn_train.run import Run
+from rnn_train.training import Trainer
+
+SMALL = {"hidden": 12, "embedding": 8}
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> str:
+    """150 texts: of "a" label those with more of the letters a to m."""
+    random = np.random.default_rng(0)
+    lines = []
+    for index in range(150):
+        first = index % 3 > 0
+        letters = random.integers(13, size=6) + (0 if first else 13)
+        lines.append("".join(chr(97 + i) for i in letters) + (",a" if first else ",b"))
+    path = tmp_path / "rows.csv"
+    path.write_text("\n".join([*lines, "twice,a", "twice,b"]) + "\n")
+    return str(path)
+
+
+def train(folder: Path, table: str, **asked: Any) -> tuple[list[str], pipeline.Report]:
+    said: list[str] = []
+    defaults: dict[str, Any] = {"val_fraction": 0.3, "epochs": 12, "model": SMALL}
+    request = Request(data=(table,), **(defaults | asked))
+    out = folder.with_suffix(".onnx")
+    report = pipeline.train(
+        "classifier", request, out, folder=folder, device="cpu", say=said.append
+    )
+    return said, report
+
+
+def test_what_is_said_and_kept(tmp_path: Path, table: str) -> None:
+    said, report = train(tmp_path / "run", table)
+    text = "\n".join(said)
+    assert "warning: 1 rows repeat a text" in text
+    assert "warning: 1 texts carry more than one label ('twice')" in text
+    kept = json.loads((tmp_path / "run" / "held_out.json").read_text())
+    network, bayes, svm = kept["models"]
+    assert (network, bayes[:11], svm[:10]) == ("network", "naive Bayes", "linear SVM")
+    for name, figures in kept["models"].items():
+        assert f"{name:32} {figures['accuracy']:8.4f}  {figures['macro_f1']:8.4f}" in said
+    assert kept["models"]["network"]["accuracy"] == pytest.approx(report.metrics["accuracy"])
+    assert set(kept["labels"]) == {"a", "b"}
+    assert sum(each["rows"] for each in kept["labels"].values()) == report.metrics["held_out_rows"]
+    best = max(each["macro_f1"] for each in kept["priors"].values())
+    assert report.metrics["best_prior_macro_f1"] == pytest.approx(best, abs=0.02)
+    for picture in ("confusion.png", "reliability.png", "loss.png"):
+        assert (tmp_path / "run" / picture).exists()
+
+
+@pytest.mark.parametrize(("network", "expected"), [(0.8, True), (0.9, False)])
+def test_a_simpler_model_is_recommended(network: float, expected: bool) -> None:
+    figures = {
+        "network": {"accuracy": network, "macro_f1": 0.9},
+        "naive Bayes": {"accuracy": 0.7, "macro_f1": 0.1},
+        "linear SVM": {"accuracy": 0.8, "macro_f1": 0.1},
+    }
+    lines = jobs._comparison(figures)
+    assert lines[1:4] == [
+        f"{'network':32} {network:8.4f}    0.9000",
+        f"{'naive Bayes':32}   0.7000    0.1000",
+        f"{'linear SVM':32}   0.8000    0.1000",
+    ]
+    assert lines[4:] == (["linear SVM: as good here as the network, and simpler"] * expected)
+
+
+def test_nothing_held_out_nothing_compared(tmp_path: Path, table: str) -> None:
+    said, report = train(tmp_path / "run", table, val_fraction=0.0, epochs=1)
+    assert report.metrics == {}
+    assert not any("on the held-out rows" in line for line in said)
+    assert not (tmp_path / "run" / "held_out.json").exists()
+
+
+# --- an ensemble ----------------------------------------------------------------------
+
+
+def taught(folder: Path) -> Any:
+    """What a run's ensemble teaches, [rows, labels]."""
+    return checkpoint.read(folder / "targets.ckpt")["targets"].numpy()
+
+
+def test_blend_is_a_probability() -> None:
+    random = np.random.default_rng(0)
+    answers = [random.dirichlet(np.ones(3), 5).astype(np.float32) for _ in range(5)]
+    found = blend(answers[:3], answers[3:])
+    np.testing.assert_allclose(found.sum(1), 1, atol=1e-6)
+    np.testing.assert_allclose(
+        found[2, 1],
+        0.2 * sum(e[2, 1] for e in answers[:3]) + 0.2 * (answers[3] + answers[4])[2, 1],
+        rtol=1e-5,
+    )
+
+
+def test_linear_models_teach_what_they_believe(table: str) -> None:
+    from rnn_train.classifier import Alphabet, label_indices
+
+    rows = load_rows([table])
+    alphabet = Alphabet.of(rows)
+    for answers in linear_answers(rows, alphabet, seed=0):
+        np.testing.assert_allclose(answers.sum(1), 1, atol=1e-5)
+        right = answers.argmax(1) == label_indices(rows, alphabet)
+        assert right.mean() > 0.95
+        twice = answers[[text == "twice" for text in rows.texts]]
+        assert (twice.max(1) < 0.95).all()
+
+
+def test_the_pupil_learns_from_its_teachers(tmp_path: Path, table: str) -> None:
+    said, _ = train(tmp_path / "run", table, ensemble=2, epochs=3)
+    assert [line for line in said if line.startswith("teacher")] == [
+        "teacher 1 of 2",
+        "teacher 2 of 2",
+    ]
+    targets = taught(tmp_path / "run")
+    run = Run.open(tmp_path / "run")
+    job = ClassifierJob(run)
+    run.close()
+    sides = (tmp_path / "run" / "rows.jsonl").read_text().splitlines()
+    assert targets.shape == (sum('"train"' in line for line in sides), 2)
+    np.testing.assert_allclose(targets.sum(1), 1, atol=1e-5)
+    # The task's loss is against these targets, and not against the labels.
+    job.prepare(torch.device("cpu"), said.append)
+    job.model.eval()
+    with torch.no_grad():
+        loss, _ = job.task(torch.device("cpu")).loss(0)
+        job._targets = targets[:, ::-1].copy()
+        other, _ = job.task(torch.device("cpu")).loss(0)
+    assert abs(float(loss) - float(other)) > 1e-3
+
+
+def test_interrupted_among_the_teachers(
+    tmp_path: Path, table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, whole = train(tmp_path / "whole", table, ensemble=2, epochs=2)
+    fit, calls = Trainer.fit, []
+
+    def stopped(self: Trainer) -> Any:
+        calls.append(self.run.folder.name)
+        outcome = fit(self)
+        if len(calls) == 2:
+            object.__setattr__(outcome, "finished", False)
+        return outcome
+
+    monkeypatch.setattr(Trainer, "fit", stopped)
+    said: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.train(
+            "classifier",
+            Request(data=(table,), val_fraction=0.3, epochs=2, model=SMALL, ensemble=2),
+            tmp_path / "cut.onnx",
+            folder=tmp_path / "cut",
+            device="cpu",
+            say=said.append,
+        )
+    assert said[-1] == f"interrupted; go on with: rnn-train classifier --resume {tmp_path / 'cut'}"
+    report = pipeline.resume(tmp_path / "cut", tmp_path / "cut.onnx", device="cpu", say=said.append)
+    assert report.finished
+    assert report.metrics == pytest.approx(whole.metrics)
+    np.testing.assert_allclose(taught(tmp_path / "whole"), taught(tmp_path / "cut"), atol=1e-6)
+
+
+# --- a cell of one's own --------------------------------------------------------------
+
+LEAKY = """
+import torch
+from torch import nn
+from rnn_train.cells import Cell
+
+class Leaky(Cell):
+    def __init__(self, input_size, width):
+        super().__init__(input_size, {"fast": width, "slow": 2})
+        self.mix = nn.Linear(input_size + width + 2, width)
+
+    def forward(self, x, state):
+        fast, slow = state
+        new = torch.tanh(self.mix(torch.cat([x, fast, slow], -1)))
+        return 0.5 * fast + 0.5 * new, 0.9 * slow + 0.1 * new[:, :2]
+"""
+
+
+def test_cell_of_ones_own(tmp_path: Path, table: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trained, resumed, exported and run with no change but its name."""
+    (tmp_path / "my_cells_here.py").write_text(LEAKY)
+    monkeypatch.chdir(tmp_path)
+    cell = "my_cells_here:Leaky"
+    _, report = train(tmp_path / "run", table, epochs=4, model=SMALL | {"cell": cell})
+    assert report.metrics["accuracy"] > 0.8
+    pipeline.resume(tmp_path / "run", tmp_path / "again.onnx", device="cpu", say=lambda _: None)
+    assert (tmp_path / "again.onnx").read_bytes() == report.out.read_bytes()
+    pipeline.export_run(tmp_path / "run", tmp_path / "third.onnx")
+    assert (tmp_path / "third.onnx").read_bytes() == report.out.read_bytes()
+    classifier = rnn_infer.Classifier.load(report.out, device="cpu")
+    assert [e.label for e in classifier.classify(["abcabc", "xyzxyz"])] == ["a", "b"]
+    assert len(classifier.trace("abc")) == 3
+
+    monkeypatch.delitem(sys.modules, "my_cells_here")
+    (tmp_path / "my_cells_here.py").unlink()
+    with pytest.raises(CellError, match="my_cells_here cannot be imported"):
+        pipeline.export_run(tmp_path / "run", tmp_path / "fourth.onnx")
+
+
+# --- rare labels ----------------------------------------------------------------------
+
+
+def test_balance_favours_the_rare_label(tmp_path: Path, table: str) -> None:
+    """Trained with a balance, all answers lean towards "b", which has a third of the rows; and a
+    `prior` of 1 means the same for every file: all labels alike."""
+    believed, left = [], []
+    for balance in (0.0, 0.8):
+        _, report = train(tmp_path / f"run{balance}", table, balance=balance, epochs=3)
+        classifier = rnn_infer.Classifier.load(report.out, device="cpu")
+        answers = classifier.classify(["ambncozp", "mnmnmn"], top=2)
+        believed.append(sum(e.probability for each in answers for e in each.top if e.label == "b"))
+        section = classifier.metadata.classifier
+        assert section is not None
+        left.append(section.log_prior)
+    assert believed[1] > believed[0]
+    assert left[1] == pytest.approx([0.2 * each for each in left[0]])
+    assert np.exp(left[0]).sum() == pytest.approx(1)
