@@ -298,7 +298,7 @@ def test_mingru_is_its_equation(x: Tensor) -> None:
     weight, bias = (cell.get_parameter(f"inputs.{name}") for name in ("weight", "bias"))
     s = state[0]
     for t in range(TIME):
-        gate, new = (x[:, t] @ weight.T + bias).split(WIDTH, -1)
+        gate, new = (x[:, t] @ weight.T + bias).chunk(2, -1)
         z = 1 / (1 + torch.exp(-gate))
         s = (1 - z) * s + z * new
         same(outputs[:, t], s)

@@ -44,4 +44,4 @@ def test_trained_weights_are_moved_less(characters: int) -> None:
     assert tuned.learning_rate == pytest.approx(new.learning_rate * recipes.FINE_TUNING)
     assert 0 < recipes.FINE_TUNING < 1
     assert new.seed == tuned.seed == 3
-    assert recipes.classifier_training(5).seed == 5
+    assert recipes.classifier_training(1000, 5).seed == 5
