@@ -154,7 +154,8 @@ def _evaluate_file(path: Path, data: Sequence[str], device: Device) -> TextFigur
         tokens = Vocabulary(metadata).encode(text)
         if len(tokens) < 2:
             raise DataError(f"{data[0]}: {len(tokens)} characters of text; at least 2 are needed")
-        return _text_figures(stepper, tokens, len(metadata.vocabulary))
+        nats = _static_losses(stepper, tokens, len(metadata.vocabulary))
+        return TextFigures(len(tokens) - 1, nats)
     model = Classifier(stepper)
     rows = _rows(data, model.labels)
     place = {label: i for i, label in enumerate(model.labels)}
@@ -204,20 +205,19 @@ def _evaluate_charlm(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "data.bin"
         tokens = encode_text(open_texts(data), vocabulary, unknown, path).tokens
-        figures = _text_figures(_TorchReader(job.model, temperature), tokens, len(vocabulary))
+        nats = _static_losses(_TorchReader(job.model, temperature), tokens, len(vocabulary))
         if dynamic:
-            nats = dynamic_loss(job.model, tokens, job.train_tokens, temperature)
-            figures.nats_per_char["dynamic"] = nats
+            nats["dynamic"] = dynamic_loss(job.model, tokens, job.train_tokens, temperature)
+        figures = TextFigures(len(tokens) - 1, nats)
         del tokens  # mapped, and its file goes now
     return figures
 
 
-def _text_figures(model: Reader, tokens: NDArray[np.integer], outputs: int) -> TextFigures:
-    nats = {
+def _static_losses(model: Reader, tokens: NDArray[np.integer], outputs: int) -> dict[str, float]:
+    return {
         "windows": windowed_loss(model, tokens, outputs),
         "stateful": stateful_loss(model, tokens, outputs),
     }
-    return TextFigures(len(tokens) - 1, nats)
 
 
 def windowed_loss(model: Reader, tokens: NDArray[np.integer], outputs: int) -> float:
