@@ -374,7 +374,9 @@ class ClassifierJob:
         }
         found = {
             "models": figures,
-            "priors": evaluation.by_prior(logits, labels, self._log_prior()),
+            "priors": evaluation.by_prior(
+                evaluation.tempered(logits, labels), labels, self._log_prior()
+            ),
             "labels": evaluation.by_label(logits, labels, self._alphabet.labels),
         }
         text = json.dumps(found, indent=2, ensure_ascii=False) + "\n"
