@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from rnn_train import evaluation
+from rnn_train import quality
 from rnn_train.baseline import fit_baselines
 from rnn_train.classifier import Alphabet, label_indices
 from rnn_train.jobs import ClassifierJob, Request
@@ -101,8 +101,8 @@ def linear(train: Rows, held: Rows, seed: int) -> dict[str, dict[str, float]]:
     for model in fit_baselines(train, alphabet, seed):
         scores = model.scores(held.texts)
         figures[model.name] = {
-            "accuracy": evaluation.accuracy(scores, labels),
-            "macro_f1": evaluation.macro_f1(scores, labels),
+            "accuracy": quality.accuracy(scores, labels),
+            "macro_f1": quality.macro_f1(scores, labels),
         }
     return {name: rounded(each) for name, each in figures.items()}
 

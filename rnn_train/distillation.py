@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from rnn_train.baseline import fit_baselines
 from rnn_train.classifier import Alphabet, label_indices
-from rnn_train.evaluation import fit_temperature
 from rnn_train.labelled import Rows, split_rows
+from rnn_train.quality import fit_temperature
 
 LINEAR_SAY = 0.4
 """Share of the linear models in the ensemble's answer."""

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rnn_train import charlm, classifier, distillation, evaluation, plots, recipes
+from rnn_train import charlm, classifier, distillation, plots, quality, recipes
 from rnn_train.baseline import fit_baselines
 from rnn_train.corpus import Streams, build_corpus, encode_text, open_corpus
 from rnn_train.datasets import TEXT_SETS, text_set
@@ -336,14 +336,14 @@ class ClassifierJob:
         if not len(self._held):
             return Verdict({}, self._config["temperature"])
         logits, labels = self._held_out_logits(model)
-        even = evaluation.tempered(logits, labels)
-        metrics = evaluation.metrics(even, labels)
-        priors = evaluation.by_prior(even, labels, self._log_prior())
+        even = quality.tempered(logits, labels)
+        metrics = quality.metrics(even, labels)
+        priors = quality.by_prior(even, labels, self._log_prior())
         best = max(priors, key=lambda prior: priors[prior]["macro_f1"])
         metrics["best_prior"] = best
         metrics["best_prior_macro_f1"] = priors[best]["macro_f1"]
         metrics["held_out_rows"] = float(len(labels))
-        return Verdict(metrics, evaluation.fit_temperature(logits, labels))
+        return Verdict(metrics, quality.fit_temperature(logits, labels))
 
     def plot(self, model: RecurrentClassifier, folder: Path) -> None:
         """The confusion matrix of the held-out rows, and how far answers can be trusted."""
@@ -353,7 +353,7 @@ class ClassifierJob:
         answers = logits.argmax(-1).numpy()
         path = folder / "confusion.png"
         plots.confusion_matrix(labels.numpy(), answers, self._alphabet.labels, path)
-        reliability = evaluation.reliability(evaluation.tempered(logits, labels), labels)
+        reliability = quality.reliability(quality.tempered(logits, labels), labels)
         plots.reliability_diagram(reliability, folder / "reliability.png")
 
     def compare(self, model: RecurrentClassifier, folder: Path) -> list[str]:
@@ -367,17 +367,15 @@ class ClassifierJob:
         }
         figures = {
             name: {
-                "accuracy": evaluation.accuracy(scores, labels),
-                "macro_f1": evaluation.macro_f1(scores, labels),
+                "accuracy": quality.accuracy(scores, labels),
+                "macro_f1": quality.macro_f1(scores, labels),
             }
             for name, scores in scored.items()
         }
         found = {
             "models": figures,
-            "priors": evaluation.by_prior(
-                evaluation.tempered(logits, labels), labels, self._log_prior()
-            ),
-            "labels": evaluation.by_label(logits, labels, self._alphabet.labels),
+            "priors": quality.by_prior(quality.tempered(logits, labels), labels, self._log_prior()),
+            "labels": quality.by_label(logits, labels, self._alphabet.labels),
         }
         text = json.dumps(found, indent=2, ensure_ascii=False) + "\n"
         write_bytes(folder / "held_out.json", text.encode())

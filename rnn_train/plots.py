@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 matplotlib.use("Agg")
 from matplotlib import pyplot
 
-from rnn_train.evaluation import Reliability
+from rnn_train.quality import Reliability
 
 
 def loss_curve(metrics: Sequence[dict[str, Any]], path: Path) -> None:

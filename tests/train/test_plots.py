@@ -9,8 +9,8 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
-from rnn_train.evaluation import reliability
 from rnn_train.plots import confusion_matrix, loss_curve, reliability_diagram
+from rnn_train.quality import reliability
 
 
 def size(path: Path) -> tuple[int, int]:

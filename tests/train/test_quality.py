@@ -8,7 +8,7 @@ import torch
 from sklearn.metrics import f1_score, top_k_accuracy_score
 from torch import Tensor
 
-from rnn_train import evaluation
+from rnn_train import quality
 
 ROWS, LABELS = 400, 5
 
@@ -23,7 +23,7 @@ def answers() -> tuple[Tensor, Tensor]:
 
 def test_metrics_are_scikit_learns(answers: tuple[Tensor, Tensor]) -> None:
     logits, labels = answers
-    found = evaluation.metrics(logits, labels)
+    found = quality.metrics(logits, labels)
     guesses = logits.argmax(-1)
     assert found["accuracy"] == pytest.approx((guesses == labels).numpy().mean())
     assert found["macro_f1"] == pytest.approx(f1_score(labels, guesses, average="macro"))
@@ -33,7 +33,7 @@ def test_metrics_are_scikit_learns(answers: tuple[Tensor, Tensor]) -> None:
 
 
 def test_two_labels_have_no_third_place() -> None:
-    found = evaluation.metrics(torch.eye(2), torch.tensor([0, 1]))
+    found = quality.metrics(torch.eye(2), torch.tensor([0, 1]))
     assert found["top_3_accuracy"] == 1
 
 
@@ -41,7 +41,7 @@ def test_reliability_by_hand() -> None:
     """Four answers: two at 0.5, of which one is right; two at 0.9, both right."""
     even, sure = [0.0, 0.0], [math.log(9), 0.0]
     logits = torch.tensor([even, even, sure, sure])
-    found = evaluation.reliability(logits, torch.tensor([0, 1, 0, 0]))
+    found = quality.reliability(logits, torch.tensor([0, 1, 0, 0]))
     assert found.share[7] == found.share[13] == 0.5
     assert found.accuracy[7] == 0.5
     assert found.accuracy[13] == 1
@@ -51,7 +51,7 @@ def test_reliability_by_hand() -> None:
 
 
 def test_certain_answers_have_a_bin() -> None:
-    found = evaluation.reliability(torch.tensor([[1000.0, 0.0]]), torch.tensor([1]))
+    found = quality.reliability(torch.tensor([[1000.0, 0.0]]), torch.tensor([1]))
     assert found.share[-1] == 1
     assert found.error == 1
 
@@ -59,28 +59,28 @@ def test_certain_answers_have_a_bin() -> None:
 @pytest.mark.parametrize("factor", [0.5, 1.0, 3.0])
 def test_temperature_undoes_a_factor(answers: tuple[Tensor, Tensor], factor: float) -> None:
     logits, labels = answers
-    plain = evaluation.fit_temperature(logits, labels)
-    assert evaluation.fit_temperature(logits * factor, labels) == pytest.approx(
+    plain = quality.fit_temperature(logits, labels)
+    assert quality.fit_temperature(logits * factor, labels) == pytest.approx(
         plain * factor, rel=0.05
     )
 
 
 def test_no_row_has_a_say_in_its_own_temperature(answers: tuple[Tensor, Tensor]) -> None:
     logits, labels = answers
-    before = evaluation.tempered(logits * 3, labels)
+    before = quality.tempered(logits * 3, labels)
     changed = (labels + 1) % LABELS
     changed[1::2] = labels[1::2]  # the even rows' labels are now wrong
-    after = evaluation.tempered(logits * 3, changed)
+    after = quality.tempered(logits * 3, changed)
     torch.testing.assert_close(after[::2], before[::2])
     assert not torch.allclose(after[1::2], before[1::2])
-    assert torch.equal(evaluation.tempered(logits[:1], labels[:1]), logits[:1])
+    assert torch.equal(quality.tempered(logits[:1], labels[:1]), logits[:1])
 
 
 def test_by_label(answers: tuple[Tensor, Tensor]) -> None:
     logits, labels = answers
     names = ["a", "b", "c", "d", "e", "never seen"]
     logits = torch.cat([logits, torch.full((ROWS, 1), -99.0)], 1)
-    found = evaluation.by_label(logits, labels, names)
+    found = quality.by_label(logits, labels, names)
     guesses = logits.argmax(-1)
     for index, name in enumerate(names[:-1]):
         hits = int(((guesses == index) & (labels == index)).sum())
@@ -94,7 +94,7 @@ def test_prior_serves_rare_labels() -> None:
     """A label of one row in a hundred is found once labels count as equally frequent."""
     labels = torch.tensor([0] * 99 + [1])
     logits = torch.tensor([[2.0, 0.0]] * 99 + [[1.0, 0.5]])
-    found = evaluation.by_prior(logits, labels, [math.log(0.99), math.log(0.01)])
+    found = quality.by_prior(logits, labels, [math.log(0.99), math.log(0.01)])
     assert found[0.0] == pytest.approx({"accuracy": 0.99, "macro_f1": 0.497}, abs=1e-3)
     assert found[0.2]["macro_f1"] == 1
     assert found[1.0]["accuracy"] == pytest.approx(0.01)
