@@ -1,13 +1,14 @@
 # make demo    a first look: everything set up, text from the shipped model, a model of your own
 # make test    all tests
 # make lint    ruff and mypy
+# make bench   measurements beside the peers (about 20 minutes), and their tables
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint
+.PHONY: demo test floors lint bench
 .DELETE_ON_ERROR:
 
 $(READY): pyproject.toml constraints.txt
@@ -26,9 +27,21 @@ demo: $(READY)
 	@echo "── done: runs/demo.onnx is yours; rnn-infer --help and rnn-train --help say more"
 
 test: $(READY)
-	$(BIN)/pytest
+	$(BIN)/pytest $(PYTEST_OPTIONS)
+
+# How much of each package the tests reach, branches counted, after
+# make test PYTEST_OPTIONS="--cov --cov-report="
+floors: $(READY)
+	$(BIN)/coverage report --include "rnn_infer/*" --fail-under 95 --skip-covered
+	$(BIN)/coverage report --include "rnn_train/*" --fail-under 90 --skip-covered
 
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks.generation
+	$(BIN)/python -m benchmarks.scoring
+	$(BIN)/python -m benchmarks.startup
+	$(BIN)/python -m benchmarks.render

@@ -20,6 +20,7 @@ from rnn_infer.errors import (
     UnknownCharacterError,
     WrongKindError,
 )
+from rnn_infer.pool import PoolStream, StreamPool
 from rnn_infer.runtime import Device
 from rnn_infer.session import Session
 from rnn_infer.stepper import Stepper
@@ -35,12 +36,14 @@ __all__ = [
     "ModelFileError",
     "NextChar",
     "OptionError",
+    "PoolStream",
     "Prediction",
     "RnnInferError",
     "RuntimeMissingError",
     "Score",
     "Session",
     "SnapshotError",
+    "StreamPool",
     "UnknownCharacterError",
     "WrongKindError",
     "load",

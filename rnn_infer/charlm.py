@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from rnn_infer.contract import Metadata
 from rnn_infer.errors import OptionError, WrongKindError
+from rnn_infer.pool import StreamPool
 from rnn_infer.runtime import Device
-from rnn_infer.sampling import Sampling, Uniforms, seeds_for
-from rnn_infer.session import DEFAULT_LENGTH, STREAM_CHUNK, Session, check_length
+from rnn_infer.sampling import Sampling, Uniforms, check_length, seeds_for
+from rnn_infer.session import DEFAULT_LENGTH, STREAM_CHUNK, Session
 from rnn_infer.stepper import Stepper
 from rnn_infer.stopping import StopScanner
 from rnn_infer.streams import Streams, chunk_length
@@ -62,7 +63,7 @@ class Score:
     @property
     def perplexity(self) -> float:
         """The number of equally likely characters that would be as hard to tell."""
-        return math.exp(self.nats_per_char)
+        return math.exp(self.nats_per_char) if self.nats_per_char < 700 else math.inf
 
 
 @dataclass(frozen=True)
@@ -225,22 +226,15 @@ class CharLM:
         Raises:
             OptionError: the text has fewer than two characters.
             UnknownCharacterError: it holds one.
+            ModelFileError: the model gives no numbers.
         """
         tokens = self._vocabulary.encode(text, unknown)
         if len(tokens) < 2:
             raise OptionError("a text to score needs at least two characters")
-        state = self._stepper.zeros(1)
-        size = chunk_length(self._stepper, 1)
-        total = 0.0
-        for begin in range(0, len(tokens) - 1, size):
-            targets = tokens[begin + 1 : begin + 1 + size]
-            given = tokens[begin : begin + len(targets)]
-            logits, state = self._stepper.forward(given[None], state)
-            rows = logits[0] - logits[0].max(-1, keepdims=True)
-            normalizer = np.log(np.exp(rows).sum(-1))
-            picked = rows[np.arange(len(targets)), targets]
-            total += float((normalizer - picked).sum(dtype=np.float64))
-        return Score(total / (len(tokens) - 1), len(tokens) - 1)
+        nats = sequence_loss(self._stepper, tokens[None])
+        if math.isnan(nats):
+            raise self._stepper.file.not_numbers()
+        return Score(nats, len(tokens) - 1)
 
     def next(
         self, prompt: str = "", top: int = 5, *, unknown: Unknown = "default"
@@ -264,6 +258,12 @@ class CharLM:
             return Session.restore(self._stepper, self._vocabulary, restore)
         return Session(self._stepper, self._vocabulary, seeds_for(seed, 1)[0])
 
+    def pool(self) -> StreamPool:
+        """Many streams that come and go, stepped in one batch, from any number of threads."""
+        charlm = self.metadata.charlm
+        assert charlm is not None
+        return StreamPool(self._stepper, self._vocabulary, charlm.start)
+
     def _prompt(self, prompt: str, unknown: Unknown) -> NDArray[np.int64]:
         tokens = self._vocabulary.encode(prompt, unknown)
         if len(tokens):
@@ -271,3 +271,24 @@ class CharLM:
         charlm = self.metadata.charlm
         assert charlm is not None
         return self._vocabulary.encode(charlm.start)
+
+
+def sequence_loss(stepper: Stepper, tokens: NDArray[np.int64]) -> float:
+    """Mean nats a token of sequences [batch, time], time ≥ 2, each read once from the zero state.
+
+    The first token of each is given, not scored. NaN where the logits are not numbers.
+    """
+    batch, length = len(tokens), int(tokens.shape[1]) - 1
+    state = stepper.zeros(batch)
+    size = chunk_length(stepper, batch)
+    total = 0.0
+    for begin in range(0, length, size):
+        end = min(begin + size, length)
+        logits, state = stepper.forward(tokens[:, begin:end], state)
+        with np.errstate(invalid="ignore"):
+            logits -= logits.max(-1, keepdims=True)
+            targets = tokens[:, begin + 1 : end + 1, None]
+            picked = np.take_along_axis(logits, targets, -1)[..., 0]
+            normalizer = np.log(np.exp(logits, out=logits).sum(-1))
+        total += float((normalizer - picked).sum(dtype=np.float64))
+    return total / (batch * length)

@@ -12,7 +12,7 @@ from rnn_infer.contract import ClassifierSection, Metadata
 from rnn_infer.errors import OptionError, WrongKindError
 from rnn_infer.runtime import Device
 from rnn_infer.stepper import Stepper
-from rnn_infer.streams import MAX_CHUNK
+from rnn_infer.streams import chunk_length
 from rnn_infer.text import Unknown, Vocabulary
 
 _BATCH = 256
@@ -133,12 +133,15 @@ class Classifier:
             unknown: what becomes of characters outside the vocabulary, see `Vocabulary.encode`.
 
         Raises:
-            OptionError: an empty text, or an argument out of range.
+            OptionError: a text empty or without a known character, or an argument out of range.
             UnknownCharacterError: a text holds one, and the file has no token for such.
+            ModelFileError: the model gives no numbers.
         """
         texts = [text] if isinstance(text, str) else list(text)
         self._check(texts, top, prior, min_probability)
-        tokens = [self._tokens(each, unknown) for each in texts]
+        tokens = [
+            np.concatenate([self._begin, self._tokens(each, unknown), self._end]) for each in texts
+        ]
         logits = np.empty((len(texts), len(self.labels)), np.float32)
         # By length, so that a batch is hardly padded.
         order = np.argsort([len(each) for each in tokens], kind="stable")
@@ -162,7 +165,7 @@ class Classifier:
         Arguments and errors: as `classify`. The last one is what `classify` gives.
         """
         self._check([text], top, prior, min_probability)
-        tokens = self._vocabulary.encode(text, unknown)
+        tokens = self._tokens(text, unknown)
         shown = self._vocabulary.decode(tokens)
         state = self._stepper.consume(self._begin[None], self._stepper.zeros(1))
         rows = []
@@ -187,25 +190,33 @@ class Classifier:
             )
 
     def _tokens(self, text: str, unknown: Unknown) -> NDArray[np.int64]:
-        return np.concatenate([self._begin, self._vocabulary.encode(text, unknown), self._end])
+        tokens = self._vocabulary.encode(text, unknown)
+        if not len(tokens):
+            raise OptionError(
+                f"text {text!r:.60} has no character the model knows; there is nothing to classify"
+            )
+        return tokens
 
     def _last_logits(self, texts: Sequence[NDArray[np.int64]]) -> NDArray[np.float32]:
         """Logits [batch, labels] after each text's own last token.
 
-        Shorter rows are padded at their end, which comes later in time than what is read.
+        Shorter rows are padded at their end, which comes later in time than what is read, and
+        leave the batch once they are over.
         """
         lengths = np.array([len(tokens) for tokens in texts])
-        if not lengths.all():
-            raise OptionError("a text holds no character of the model's vocabulary")
-        padded = np.zeros((len(texts), lengths.max()), np.int64)
-        for row, tokens in zip(padded, texts, strict=True):
-            row[: len(tokens)] = tokens
         last = np.empty((len(texts), len(self.labels)), np.float32)
-        state = self._stepper.zeros(len(texts))
-        for begin in range(0, padded.shape[1], MAX_CHUNK):
-            logits, state = self._stepper.forward(padded[:, begin : begin + MAX_CHUNK], state)
-            rows = np.flatnonzero((begin < lengths) & (lengths <= begin + MAX_CHUNK))
-            last[rows] = logits[rows, lengths[rows] - 1 - begin]
+        rows, state = np.arange(len(texts)), self._stepper.zeros(len(texts))
+        size = chunk_length(self._stepper, len(texts))
+        for begin in range(0, int(lengths.max()), size):
+            going = lengths[rows] > begin
+            rows, state = rows[going], tuple(each[going] for each in state)
+            padded = np.zeros((len(rows), min(size, int(lengths.max()) - begin)), np.int64)
+            for place, row in zip(padded, rows.tolist(), strict=True):
+                part = texts[row][begin : begin + size]
+                place[: len(part)] = part
+            logits, state = self._stepper.forward(padded, state)
+            ended = np.flatnonzero(lengths[rows] <= begin + size)
+            last[rows[ended]] = logits[ended, lengths[rows[ended]] - 1 - begin]
         return last
 
     def _predictions(
@@ -216,9 +227,12 @@ class Classifier:
         prior: float,
         min_probability: float,
     ) -> list[Prediction]:
-        adjusted = logits - np.float32(prior) * np.array(self._section.log_prior, np.float32)
-        weights = np.exp(adjusted - adjusted.max(-1, keepdims=True))
-        probabilities = weights / weights.sum(-1, keepdims=True)
+        with np.errstate(invalid="ignore", over="ignore"):
+            adjusted = logits - np.float32(prior) * np.array(self._section.log_prior, np.float32)
+            weights = np.exp(adjusted - adjusted.max(-1, keepdims=True))
+            probabilities = weights / weights.sum(-1, keepdims=True)
+        if not np.isfinite(probabilities).all():
+            raise self._stepper.file.not_numbers()
         order = np.argsort(-probabilities, -1, kind="stable")[:, :top]
         ranked = np.take_along_axis(probabilities, order, -1)
         return [

@@ -27,7 +27,26 @@ _ROWS = 4096
 """Texts classified at a time, so that memory does not grow with the input."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _Group(click.Group):
+    """Says what is wrong with the options in one line, where click prints the usage too."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except click.UsageError as error:
+            command = f"{ctx.command_path} {ctx.invoked_subcommand}"
+            path = error.ctx.command_path if error.ctx else command
+            message = " ".join(error.format_message().split())
+            raise _OptionsError(f"{message} See: {path} --help") from None
+
+
+class _OptionsError(click.ClickException):
+    exit_code = click.UsageError.exit_code
+
+
+@click.group(
+    cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(rnn_infer.__version__)
 def main() -> None:
     """Run a model file made by rnn-train.
@@ -52,12 +71,24 @@ def _command(function: Callable[..., None]) -> Any:
             _fail(str(error))
         except UnicodeDecodeError as error:
             _fail(f"the input is not UTF-8 at byte {error.start}; convert it with iconv")
+        except UnicodeEncodeError as error:
+            _fail(f"the answer cannot be written as {error.encoding}; set PYTHONIOENCODING=utf-8")
 
     return main.command()(guarded)
 
 
 def _fail(message: str) -> NoReturn:
     raise click.ClickException(message)
+
+
+def _unicode(_: click.Context, __: click.Parameter, value: Any) -> Any:
+    """Refuses an argument of other bytes than UTF-8, which Python keeps as half surrogate pairs."""
+    for text in (value,) if isinstance(value, str) else value or ():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise click.BadParameter("is not UTF-8; convert it with iconv.") from None
+    return value
 
 
 def _model(function: Any) -> Any:
@@ -83,14 +114,21 @@ _unknown = click.option(
 
 @_command
 @_model
-@click.option("--prompt", default="", help="Text to go on from; - reads standard input.")
+@click.option(
+    "--prompt", default="", callback=_unicode, help="Text to go on from; - reads standard input."
+)
 @click.option("--length", type=click.IntRange(1), default=500, show_default=True)
 @click.option("--temperature", type=float, default=0.8, show_default=True, help="0: greedy.")
 @click.option("--top-k", type=int, default=0, show_default=True, help="0: off.")
 @click.option("--top-p", type=float, default=1.0, show_default=True, help="1: off.")
 @click.option("--seed", type=click.IntRange(0, MAX_SEED - 1), help="Sample i draws with seed + i.")
 @click.option("--count", type=click.IntRange(1, 100_000), default=1, show_default=True)
-@click.option("--stop", multiple=True, help="End before this text; may be given several times.")
+@click.option(
+    "--stop",
+    multiple=True,
+    callback=_unicode,
+    help="End before this text; may be given several times.",
+)
 @_unknown
 @_json
 def generate(
@@ -123,7 +161,7 @@ def generate(
 
 @_command
 @_model
-@click.argument("texts", nargs=-1, metavar="[TEXT]...")
+@click.argument("texts", nargs=-1, metavar="[TEXT]...", callback=_unicode)
 @click.option(
     "--input", "source", metavar="FILE", help="Texts from a file: .csv/.tsv, .jsonl, lines; or -."
 )
@@ -173,7 +211,7 @@ def classify(
                 _print_json(_answer(prediction))
             else:
                 click.echo(
-                    f"{_padded(prediction.text, 24)} {_padded(prediction.label or _DASH, 14)} "
+                    f"{_padded(prediction.text, 24)} {_padded(_label(prediction), 14)} "
                     f"{prediction.probability:4.0%}   {_others(prediction)}"
                 )
 
@@ -208,7 +246,9 @@ def score(model: str, device: Any, threads: int, file: str, unknown: Any, as_jso
 
 @_command
 @_model
-@click.option("--prompt", required=True, help="The text before; - reads standard input.")
+@click.option(
+    "--prompt", required=True, callback=_unicode, help="The text before; - reads standard input."
+)
 @click.option("--top", type=click.IntRange(1), default=5, show_default=True)
 @_unknown
 @_json
@@ -250,7 +290,7 @@ def show(model: str, device: Any, threads: int, as_json: bool) -> None:
         if isinstance(value, dict):
             click.echo(f"{name}:")
             for key, each in value.items():
-                click.echo(f"  {key:28} {each}")
+                click.echo(f"  {_short(key):28} {_short(each)}")
         else:
             shown = "".join(value) if name == "vocabulary" else value
             click.echo(f"{name:14} {_short(shown)}")
@@ -270,8 +310,10 @@ def verify(model: str, device: Any, threads: int, as_json: bool) -> None:
     if as_json:
         _print_json(result)
     else:
+        difference = result["logits_difference"]
+        within = "are no numbers" if difference is None else f"within {difference:.2g}"
         click.echo(
-            f"{'ok' if result['ok'] else 'FAILED'}: logits within {result['logits_difference']:.2g}"
+            f"{'ok' if result['ok'] else 'FAILED'}: logits {within}"
             + {True: ", same tokens drawn", False: ", other tokens drawn", None: ""}[
                 result["same_generated"]
             ]
@@ -315,28 +357,39 @@ def _read(source: str) -> str:
 def _texts(source: str) -> Iterator[str]:
     """Texts of a file, one at a time: memory stays constant."""
     try:
-        with click.open_file(source, encoding="utf-8-sig") as stream:
-            yield from _rows(source, stream)
+        with click.open_file(source, "rb") as stream:
+            yield from _rows(source, _lines(source, stream))
     except OSError as error:
         _fail(f"{source}: cannot be read: {error.strerror}")
+    except csv.Error as error:
+        _fail(f"{source}: is no table of texts: {error}")
 
 
-def _rows(source: str, stream: Iterable[str]) -> Iterator[str]:
+def _lines(source: str, stream: Iterable[bytes]) -> Iterator[str]:
+    for number, line in enumerate(stream, 1):
+        try:
+            yield str(line, "utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError:
+            _fail(f"{source}: line {number}: is not UTF-8; convert it with iconv")
+
+
+def _rows(source: str, lines: Iterable[str]) -> Iterator[str]:
     suffix = source.lower().rpartition(".")[2]
     if suffix in ("csv", "tsv"):
-        for row in csv.reader(stream, delimiter="\t" if suffix == "tsv" else ","):
+        for row in csv.reader(lines, delimiter="\t" if suffix == "tsv" else ","):
             if row and row[0].strip():
                 yield row[0].strip()
         return
-    for number, line in enumerate(stream, 1):
+    for number, line in enumerate(lines, 1):
         if not (line := line.strip()):
             continue
         if suffix == "jsonl":
             try:
                 text = json.loads(line)["text"]
-            except (ValueError, KeyError, TypeError):
+                text.encode()  # half a surrogate pair is no text
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
                 text = None
-            if not isinstance(text, str) or not text:
+            if not text:
                 _fail(f'{source}: line {number}: expected {{"text": "…"}}')
             yield text
         else:
@@ -352,6 +405,10 @@ def _answer(prediction: rnn_infer.Prediction) -> dict[str, Any]:
     }
 
 
+def _label(prediction: rnn_infer.Prediction) -> str:
+    return _DASH if prediction.label is None else _short(prediction.label)
+
+
 def _others(prediction: rnn_infer.Prediction) -> str:
     """Labels that stand beside the answer; where there is none, the likeliest too."""
     beside = prediction.top if prediction.abstains else prediction.top[1:]
@@ -365,7 +422,7 @@ def _print_trace(text: str, trace: list[rnn_infer.Prediction], as_json: bool) ->
     click.secho(text, bold=True)
     previous = None
     for prediction in trace:
-        char, label = prediction.text[-1], prediction.label or _DASH
+        char, label = prediction.text[-1], _label(prediction)
         click.echo(
             f"  {_padded(repr(char)[1:-1], 4)} {_bar(prediction.probability):{_BAR}} ", nl=False
         )
@@ -395,7 +452,12 @@ def _short(value: Any) -> str:
 def _print_json(value: Any) -> None:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         value = dataclasses.asdict(value)
-    click.echo(json.dumps(value, ensure_ascii=False))
+    try:
+        click.echo(json.dumps(value, ensure_ascii=False, allow_nan=False))
+    except ValueError as error:
+        if isinstance(error, UnicodeError):
+            raise
+        _fail("the answer is infinite, which JSON cannot say; leave --json out")
 
 
 if __name__ == "__main__":

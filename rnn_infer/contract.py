@@ -30,26 +30,27 @@ OPSETS = range(17, 22)
 OPSET = 18
 """What the exporter writes: the lowest torch's own exporter traces a cell to. The CUDA kernels of
 the recurrent ops are registered for schemas below 22."""
-CONTRIB_DOMAIN = "com.microsoft"
 MAX_FILE_BYTES = 512 * 2**20
 MAX_METADATA_BYTES = 8 * 2**20
 MAX_VOCABULARY = 100_000
 MAX_LABELS = 10_000
 MAX_NODES = 10_000
-MAX_NESTING = 3
-"""Graphs within graphs: the main graph, a Loop or Scan, a branch inside it."""
+MAX_NESTING = 4
+"""Graphs within graphs: the main graph, whether to draw, with which filters, and the Loop."""
 MAX_STATE_WIDTH = 2**16
+MAX_GOLDEN = 1024
+"""Tokens of the recorded run."""
 
 _MATHEMATICS = """Add Sub Mul Div Neg Abs Sqrt Exp Log Pow Reciprocal Max Min Clip Erf
-    Sigmoid Tanh Relu LeakyRelu Elu Selu Softplus Softsign HardSigmoid HardSwish Gelu Mish
+    Round Sigmoid Tanh Relu LeakyRelu Elu Selu Softplus Softsign HardSigmoid HardSwish Gelu Mish
     Softmax LogSoftmax LayerNormalization ReduceSum ReduceMax ReduceMin ReduceMean CumSum
-    MatMul Gemm LSTM GRU RNN Equal Less LessOrEqual Greater GreaterOrEqual And Or Not"""
+    MatMul Gemm QuantizeLinear MatMulInteger LSTM GRU RNN
+    Equal Less LessOrEqual Greater GreaterOrEqual And Or Not"""
 _MOVEMENT = """Gather GatherElements Concat Split Slice Reshape Squeeze Unsqueeze Transpose
     Flatten Shape TopK ArgMax Where Cast Identity Constant"""
-STANDARD_OPS = frozenset(f"{_MATHEMATICS} {_MOVEMENT} Loop Scan If".split())
-CONTRIB_OPS = frozenset({"MatMulNBits"})
+OPERATORS = frozenset(f"{_MATHEMATICS} {_MOVEMENT} Loop Scan If".split())
 """The only operators a file may use, subgraphs included: standard-domain mathematics and control
-flow, and what 8-bit weights need. None reads a file, draws random numbers or takes a path."""
+flow. None reads a file, draws random numbers or takes a path."""
 
 
 # --- the metadata document ------------------------------------------------------------

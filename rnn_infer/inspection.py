@@ -1,6 +1,7 @@
 """What a file says of itself, whether it answers as recorded, and what works on this machine."""
 
 import dataclasses
+import math
 import platform
 import sys
 from typing import Any
@@ -49,9 +50,9 @@ def verify(stepper: Stepper) -> dict[str, Any]:
     """Repeats the file's recorded run.
 
     Returns:
-        ok, the largest difference of the logits, and whether the same tokens were drawn (null
-        where the file draws none). On CUDA only the logits decide: a drawn token may differ
-        where rounding does.
+        ok, the largest difference of the logits (null: they are no numbers), and whether the
+        same tokens were drawn (null where the file draws none). On CUDA only the logits decide: a
+        drawn token may differ where rounding does.
     """
     golden = stepper.file.metadata.golden
     tokens = np.array([golden.tokens], np.int64)
@@ -63,9 +64,10 @@ def verify(stepper: Stepper) -> dict[str, Any]:
         drawn, _ = stepper.draw(tokens, stepper.zeros(1), uniform, Sampling(temperature=1.0))
         same = drawn[0].tolist() == list(golden.generated)
     close = difference < TOLERANCE  # false for NaN too
+    finite = difference if math.isfinite(difference) else None
     return {
         "ok": close and (same is not False or stepper.device == "cuda"),
-        "logits_difference": difference,
+        "logits_difference": finite,
         "same_generated": same,
         "device": stepper.device,
     }

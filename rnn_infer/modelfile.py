@@ -3,6 +3,7 @@
 import hashlib
 import math
 import os
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from rnn_infer import contract, onnxproto
 from rnn_infer.contract import Metadata
 from rnn_infer.errors import ModelFileError
 from rnn_infer.schema import SchemaError, decode, parse_json
+from rnn_infer.text import Vocabulary
 
 _INT64, _FLOAT32 = 7, 1
 
@@ -40,6 +42,13 @@ class ModelFile:
     """Whether the graph draws tokens itself (False: a step-only export)."""
     operators: frozenset[str]
 
+    def not_numbers(self) -> ModelFileError:
+        """The error to raise where the model answers with NaN."""
+        return ModelFileError(
+            f"{self.path}: answers with what are no numbers: its weights are damaged, or its "
+            "training diverged; export it again"
+        )
+
 
 def read_model(path: str | os.PathLike[str], *, sha256: str | None = None) -> ModelFile:
     """Reads and checks a model file.
@@ -61,7 +70,10 @@ def read_model(path: str | os.PathLike[str], *, sha256: str | None = None) -> Mo
     try:
         return _check(name, data, digest)
     except _ViolationError as violation:
-        raise ModelFileError(f"{name}: {violation}") from None
+        text = str(violation)
+        if not text.isprintable():  # a name in the file may hold a line end, or worse
+            text = text.encode("unicode_escape").decode()
+        raise ModelFileError(f"{name}: {text}") from None
 
 
 class _ViolationError(Exception):
@@ -77,9 +89,14 @@ def _foreign(what: str) -> _ViolationError:
 
 
 def _read(path: Path) -> bytes:
+    limit = contract.MAX_FILE_BYTES
     try:
+        facts = path.stat()
+        if not stat.S_ISREG(facts.st_mode) and not stat.S_ISDIR(facts.st_mode):
+            raise ModelFileError(f"{path}: is no regular file; name the .onnx file itself")
         with path.open("rb") as stream:
-            data = stream.read(contract.MAX_FILE_BYTES + 1)
+            # One byte more than it says, to see that it did not grow meanwhile.
+            data = stream.read(min(facts.st_size, limit) + 1)
     except FileNotFoundError:
         raise ModelFileError(f"{path}: no such file") from None
     except IsADirectoryError:
@@ -89,9 +106,11 @@ def _read(path: Path) -> bytes:
         raise ModelFileError(f"{path}: cannot be read ({reason})") from None
     if not data:
         raise ModelFileError(f"{path}: is empty")
-    if len(data) > contract.MAX_FILE_BYTES:
-        limit = contract.MAX_FILE_BYTES // 2**20
-        raise ModelFileError(f"{path}: larger than {limit} MB, the limit for a model file")
+    if len(data) > limit:
+        shown = limit // 2**20
+        raise ModelFileError(f"{path}: larger than {shown} MB, the limit for a model file")
+    if len(data) != facts.st_size:
+        raise ModelFileError(f"{path}: is being written just now; load it again")
     return data
 
 
@@ -113,7 +132,7 @@ def _check(name: str, data: bytes, digest: str) -> ModelFile:
 def _check_header(model: Any) -> None:
     if not model.HasField("graph") or not model.opset_import:
         raise _damaged("it holds no graph")
-    _no_unknown(model, "the model")
+    _check_fields(model, "the model")
     if model.ir_version not in contract.IR_VERSIONS:
         raise _ViolationError(
             f"ONNX IR version {model.ir_version} is outside "
@@ -121,21 +140,18 @@ def _check_header(model: Any) -> None:
         )
     seen = set()
     for opset in model.opset_import:
-        _no_unknown(opset, "opset_import")
+        _check_fields(opset, "opset_import")
         domain = _text(opset.domain, "an opset domain")
         if domain in seen:
             raise _damaged(f"opset domain {domain!r} stands twice")
         seen.add(domain)
-        if domain == "":
-            if opset.version not in contract.OPSETS:
-                raise _ViolationError(
-                    f"opset {opset.version} is outside "
-                    f"{contract.OPSETS.start}..{contract.OPSETS.stop - 1}: too new or too old"
-                )
-        elif domain != contract.CONTRIB_DOMAIN or opset.version != 1:
+        if domain:
             raise _foreign(f"it uses operator domain {domain!r} version {opset.version}")
-    if "" not in seen:
-        raise _damaged("it names no standard opset")
+        if opset.version not in contract.OPSETS:
+            raise _ViolationError(
+                f"opset {opset.version} is outside "
+                f"{contract.OPSETS.start}..{contract.OPSETS.stop - 1}: too new or too old"
+            )
 
 
 def _read_metadata(model: Any) -> Metadata:
@@ -165,42 +181,55 @@ def _read_metadata(model: Any) -> Metadata:
 
 
 def _check_metadata(metadata: Metadata) -> None:
-    def require(condition: bool, what: str) -> None:
-        if not condition:
-            raise _ViolationError(f"bad metadata: {what}")
-
-    require(metadata.format_version == contract.FORMAT_VERSION, "format_version is not known")
+    _require(metadata.format_version == contract.FORMAT_VERSION, "format_version is not known")
     sections = {"charlm": metadata.charlm, "classifier": metadata.classifier}
-    require(
+    _require(
         all((section is not None) == (kind == metadata.kind) for kind, section in sections.items()),
         f"exactly the section of its kind, {metadata.kind!r}, must be there",
     )
     vocabulary = metadata.vocabulary
-    require(0 < len(vocabulary) <= contract.MAX_VOCABULARY, "vocabulary is empty or too large")
-    require(
-        all(len(char) == 1 and not "\ud800" <= char <= "\udfff" for char in vocabulary),
+    _require(0 < len(vocabulary) <= contract.MAX_VOCABULARY, "vocabulary is empty or too large")
+    _require(
+        all(len(char) == 1 for char in vocabulary),
         "each vocabulary entry must be one Unicode character",
     )
-    require(len(set(vocabulary)) == len(vocabulary), "vocabulary repeats a character")
+    _require(len(set(vocabulary)) == len(vocabulary), "vocabulary repeats a character")
     unknown = metadata.text.unknown
-    require(unknown is None or 0 <= unknown < len(vocabulary), "text.unknown is no token")
-    if metadata.charlm:
-        require(metadata.charlm.start != "", "charlm.start is empty")
-        require(set(metadata.charlm.start) <= set(vocabulary), "charlm.start is not in vocabulary")
-    if metadata.classifier:
-        labels = metadata.classifier.labels
-        require(0 < len(labels) <= contract.MAX_LABELS, "labels are missing or too many")
-        require(len(set(labels)) == len(labels), "labels repeat")
-        require(len(metadata.classifier.log_prior) == len(labels), "one log_prior a label")
-        marks = set(metadata.classifier.begin + metadata.classifier.end)
-        require(marks <= set(vocabulary), "begin and end must be in vocabulary")
+    _require(unknown is None or 0 <= unknown < len(vocabulary), "text.unknown is no token")
+    _check_sections(metadata)
     golden = metadata.golden
     tokens = golden.tokens + (golden.generated if metadata.charlm else ())
-    require(len(golden.tokens) > 0, "golden.tokens is empty")
-    require(all(0 <= token < len(vocabulary) for token in tokens), "golden tokens out of range")
-    require(len(golden.logits) == metadata.outputs, "golden.logits has another width")
-    require(len(golden.generated) == len(golden.uniform), "golden: one token a uniform")
-    require(all(0 <= u < 1 for u in golden.uniform), "golden.uniform out of range")
+    limit = contract.MAX_GOLDEN
+    _require(0 < len(golden.tokens) <= limit, "golden.tokens is empty or too long")
+    _require(len(golden.uniform) <= limit, "golden.uniform is too long")
+    _require(all(0 <= token < len(vocabulary) for token in tokens), "golden tokens out of range")
+    _require(len(golden.logits) == metadata.outputs, "golden.logits has another width")
+    _require(len(golden.generated) == len(golden.uniform), "golden: one token a uniform")
+    _require(all(0 <= u < 1 for u in golden.uniform), "golden.uniform out of range")
+
+
+def _check_sections(metadata: Metadata) -> None:
+    """What only one kind has. The texts in it are looked up, so the text rules must not change
+    them into others that the vocabulary may lack."""
+    vocabulary, fixed = set(metadata.vocabulary), Vocabulary(metadata).normalize
+    if metadata.charlm:
+        start = metadata.charlm.start
+        _require(start != "", "charlm.start is empty")
+        _require(fixed(start) == start, "charlm.start is none of the texts the text rules give")
+        _require(set(start) <= vocabulary, "charlm.start is not in vocabulary")
+    if metadata.classifier:
+        labels = metadata.classifier.labels
+        _require(0 < len(labels) <= contract.MAX_LABELS, "labels are missing or too many")
+        _require(len(set(labels)) == len(labels), "labels repeat")
+        _require(len(metadata.classifier.log_prior) == len(labels), "one log_prior a label")
+        for mark in (metadata.classifier.begin, metadata.classifier.end):
+            _require(set(mark) <= vocabulary, "begin and end must be in vocabulary")
+            _require(fixed(mark) == mark, "begin and end must be as the text rules give them")
+
+
+def _require(condition: bool, what: str) -> None:
+    if not condition:
+        raise _ViolationError(f"bad metadata: {what}")
 
 
 class _Walk:
@@ -213,25 +242,25 @@ class _Walk:
     def graph(self, graph: Any, depth: int) -> None:
         if depth > contract.MAX_NESTING:
             raise _foreign("its graphs are nested too deeply")
-        _no_unknown(graph, "a graph")
+        _check_fields(graph, "a graph")
         self.nodes += len(graph.node)
         if self.nodes > contract.MAX_NODES:
             raise _foreign("it has too many nodes")
         for tensor in graph.initializer:
             self.tensor(tensor)
         for value in (*graph.input, *graph.output, *graph.value_info):
-            _no_unknown(value, "a value")
-            _no_unknown(value.type, "a type")
+            shape = value.type.tensor_type.shape
+            for part in (value, value.type, value.type.tensor_type, shape, *shape.dim):
+                _check_fields(part, "an input, output or value")
         _check_names(graph)
         for node in graph.node:
             self.node(node, depth)
 
     def node(self, node: Any, depth: int) -> None:
         op = _text(node.op_type, "an operator name")
-        _no_unknown(node, f"a {op:.40} node")
+        _check_fields(node, f"a {op:.40} node")
         domain = _text(node.domain, "an operator domain")
-        allowed = {"": contract.STANDARD_OPS, contract.CONTRIB_DOMAIN: contract.CONTRIB_OPS}
-        if op not in allowed.get(domain, ()):
+        if domain or op not in contract.OPERATORS:
             shown = f"{domain}.{op}" if domain else op
             raise _foreign(f"operator {shown[:80]!r} is not on the allow-list")
         self.operators.add(op)
@@ -239,7 +268,7 @@ class _Walk:
             self.attribute(attribute, op, depth)
 
     def attribute(self, attribute: Any, op: str, depth: int) -> None:
-        _no_unknown(attribute, f"an attribute of {op}")
+        _check_fields(attribute, f"an attribute of {op}")
         field = onnxproto.ATTRIBUTE_FIELDS.get(attribute.type)
         if field is None:
             raise _foreign(f"an attribute of {op} has type {attribute.type}")
@@ -252,7 +281,7 @@ class _Walk:
 
     def tensor(self, tensor: Any) -> None:
         name = _text(tensor.name, "a tensor name")[:80]
-        _no_unknown(tensor, f"tensor {name!r}")
+        _check_fields(tensor, f"tensor {name!r}")
         if tensor.external_data or tensor.data_location:
             raise _foreign(f"tensor {name!r} keeps its data in another file")
         kind = onnxproto.DATA_TYPES.get(tensor.data_type)
@@ -283,10 +312,12 @@ def _check_names(graph: Any) -> None:
         for used in node.input:
             # A name from an enclosing graph is none of ours to judge; onnxruntime resolves it.
             if used in own and used not in given:
-                raise _damaged(f"value {used[:80]!r} is used before it is computed")
+                name = _text(used, "a value's name")[:80]
+                raise _damaged(f"value {name!r} is used before it is computed")
         for output in node.output:
             if output and output in given:
-                raise _damaged(f"value {output[:80]!r} is computed twice")
+                name = _text(output, "a value's name")[:80]
+                raise _damaged(f"value {name!r} is computed twice")
             given.add(output)
 
 
@@ -366,9 +397,14 @@ def _expect_type(name: str, actual: _TensorType, expected: _TensorType) -> None:
         raise _ViolationError(f"{name[:80]!r} is {shown(actual)}, not {shown(expected)}")
 
 
-def _no_unknown(message: Any, where: str) -> None:
+def _check_fields(message: Any, where: str) -> None:
+    """No field the format does not know, and texts in UTF-8; messages inside are not visited."""
     if len(UnknownFieldSet(message)):
         raise _foreign(f"{where} holds fields the format does not know")
+    for name in onnxproto.TEXT_FIELDS[message.DESCRIPTOR.name]:
+        value = getattr(message, name)
+        for each in (value,) if isinstance(value, bytes) else value:
+            _text(each, f"{name} of {where}")
 
 
 def _text(data: bytes, where: str) -> str:

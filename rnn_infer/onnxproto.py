@@ -46,6 +46,15 @@ _MESSAGES: dict[str, str] = {
     "Shape": "1 dim Dimension*",
     "Dimension": "1 dim_value int64, 2 dim_param string, 3 denotation string",
 }
+TEXT_FIELDS: dict[str, tuple[str, ...]] = {
+    message: tuple(
+        name
+        for _, name, kind in (entry.split() for entry in fields.split(","))
+        if kind.rstrip("*") == "string"
+    )
+    for message, fields in _MESSAGES.items()
+}
+"""The fields of each message that must be UTF-8."""
 
 
 class DataType(NamedTuple):

@@ -1,8 +1,9 @@
 """onnxruntime: finding it, choosing a device, opening a session."""
 
 import importlib
-import importlib.metadata
+import io
 import warnings
+from contextlib import redirect_stderr, redirect_stdout
 from functools import cache
 from types import ModuleType
 from typing import Any, Literal
@@ -34,8 +35,9 @@ def onnxruntime() -> ModuleType:
     """
     try:
         module = importlib.import_module("onnxruntime")
-    except ImportError as error:
-        reason = "" if isinstance(error, ModuleNotFoundError) else f" ({error})"
+    except Exception as error:  # a broken build raises what it likes
+        absent = isinstance(error, ModuleNotFoundError)
+        reason = "" if absent else f" ({_first_line(error)})"
         raise RuntimeMissingError(
             f"onnxruntime cannot be imported{reason}; run: {INSTALL_CPU}   "
             f"or, for an NVIDIA GPU: {INSTALL_GPU}"
@@ -53,6 +55,8 @@ def onnxruntime() -> ModuleType:
 
 def installed_distributions() -> dict[str, str]:
     """Version of each onnxruntime distribution that writes the `onnxruntime` folder."""
+    import importlib.metadata  # slow to import, and this is the only use
+
     found = {}
     for name in ("onnxruntime", "onnxruntime-gpu"):
         try:
@@ -102,7 +106,7 @@ def open_session(file: ModelFile, device: Device = "auto", threads: int = 1) -> 
 
 def _needs_cpu(file: ModelFile) -> bool:
     """Whether the file holds 8-bit weights, which only the CPU path is made for."""
-    return "MatMulNBits" in file.operators
+    return "MatMulInteger" in file.operators
 
 
 @cache
@@ -118,7 +122,10 @@ def cuda_problem() -> str | None:
             f"this onnxruntime is a CPU build; run: pip uninstall -y onnxruntime && {INSTALL_GPU}"
         )
     if hasattr(ort, "preload_dlls"):
-        ort.preload_dlls()  # finds the CUDA libraries that came as wheels
+        # Finds the CUDA libraries that came as wheels. Where it fails it prints, and the probe
+        # fails after it.
+        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            ort.preload_dlls()
     failure = _probe(_CUDA)
     if failure is None:
         return None
@@ -143,7 +150,7 @@ def _probe(provider: str) -> str | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            session = ort.InferenceSession(_PROBE, options, providers=[provider])
+            session = ort.InferenceSession(_PROBE, options, providers=[provider], enable_fallback=0)
         if session.get_providers()[0] != provider:
             return "the session was created on another provider"
         session.disable_fallback()
@@ -158,13 +165,14 @@ def _create(file: ModelFile, providers: list[Any], threads: int) -> Any:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # what goes wrong is raised, and must not be printed too
     # A small recurrent step is over before a sleeping thread wakes, but spinning would
     # burn every core of the host program between steps.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.load_model_format", "ONNX")
     try:
-        session = ort.InferenceSession(file.data, options, providers=providers)
+        # With its own fallback on, onnxruntime prints and silently takes the CPU.
+        session = ort.InferenceSession(file.data, options, providers=providers, enable_fallback=0)
     except Exception as error:  # onnxruntime raises many types, RuntimeError at their root
         raise ModelFileError(
             f"{file.path}: onnxruntime refuses the graph: {_first_line(error)}"

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +31,7 @@ class Sampling:
     def __post_init__(self) -> None:
         if not 0 <= self.temperature <= 1e6:  # NaN fails every comparison
             raise OptionError(f"temperature must be from 0 to 1e6, got {self.temperature}")
-        if self.top_k != int(self.top_k) or not 0 <= self.top_k < 2**31:
+        if not _is_integer(self.top_k) or not 0 <= self.top_k < 2**31:
             raise OptionError(f"top_k must be 0 (off) or a positive integer, got {self.top_k}")
         if not 0 < self.top_p <= 1:
             raise OptionError(f"top_p must be above 0 and at most 1, got {self.top_p}")
@@ -43,7 +45,7 @@ class Uniforms:
     """
 
     def __init__(self, seed: int, position: int = 0) -> None:
-        if isinstance(seed, bool) or seed != int(seed) or not 0 <= seed < MAX_SEED:
+        if not _is_integer(seed) or not 0 <= seed < MAX_SEED:
             raise OptionError(f"seed must be an integer from 0 to 2**64 - 1, got {seed!r}")
         self.seed = int(seed)
         self.seek(position)
@@ -77,13 +79,14 @@ def draw(
         Tokens [batch]. Rows whose logits are not numbers give token 0.
     """
     one = np.float32(1)
+    temperature = np.float32(sampling.temperature)
     with np.errstate(all="ignore"):
         # At temperature 0 (or all but 0) the huge factor leaves weight only to the maximum, and the
         # uniform 0 picks the first of several.
-        scale = np.minimum(one / np.float32(sampling.temperature), np.float32(1e30))
-        uniform = uniform * np.float32(bool(sampling.temperature))
+        scale = np.minimum(one / temperature, np.float32(1e30))
+        uniform = uniform * np.float32(bool(temperature))
         weights = np.exp((logits - logits.max(-1, keepdims=True)) * scale)
-        if sampling.top_k or sampling.top_p < 1:
+        if sampling.top_k or np.float32(sampling.top_p) < 1:
             weights = weights * (logits >= _threshold(logits, scale, sampling))
         cumulative = weights.cumsum(-1, dtype=np.float32)
         # uniform < 1 and a float32 product rounded to nearest stay below the last sum, so
@@ -101,10 +104,17 @@ def _threshold(
     weights = np.exp((ranked - ranked[:, :1]) * scale)
     cumulative = weights.cumsum(-1, dtype=np.float32)
     before = cumulative - weights
-    limit = np.float32(sampling.top_p) if sampling.top_p < 1 else np.float32(np.inf)
+    limit = np.float32(sampling.top_p)
+    limit = limit if limit < 1 else np.float32(np.inf)
     kept = before < limit * cumulative[:, -1:]
     last = np.maximum(kept.sum(-1, keepdims=True) - 1, 0)
     return np.take_along_axis(ranked, last, -1)
+
+
+def check_length(length: int) -> None:
+    """Raises `OptionError`: `length` is no count of characters."""
+    if isinstance(length, bool) or not isinstance(length, int) or length < 0:
+        raise OptionError(f"length must be an integer of 0 or more, got {length!r}")
 
 
 def seeds_for(seed: int | Sequence[int] | None, count: int) -> list[int]:
@@ -121,3 +131,7 @@ def seeds_for(seed: int | Sequence[int] | None, count: int) -> list[int]:
             raise OptionError(f"{count} streams need {count} seeds, got {len(seed)}")
         return list(seed)
     return [seed + i for i in range(count)]
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)

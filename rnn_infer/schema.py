@@ -41,7 +41,7 @@ def decode(cls: type[T], value: Any, where: str) -> T:
         raise SchemaError(f"{where}: expected an object, got {_name(value)}")
     hints = _hints(cls)  # type: ignore[arg-type]  # a class is hashable
     if extra := sorted(set(value) - set(hints)):
-        raise SchemaError(f"{where}: unknown key {extra[0]!r}")
+        raise SchemaError(f"{where}: unknown key {extra[0]!r:.80}")
     if missing := [key for key in hints if key not in value]:
         raise SchemaError(f"{where}: key {missing[0]!r} is missing")
     return cls(**{key: _value(hint, value[key], f"{where}.{key}") for key, hint in hints.items()})
@@ -60,7 +60,9 @@ def _value(hint: Any, value: Any, where: str) -> Any:
     if origin is Literal:
         if value not in get_args(hint):
             choices = ", ".join(map(repr, get_args(hint)))
-            raise SchemaError(f"{where}: expected one of {choices}, got {value!r:.80}")
+            # Only a text is shown: anything else may be nested too deeply for that.
+            got = f"{value!r:.80}" if isinstance(value, str) else _name(value)
+            raise SchemaError(f"{where}: expected one of {choices}, got {got}")
         return value
     if origin in (Union, types.UnionType):
         return _union(get_args(hint), value, where)
@@ -73,13 +75,18 @@ def _value(hint: Any, value: Any, where: str) -> Any:
         if not isinstance(value, dict):
             raise SchemaError(f"{where}: expected an object, got {_name(value)}")
         item = get_args(hint)[1]
-        return {key: _value(item, each, f"{where}.{key}") for key, each in value.items()}
+        return {
+            _scalar(str, key, where): _value(item, each, f"{where}.{_shown(key)}")
+            for key, each in value.items()
+        }
     return _scalar(hint, value, where)
 
 
 def _union(choices: tuple[Any, ...], value: Any, where: str) -> Any:
     if value is None and type(None) in choices:
         return None
+    if type(value) in choices:
+        return _scalar(type(value), value, where)
     problem = SchemaError(f"{where}: has no permitted type")
     for choice in choices:
         if choice is type(None):
@@ -102,6 +109,8 @@ def _scalar(hint: Any, value: Any, where: str) -> Any:
         raise SchemaError(f"{where}: expected {hint.__name__}, got {_name(value)}")
     if hint is float and not math.isfinite(value):
         raise SchemaError(f"{where}: number out of range")
+    if hint is str and not _is_unicode(value):
+        raise SchemaError(f"{where}: half a surrogate pair is no Unicode character")
     return value
 
 
@@ -114,6 +123,20 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> Any:
     raise SchemaError(f"holds {name}, which JSON does not know")
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether a text can be written out: JSON can spell half of a surrogate pair."""
+    try:
+        return text.isascii() or bool(text.encode())
+    except UnicodeEncodeError:
+        return False
+
+
+def _shown(key: str) -> str:
+    """A key as part of a place in a message: short, on one line."""
+    shown = key if key.isprintable() else repr(key)
+    return shown if len(shown) <= 80 else shown[:79] + "…"
 
 
 def _name(value: Any) -> str:

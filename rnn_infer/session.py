@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnn_infer.errors import OptionError, SnapshotError
-from rnn_infer.sampling import Sampling, Uniforms
+from rnn_infer.sampling import Sampling, Uniforms, check_length
 from rnn_infer.stepper import Stepper
 from rnn_infer.stopping import StopScanner
 from rnn_infer.streams import Streams
@@ -57,11 +57,18 @@ class Session:
             self._streams.feed([tokens])
 
     def probabilities(self) -> NDArray[np.float32]:
-        """Probability [n] of each vocabulary character to come next, at temperature 1."""
+        """Probability [n] of each vocabulary character to come next, at temperature 1.
+
+        Raises:
+            ModelFileError: the model gives no numbers.
+        """
         self._start()
         logits = self._streams.logits()[0]
-        weights = np.exp(logits - logits.max())
-        probabilities: NDArray[np.float32] = weights / weights.sum()
+        with np.errstate(invalid="ignore"):
+            weights = np.exp(logits - logits.max())
+            probabilities: NDArray[np.float32] = weights / weights.sum()
+        if not np.isfinite(probabilities).all():
+            raise self._stepper.file.not_numbers()
         return probabilities
 
     def generate(
@@ -174,12 +181,14 @@ class Session:
             session = cls(stepper, vocabulary, header["seed"])
             streams = session._streams
             streams.uniforms[0].seek(_count(header["position"]))
-            streams.pending = np.array([_count(header["pending"], len(vocabulary))])
-            streams.started = bool(header["started"])
+            streams.pending = np.array([_count(header["pending"], len(vocabulary))], np.int64)
+            streams.started = header["started"]
+            if type(streams.started) is not bool:
+                raise ValueError("started is neither true nor false")
         except (KeyError, TypeError, ValueError) as error:
             raise SnapshotError(f"the session's header is damaged ({error})") from None
         values = np.frombuffer(arrays, "<f4").astype(np.float32)
-        parts = np.split(values, np.cumsum(widths)[:-1])
+        parts = np.split(values, np.cumsum(widths, dtype=np.int64))[:-1]
         streams.state = tuple(part[None] for part in parts)
         return session
 
@@ -188,12 +197,6 @@ class Session:
             charlm = self._stepper.file.metadata.charlm
             assert charlm is not None
             self.feed(charlm.start)
-
-
-def check_length(length: int) -> None:
-    """Raises `OptionError`: `length` is no count of characters."""
-    if isinstance(length, bool) or not isinstance(length, int) or length < 0:
-        raise OptionError(f"length must be an integer of 0 or more, got {length!r}")
 
 
 def _unpack(data: bytes) -> tuple[dict[str, Any], bytes]:
@@ -205,7 +208,7 @@ def _unpack(data: bytes) -> tuple[dict[str, Any], bytes]:
         raise SnapshotError("these bytes are no session of a version known here")
     try:
         header = json.loads(body[_HEADER.size : _HEADER.size + size])
-    except ValueError:
+    except (ValueError, RecursionError):
         raise SnapshotError("the session's header is damaged") from None
     if not isinstance(header, dict):
         raise SnapshotError("the session's header is damaged")

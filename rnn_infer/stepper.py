@@ -5,14 +5,16 @@ row a stream, that the caller holds. So a stepper itself never changes, and any
 number of threads and streams may share one.
 """
 
+import ctypes
 import os
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnn_infer import contract
-from rnn_infer.errors import ModelFileError
+from rnn_infer.errors import DeviceError, ModelFileError
 from rnn_infer.modelfile import ModelFile, read_model
 from rnn_infer.runtime import Device, open_session
 from rnn_infer.sampling import Sampling, draw
@@ -24,11 +26,13 @@ State = tuple[NDArray[np.float32], ...]
 class Stepper:
     """Runs a model file."""
 
-    def __init__(self, file: ModelFile, session: Any, device: str) -> None:
+    def __init__(self, file: ModelFile, session: Any, device: str, threads: int = 1) -> None:
         self.file = file
         self.device = device
         """Where the session really runs: "cpu" or "cuda"."""
         self._session = session
+        self._threads = threads
+        self._process = os.getpid()
         self._inputs = [state.name for state in file.states]
         self._next = [name + contract.NEXT for name in self._inputs]
 
@@ -43,7 +47,7 @@ class Stepper:
     ) -> Self:
         """Reads, checks and opens a file. Errors: as `read_model` and `open_session`."""
         file = read_model(path, sha256=sha256)
-        return cls(file, *open_session(file, device, threads))
+        return cls(file, *open_session(file, device, threads), threads)
 
     def zeros(self, batch: int) -> State:
         """The state of `batch` streams that have read nothing."""
@@ -59,8 +63,8 @@ class Stepper:
         if self.file.generates:
             batch = len(tokens)
             feed |= self._sampling(Sampling(), np.empty((batch, 0), np.float32))
-        logits, *after = self._run([contract.LOGITS, *self._next], feed)
-        return logits, tuple(after)
+        shape = (*tokens.shape, self.file.metadata.outputs)
+        return self._run(contract.LOGITS, shape, feed)
 
     def consume(self, tokens: NDArray[np.int64], state: State) -> State:
         """Reads tokens [batch, time] for their effect on the state alone; time may be 0."""
@@ -71,45 +75,89 @@ class Stepper:
         tokens: NDArray[np.int64],
         state: State,
         uniform: NDArray[np.float32],
-        sampling: Sampling,
+        sampling: Sampling | Sequence[Sampling],
     ) -> tuple[NDArray[np.int64], State]:
         """Reads tokens [batch, time], then draws and feeds back once for each uniform.
 
         Args:
             tokens: time ≥ 1.
             uniform: float32 [batch, steps], steps ≥ 1.
-            sampling: options for all rows alike.
+            sampling: options for all rows alike, or of each row.
 
         Returns:
             Drawn tokens [batch, steps], and the state that has read all but the last of them.
         """
         if self.file.generates:
             feed = self._feed(tokens, state) | self._sampling(sampling, uniform)
-            generated, *after = self._run([contract.GENERATED, *self._next], feed)
-            return generated, tuple(after)
+            generated, state = self._run(contract.GENERATED, uniform.shape, feed)
+            if generated.min() < 0 or generated.max() >= self.file.metadata.outputs:
+                raise self._broken("draws tokens outside its vocabulary")
+            return generated, state
         drawn: list[NDArray[np.int64]] = []
         for step in range(uniform.shape[1]):
             logits, state = self.forward(tokens, state)
-            drawn.append(draw(logits[:, -1], uniform[:, step], sampling))
+            drawn.append(_draw_rows(logits[:, -1], uniform[:, step], sampling))
             tokens = drawn[-1][:, None]
         return np.stack(drawn, 1), state
 
-    def _run(self, outputs: list[str], feed: dict[str, Any]) -> list[Any]:
+    def _run(
+        self, output: str, shape: tuple[int, ...], feed: dict[str, Any]
+    ) -> tuple[NDArray[Any], State]:
+        """One call: an output of the shape it must have, and the next state."""
+        if os.getpid() != self._process:
+            self._open_again()
         try:
-            results: list[Any] = self._session.run(outputs, feed)
+            result, *after = self._session.run([output, *self._next], feed)
         except Exception as error:  # onnxruntime raises many types, RuntimeError at their root
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
-            raise ModelFileError(f"{self.file.path}: the graph fails when run: {reason}") from None
-        return results
+            raise self._broken(f"fails when run: {reason}") from None
+        # A file may declare one thing and do another.
+        if result.shape != shape or any(
+            each.shape != (shape[0], state.width)
+            for each, state in zip(after, self.file.states, strict=True)
+        ):
+            raise self._broken("gives other shapes than it declares")
+        return result, tuple(after)
+
+    def _open_again(self) -> None:
+        """After a fork: the parent's session has lost its threads here, and may hang."""
+        if self.device == "cuda":
+            raise DeviceError(
+                "cuda cannot be used in a forked child of a process that uses it; load the model "
+                "in the child, or start children by the spawn method"
+            )
+        # The old session must never be freed here: that would wait for threads which only the
+        # parent has.
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._session))
+        self._session, _ = open_session(self.file, "cpu", self._threads)
+        self._process = os.getpid()
+
+    def _broken(self, what: str) -> ModelFileError:
+        return ModelFileError(f"{self.file.path}: the graph {what}; export the file again")
 
     def _feed(self, tokens: NDArray[np.int64], state: State) -> dict[str, Any]:
         return {contract.TOKENS: tokens, **dict(zip(self._inputs, state, strict=True))}
 
-    def _sampling(self, sampling: Sampling, uniform: NDArray[np.float32]) -> dict[str, Any]:
-        batch = len(uniform)
+    @staticmethod
+    def _sampling(
+        sampling: Sampling | Sequence[Sampling], uniform: NDArray[np.float32]
+    ) -> dict[str, Any]:
+        rows = [sampling] if isinstance(sampling, Sampling) else sampling
+        repeat = len(uniform) if isinstance(sampling, Sampling) else 1
         return {
             contract.UNIFORM: uniform,
-            contract.TEMPERATURE: np.full(batch, sampling.temperature, np.float32),
-            contract.TOP_K: np.full(batch, sampling.top_k, np.int64),
-            contract.TOP_P: np.full(batch, sampling.top_p, np.float32),
+            contract.TEMPERATURE: np.array([each.temperature for each in rows] * repeat, "f4"),
+            contract.TOP_K: np.array([each.top_k for each in rows] * repeat, "i8"),
+            contract.TOP_P: np.array([each.top_p for each in rows] * repeat, "f4"),
         }
+
+
+def _draw_rows(
+    logits: NDArray[np.float32],
+    uniform: NDArray[np.float32],
+    sampling: Sampling | Sequence[Sampling],
+) -> NDArray[np.int64]:
+    if isinstance(sampling, Sampling):
+        return draw(logits, uniform, sampling)
+    parts = [draw(logits[i : i + 1], uniform[i : i + 1], each) for i, each in enumerate(sampling)]
+    return np.concatenate(parts)

@@ -53,15 +53,7 @@ class Streams:
             texts = [np.concatenate([[p], t]) for p, t in zip(self.pending, texts, strict=True)]
         self.pending = np.array([tokens[-1] for tokens in texts], np.int64)
         self.started = True
-        lengths = np.array([len(tokens) - 1 for tokens in texts])
-        chunk = chunk_length(self._stepper, len(texts))
-        done = 0
-        while (rows := np.flatnonzero(lengths > done)).size:
-            until = min(int(lengths[rows].min()), done + chunk)
-            tokens = np.stack([texts[row][done:until] for row in rows.tolist()])
-            after = self._stepper.consume(tokens, tuple(each[rows] for each in self.state))
-            self._put(rows, after)
-            done = until
+        self.state = read_together(self._stepper, self.state, [tokens[:-1] for tokens in texts])
 
     def logits(self) -> NDArray[np.float32]:
         """Logits [batch, n] of the next token of each stream. Moves nothing."""
@@ -96,14 +88,27 @@ class Streams:
         twin.state, twin.pending, twin.started = self.state, self.pending, self.started
         return twin
 
-    def _put(self, rows: NDArray[np.intp], after: State) -> None:
-        if len(rows) == len(self.pending):
-            self.state = after
-            return
-        state = tuple(each.copy() for each in self.state)
-        for whole, part in zip(state, after, strict=True):
-            whole[rows] = part
-        self.state = state
+
+def read_together(stepper: Stepper, state: State, texts: Sequence[Tokens]) -> State:
+    """The state after each row has read its own text; lengths may differ, and may be 0.
+
+    Rows are read together as far as all go, then those left, so that nothing is padded.
+    """
+    lengths = np.array([len(tokens) for tokens in texts])
+    chunk = chunk_length(stepper, len(texts))
+    done = 0
+    while (rows := np.flatnonzero(lengths > done)).size:
+        until = min(int(lengths[rows].min()), done + chunk)
+        tokens = np.stack([texts[row][done:until] for row in rows.tolist()])
+        after = stepper.consume(tokens, tuple(each[rows] for each in state))
+        if len(rows) == len(texts):
+            state = after
+        else:
+            state = tuple(each.copy() for each in state)
+            for whole, part in zip(state, after, strict=True):
+                whole[rows] = part
+        done = until
+    return state
 
 
 def chunk_length(stepper: Stepper, batch: int) -> int:

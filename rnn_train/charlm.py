@@ -93,12 +93,12 @@ def held_out_loss(
     count = streams or max(1, min(_VALIDATION_STREAMS, len(tokens) // 1000))
     length = (len(tokens) - 1) // count
     device = model.embedding.weight.device
-    rows = np.stack([tokens[i * length : (i + 1) * length + 1] for i in range(count)])
-    text = torch.from_numpy(rows.astype(np.int64)).to(device)
     state: State = model.zeros(count)
     total = 0.0
     for begin in range(0, length, _VALIDATION_WINDOW):
-        window = text[:, begin : begin + _VALIDATION_WINDOW + 1]
+        end = min(begin + _VALIDATION_WINDOW, length) + 1
+        rows = np.stack([tokens[i * length + begin : i * length + end] for i in range(count)])
+        window = torch.from_numpy(rows.astype(np.int64)).to(device)
         logits, state = model(window[:, :-1], state)
         flat = logits.float().flatten(0, 1) / temperature
         total += float(cross_entropy(flat, window[:, 1:].flatten(), reduction="sum"))

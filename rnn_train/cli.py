@@ -1,5 +1,7 @@
 """`rnn-train`: options in, one library call, errors to one line."""
 
+import functools
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +13,14 @@ import rnn_train
 
 _EXTRA = "rnn-train needs the train extra; run: pip install 'rnn-infer[train,cpu]'"
 _Options = dict[str, Any]
+_SITTING = ("out", "device", "threads")
+"""Options that a resumed run may change."""
+
+
+class _Refusal(click.ClickException):
+    """Options that do not go together, told in one line."""
+
+    exit_code = 2
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -66,6 +76,12 @@ def _shared(command: str) -> Callable[[Callable[..., None]], Callable[..., None]
             click.option("--batch", type=click.IntRange(1, 65536)),
             click.option("--learning-rate", type=click.FloatRange(0, 10, min_open=True)),
             click.option(
+                "--validate-every",
+                type=click.FloatRange(0),
+                metavar="SECONDS",
+                help="Between validations, each with a checkpoint.",
+            ),
+            click.option(
                 "--out",
                 type=click.Path(path_type=Path),
                 default=Path(f"exported/{command}.onnx"),
@@ -79,12 +95,19 @@ def _shared(command: str) -> Callable[[Callable[..., None]], Callable[..., None]
     return decorate
 
 
+_TRAINING = ("batch", "learning_rate", "validate_every")
 _RATE = click.FloatRange(0, 1, max_open=True)
 
 
 @main.command()
 @_shared("charlm")
 @click.option("--min-count", type=click.IntRange(1), default=1, help="Fold rarer characters.")
+@click.option(
+    "--init-from",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="Start from its weights: fine-tune on another text.",
+)
 @click.option("--head", type=click.IntRange(0, 65536), help="Width of an MLP head; 0: none.")
 @click.option("--window", type=click.IntRange(2, 65536), help="Characters between gradient cuts.")
 @click.option("--dropout-input", type=_RATE)
@@ -103,10 +126,11 @@ def charlm(**options: Any) -> None:
       rnn-train charlm --data book.txt --minutes 10
       rnn-train charlm --data 'plays/*.txt' --val-data held-out.txt --epochs 20
       rnn-train charlm --resume runs/charlm-1
+      rnn-train charlm --init-from runs/charlm-1 --data sequel.txt
     """
     shape = ("hidden", "layers", "embedding", "head", "weight_drop")
     drops = ("dropout_input", "dropout_layer", "dropout_output")
-    _run("charlm", options, model=shape + drops, training=("batch", "learning_rate", "window"))
+    _run("charlm", options, model=shape + drops, training=(*_TRAINING, "window"))
 
 
 @main.command()
@@ -150,26 +174,77 @@ def classifier(**options: Any) -> None:
       rnn-train classifier --data reviews/ --epochs 10 --out exported/reviews.onnx
     """
     shape = ("cell", "hidden", "layers", "embedding", "pool", "dropout", "ngrams", "evidence")
-    _run("classifier", options, model=shape, training=("batch", "learning_rate"))
+    _run("classifier", options, model=shape, training=_TRAINING)
 
 
 @main.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), required=True)
+@click.option(
+    "--quantize",
+    type=click.Choice(["int8"]),
+    help="8-bit weights, for the CPU: smaller and faster; what it costs is measured.",
+)
 @click.option("--step-only", is_flag=True, help="Tokens and state only, no generation inputs.")
-def export(run: Path, out: Path, step_only: bool) -> None:
+def export(run: Path, out: Path, quantize: str | None, step_only: bool) -> None:
     """Export a run's latest weights, proved against the model.
 
     \b
-    Example:
+    Examples:
+      rnn-train export runs/charlm-1 --out exported/charlm.int8.onnx --quantize int8
       rnn-train export runs/charlm-1 --out exported/charlm.step.onnx --step-only
     """
 
     def work() -> None:
         from rnn_train import pipeline
 
-        shown = pipeline.export_run(run, out, step_only=step_only)
+        shown = pipeline.export_run(
+            run, out, step_only=step_only, quantize=quantize, say=click.echo
+        )
         click.echo(f"wrote {out}   (largest differences: {shown})")
+
+    _guard(work)
+
+
+@main.command()
+@click.argument("target", type=click.Path(path_type=Path), metavar="RUN|FILE.onnx")
+@click.option("--data", multiple=True, required=True, metavar="SRC", help="As for training.")
+@click.option("--dynamic", is_flag=True, help="Of a charlm run: score dynamic evaluation, too.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto")
+@click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads.")
+def evaluate(
+    target: Path,
+    data: tuple[str, ...],
+    dynamic: bool,
+    as_json: bool,
+    device: Any,
+    threads: int | None,
+) -> None:
+    """Score a run, or an exported file, on data that it never saw.
+
+    A character model is scored in nats and bits a character, under named protocols: `windows`
+    (of 256 characters, each from the zero state, all positions scored), `stateful` (one pass)
+    and, with --dynamic, `dynamic` (stateful, the weights following the text already read).
+    A classifier by accuracy, macro-F1, top-3 accuracy, calibration error and figures by label.
+
+    \b
+    Examples:
+      rnn-train evaluate runs/charlm-1 --data held-out.txt --dynamic
+      rnn-train evaluate exported/charlm.onnx --data held-out.txt --json
+      rnn-train evaluate exported/classifier.onnx --data held-out.csv
+    """
+
+    def work() -> None:
+        from rnn_train import evaluation, pipeline
+
+        pipeline.set_threads(threads)
+        say = functools.partial(click.echo, err=True)
+        figures = evaluation.evaluate(target, data, dynamic=dynamic, device=device, say=say)
+        if as_json:
+            click.echo(json.dumps(figures.as_json(), ensure_ascii=False))
+        else:
+            click.echo(figures.as_text())
 
     _guard(work)
 
@@ -183,13 +258,13 @@ def _run(
     def work() -> None:
         from rnn_train import jobs, pipeline
 
-        where: _Options = {name: options[name] for name in ("device", "threads")}
         if options["resume"]:
             _refuse_changes()
-            pipeline.resume(options["resume"], options["out"], say=click.echo, **where)
+            kept = {name: options[name] if _is_given(name) else None for name in _SITTING}
+            pipeline.resume(options["resume"], command=command, say=click.echo, **kept)
             return
         if options["minutes"] and options["epochs"]:
-            raise click.UsageError("--minutes and --epochs exclude each other")
+            raise _Refusal("--minutes and --epochs exclude each other; give one of them")
         plain = ("val_data", "val_fraction", "minutes", "epochs", "seed")
         request = jobs.Request(
             data=options["data"],
@@ -197,26 +272,28 @@ def _run(
             ensemble=options.get("ensemble", 0),
             balance=options.get("balance"),
             temperature=options.get("temperature", 1.0),
+            init_from=options.get("init_from"),
             model=given(model),
             training=given(training),
             **{name: options[name] for name in plain},
         )
-        pipeline.train(
-            command, request, options["out"], folder=options["run"], say=click.echo, **where
-        )
+        sitting = {name: options[name] for name in _SITTING}
+        pipeline.train(command, request, folder=options["run"], say=click.echo, **sitting)
 
     _guard(work)
 
 
 def _refuse_changes() -> None:
     """A resumed run goes on with what it was asked: other options would be lost in silence."""
-    context = click.get_current_context()
-    free = {"resume", "out", "device", "threads"}
-    for name in context.params:
-        source = context.get_parameter_source(name)
-        if name not in free and source is click.core.ParameterSource.COMMANDLINE:
+    for name in click.get_current_context().params:
+        if name not in ("resume", *_SITTING) and _is_given(name):
             option = "--" + name.replace("_", "-")
-            raise click.UsageError(f"--resume goes on with the run as it was asked; drop {option}")
+            raise _Refusal(f"--resume goes on with the run as it was asked; drop {option}")
+
+
+def _is_given(name: str) -> bool:
+    source = click.get_current_context().get_parameter_source(name)
+    return source is click.core.ParameterSource.COMMANDLINE
 
 
 def _guard(work: Any) -> None:

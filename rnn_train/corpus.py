@@ -1,7 +1,8 @@
 """A text as integers on disk: encoded once, memory-mapped, cut into windows where it lies."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,12 +53,8 @@ def build_corpus(files: Sequence[TextFile], path: Path, min_count: int = 1) -> C
         DataError: the text is too short, too poor or too rich in characters.
     """
     counts, digest = _count(files)
-    total = int(counts.sum())
-    names = ", ".join(str(file.path) for file in files[:3]) + (", …" if len(files) > 3 else "")
-    if total < MIN_CHARACTERS:
-        raise DataError(
-            f"{names}: {total} characters of text; at least {MIN_CHARACTERS} are needed"
-        )
+    names = _names(files)
+    _check_length(files, int(counts.sum()), MIN_CHARACTERS)
     rare = (counts > 0) & (counts < min_count)
     codes = np.flatnonzero((counts > 0) & ~rare)
     unknown = None
@@ -71,10 +68,8 @@ def build_corpus(files: Sequence[TextFile], path: Path, min_count: int = 1) -> C
             f"{names}: {len(codes)} distinct characters, over the limit of {MAX_VOCABULARY}; "
             "fold rare ones with --min-count"
         )
-    table = np.full(len(counts), unknown if unknown is not None else 0)
-    table[codes] = np.arange(len(codes))
     vocabulary = tuple(map(chr, codes.tolist()))
-    _encode(files, path, table.astype(_smallest(len(codes))))
+    _write(files, path, _table(vocabulary, unknown))
     return Corpus(_map(path, len(codes)), vocabulary, unknown, digest)
 
 
@@ -83,28 +78,51 @@ def open_corpus(path: Path, vocabulary: Sequence[str], unknown: int | None, sha2
     return Corpus(_map(path, len(vocabulary)), tuple(vocabulary), unknown, sha256)
 
 
-def encode_text(files: Sequence[TextFile], corpus: Corpus) -> NDArray[np.integer]:
-    """Tokens of further texts in the vocabulary of `corpus`.
+def encode_text(
+    files: Sequence[TextFile],
+    vocabulary: Sequence[str],
+    unknown: int | None,
+    path: Path,
+    least: int = 2,
+) -> Corpus:
+    """Encodes texts in a vocabulary that stands already, into the file `path`.
+
+    Args:
+        unknown: token of characters that the vocabulary lacks; None refuses them.
+        path: as in `build_corpus`; memory does not grow with the texts here either.
+        least: characters that are needed.
 
     Raises:
-        DataError: they hold characters it lacks; names them.
+        DataError: they hold characters that the vocabulary lacks (names them), or too few.
     """
-    text = "".join(_texts(files))
-    table = {char: token for token, char in enumerate(corpus.vocabulary)}
-    missing = sorted(set(text) - set(table))
-    if missing and corpus.unknown is None:
-        shown = " ".join(f"{char!r}" for char in missing[:10])
+    counts, digest = _count(files)
+    _check_length(files, int(counts.sum()), least)
+    foreign = np.setdiff1d(np.flatnonzero(counts), [ord(char) for char in vocabulary])
+    if len(foreign) and unknown is None:
+        shown = " ".join(repr(chr(code)) for code in foreign[:10])
         raise DataError(
-            f"{files[0].path}: {len(missing)} characters are not in the training text: {shown}; "
-            "remove them, or train with --min-count"
+            f"{_names(files)}: {len(foreign)} characters are not in the model's vocabulary: "
+            f"{shown}; remove them, or train a model that knows them (or folds rare characters: "
+            "--min-count)"
         )
-    dtype = _smallest(len(corpus.vocabulary))
-    return np.array([table.get(char, corpus.unknown or 0) for char in text], dtype)
+    _write(files, path, _table(vocabulary, unknown))
+    return open_corpus(path, vocabulary, unknown, digest)
 
 
 def _texts(files: Sequence[TextFile]) -> Iterator[str]:
     for file in files:
         yield from file.chunks()
+
+
+def _names(files: Sequence[TextFile]) -> str:
+    return ", ".join(str(file.path) for file in files[:3]) + (", …" if len(files) > 3 else "")
+
+
+def _check_length(files: Sequence[TextFile], characters: int, least: int) -> None:
+    if characters < least:
+        raise DataError(
+            f"{_names(files)}: {characters} characters of text; at least {least} are needed"
+        )
 
 
 def _codes(text: str) -> NDArray[np.uint32]:
@@ -121,7 +139,14 @@ def _count(files: Sequence[TextFile]) -> tuple[NDArray[np.int64], str]:
     return counts, digest.hexdigest()
 
 
-def _encode(files: Sequence[TextFile], path: Path, table: NDArray[np.integer]) -> None:
+def _table(vocabulary: Sequence[str], unknown: int | None) -> NDArray[np.integer]:
+    """Token of each code point there is, in the smallest type."""
+    table = np.full(0x110000, unknown or 0, _smallest(len(vocabulary)))
+    table[[ord(char) for char in vocabulary]] = np.arange(len(vocabulary))
+    return table
+
+
+def _write(files: Sequence[TextFile], path: Path, table: NDArray[np.integer]) -> None:
     with replacing(path) as stream:
         for text in _texts(files):
             stream.write(table[_codes(text)].tobytes())
@@ -135,11 +160,18 @@ def _map(path: Path, count: int) -> NDArray[np.integer]:
     return np.memmap(path, _smallest(count), "r")
 
 
+Reader = Callable[[int, int], NDArray[np.integer]]
+"""Tokens from a start to an end."""
+
+
 class Streams:
     """A text cut into `batch` parallel streams, read window by window (truncated BPTT).
 
     In each epoch the cut starts at a random character, so that no character always
     stands at a window's edge; the text is a ring.
+
+    A mapped text is read from its file, where it must begin: pages touched through the map
+    would count as this process's memory, up to the whole text.
     """
 
     def __init__(self, tokens: NDArray[np.integer], batch: int, window: int, seed: int) -> None:
@@ -166,11 +198,28 @@ class Streams:
         offset = int(np.random.default_rng((self._seed, epoch)).integers(len(self._tokens)))
         length = len(self._tokens)
         starts = offset + np.arange(self.batch) * (length // self.batch) + place * self._window
-        rows = [self._slice(int(start) % length) for start in starts]
+        with self._reader() as read:
+            rows = [self._slice(read, int(start) % length) for start in starts]
         return np.stack(rows).astype(np.int64), place == 0
 
-    def _slice(self, start: int) -> NDArray[np.integer]:
+    def _slice(self, read: Reader, start: int) -> NDArray[np.integer]:
         end = start + self._window + 1
-        piece = self._tokens[start:end]
-        missing = end - start - len(piece)
-        return np.concatenate([piece, self._tokens[:missing]]) if missing else piece
+        if end <= len(self._tokens):
+            return read(start, end)
+        wrapped: NDArray[np.integer] = self._tokens.take(range(start, end), mode="wrap")
+        return wrapped
+
+    @contextmanager
+    def _reader(self) -> Iterator[Reader]:
+        dtype = self._tokens.dtype
+        name = self._tokens.filename if isinstance(self._tokens, np.memmap) else None
+        if name is None:
+            yield lambda start, end: self._tokens[start:end]
+            return
+        with Path(name).open("rb", buffering=0) as file:
+
+            def read(start: int, end: int) -> NDArray[np.integer]:
+                file.seek(start * dtype.itemsize)
+                return np.frombuffer(file.read((end - start) * dtype.itemsize), dtype)
+
+            yield read

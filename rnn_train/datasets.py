@@ -1,16 +1,17 @@
 """Named sets: data that is on every machine, and one that is fetched once and kept."""
 
 import hashlib
+import http.client
 import sysconfig
-import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 
 from platformdirs import user_cache_dir
 
 from rnn_train.errors import DataError
 from rnn_train.files import replacing
-from rnn_train.sources import TextFile
+from rnn_train.sources import TextFile, find_texts
 
 TINYSHAKESPEARE_URL = (
     "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"
@@ -20,6 +21,39 @@ TINYSHAKESPEARE_BYTES = 1_115_394
 SURNAMES = Path(__file__).with_name("surnames.csv")
 TEXT_SETS = ("python", "tinyshakespeare")
 LABELLED_SETS = ("surnames",)
+
+
+def open_texts(sources: Sequence[str]) -> list[TextFile]:
+    """Files of each source: a named set, or what `find_texts` takes.
+
+    Raises:
+        DataError: a source names nothing, or cannot be fetched.
+    """
+    files: list[TextFile] = []
+    for source in sources:
+        files += text_set(source) if _is_set(source, TEXT_SETS) else find_texts([source])
+    return files
+
+
+def fingerprint(sources: Sequence[str]) -> str | None:
+    """A sha256 of the files that sources name, to see later whether they have changed.
+
+    Named sets are left out. None: a source cannot be read (any more).
+    """
+    own = [each for each in sources if not _is_set(each, (*TEXT_SETS, *LABELLED_SETS))]
+    digest = hashlib.sha256()
+    try:
+        for file in find_texts(own):
+            with file.path.open("rb") as stream:
+                digest.update(hashlib.file_digest(stream, "sha256").digest())
+    except (DataError, OSError):
+        return None
+    return digest.hexdigest()
+
+
+def _is_set(source: str, names: Sequence[str]) -> bool:
+    # A file of that name would be meant: a set is what no file is called.
+    return source in names and not Path(source).exists()
 
 
 def text_set(name: str) -> list[TextFile]:
@@ -64,7 +98,7 @@ def fetch(url: str, sha256: str, size: int) -> Path:
     try:
         with urllib.request.urlopen(url, timeout=60) as response:
             data = response.read(size + 1)
-    except (urllib.error.URLError, OSError) as error:
+    except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         raise DataError(
             f"cannot download {url} ({reason}); run again when online, or save it yourself and "

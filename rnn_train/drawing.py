@@ -1,135 +1,104 @@
 """Generation inside the graph: the rule of `rnn_infer.sampling.draw`, as ONNX nodes in a Loop."""
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from rnn_infer import contract
-from rnn_train.graph import BOOL, FLOAT, INT64, Graph
+from rnn_train.graph import BOOL, FLOAT, INT64, Graph, Value
 
 _BELOW_ONE = np.float32(1 - 2**-24)
 _GREEDY = np.float32(1e30)
 Feed = Callable[[Graph, str, Sequence[str]], tuple[str, list[str]]]
 """Adds nodes that feed tokens [batch] to states: gives logits [batch, n] and the next states."""
+Sized = tuple[str, int]
+"""A state's value, and its width."""
+
+
+class _Prepared(NamedTuple):
+    """What all draws of a call share."""
+
+    scale: str
+    """One over the temperature, float32 [batch, 1]."""
+    uniforms: str
+    """Of all draws but the first, float32 [steps - 1, batch, 1]."""
+    filters: str
+    """Whether any row filters by top-k or top-p, bool []. Where not, the rest means nothing."""
+    select: str
+    """How many tokens to rank, int64 [1]."""
+    inside: str
+    """Which ranks top-k keeps, bool [batch, ranked]."""
+    limit: str
+    """Share of the kept weight that top-p wants, float32 [batch, 1]."""
+    filtered: str
+    """Which rows filter, bool [batch, 1]."""
+
+
+_SHAPES: tuple[tuple[int, Sequence[str | int]], ...] = (
+    (FLOAT, ["batch", 1]),
+    (FLOAT, ["rest", "batch", 1]),
+    (BOOL, []),
+    (INT64, [1]),
+    (BOOL, ["batch", "ranked"]),
+    (FLOAT, ["batch", 1]),
+    (BOOL, ["batch", 1]),
+)
+"""Of the fields of `_Prepared`."""
 
 
 class Drawing:
-    """The four generation inputs, prepared once a call, and the draw that uses them."""
+    """The four generation inputs, and the Loop that draws with them.
 
-    def __init__(self, graph: Graph, vocabulary: int) -> None:
+    What a call does not need costs it next to nothing: one that only reads draws nothing, and
+    the vocabulary is ranked where some row filters by top-k or top-p, and only there. (Both by
+    an If without weights inside: onnxruntime prepacks weights for a body of the main graph,
+    but not for one that lies deeper.)
+    """
+
+    def __init__(self, graph: Graph, vocabulary: int, feed: Feed) -> None:
         self._vocabulary = vocabulary
-        uniform = graph.input(contract.UNIFORM, FLOAT, ["batch", "steps"])
-        temperature = graph.input(contract.TEMPERATURE, FLOAT, ["batch"])
-        top_k = graph.input(contract.TOP_K, INT64, ["batch"])
-        top_p = graph.input(contract.TOP_P, FLOAT, ["batch"])
-        self._prepare_uniforms(graph, uniform, temperature)
-        self._prepare_filters(graph, top_k, top_p)
+        self._feed = feed
+        self._uniform = graph.input(contract.UNIFORM, FLOAT, ["batch", "steps"])
+        self._temperature = graph.input(contract.TEMPERATURE, FLOAT, ["batch"])
+        self._top_k = graph.input(contract.TOP_K, INT64, ["batch"])
+        self._top_p = graph.input(contract.TOP_P, FLOAT, ["batch"])
 
-    def _prepare_uniforms(self, graph: Graph, uniform: str, temperature: str) -> None:
-        zero, column = graph.constant("zero", 0.0), graph.constant("axis1", [1])
-        reciprocal = graph.add("Reciprocal", temperature)
-        scale = graph.add("Min", reciprocal, graph.constant("greedy", _GREEDY), name="scale")
-        self._scale = graph.add("Unsqueeze", scale, column, name="scale_column")
-        clipped = graph.add("Clip", uniform, zero, graph.constant("below_one", _BELOW_ONE))
-        random = graph.add("Cast", graph.add("Greater", temperature, zero), to=FLOAT, name="random")
-        by_step = graph.add("Transpose", clipped, perm=[1, 0])
-        masked = graph.add("Mul", by_step, random, name="masked_uniform")
-        # One row more, so that a call with no uniforms has something to draw with; what it
-        # draws is cut off.
-        nothing = graph.add("Sub", random, random, name="nothing")
-        row = graph.add("Unsqueeze", nothing, graph.constant("axis0", [0]), name="spare_row")
-        self._uniforms = graph.add("Concat", masked, row, axis=0, name="uniforms")
-        self.steps = graph.add("Shape", uniform, start=1, end=2, name="steps")
-
-    def _prepare_filters(self, graph: Graph, top_k: str, top_p: str) -> None:
-        size = graph.constant("vocabulary", self._vocabulary)
-        column = graph.constant("axis1", [1])
-        one, infinity = graph.constant("one", 1.0), graph.constant("infinity", np.float32(np.inf))
-        limited = graph.add("Greater", top_k, graph.constant("no_limit", 0), name="limited")
-        nucleus = graph.add("Less", top_p, one, name="nucleus")
-        filtered = graph.add("Or", limited, nucleus, name="filtered")
-        width = graph.add(
-            "Where", limited, graph.add("Min", top_k, size, name="k"), size, name="width"
-        )
-        # Rows without a filter need only the maximum: if no row has one, the selection is of 1.
-        single = graph.constant("single", 1)
-        needed = graph.add("Where", filtered, width, single, name="needed")
-        self._select = graph.add(
-            "ReduceMax", needed, graph.constant("axis0", [0]), keepdims=1, name="select"
-        )
-        ranks = graph.constant("ranks", np.arange(self._vocabulary)[None])
-        start = graph.constant("slice_start", [0])
-        ranks = graph.add("Slice", ranks, start, self._select, column, name="selected_ranks")
-        width = graph.add("Unsqueeze", width, column, name="width_column")
-        self._inside = graph.add("Less", ranks, width, name="inside")
-        self._inside_weight = graph.add("Cast", self._inside, to=FLOAT, name="inside_weight")
-        limit = graph.add("Where", nucleus, top_p, infinity, name="limit")
-        self._limit = graph.add("Unsqueeze", limit, column, name="limit_column")
-        self._filtered = graph.add("Unsqueeze", filtered, column, name="filtered_column")
-
-    def draw(self, graph: Graph, logits: str, step: str) -> str:
-        """Draws tokens [batch] from logits [batch, n] with the uniforms of `step`."""
-        first, last = graph.constant("first", [0]), graph.constant("last", [-1])
-        axis = graph.constant("axis", 1)
-        ranked, _ = graph.add_many(
-            "TopK", logits, self._select, names=["ranked", "ranked_index"], axis=1
-        )
-        peak = graph.add("Gather", ranked, first, axis=1, name="peak")
-
-        def weights(values: str) -> str:
-            return graph.add(
-                "Exp", graph.add("Mul", graph.add("Sub", values, peak), self._scale), name="weight"
-            )
-
-        ranked_weight = graph.add("Mul", weights(ranked), self._inside_weight, name="ranked_weight")
-        reached = graph.add("CumSum", ranked_weight, axis, name="reached")
-        total = graph.add("Gather", reached, last, axis=1, name="ranked_total")
-        before = graph.add("Sub", reached, ranked_weight, name="before")
-        short = graph.add("Less", before, graph.add("Mul", total, self._limit), name="short")
-        kept = graph.add("And", short, self._inside, name="kept")
-        least = graph.add(
-            "ReduceMin",
-            graph.add("Where", kept, ranked, peak, name="kept_value"),
-            graph.constant("axis1", [1]),
-            keepdims=1,
-            name="least",
-        )
-        lowest = graph.constant("lowest", np.float32(-np.inf))
-        threshold = graph.add("Where", self._filtered, least, lowest, name="threshold")
-        allowed = graph.add("GreaterOrEqual", logits, threshold, name="allowed")
-        weight = graph.add(
-            "Mul", weights(logits), graph.add("Cast", allowed, to=FLOAT), name="allowed_weight"
-        )
-
-        cumulative = graph.add("CumSum", weight, axis, name="cumulative")
-        total = graph.add("Gather", cumulative, last, axis=1, name="total")
-        uniform = graph.add("Gather", self._uniforms, step, axis=0, name="uniform_now")
-        uniform = graph.add("Unsqueeze", uniform, graph.constant("axis1", [1]))
-        target = graph.add("Mul", total, uniform, name="target")
-        passed = graph.add("LessOrEqual", cumulative, target, name="passed")
-        return graph.add(
-            "ReduceSum",
-            graph.add("Cast", passed, to=INT64),
-            graph.constant("axis1", [1]),
-            keepdims=0,
-            name="token",
-        )
-
-    def loop(
-        self, graph: Graph, logits: str, states: Sequence[tuple[str, int]], feed: Feed
-    ) -> tuple[str, list[str]]:
+    def add(self, graph: Graph, logits: str, states: Sequence[Sized]) -> tuple[str, list[str]]:
         """Draws from logits [batch, n], then feeds and draws until each uniform has its token.
 
         Args:
-            states: value and width of each state, after all given tokens.
+            states: after all given tokens.
 
         Returns:
             Generated tokens [batch, steps], and the states that have read all but the last.
         """
-        token = self.draw(graph, logits, graph.constant("step0", 0))
-        one, zero = graph.constant("single_step", [1]), graph.constant("first", [0])
-        rest = graph.add("Max", graph.add("Sub", self.steps, one), zero, name="rest")
-        trips = graph.add("Squeeze", rest, graph.constant("axis0", [0]), name="trips")
+        zero, axis0 = graph.constant("first", [0]), graph.constant("axis0", [0])
+        steps = graph.add("Shape", self._uniform, start=1, end=2, name="steps")
+        draws = graph.add("Squeeze", graph.add("Cast", steps, to=BOOL), axis0, name="draws")
+        token, *values = graph.branch(draws, lambda body: self._first(body, logits), self._no_draw)
+        prepared = _Prepared(*values)
+        one = graph.constant("single", [1])
+        rest = graph.add("Max", graph.add("Sub", steps, one), zero, name="rest")
+        trips = graph.add("Squeeze", rest, axis0, name="trips")
+        drawn_rest, after = self._loop(graph, trips, token, states, prepared)
+        # After no trips the Loop cannot know the batch: say it.
+        batch = graph.add("Shape", token, name="batch")
+        shape = graph.add("Concat", rest, batch, axis=0, name="rest_shape")
+        drawn_rest = graph.add("Reshape", drawn_rest, shape, allowzero=1, name="rest_tokens")
+        token = graph.add("Unsqueeze", token, axis0, name="first_token")
+        drawn_all = graph.add("Concat", token, drawn_rest, axis=0, name="all_tokens")
+        cut = graph.add("Slice", drawn_all, zero, steps, axis0, name="cut_tokens")
+        return graph.add("Transpose", cut, perm=[1, 0], name="tokens_by_stream"), after
+
+    def _loop(
+        self,
+        graph: Graph,
+        trips: str,
+        token: str,
+        states: Sequence[Sized],
+        prepared: _Prepared,
+    ) -> tuple[str, list[str]]:
         body = graph.subgraph("feed_and_draw")
         turn = body.input("turn", INT64, [])
         go_on = body.input("go_on", BOOL, [])
@@ -137,13 +106,13 @@ class Drawing:
         states_in = [
             body.input(f"state_in{i}", FLOAT, ["batch", w]) for i, (_, w) in enumerate(states)
         ]
-        body_logits, states_out = feed(body, token_in, states_in)
-        step = body.add("Add", turn, body.constant("single", 1), name="step")
-        drawn = self.draw(body, body_logits, step)
+        logits, states_out = self._feed(body, token_in, states_in)
+        uniform = body.add("Gather", prepared.uniforms, turn, axis=0, name="uniform_now")
+        drawn = _draw(body, logits, uniform, prepared)
         body.output(go_on, BOOL, [], name=body.fresh("go_on_next"))
-        body.output(drawn, INT64, ["batch"], name=body.fresh("token_next"))
+        body.output(drawn, INT64, ["batch"])
         for value, (_, width) in zip(states_out, states, strict=True):
-            body.output(value, FLOAT, ["batch", width], name=body.fresh("state_out"))
+            body.output(value, FLOAT, ["batch", width])
         body.output(drawn, INT64, ["batch"], name=body.fresh("token_drawn"))
         _, *after, drawn_rest = graph.add_many(
             "Loop",
@@ -154,14 +123,149 @@ class Drawing:
             names=["last_token", *("looped_state" for _ in states), "drawn_rest"],
             body=body.proto(),
         )
-        # After no trips the Loop cannot know the batch: say it.
-        shape = graph.add(
-            "Concat", rest, graph.add("Shape", token, name="batch"), axis=0, name="rest_shape"
+        return drawn_rest, after
+
+    def _first(self, graph: Graph, logits: str) -> list[Value]:
+        """Prepares a call, and draws its first token."""
+        zero, column = graph.constant("zero", 0.0), graph.constant("axis1", [1])
+        axis0 = graph.constant("axis0", [0])
+        # At temperature 0 the huge factor leaves weight to the largest logit only, and the
+        # uniform 0 picks the first of several.
+        scale = graph.add(
+            "Min",
+            graph.add("Reciprocal", self._temperature),
+            graph.constant("greedy", _GREEDY),
+            name="scale",
         )
-        drawn_rest = graph.add("Reshape", drawn_rest, shape, allowzero=1, name="rest_tokens")
-        token = graph.add("Unsqueeze", token, graph.constant("axis0", [0]), name="first_token")
-        drawn_all = graph.add("Concat", token, drawn_rest, axis=0, name="all_tokens")
-        cut = graph.add(
-            "Slice", drawn_all, zero, self.steps, graph.constant("axis0", [0]), name="cut_tokens"
+        random = graph.add("Cast", graph.add("Greater", self._temperature, zero), to=FLOAT)
+        clipped = graph.add("Clip", self._uniform, zero, graph.constant("below_one", _BELOW_ONE))
+        by_step = graph.add("Transpose", clipped, perm=[1, 0])
+        masked = graph.add("Mul", by_step, random, name="masked_uniform")
+        uniforms = graph.add("Unsqueeze", masked, graph.constant("axis2", [2]), name="uniforms")
+        first = graph.add("Gather", uniforms, graph.constant("at0", 0), axis=0, name="first_row")
+        end = graph.constant("end", [np.iinfo(np.int64).max])
+        prepared = _Prepared(
+            graph.add("Unsqueeze", scale, column, name="scale_column"),
+            graph.add("Slice", uniforms, graph.constant("single", [1]), end, axis0, name="rest"),
+            *self._filters(graph),
         )
-        return graph.add("Transpose", cut, perm=[1, 0], name="tokens_by_stream"), after
+        token = _draw(graph, logits, first, prepared)
+        return [(token, INT64, ["batch"]), *_sized(prepared)]
+
+    def _no_draw(self, graph: Graph) -> list[Value]:
+        """As `_first` where there is nothing to draw: values that nobody looks at."""
+        token = graph.add("Cast", self._temperature, to=INT64, name="no_token")
+        column = graph.constant("no_column", np.zeros((1, 1), np.float32))
+        prepared = _Prepared(
+            column, graph.constant("no_uniforms", np.zeros((0, 1, 1), np.float32)),
+            *self._no_filters(graph),
+        )  # fmt: skip
+        return [(token, INT64, ["batch"]), *_sized(prepared)]
+
+    def _filters(self, graph: Graph) -> list[str]:
+        """The last five fields of `_Prepared`."""
+        by_rank = graph.add("Greater", self._top_k, graph.constant("no_limit", 0), name="by_rank")
+        by_share = graph.add("Less", self._top_p, graph.constant("one", 1.0), name="by_share")
+        filtered = graph.add("Or", by_rank, by_share, name="filtered")
+        rows = graph.add("Cast", filtered, to=INT64)
+        any_row = graph.add("Cast", graph.add("ReduceMax", rows, keepdims=0), to=BOOL)
+
+        def some(body: Graph) -> list[Value]:
+            return _sized(
+                [any_row, *self._selection(body, by_rank, by_share, filtered)], _SHAPES[2:]
+            )
+
+        def none(body: Graph) -> list[Value]:
+            return _sized(self._no_filters(body), _SHAPES[2:])
+
+        return graph.branch(any_row, some, none)
+
+    def _selection(self, graph: Graph, by_rank: str, by_share: str, filtered: str) -> list[str]:
+        """The last four fields of `_Prepared`."""
+        column, size = graph.constant("axis1", [1]), graph.constant("vocabulary", self._vocabulary)
+        k = graph.add("Min", self._top_k, size, name="k")
+        width = graph.add("Where", by_rank, k, size, name="width")
+        # As many as any row needs; a row without a filter needs none.
+        needed = graph.add("Where", filtered, width, graph.constant("one_rank", 1), name="needed")
+        axis0 = graph.constant("axis0", [0])
+        select = graph.add("ReduceMax", needed, axis0, keepdims=1, name="select")
+        ranks = graph.constant("ranks", np.arange(self._vocabulary)[None])
+        ranks = graph.add("Slice", ranks, axis0, select, column, name="selected_ranks")
+        inside = graph.add("Less", ranks, graph.add("Unsqueeze", width, column), name="inside")
+        infinity = graph.constant("infinity", np.float32(np.inf))
+        limit = graph.add("Where", by_share, self._top_p, infinity, name="limit")
+        return [
+            select,
+            inside,
+            graph.add("Unsqueeze", limit, column, name="limit_column"),
+            graph.add("Unsqueeze", filtered, column, name="filtered_column"),
+        ]
+
+    @staticmethod
+    def _no_filters(graph: Graph) -> list[str]:
+        """The last five fields of `_Prepared` where no row filters."""
+        no = graph.constant("no_filter", np.zeros((1, 1), np.bool_))
+        return [
+            graph.constant("no", np.bool_(False)),
+            graph.constant("single", [1]),
+            no,
+            graph.constant("no_column", np.zeros((1, 1), np.float32)),
+            no,
+        ]
+
+
+def _sized(
+    values: Sequence[str], shapes: Sequence[tuple[int, Sequence[str | int]]] = _SHAPES
+) -> list[Value]:
+    return [(value, kind, dims) for value, (kind, dims) in zip(values, shapes, strict=True)]
+
+
+def _draw(graph: Graph, logits: str, uniform: str, prepared: _Prepared) -> str:
+    """Draws tokens [batch] from logits [batch, n] with uniforms [batch, 1], by inverse CDF."""
+    axis, last = graph.constant("axis", 1), graph.constant("last", [-1])
+    columns = graph.constant("axis1", [1])
+    peak = graph.add("ReduceMax", logits, columns, keepdims=1, name="peak")
+    weight = _weight(graph, logits, peak, prepared)
+
+    def filtered(body: Graph) -> list[Value]:
+        allowed = _allowed(body, logits, peak, prepared)
+        return [(body.add("Mul", weight, allowed, name="allowed_weight"), FLOAT, ["batch", "n"])]
+
+    def plain(body: Graph) -> list[Value]:
+        del body
+        return [(weight, FLOAT, ["batch", "n"])]
+
+    (weight,) = graph.branch(prepared.filters, filtered, plain)
+    cumulative = graph.add("CumSum", weight, axis, name="cumulative")
+    total = graph.add("Gather", cumulative, last, axis=1, name="total")
+    target = graph.add("Mul", total, uniform, name="target")
+    passed = graph.add("LessOrEqual", cumulative, target, name="passed")
+    count = graph.add("Cast", passed, to=INT64)
+    return graph.add("ReduceSum", count, columns, keepdims=0, name="token")
+
+
+def _weight(graph: Graph, values: str, peak: str, prepared: _Prepared) -> str:
+    """exp((values - peak) / temperature)"""
+    below = graph.add("Sub", values, peak)
+    return graph.add("Exp", graph.add("Mul", below, prepared.scale), name="weight")
+
+
+def _allowed(graph: Graph, logits: str, peak: str, prepared: _Prepared) -> str:
+    """Top-k and top-p: 1 for tokens that may be drawn, 0 for others, float32 [batch, n]."""
+    axis, last = graph.constant("axis", 1), graph.constant("last", [-1])
+    ranked, _ = graph.add_many(
+        "TopK", logits, prepared.select, names=["ranked", "ranked_index"], axis=1
+    )
+    inside = graph.add("Cast", prepared.inside, to=FLOAT, name="inside_weight")
+    weight = graph.add("Mul", _weight(graph, ranked, peak, prepared), inside, name="ranked_weight")
+    reached = graph.add("CumSum", weight, axis, name="reached")
+    total = graph.add("Gather", reached, last, axis=1, name="ranked_total")
+    before = graph.add("Sub", reached, weight, name="before")
+    short = graph.add("Less", before, graph.add("Mul", total, prepared.limit), name="short")
+    kept = graph.add("And", short, prepared.inside, name="kept")
+    value = graph.add("Where", kept, ranked, peak, name="kept_value")
+    least = graph.add("ReduceMin", value, graph.constant("axis1", [1]), keepdims=1, name="least")
+    lowest = graph.constant("lowest", np.float32(-np.inf))
+    threshold = graph.add("Where", prepared.filtered, least, lowest, name="threshold")
+    allowed = graph.add("GreaterOrEqual", logits, threshold, name="allowed")
+    return graph.add("Cast", allowed, to=FLOAT, name="allowed_float")

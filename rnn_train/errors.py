@@ -9,7 +9,7 @@ class DataError(RnnTrainError, ValueError):
     """Training data that cannot be used as it is."""
 
 
-class CellError(RnnTrainError, ValueError):
+class CellError(RnnTrainError):
     """A recurrent cell that is not known, or that a user's module does not give as it must."""
 
 
@@ -19,6 +19,10 @@ class RunError(RnnTrainError):
 
 class TrainingError(RnnTrainError, ArithmeticError):
     """Training went wrong: the loss is no longer a number."""
+
+
+class EvaluationError(RnnTrainError):
+    """A protocol that the model named cannot be scored under."""
 
 
 class ExportError(RnnTrainError):

@@ -20,6 +20,7 @@ from rnn_train.files import write_bytes
 from rnn_train.graph import FLOAT, INT64, Graph
 from rnn_train.layers import Layer, LSTMLayer, TracedLayer
 from rnn_train.models import CharLSTM, RecurrentClassifier
+from rnn_train.proof import Loss
 
 MAX_TABLE = 2**20
 """Largest folded input table, in numbers: above it the embedding and the product stay apart."""
@@ -45,7 +46,12 @@ class Card:
 
 
 def export(
-    model: CharLSTM | RecurrentClassifier, card: Card, path: Path, *, step_only: bool = False
+    model: CharLSTM | RecurrentClassifier,
+    card: Card,
+    path: Path,
+    *,
+    step_only: bool = False,
+    int8: Loss | None = None,
 ) -> dict[str, float]:
     """Builds the graph, proves it against `model` through `rnn_infer`, and writes the file.
 
@@ -54,6 +60,8 @@ def export(
     Args:
         path: written whole or not at all.
         step_only: leave generation out, for hosts that want tokens and state only.
+        int8: round the large matrices to 8-bit integers (for the CPU); what this costs is
+            measured by this function, and stands in the file.
 
     Returns:
         The proof: the largest difference found in each comparison.
@@ -63,12 +71,19 @@ def export(
         RunError: `path` cannot be written.
     """
     model = _on_cpu(model)
-    build = _Build(model, card, draws=isinstance(model, CharLSTM) and not step_only)
+    if bad := [name for name, value in model.named_parameters() if not value.isfinite().all()]:
+        raise ExportError(f"weights of {bad[0]} are no numbers; train again at a lower rate")
+    draws = isinstance(model, CharLSTM) and not step_only
+    build = _Build(model, card, draws, int8=int8 is not None)
     # First without knowledge of itself, then with what running it showed.
     blank = build.metadata(_blank_golden(build), {})
     with proof.opened(build.bytes(blank)) as stepper:
         golden = proof.record(stepper)
-        shown = proof.prove(model, card.temperature, stepper)
+        if int8:
+            with proof.opened(_Build(model, card, draws, int8=False).bytes(blank)) as exact:
+                shown = proof.prove_rounded(exact, stepper, int8)
+        else:
+            shown = proof.prove(model, card.temperature, stepper)
     data = build.bytes(build.metadata(golden, shown))
     with proof.opened(data) as stepper:
         if not np.allclose(proof.record(stepper).logits, golden.logits, rtol=0, atol=1e-6):
@@ -80,26 +95,29 @@ def export(
 class _Build:
     """A model's graph, and the metadata that goes with it."""
 
-    def __init__(self, model: CharLSTM | RecurrentClassifier, card: Card, draws: bool) -> None:
+    def __init__(
+        self, model: CharLSTM | RecurrentClassifier, card: Card, draws: bool, int8: bool
+    ) -> None:
         self.model = model
+        self.int8 = int8
         self.card = card
         self.draws = draws
         self.layers = _layers(model)
 
     def bytes(self, metadata: Metadata) -> bytes:
         """The whole file."""
-        graph = Graph("rnn")
+        graph = Graph("rnn", int8=self.int8)
         tokens = graph.input(contract.TOKENS, INT64, ["batch", "time"])
         widths = {name: width for layer in self.layers for name, width in layer.states.items()}
         states = [graph.input(name, FLOAT, ["batch", width]) for name, width in widths.items()]
-        drawing = Drawing(graph, metadata.outputs) if self.draws else None
+        drawing = Drawing(graph, metadata.outputs, self._feed) if self.draws else None
 
         by_time = graph.add("Transpose", tokens, perm=[1, 0], name="tokens_by_time")
         logits, after = self._sequence(graph, by_time, states)
         if drawing:
             last = graph.add("Gather", logits, graph.constant("last_index", -1), axis=0, name="now")
             sized = list(zip(after, widths.values(), strict=True))
-            generated, after = drawing.loop(graph, last, sized, self._feed)
+            generated, after = drawing.add(graph, last, sized)
         by_stream = graph.add("Transpose", logits, perm=[1, 0, 2], name="logits_by_stream")
         graph.output(
             by_stream, FLOAT, ["batch", "time", metadata.outputs], name=graph.fresh(contract.LOGITS)
@@ -121,46 +139,53 @@ class _Build:
         x = ""
         for index, layer in enumerate(self.layers):
             if index == 0:
-                flat = graph.add(
-                    "Reshape", tokens, graph.constant("flat", [-1]), name="flat_tokens"
-                )
-                projected = self._input(graph, flat)
+                projected, kind = self._input_by_time(graph, tokens, sizes), int(FLOAT)
             else:
-                projected = layer.project(graph, x)
-            width = graph.constant(f"width{layer.projected}", [layer.projected])
-            shape = graph.add("Concat", sizes, width, axis=0, name="shape")
-            projected = graph.add("Reshape", projected, shape, name="by_time")
+                projected, kind = layer.project(graph, x)
+                projected = _by_time(graph, projected, sizes, layer.projected)
             own = states[len(after) : len(after) + len(layer.states)]
-            x, new = _scan(graph, layer, projected, own)
+            x, new = _scan(graph, layer, projected, kind, own)
             after += new
             flat_shape = graph.constant(f"rows{layer.output}", [-1, layer.output])
             x = graph.add("Reshape", x, flat_shape, name="rows")
         logits = self._head(graph, x)
-        outputs = self._outputs()
-        shape = graph.add(
-            "Concat", sizes, graph.constant(f"width{outputs}", [outputs]), axis=0, name="shape"
-        )
-        return graph.add("Reshape", logits, shape, name="logits_by_time"), after
+        return _by_time(graph, logits, sizes, self._outputs()), after
 
     def _feed(self, graph: Graph, token: str, states: Sequence[str]) -> tuple[str, list[str]]:
         """One step of all layers: tokens [batch] → logits [batch, n]."""
         after: list[str] = []
         x = ""
         for index, layer in enumerate(self.layers):
-            x = layer.project(graph, x) if index else self._input(graph, token)
-            x, new = layer.step(graph, x, states[len(after) : len(after) + len(layer.states)])
+            own = states[len(after) : len(after) + len(layer.states)]
+            if index == 0:
+                x, new = layer.step(graph, self._input(graph, token), FLOAT, own)
+            else:
+                x, new = layer.advance(graph, x, own)
             after += new
         return self._head(graph, x), after
 
+    def _input_by_time(self, graph: Graph, tokens: str, sizes: str) -> str:
+        """The first layer's projected input of tokens [time, batch]."""
+        if self._folds:  # a Gather takes tokens of any shape
+            return self._input(graph, tokens)
+        flat = graph.add("Reshape", tokens, graph.constant("flat", [-1]), name="flat_tokens")
+        return _by_time(graph, self._input(graph, flat), sizes, self.layers[0].projected)
+
+    @property
+    def _folds(self) -> bool:
+        """Whether the first layer's projected input is small enough for a table of all tokens."""
+        return self.model.embedding.weight.shape[0] * self.layers[0].projected <= MAX_TABLE
+
     def _input(self, graph: Graph, tokens: str) -> str:
-        """The first layer's projected input of tokens [n]: a row of a table where that is small."""
+        """The first layer's projected input of tokens [n]."""
         embedding = self.model.embedding.weight
         first = self.layers[0]
-        if embedding.shape[0] * first.projected <= MAX_TABLE:
+        if self._folds:
             table = graph.constant("input_table", first.table(embedding))
             return graph.add("Gather", table, tokens, axis=0, name="table_row")
         weight = graph.constant("embedding", embedding.detach().numpy())
-        return first.project(graph, graph.add("Gather", weight, tokens, axis=0, name="embedded"))
+        embedded = graph.add("Gather", weight, tokens, axis=0, name="embedded")
+        return first.project(graph, embedded)[0]
 
     def _head(self, graph: Graph, x: str) -> str:
         """Hidden [rows, width] → logits [rows, n], divided by the temperature."""
@@ -170,7 +195,8 @@ class _Build:
             divisor = np.float32(self.card.temperature if last else 1)
             weight = linear.weight.detach().numpy().T / divisor
             bias = graph.constant(f"head{index}.b", linear.bias.detach().numpy() / divisor)
-            x = graph.linear(x, f"head{index}.W", weight, bias)
+            bounded = index == 0 and isinstance(self.model, CharLSTM)  # a state h of an LSTM
+            x = graph.linear(x, f"head{index}.W", weight, bias, bounded)
             if not last:
                 x = graph.add("Relu", x)
         return x
@@ -194,23 +220,30 @@ class _Build:
             else ClassifierSection(
                 labels=card.labels, begin=card.begin, end=card.end, log_prior=card.log_prior
             ),
-            training=_facts(self.model, card),
+            training=_facts(self.model, card) | {"weights": "int8" if self.int8 else "float32"},
             proof=shown,
             golden=golden,
         )
 
 
+def _by_time(graph: Graph, rows: str, sizes: str, width: int) -> str:
+    """[time · batch, width] → [time, batch, width], where `sizes` is [time, batch]."""
+    last = graph.constant(f"width{width}", [width])
+    shape = graph.add("Concat", sizes, last, axis=0, name="shape")
+    return graph.add("Reshape", rows, shape, name="by_time")
+
+
 def _scan(
-    graph: Graph, layer: Layer, projected: str, states: Sequence[str]
+    graph: Graph, layer: Layer, projected: str, kind: int, states: Sequence[str]
 ) -> tuple[str, list[str]]:
     """One layer over all times: [time, batch, projected] → [time, batch, output], last states."""
     body = graph.subgraph("steps")
     widths = list(layer.states.values())
     states_in = [body.input("scan_state", FLOAT, ["batch", width]) for width in widths]
-    x = body.input("scan_x", FLOAT, ["batch", layer.projected])
-    output, states_out = layer.step(body, x, states_in)
+    x = body.input("scan_x", kind, ["batch", layer.projected])
+    output, states_out = layer.step(body, x, kind, states_in)
     for value, width in zip(states_out, widths, strict=True):
-        body.output(value, FLOAT, ["batch", width], name=body.fresh("scan_state_out"))
+        body.output(value, FLOAT, ["batch", width])
     body.output(output, FLOAT, ["batch", layer.output], name=body.fresh("scan_y"))
     *after, outputs = graph.add_many(
         "Scan",

@@ -1,6 +1,7 @@
 """A small builder of ONNX graphs: nodes in order, fresh names, weights kept once at the root."""
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -8,33 +9,49 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-FLOAT, INT64, BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
+from rnn_train.quantization import INPUT_STEP, MIDDLE, SMALLEST, quantize_columns
+
+FLOAT, INT32, INT64 = TensorProto.FLOAT, TensorProto.INT32, TensorProto.INT64
+UINT8, BOOL = TensorProto.UINT8, TensorProto.BOOL
 Dims = Sequence[str | int]
+Value = tuple[str, int, Dims]
+"""A value's name, element type and shape."""
 
 
 class Graph:
-    """One graph, or a subgraph of another: what a Loop or Scan repeats."""
+    """One graph, or a subgraph of another: a branch, or what a Loop or Scan repeats."""
 
-    def __init__(self, name: str, parent: "Graph | None" = None) -> None:
+    def __init__(self, name: str, parent: "Graph | None" = None, int8: bool = False) -> None:
+        """`int8`: large products are of 8-bit integers, see `linear`."""
         self.name = name
         self._root: Graph = parent._root if parent else self
         self._nodes: list[onnx.NodeProto] = []
         self._inputs: list[onnx.ValueInfoProto] = []
         self._outputs: list[onnx.ValueInfoProto] = []
         if parent is None:
+            self._int8 = int8
             self._initializers: dict[str, onnx.TensorProto] = {}
-            self._used: dict[str, int] = {}
-            self._domains: set[str] = set()
+            self._kept: dict[tuple[str, bytes], str] = {}
+            self._used: set[str] = set()
+
+    @property
+    def root(self) -> "Graph":
+        """The main graph: what is computed there, a Loop's body need not compute at each turn."""
+        return self._root
 
     def subgraph(self, name: str) -> Self:
-        """A graph for a Loop or Scan; it sees everything computed here so far."""
+        """A graph inside this one; it sees everything computed here so far."""
         return type(self)(self._root.fresh(name), self)
 
     def fresh(self, hint: str) -> str:
         """A name nothing has yet, in any graph of this model."""
         used = self._root._used
-        number = used[hint] = used.get(hint, 0) + 1
-        return hint if number == 1 else f"{hint}.{number}"
+        name, number = hint, 1
+        while name in used:
+            number += 1
+            name = f"{hint}.{number}"
+        used.add(name)
+        return name
 
     def input(self, name: str, kind: int, dims: Dims) -> str:
         """Declares an input."""
@@ -49,41 +66,99 @@ class Graph:
         self._outputs.append(helper.make_tensor_value_info(name or value, kind, dims))
 
     def constant(self, hint: str, value: NDArray[Any] | np.generic | float | list[int]) -> str:
-        """A weight or number; a hint that was given before with the same value is shared."""
+        """A weight or number. Equal ones are kept once: small ones by hint, large ones always."""
         array = np.asarray(value)
         if array.dtype == np.float64:
             array = array.astype(np.float32)
-        tensor = numpy_helper.from_array(np.ascontiguousarray(array).reshape(array.shape), hint)
-        known = self._root._initializers.get(hint)
-        if known is not None and known.SerializeToString() == tensor.SerializeToString():
-            return hint
-        tensor.name = self.fresh(hint)
-        self._root._initializers[tensor.name] = tensor
-        return str(tensor.name)
+        tensor = numpy_helper.from_array(np.ascontiguousarray(array).reshape(array.shape))
+        content = hashlib.sha256(tensor.SerializeToString(deterministic=True)).digest()
+        key = ("" if array.nbytes > 64 else hint, content)
+        known = self._root._kept.get(key)
+        if known is None:
+            known = self._root._kept[key] = tensor.name = self.fresh(hint)
+            self._root._initializers[known] = tensor
+        return known
 
     def add(self, op: str, *inputs: str, name: str | None = None, **attributes: Any) -> str:
         """Adds a node of one output, and returns the output's name."""
         return self.add_many(op, *inputs, names=[name or op.lower()], **attributes)[0]
 
-    def add_many(
-        self, op: str, *inputs: str, names: Sequence[str], domain: str = "", **attributes: Any
-    ) -> list[str]:
+    def add_many(self, op: str, *inputs: str, names: Sequence[str], **attributes: Any) -> list[str]:
         """Adds a node of several outputs, named after `names`."""
         outputs = [self.fresh(name) for name in names]
-        self._nodes.append(
-            helper.make_node(op, list(inputs), outputs, domain=domain or None, **attributes)
-        )
-        if domain:
-            self._root._domains.add(domain)
+        self._nodes.append(helper.make_node(op, list(inputs), outputs, **attributes))
         return outputs
 
-    def linear(self, x: str, name: str, weight: NDArray[Any], bias: str) -> str:
-        """x [n, in] @ weight [in, out] + bias, which is [out] or [n, out].
+    def branch(
+        self,
+        condition: str,
+        then: Callable[["Graph"], Sequence[Value]],
+        otherwise: Callable[["Graph"], Sequence[Value]],
+    ) -> list[str]:
+        """Adds an If: each branch builds its graph and names the values that come out."""
+        branches = []
+        for name, build in (("then", then), ("otherwise", otherwise)):
+            body = self.subgraph(name)
+            values = build(body)
+            for value, kind, dims in values:
+                body.output(value, kind, dims, name=body.fresh(f"{name}_out"))
+            branches.append(body.proto())
+        names = ["chosen"] * len(values)
+        return self.add_many(
+            "If", condition, names=names, then_branch=branches[0], else_branch=branches[1]
+        )
+
+    def linear(
+        self, x: str, name: str, weight: NDArray[Any], bias: str = "", bounded: bool = False
+    ) -> str:
+        """x [n, in] @ weight [in, out] + bias, which is [out] or [n, out] or none.
 
         Gemm everywhere, for single steps and whole sequences alike: its rows come out
         bit-equal however many there are, which a MatMul and an Add fused by chance would not.
+        In an `int8` graph large weights are rounded to integers a column, and x a row, so
+        that no row depends on another; `bounded` says that x lies in [-1, 1], which spares
+        looking for its largest number.
         """
-        return self.add("Gemm", x, self.constant(name, weight), bias, name=f"{name}.out")
+        if not self.rounds(weight):
+            return self.add("Gemm", x, self.constant(name, weight), bias, name=f"{name}.out")
+        integers, steps = quantize_columns(weight)
+        whole, row_step = self.rounded(x) if not bounded else (self.rounded_bounded(x), "")
+        value = self.integer_product(whole, self.constant(f"{name}.q", integers))
+        value = self.add("Cast", value, to=FLOAT, name="product_float")
+        if bounded:
+            steps = steps * INPUT_STEP
+        else:
+            value = self.add("Mul", value, row_step, name="row_scaled")
+        value = self.add("Mul", value, self.constant(f"{name}.step", steps), name="scaled")
+        return self.add("Add", value, bias, name=f"{name}.out") if bias else value
+
+    def rounds(self, weight: NDArray[Any]) -> bool:
+        """Whether `linear` rounds this weight to integers."""
+        return self._root._int8 and weight.ndim == 2 and weight.size >= SMALLEST
+
+    def integer_product(self, whole: str, integers: str) -> str:
+        """uint8 [n, in] around MIDDLE times int8 [in, out]: int32 [n, out].
+
+        Weights signed and inputs unsigned: the one pair of types that is fast on every
+        processor (signed times signed falls back to plain C++).
+        """
+        middle = self.constant("middle", MIDDLE)
+        return self.add("MatMulInteger", whole, integers, middle, name="product")
+
+    def rounded_bounded(self, x: str) -> str:
+        """x in [-1, 1] as uint8 around MIDDLE."""
+        step, middle = self.constant("bounded_step", INPUT_STEP), self.constant("middle", MIDDLE)
+        return self.add("QuantizeLinear", x, step, middle, name="whole")
+
+    def rounded(self, x: str) -> tuple[str, str]:
+        """x [n, in] as uint8 around MIDDLE, and the size of one of its steps in each row [n, 1]."""
+        columns = self.constant("axis1", [1])
+        largest = self.add("ReduceMax", self.add("Abs", x), columns, keepdims=1, name="largest")
+        step = self.add("Mul", largest, self.constant("bounded_step", INPUT_STEP))
+        step = self.add("Max", step, self.constant("tiny", np.float32(1e-30)), name="row_step")
+        steps = self.add("Round", self.add("Div", x, step))
+        shifted = self.add("Add", steps, self.constant("middle_float", np.float32(MIDDLE)))
+        return self.add("Cast", shifted, to=UINT8, name="whole"), step
 
     def proto(self) -> onnx.GraphProto:
         """The finished graph."""
@@ -93,7 +168,6 @@ class Graph:
     def model(self, opset: int, ir_version: int, metadata: dict[str, str]) -> bytes:
         """The whole model, as the bytes of a file: the same graph gives the same bytes."""
         imports = [helper.make_opsetid("", opset)]
-        imports += [helper.make_opsetid(domain, 1) for domain in sorted(self._domains)]
         model = helper.make_model(self.proto(), opset_imports=imports, ir_version=ir_version)
         model.ClearField("producer_name")
         for key, value in metadata.items():

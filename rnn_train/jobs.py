@@ -6,7 +6,7 @@ resuming, exporting and evaluating all start from the same object.
 
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,22 +15,36 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rnn_train import charlm, classifier, distillation, plots, quality, recipes
+from rnn_infer import Classifier
+from rnn_infer.charlm import sequence_loss
+from rnn_infer.stepper import Stepper
+from rnn_train import charlm, checkpoint, classifier, distillation, plots, quality, recipes
 from rnn_train.baseline import fit_baselines
-from rnn_train.corpus import Streams, build_corpus, encode_text, open_corpus
-from rnn_train.datasets import TEXT_SETS, text_set
-from rnn_train.errors import DataError
+from rnn_train.corpus import (
+    MIN_CHARACTERS,
+    Corpus,
+    Streams,
+    build_corpus,
+    encode_text,
+    open_corpus,
+)
+from rnn_train.datasets import open_texts
+from rnn_train.errors import DataError, RunError
 from rnn_train.export import Card
 from rnn_train.files import replacing, write_bytes
 from rnn_train.labelled import NORMALIZATION, Rows, describe, load_rows, split_rows
 from rnn_train.models import CharLSTM, CharLSTMConfig, ClassifierConfig, RecurrentClassifier
 from rnn_train.plan import Plan
 from rnn_train.run import Run
-from rnn_train.sources import TextFile, find_texts
 from rnn_train.training import Task, Trainer, TrainingConfig
 
 Say = Callable[[str], None]
 """Where lines for the person at the screen go."""
+
+_LOSS_CHARACTERS = 40_000
+_LOSS_ROWS = 2_000
+"""Of data read to find out what 8-bit weights cost."""
+INITIAL = "initial.ckpt"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,6 +55,8 @@ class Request:
     val_data: str | None = None
     val_fraction: float = 0.1
     min_count: int = 1
+    init_from: Path | None = None
+    """charlm: a run whose vocabulary, shape and weights this one starts from."""
     minutes: float | None = None
     epochs: float | None = None
     seed: int = 0
@@ -94,47 +110,58 @@ class Job(Protocol):
     def card(self, verdict: Verdict) -> Card:
         """What the exported file says of itself."""
 
+    def loss(self, stepper: Stepper) -> float:
+        """Nats a character, or a text, of an exported file on the held-out data, or on a part of
+        the training data where none is held out."""
+
 
 class CharLMJob:
     """A character LSTM on a text."""
 
     def __init__(self, run: Run) -> None:
         config = run.config()
-        self._corpus = open_corpus(
+        self.corpus = open_corpus(
             run.folder / "corpus.bin", config["vocabulary"], config["unknown"], config["sha256"]
         )
-        held = run.folder / "held_out.bin"
-        if held.exists():
-            self._train: NDArray[np.integer] = self._corpus.tokens
-            self._held: NDArray[np.integer] = np.fromfile(held, self._corpus.tokens.dtype)
+        # By the config, not by what lies there: an attempt that died may have left a file.
+        if config["val_data"]:
+            held = run.folder / "held_out.bin"
+            self.train_tokens = self.corpus.tokens
+            self._held = open_corpus(held, config["vocabulary"], config["unknown"], "").tokens
         else:
-            self._train, self._held = self._corpus.split(config["val_fraction"])
+            self.train_tokens, self._held = self.corpus.split(config["val_fraction"])
         self.training = TrainingConfig(**config["training"])
         self.model = CharLSTM(CharLSTMConfig(**config["model"]))
+        if config["init_from"]:
+            self.model.load_state_dict(checkpoint.read(run.folder / INITIAL))
         self._streams = Streams(
-            self._train, self.training.batch, self.training.window, self.training.seed
+            self.train_tokens, self.training.batch, self.training.window, self.training.seed
         )
         self.steps_per_epoch = self._streams.windows
         self.warnings: list[str] = []
 
     @staticmethod
-    def create(run: Run, request: Request, device: str) -> "CharLMJob":
+    def create(run: Run, request: Request, device: str, **notes: Any) -> "CharLMJob":
         """Reads and encodes the text, and decides what the request left open.
+
+        Args:
+            notes: more to write into the run's config.
 
         Raises:
             DataError: the text cannot be used.
         """
         sources = request.data or ("python",)
-        corpus = build_corpus(_texts(sources), run.folder / "corpus.bin", request.min_count)
+        base = _Base.of(request) if request.init_from else None
+        corpus = _encode(run, request, sources, base)
         characters = len(corpus.tokens)
-        if request.val_data:
-            held = encode_text(find_texts([request.val_data]), corpus)
-            write_bytes(run.folder / "held_out.bin", held.tobytes())
         minutes = request.minutes
         if minutes is None and request.epochs is None:
             minutes = recipes.charlm_minutes(characters, device)
-        model = recipes.charlm_model(len(corpus.vocabulary), characters, minutes, device)
-        training = recipes.charlm_training(characters, request.seed)
+        if base:
+            model = base.model
+        else:
+            model = recipes.charlm_model(len(corpus.vocabulary), characters, minutes, device)
+        training = recipes.charlm_training(characters, request.seed, tuned=base is not None)
         run.write_config(
             {
                 "command": "charlm",
@@ -142,12 +169,14 @@ class CharLMJob:
                 "characters": characters,
                 "vocabulary": "".join(corpus.vocabulary),
                 "unknown": corpus.unknown,
+                "init_from": str(request.init_from) if base else None,
                 "sha256": corpus.sha256,
                 "val_data": request.val_data,
                 "val_fraction": request.val_fraction,
                 "minutes": minutes,
                 "epochs": request.epochs,
                 "device": device,
+                **notes,
                 "model": dataclasses.asdict(dataclasses.replace(model, **request.model)),
                 "training": dataclasses.asdict(dataclasses.replace(training, **request.training)),
             }
@@ -159,7 +188,7 @@ class CharLMJob:
 
     def task(self, device: torch.device) -> Task:
         return charlm.CharLMTask(
-            self.model, self._streams, self._held, self._corpus.vocabulary, self._start(), device
+            self.model, self._streams, self._held, self.corpus.vocabulary, self._start(), device
         )
 
     def judge(self, model: CharLSTM) -> Verdict:
@@ -181,23 +210,75 @@ class CharLMJob:
         """Nothing to set it beside."""
         return []
 
+    def loss(self, stepper: Stepper) -> float:
+        tokens = self._held if len(self._held) > _LOSS_CHARACTERS // 10 else self.train_tokens
+        streams = max(1, min(32, len(tokens) // 1000))
+        length = min(len(tokens) - 1, _LOSS_CHARACTERS) // streams
+        rows = np.stack([tokens[i * length : (i + 1) * length + 1] for i in range(streams)])
+        return sequence_loss(stepper, rows.astype(np.int64))
+
     def card(self, verdict: Verdict) -> Card:
         return Card(
-            vocabulary=self._corpus.vocabulary,
-            unknown=self._corpus.unknown,
-            start=self._corpus.vocabulary[self._start()],
+            vocabulary=self.corpus.vocabulary,
+            unknown=self.corpus.unknown,
+            start=self.corpus.vocabulary[self._start()],
             temperature=verdict.temperature,
             training={
-                "data_sha256": self._corpus.sha256,
-                "data_characters": len(self._corpus.tokens),
+                "data_sha256": self.corpus.sha256,
+                "data_characters": len(self.corpus.tokens),
                 **_rounded(verdict.metrics),
             },
         )
 
     def _start(self) -> int:
         """A line end, after which any line may begin; else the text's own first character."""
-        vocabulary = self._corpus.vocabulary
-        return vocabulary.index("\n") if "\n" in vocabulary else int(self._corpus.tokens[0])
+        vocabulary = self.corpus.vocabulary
+        return vocabulary.index("\n") if "\n" in vocabulary else int(self.corpus.tokens[0])
+
+
+@dataclasses.dataclass(frozen=True)
+class _Base:
+    """What a run takes from an earlier one."""
+
+    vocabulary: tuple[str, ...]
+    unknown: int | None
+    model: CharLSTMConfig
+    weights: dict[str, torch.Tensor]
+
+    @classmethod
+    def of(cls, request: Request) -> "_Base":
+        """Reads the run to start from. Raises `RunError`: it cannot be, or options do not fit."""
+        assert request.init_from is not None
+        if request.min_count > 1:
+            raise RunError("--init-from keeps the vocabulary as it is; drop --min-count")
+        run = Run.open(request.init_from)
+        try:
+            config = run.config()
+            if config.get("command") != "charlm":
+                raise RunError(f"{run.folder} is no charlm run; --init-from needs one")
+            state, _ = run.last_state()
+        finally:
+            run.close()
+        model = CharLSTMConfig(**config["model"])
+        for name in ("embedding", "hidden", "layers", "head"):
+            if request.model.get(name, own := getattr(model, name)) != own:
+                raise RunError(f"{run.folder} has {name} {own}, which stays; drop --{name}")
+        weights = checkpoint.averaged_weights(state)
+        return cls(tuple(config["vocabulary"]), config["unknown"], model, weights)
+
+
+def _encode(run: Run, request: Request, sources: Sequence[str], base: _Base | None) -> Corpus:
+    """Writes a new run's texts, and the weights it begins with, into its folder."""
+    path, files = run.folder / "corpus.bin", open_texts(sources)
+    if base:
+        corpus = encode_text(files, base.vocabulary, base.unknown, path, MIN_CHARACTERS)
+        checkpoint.write(run.folder / INITIAL, base.weights)
+    else:
+        corpus = build_corpus(files, path, request.min_count)
+    if request.val_data:
+        held, path = open_texts([request.val_data]), run.folder / "held_out.bin"
+        encode_text(held, corpus.vocabulary, corpus.unknown, path)
+    return corpus
 
 
 class ClassifierJob:
@@ -223,7 +304,7 @@ class ClassifierJob:
         self.steps_per_epoch = -(-len(self._train) // self.training.batch)
 
     @staticmethod
-    def create(run: Run, request: Request, device: str) -> "ClassifierJob":
+    def create(run: Run, request: Request, device: str, **notes: Any) -> "ClassifierJob":
         """Reads and splits the rows. Raises `DataError`: they cannot be used."""
         sources = request.data or ("surnames",)
         rows = load_rows(sources)
@@ -258,6 +339,7 @@ class ClassifierJob:
                 "ensemble": request.ensemble,
                 "temperature": request.temperature,
                 "device": device,
+                **notes,
                 "character_dropout": recipes.CHARACTER_DROPOUT,
                 "balance": recipes.BALANCE if request.balance is None else request.balance,
                 "model": dataclasses.asdict(model),
@@ -265,6 +347,11 @@ class ClassifierJob:
             }
         )
         return ClassifierJob(run)
+
+    @property
+    def alphabet(self) -> classifier.Alphabet:
+        """Tokens and labels of the model."""
+        return self._alphabet
 
     def prepare(self, device: torch.device, say: Say) -> None:
         """Trains an ensemble's teachers, each in a run folder of its own, and asks them."""
@@ -287,10 +374,11 @@ class ClassifierJob:
         """One teacher's probabilities [rows, labels] on the rows it was trained on."""
         seed = self.training.seed + number
         run = self._run.part(f"teachers/{number}")
+        run.write_config(self._config | {"teacher": number})
         model = self._network(seed).to(device)
         trainer = Trainer(run, self._task(model, seed, device), self._plan(), self.training, device)
-        if any(run.checkpoints.iterdir()):
-            trainer.restore()
+        if checkpoint.exists(run.checkpoints):
+            trainer.restore(run.last_state()[0])
         outcome = trainer.fit()
         assert isinstance(outcome.model, RecurrentClassifier)
         if not outcome.finished:
@@ -326,9 +414,9 @@ class ClassifierJob:
             self._held,
             self.training.batch,
             self._config["character_dropout"],
-            self._config["balance"],
             seed,
             device,
+            self._config["balance"],
             self._targets,
         )
 
@@ -389,6 +477,17 @@ class ClassifierJob:
     def _held_out_logits(self, model: RecurrentClassifier) -> tuple[Tensor, Tensor]:
         return classifier.held_out_logits(model, self._alphabet, self._held)
 
+    def loss(self, stepper: Stepper) -> float:
+        rows = self._held if len(self._held) >= _LOSS_ROWS // 10 else self._train
+        order = np.random.default_rng(0).permutation(len(rows))[:_LOSS_ROWS]
+        chosen = rows.take(order.tolist())
+        answers = Classifier(stepper).classify(list(chosen.texts), top=len(self._alphabet.labels))
+        shares = [
+            next(each.probability for each in answer.top if each.label == label)
+            for answer, label in zip(answers, chosen.labels, strict=True)
+        ]
+        return float(-np.log(np.maximum(shares, 1e-30)).mean())
+
     def card(self, verdict: Verdict) -> Card:
         return Card(
             vocabulary=self._alphabet.vocabulary,
@@ -411,15 +510,6 @@ JOBS: dict[str, type[CharLMJob] | type[ClassifierJob]] = {
     "charlm": CharLMJob,
     "classifier": ClassifierJob,
 }
-
-
-def _texts(sources: tuple[str, ...]) -> list[TextFile]:
-    files: list[TextFile] = []
-    for source in sources:
-        # A file of that name would be meant: a set is what no file is called.
-        named = source in TEXT_SETS and not Path(source).exists()
-        files += text_set(source) if named else find_texts([source])
-    return files
 
 
 def _comparison(figures: dict[str, dict[str, float]]) -> list[str]:

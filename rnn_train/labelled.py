@@ -15,7 +15,7 @@ import numpy as np
 
 from rnn_train.datasets import LABELLED_SETS, SURNAMES
 from rnn_train.errors import DataError
-from rnn_train.sources import TextFile, find_texts
+from rnn_train.sources import TextFile, expand
 
 TEXT_COLUMNS = ("text", "name")
 LABEL_COLUMNS = ("label", "class", "category", "language")
@@ -51,18 +51,12 @@ class Rows:
 
 
 def load_rows(sources: Sequence[str]) -> Rows:
-    """Reads labelled sources: a named set, a `.csv`, `.tsv` or `.jsonl` file, or a folder of
-    `<label>.txt` files with one text a line.
+    """Reads rows to train on. Sources: as in `read_rows`.
 
     Raises:
-        DataError: a source is missing or malformed (names file and line), there are too few
-            rows, or fewer than two labels.
+        DataError: as `read_rows`; or there are too few rows, or fewer than two labels.
     """
-    pairs: list[tuple[str, str]] = []
-    for source in sources:
-        path = SURNAMES if source in LABELLED_SETS else Path(source).expanduser()
-        pairs += _folder(path) if path.is_dir() else _file(path)
-    rows = Rows(tuple(text for text, _ in pairs), tuple(label for _, label in pairs))
+    rows = read_rows(sources)
     if len(rows) < MIN_ROWS:
         raise DataError(f"{sources[0]}: {len(rows)} rows; at least {MIN_ROWS} are needed")
     if len(set(rows.labels)) < 2:
@@ -72,11 +66,27 @@ def load_rows(sources: Sequence[str]) -> Rows:
     return rows
 
 
+def read_rows(sources: Sequence[str]) -> Rows:
+    """Reads labelled sources: a named set, a `.csv`, `.tsv` or `.jsonl` file, or a folder of
+    `<label>.txt` files with one text a line.
+
+    Raises:
+        DataError: a source is missing or malformed (names file and line), or holds no rows.
+    """
+    pairs: list[tuple[str, str]] = []
+    for source in sources:
+        path = SURNAMES if source in LABELLED_SETS else expand(source)
+        pairs += _folder(path) if path.is_dir() else _file(path)
+    if not pairs:
+        raise DataError(f"{sources[0]}: holds 0 rows; at least one is needed")
+    return Rows(tuple(text for text, _ in pairs), tuple(label for _, label in pairs))
+
+
 def split_rows(rows: Rows, fraction: float, seed: int) -> tuple[Rows, Rows]:
     """Training and held-out rows: each label in its share, and no text on both sides.
 
-    Rows of one text go together (to the side drawn for the text's most frequent label), or a
-    model would be judged on texts that it has learnt.
+    Rows of one text, in whatever Unicode form, go together (to the side drawn for the text's
+    most frequent label), or a model would be judged on texts that it has learnt.
     """
     groups: dict[str, list[int]] = defaultdict(list)
     for index, text in enumerate(rows.texts):
@@ -128,8 +138,9 @@ def _file(path: Path) -> Iterator[tuple[str, str]]:
             f"{path}: labelled data is a .csv, .tsv or .jsonl file, a folder of <label>.txt files "
             f"or a named set ({', '.join(LABELLED_SETS)})"
         )
-    (file,) = find_texts([str(path)])
-    text = "".join(file.chunks())
+    if not path.is_file():
+        raise DataError(f"{path}: no such file; name several with several --data")
+    text = "".join(TextFile(path).chunks())
     if not text.strip():
         raise DataError(f"{path}: is empty")
     return reader(text, path)
@@ -146,30 +157,39 @@ def _folder(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def _table(text: str, path: Path) -> Iterator[tuple[str, str]]:
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
-    reader = csv.reader(io.StringIO(text), delimiter=delimiter, strict=True)
-    try:
-        rows = [(reader.line_num, row) for row in reader if row]
-    except csv.Error as error:
-        raise DataError(f"{path}: line {reader.line_num}: {error}") from None
+    rows = _cells(text, path)
     names = [cell.strip().lower() for cell in rows[0][1]]
     label_column = next((names.index(n) for n in LABEL_COLUMNS if n in names), None)
     text_column = next((names.index(n) for n in TEXT_COLUMNS if n in names), None)
     if label_column is not None and text_column is not None:
         del rows[0]
+    elif len(names) != 2 or label_column is not None or text_column is not None:
+        # One known name alone may be half a header or a row: asking is better than guessing.
+        raise DataError(
+            f"{path}: line 1: {len(names)} columns; give two (text, label) or a header with "
+            "'text' and 'label'"
+        )
     else:
         text_column, label_column = 0, 1
-        if len(names) != 2:
-            raise DataError(
-                f"{path}: line 1: {len(names)} columns; give two (text, label) or a header with "
-                "'text' and 'label'"
-            )
     for line, row in rows:
         if len(row) != len(names):
             raise DataError(
                 f"{path}: line {line}: {len(row)} columns where line 1 has {len(names)}"
             )
         yield _row(row[text_column], row[label_column], path, line)
+
+
+def _cells(text: str, path: Path) -> list[tuple[int, list[str]]]:
+    """All rows that are not blank, each with the line it ends on."""
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
+    reader = csv.reader(io.StringIO(text), delimiter=delimiter, strict=True)
+    limit = csv.field_size_limit(len(text) + 1)  # a text may be a whole book
+    try:
+        return [(reader.line_num, row) for row in reader if row]
+    except csv.Error as error:
+        raise DataError(f"{path}: line {reader.line_num}: {error}") from None
+    finally:
+        csv.field_size_limit(limit)
 
 
 def _json_lines(text: str, path: Path) -> Iterator[tuple[str, str]]:
@@ -179,7 +199,7 @@ def _json_lines(text: str, path: Path) -> Iterator[tuple[str, str]]:
         try:
             value = json.loads(content)
             given = value["text"], value["label"]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             given = (None, None)
         if not all(isinstance(each, str) for each in given):
             raise DataError(
@@ -194,4 +214,6 @@ def _row(text: str, label: str, path: Path, line: int) -> tuple[str, str]:
         raise DataError(f"{path}: line {line}: the label is empty")
     if not text:
         raise DataError(f"{path}: line {line}: the text is empty")
+    if any("\ud800" <= char <= "\udfff" for char in text + label):
+        raise DataError(f"{path}: line {line}: half a surrogate pair (\\ud800 to \\udfff)")
     return text, label

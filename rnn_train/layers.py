@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from typing import Any, Protocol
 
+import click
 import numpy as np
 import onnx
 import torch
@@ -17,7 +18,8 @@ from torch import Tensor, nn
 from rnn_infer import contract
 from rnn_train.cells import Cell
 from rnn_train.errors import ExportError
-from rnn_train.graph import Graph
+from rnn_train.graph import FLOAT, INT32, Graph
+from rnn_train.quantization import INPUT_STEP, quantize_columns
 
 
 class Layer(Protocol):
@@ -30,14 +32,20 @@ class Layer(Protocol):
     output: int
     """Width of what the layer above sees."""
 
-    def project(self, graph: Graph, x: str) -> str:
-        """Adds the part that needs x alone: [n, in] → [n, projected]."""
+    def project(self, graph: Graph, x: str) -> tuple[str, int]:
+        """Adds the part that needs x alone: [n, in] → [n, projected], and its element type."""
 
     def table(self, embedding: Tensor) -> NDArray[np.float32]:
-        """`project` of every row of an embedding."""
+        """`project` of every row of an embedding, float32."""
 
-    def step(self, graph: Graph, x: str, states: Sequence[str]) -> tuple[str, list[str]]:
+    def step(
+        self, graph: Graph, projected: str, kind: int, states: Sequence[str]
+    ) -> tuple[str, list[str]]:
         """Adds one step: projected [batch, projected] and states → output, next states."""
+
+    def advance(self, graph: Graph, x: str, states: Sequence[str]) -> tuple[str, list[str]]:
+        """Adds `project` and `step` at once, to the same numbers: x [batch, in] is used nowhere
+        else, so both may share work."""
 
 
 class LSTMLayer:
@@ -45,6 +53,7 @@ class LSTMLayer:
 
     def __init__(self, index: int, lstm: nn.LSTM) -> None:
         self._name = f"lstm{index}"
+        self._above = index > 0  # then its input is a state h, in [-1, 1] like its own
         width = lstm.hidden_size
         self.states = {f"h{index}": width, f"c{index}": width}
         self.projected = 4 * width
@@ -55,19 +64,64 @@ class LSTMLayer:
         self._input = weights["weight_ih_l0"].T
         self._recurrent = weights["weight_hh_l0"].T
         self._bias = weights["bias_ih_l0"] + weights["bias_hh_l0"]
+        self._integers, self._steps = quantize_columns(
+            np.concatenate([self._input, self._recurrent])
+        )
 
-    def project(self, graph: Graph, x: str) -> str:
+    def project(self, graph: Graph, x: str) -> tuple[str, int]:
+        if self._whole(graph):
+            input_, _ = self._integer_weights(graph)
+            return graph.integer_product(graph.rounded_bounded(x), input_), INT32
         bias = graph.constant(f"{self._name}.b", self._bias)
-        return graph.linear(x, f"{self._name}.W", self._input, bias)
+        return graph.linear(x, f"{self._name}.W", self._input, bias, self._above), FLOAT
 
     def table(self, embedding: Tensor) -> NDArray[np.float32]:
         table: NDArray[np.float32] = _numpy(embedding) @ self._input + self._bias
         return table
 
-    def step(self, graph: Graph, x: str, states: Sequence[str]) -> tuple[str, list[str]]:
+    def step(
+        self, graph: Graph, projected: str, kind: int, states: Sequence[str]
+    ) -> tuple[str, list[str]]:
         h, c = states
+        if kind == INT32:
+            _, recurrent = self._integer_weights(graph)
+            own = graph.integer_product(graph.rounded_bounded(h), recurrent)
+            return self._gates(graph, self._scaled(graph, graph.add("Add", projected, own)), c)
+        name = f"{self._name}.R"
+        return self._gates(graph, graph.linear(h, name, self._recurrent, projected, True), c)
+
+    def advance(self, graph: Graph, x: str, states: Sequence[str]) -> tuple[str, list[str]]:
+        if not self._whole(graph):
+            return self.step(graph, *self.project(graph, x), states)
+        # Sums of integers are exact in any order: one product does the work of two.
+        h, c = states
+        root = graph.root
+        weights = root.add("Concat", *self._integer_weights(root), axis=0, name="both_weights")
+        inputs = [graph.rounded_bounded(each) for each in (x, h)]
+        both = graph.add("Concat", *inputs, axis=1, name="both_inputs")
+        return self._gates(graph, self._scaled(graph, graph.integer_product(both, weights)), c)
+
+    def _whole(self, graph: Graph) -> bool:
+        """Whether input and recurrent products are added as integers."""
+        return self._above and graph.rounds(self._input) and graph.rounds(self._recurrent)
+
+    def _integer_weights(self, graph: Graph) -> tuple[str, str]:
+        """Of the input and of the state, with steps in common."""
+        size = len(self._input)
+        return (
+            graph.constant(f"{self._name}.W.q", self._integers[:size]),
+            graph.constant(f"{self._name}.R.q", self._integers[size:]),
+        )
+
+    def _scaled(self, graph: Graph, product: str) -> str:
+        value = graph.add("Cast", product, to=FLOAT, name="product_float")
+        steps = graph.constant(f"{self._name}.step", self._steps * INPUT_STEP)
+        value = graph.add("Mul", value, steps, name="scaled")
+        return graph.add("Add", value, graph.constant(f"{self._name}.b", self._bias))
+
+    def _gates(self, graph: Graph, gates: str, c: str) -> tuple[str, list[str]]:
+        """Sums [batch, 4 width] of the gates i, f, o, and of the candidate → h, [h, c]."""
         width = self.output
-        gates = graph.linear(h, f"{self._name}.R", self._recurrent, bias=x)
         sizes = graph.constant("gate_sizes", [3 * width, width])
         sigmoids, candidate = graph.add_many(
             "Split", gates, sizes, names=["sigmoids", "candidate"], axis=1
@@ -96,22 +150,28 @@ class TracedLayer:
         self.output = cell.output_size
         self._step: onnx.GraphProto | None = None
 
-    def project(self, graph: Graph, x: str) -> str:
+    def project(self, graph: Graph, x: str) -> tuple[str, int]:
         if type(self._cell).project is Cell.project:
-            return x
+            return x, FLOAT
         traced = _trace(_Project(self._cell), [self._cell.input_size])
-        return _copy(traced, graph, self._name, [x])[0]
+        return _copy(traced, graph, self._name, [x])[0], FLOAT
 
     def table(self, embedding: Tensor) -> NDArray[np.float32]:
         with torch.inference_mode():
             return _numpy(self._cell.project(embedding))
 
-    def step(self, graph: Graph, x: str, states: Sequence[str]) -> tuple[str, list[str]]:
+    def step(
+        self, graph: Graph, projected: str, kind: int, states: Sequence[str]
+    ) -> tuple[str, list[str]]:
+        assert kind == FLOAT
         if self._step is None:
             widths = [self.projected, *self._cell.state_sizes.values()]
             self._step = _trace(_Step(self._cell), widths)
-        output, *after = _copy(self._step, graph, self._name, [x, *states])
+        output, *after = _copy(self._step, graph, self._name, [projected, *states])
         return output, after
+
+    def advance(self, graph: Graph, x: str, states: Sequence[str]) -> tuple[str, list[str]]:
+        return self.step(graph, *self.project(graph, x), states)
 
 
 class _Project(nn.Module):
@@ -159,8 +219,12 @@ def _trace(module: nn.Module, widths: Sequence[int]) -> onnx.GraphProto:
                 verbose=False,
             )
     except Exception as error:
-        first = (str(error).strip().splitlines() or ["no reason given"])[0]
-        raise ExportError(f"the cell cannot be traced: {type(error).__name__}: {first}") from error
+        cause = error.__cause__ or error
+        first = click.unstyle((str(cause).strip().splitlines() or ["no reason given"])[0])
+        raise ExportError(
+            "the cell cannot be traced; write its step with tensor operations alone, no `if` on "
+            f"their values ({type(cause).__name__}: {first[:200]})"
+        ) from error
     finally:
         logger.setLevel(level)
     assert program is not None
@@ -172,25 +236,47 @@ def _copy(source: onnx.GraphProto, graph: Graph, name: str, inputs: Sequence[str
     """Copies the nodes of `source` into `graph`; returns the names of its outputs there."""
     renamed = {"": ""}
     renamed |= {value.name: given for value, given in zip(source.input, inputs, strict=True)}
-    for tensor in source.initializer:
-        hint = f"{name}.{tensor.name.removeprefix('cell.')}"
-        renamed[tensor.name] = graph.constant(hint, numpy_helper.to_array(tensor))
+    weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in source.initializer}
+
+    def given(value: str) -> str:
+        if value in weights and value not in renamed:
+            hint = f"{name}.{value.removeprefix('cell.')}"
+            renamed[value] = graph.constant(hint, weights[value])
+        return renamed[value]
+
     for node in source.node:
-        allowed = contract.STANDARD_OPS if not node.domain else frozenset()
-        if node.op_type not in allowed:
+        if node.domain or node.op_type not in contract.OPERATORS:
             raise ExportError(
                 f"the cell uses {node.domain or 'ai.onnx'}.{node.op_type}, which a model file may "
                 "not hold; write it with the operators listed in rnn_infer/contract.py"
             )
         attributes = {each.name: onnx.helper.get_attribute_value(each) for each in node.attribute}
+        weight = _weight_of_product(node, attributes, weights)
+        if weight is not None and graph.rounds(weight):
+            bias = given(node.input[2]) if len(node.input) > 2 else ""
+            hint = f"{name}.{node.input[1].removeprefix('cell.')}"
+            renamed[node.output[0]] = graph.linear(given(node.input[0]), hint, weight, bias)
+            continue
         outputs = graph.add_many(
             node.op_type,
-            *(renamed[each] for each in node.input),
+            *(given(each) for each in node.input),
             names=[f"{name}.{node.op_type.lower()}" for _ in node.output],
             **attributes,
         )
         renamed |= dict(zip(node.output, outputs, strict=True))
     return [renamed[value.name] for value in source.output]
+
+
+def _weight_of_product(
+    node: onnx.NodeProto, attributes: dict[str, Any], weights: dict[str, NDArray[Any]]
+) -> NDArray[Any] | None:
+    """The constant [in, out] that a node multiplies its first input by; None where it does not."""
+    if node.op_type not in ("MatMul", "Gemm") or node.input[1] not in weights:
+        return None
+    if attributes.get("transA") or {attributes.get("alpha", 1), attributes.get("beta", 1)} != {1}:
+        return None
+    weight = weights[node.input[1]]
+    return weight.T if attributes.get("transB") else weight
 
 
 def _numpy(tensor: Tensor) -> NDArray[np.float32]:

@@ -1,6 +1,8 @@
 """From a request, or a run folder, to a model file: train, resume, export."""
 
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +10,7 @@ from typing import Any
 import torch
 
 from rnn_train import checkpoint, plots
+from rnn_train.datasets import fingerprint
 from rnn_train.errors import RunError
 from rnn_train.export import export
 from rnn_train.files import check_writable
@@ -54,33 +57,63 @@ def train(
     where = pick_device(device)
     run = Run.create(command, folder)
     try:
-        if threads:
-            torch.set_num_threads(threads)
+        set_threads(threads)
         torch.manual_seed(request.seed)
-        job = JOBS[command].create(run, request, where.type)
+        sources = [*request.data, *([request.val_data] if request.val_data else [])]
+        notes = {"threads": threads, "out": str(out), "sources": _seen(sources)}
+        job = JOBS[command].create(run, request, where.type, **notes)
         return _Training(run, job, out, say).carry_out(where, time.monotonic() - started)
     finally:
         run.close()
 
 
 def resume(
-    folder: Path, out: Path, *, device: str = "auto", threads: int | None = None, say: Say = print
+    folder: Path,
+    out: Path | None = None,
+    *,
+    command: str | None = None,
+    device: str | None = None,
+    threads: int | None = None,
+    say: Say = print,
 ) -> Report:
-    """Goes on with an interrupted run, and exports it to `out`. Raises: as `train`."""
-    check_writable(out)
-    where = pick_device(device)
+    """Goes on with an interrupted run, from its last checkpoint, and exports it.
+
+    Args:
+        out, device, threads: None: as the run began.
+        command: refuse a run of any other command.
+
+    Raises:
+        RnnTrainError: one of its kinds; a `RunError` where the run's config or data have changed.
+    """
     run = Run.open(folder)
     try:
-        if threads:
-            torch.set_num_threads(threads)
-        job = _job(run)
-        return _Training(run, job, out, say).carry_out(where, 0.0, resumed=True)
+        if command and (own := _noted(run, "command")) != command:
+            raise RunError(
+                f"{folder} is no {command} run; go on with: rnn-train {own} --resume {folder}"
+            )
+        _check_sources(run)
+        out = out or Path(_noted(run, "out"))
+        check_writable(out)
+        where = pick_device(device or _noted(run, "device"))
+        set_threads(threads or _noted(run, "threads"))
+        state = _last_state(run, say) if checkpoint.exists(run.checkpoints) else None
+        return _Training(run, _job(run), out, say).carry_out(where, 0.0, state)
     finally:
         run.close()
 
 
-def export_run(folder: Path, out: Path, *, step_only: bool = False) -> dict[str, float]:
+def export_run(
+    folder: Path,
+    out: Path,
+    *,
+    step_only: bool = False,
+    quantize: str | None = None,
+    say: Say = print,
+) -> dict[str, float]:
     """Exports a run's averaged weights as they stand in its last checkpoint.
+
+    Args:
+        quantize: "int8" for 8-bit weights, None for float32.
 
     Returns:
         The proof's figures.
@@ -88,20 +121,62 @@ def export_run(folder: Path, out: Path, *, step_only: bool = False) -> dict[str,
     Raises:
         RnnTrainError: no whole checkpoint, or the export fails.
     """
+    with finished_job(folder, say) as job:
+        int8 = job.loss if quantize == "int8" else None
+        card = job.card(job.judge(job.model))
+        return export(job.model, card, out, step_only=step_only, int8=int8)
+
+
+@contextmanager
+def finished_job(folder: Path, say: Say = print) -> Iterator[Job]:
+    """A run's job, its model with the averaged weights of the last checkpoint, evaluating.
+
+    Raises:
+        RunError: there is no whole checkpoint, or config or data have changed since.
+    """
     run = Run.open(folder)
     try:
+        state = _last_state(run, say)
         job = _job(run)
-        state, _ = checkpoint.load_latest(run.checkpoints)
-        weights = {
-            name.removeprefix("module."): value
-            for name, value in state["average"].items()
-            if name.startswith("module.")
-        }
-        job.model.load_state_dict(weights)
+        job.model.load_state_dict(checkpoint.averaged_weights(state))
         job.model.eval()
-        return export(job.model, job.card(job.judge(job.model)), out, step_only=step_only)
+        yield job
     finally:
         run.close()
+
+
+def _last_state(run: Run, say: Say) -> dict[str, Any]:
+    state, warnings = run.last_state()
+    for warning in warnings:
+        say(f"warning: {warning}")
+    return state
+
+
+def _seen(sources: Sequence[str]) -> dict[str, str | None]:
+    return {source: fingerprint([source]) for source in sources}
+
+
+def _check_sources(run: Run) -> None:
+    """Refuses to go on with a text that is another one by now; one that is gone is no matter."""
+    for source, before in _noted(run, "sources").items():
+        if fingerprint([source]) not in (before, None):
+            raise RunError(
+                f"{source} has changed since {run.folder} began: put it back, or start a new run "
+                "(moved away, the run goes on with its own copy)"
+            )
+
+
+def _noted(run: Run, name: str) -> Any:
+    try:
+        return run.config()[name]
+    except KeyError as error:
+        raise _damaged(run, error) from error
+
+
+def set_threads(threads: int | None) -> None:
+    """Takes so many CPU threads; None leaves it to torch."""
+    if threads:
+        torch.set_num_threads(threads)
 
 
 def _job(run: Run) -> Job:
@@ -109,9 +184,18 @@ def _job(run: Run) -> Job:
     if command not in JOBS:
         raise RunError(f"{run.folder}/config.json names no known command")
     try:
+        # A run that was killed before its first checkpoint begins again with the same weights.
+        torch.manual_seed(run.config()["training"]["seed"])
         return JOBS[command](run)
-    except (KeyError, TypeError, OSError) as error:
-        raise RunError(f"{run.folder} is damaged or of another version ({error})") from error
+    except (KeyError, TypeError, ValueError, OSError) as error:
+        raise _damaged(run, error) from error
+
+
+def _damaged(run: Run, error: Exception) -> RunError:
+    return RunError(
+        f"{run.folder} is damaged or of another version ({type(error).__name__}: {error}); "
+        "start a new run"
+    )
 
 
 class _Training:
@@ -124,26 +208,33 @@ class _Training:
         self._say = say
         self._config = run.config()
 
-    def carry_out(self, device: torch.device, spent: float, resumed: bool = False) -> Report:
-        """Trains to the end of the plan or an interruption, then judges, draws and exports."""
+    def carry_out(
+        self, device: torch.device, spent: float, state: dict[str, Any] | None = None
+    ) -> Report:
+        """Trains to the end of the plan or an interruption, then judges, exports and draws.
+
+        Args:
+            spent: seconds of the budget that are gone already.
+            state: of the checkpoint to go on from.
+        """
         self._job.model.to(device)
         for warning in self._job.warnings:
             self._say(f"warning: {warning}")
         self._job.prepare(device, self._say)
         task = self._job.task(device)
-        plan = self._plan(task, spent)
+        plan = Plan(**state["plan"]) if state else self._plan(task, spent)
         trainer = Trainer(self._run, task, plan, self._job.training, device)
         self._say(self._introduction(device, plan))
-        if resumed and any(self._run.checkpoints.iterdir()):
-            for warning in trainer.restore():
-                self._say(f"warning: {warning}")
-            self._say(f"going on from step {trainer.step}")
+        if state:
+            trainer.restore(state)
+            self._say(f"going on from step {trainer.step}, {self._left(trainer)}")
         outcome = trainer.fit()
         verdict = self._job.judge(outcome.model)
-        self._draw(outcome.model)
         export(outcome.model, self._job.card(verdict), self._out)  # type: ignore[arg-type]
+        self._draw(outcome.model)
         for name, value in verdict.metrics.items():
-            self._say(f"{name.replace('_', ' ')}: {value:.4g}")
+            shown = f"{value:,.0f}" if value.is_integer() and value > 1 else f"{value:.4g}"
+            self._say(f"{name.replace('_', ' ')}: {shown}")
         for line in self._job.compare(outcome.model, self._run.folder):
             self._say(line)
         self._say(f"wrote {self._out}   (run folder {self._run.folder})")
@@ -181,6 +272,12 @@ class _Training:
             f"training for {duration} on {device.type}, run folder {self._run.folder}; "
             "Ctrl-C ends it cleanly"
         )
+
+    def _left(self, trainer: Trainer) -> str:
+        plan = trainer.plan
+        if plan.minutes is None:
+            return f"{max(0, (plan.steps or 0) - trainer.step)} steps left"
+        return f"{max(0.0, plan.minutes - trainer.elapsed / 60):.1f} minutes left"
 
     def _draw(self, model: Any) -> None:
         rows = self._run.metrics()

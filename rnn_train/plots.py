@@ -1,5 +1,6 @@
 """Pictures in the run folder: the loss curve, and which labels are taken for which."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,16 @@ import matplotlib
 import numpy as np
 from numpy.typing import NDArray
 
+from rnn_train.files import replacing
+
 matplotlib.use("Agg")
 from matplotlib import pyplot
 
 from rnn_train.quality import Reliability
+
+_MAX_INCHES = 60
+_MAX_LABEL = 40
+"""Characters of a label that are drawn."""
 
 
 def loss_curve(metrics: Sequence[dict[str, Any]], path: Path) -> None:
@@ -37,7 +44,7 @@ def confusion_matrix(
     from sklearn.metrics import confusion_matrix as count
 
     table = count(truth, answer, labels=range(len(labels)), normalize="true")
-    size = max(5, 0.42 * len(labels) + 2)
+    size = min(max(5, 0.42 * len(labels) + 2), _MAX_INCHES)
     figure, axes = pyplot.subplots(figsize=(size, size), layout="constrained")
     axes.imshow(table, cmap="Blues", vmin=0, vmax=1)
     for (row, column), share in np.ndenumerate(table):
@@ -46,11 +53,15 @@ def confusion_matrix(
             axes.text(
                 column, row, f"{share:.0%}", ha="center", va="center", fontsize=6, color=color
             )
-    ticks = range(len(labels))
-    axes.set_xticks(ticks, labels, rotation=90)
-    axes.set_yticks(ticks, labels)
+    ticks, names = range(len(labels)), [_short(label) for label in labels]
+    axes.set_xticks(ticks, names, rotation=90, parse_math=False)
+    axes.set_yticks(ticks, names, parse_math=False)
     axes.set(xlabel="answer", ylabel="truth", title="held-out rows")
     _save(figure, path)
+
+
+def _short(label: str) -> str:
+    return label if len(label) <= _MAX_LABEL else label[: _MAX_LABEL - 1] + "…"
 
 
 def reliability_diagram(reliability: Reliability, path: Path) -> None:
@@ -70,5 +81,10 @@ def reliability_diagram(reliability: Reliability, path: Path) -> None:
 
 
 def _save(figure: Any, path: Path) -> None:
-    figure.savefig(path, dpi=120, metadata={"Software": None})
-    pyplot.close(figure)
+    try:
+        with replacing(path) as stream, warnings.catch_warnings():
+            # A sign that no font here has is drawn as a box.
+            warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
+            figure.savefig(stream, format="png", dpi=120, metadata={"Software": None})
+    finally:
+        pyplot.close(figure)

@@ -5,7 +5,7 @@ into the file. The tolerance is for rounding alone.
 """
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,6 +21,10 @@ from rnn_infer.stepper import State, Stepper
 from rnn_train.errors import ExportError
 
 TOLERANCE = 1e-4
+MAX_ROUNDING_LOSS = 0.01
+"""Nats a character, or a text, that 8-bit weights may cost."""
+Loss = Callable[[Stepper], float]
+"""How well a file foretells data, in nats a character (or a text); less is better."""
 _BATCH, _TIME, _STEPS, _GOLDEN = 3, 24, 24, 16
 _SAMPLINGS = (
     Sampling(temperature=1.0),
@@ -73,11 +77,41 @@ def prove(model: nn.Module, temperature: float, stepper: Stepper) -> dict[str, f
     """
     tokens = _tokens(stepper, (_BATCH, _TIME), seed=2)
     whole, state = stepper.forward(tokens, stepper.zeros(_BATCH))
-    shown = {
-        "torch": _torch_difference(model, temperature, tokens, whole, state),
+    against_torch = _torch_difference(model, temperature, tokens, whole, state)
+    return _prove({"torch": against_torch, **_consistency(stepper)}, stepper)
+
+
+def prove_rounded(exact: Stepper, rounded: Stepper, loss: Loss) -> dict[str, float]:
+    """Runs the comparisons of a file of 8-bit weights, and measures what they cost.
+
+    Args:
+        exact: the same model in float32.
+
+    Returns:
+        The proof's figures, `int8_loss` among them: how much worse than `exact` it is (nats).
+
+    Raises:
+        ExportError: a comparison fails, or it is worse by more than MAX_ROUNDING_LOSS.
+    """
+    cost = loss(rounded) - loss(exact)
+    if not cost <= MAX_ROUNDING_LOSS:
+        raise ExportError(
+            f"8-bit weights make this model worse by {cost:.2g} nats, over {MAX_ROUNDING_LOSS}; "
+            "nothing was written: export it without --quantize"
+        )
+    return _prove(_consistency(rounded), rounded) | {"int8_loss": float(f"{cost:.2g}")}
+
+
+def _consistency(stepper: Stepper) -> dict[str, float]:
+    tokens = _tokens(stepper, (_BATCH, _TIME), seed=2)
+    whole, state = stepper.forward(tokens, stepper.zeros(_BATCH))
+    return {
         "stepwise": _stepwise_difference(stepper, tokens, whole, state),
         "batch": _batch_difference(stepper, tokens, whole),
     }
+
+
+def _prove(shown: dict[str, float], stepper: Stepper) -> dict[str, float]:
     for name, difference in shown.items():
         if not difference < TOLERANCE:  # NaN fails too
             raise ExportError(
@@ -85,7 +119,7 @@ def prove(model: nn.Module, temperature: float, stepper: Stepper) -> dict[str, f
                 f"over {TOLERANCE}; nothing was written"
             )
     if stepper.file.generates:
-        _prove_generation(stepper, tokens)
+        _prove_generation(stepper, _tokens(stepper, (_BATCH, _TIME), seed=2))
     return {name: float(f"{value:.2g}") for name, value in shown.items()}
 
 

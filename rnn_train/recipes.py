@@ -45,13 +45,16 @@ def charlm_model(
     )
 
 
-def charlm_training(characters: int, seed: int) -> TrainingConfig:
-    """Batch, window and rate."""
+def charlm_training(characters: int, seed: int, tuned: bool = False) -> TrainingConfig:
+    """Batch, window and rate; `tuned`: from trained weights."""
+    share = FINE_TUNING if tuned else 1.0
     if characters < 200_000:
-        return TrainingConfig(batch=16, window=64, learning_rate=4e-3, seed=seed)
-    return TrainingConfig(batch=32, window=64, learning_rate=6e-3, seed=seed)
+        return TrainingConfig(batch=16, window=64, learning_rate=4e-3 * share, seed=seed)
+    return TrainingConfig(batch=32, window=64, learning_rate=6e-3 * share, seed=seed)
 
 
+FINE_TUNING = 0.25
+"""Share of the learning rate for weights that know much already (--init-from)."""
 CHARACTER_DROPOUT = 0.05
 """Share of a text's characters read as unknown in training."""
 BALANCE = 0.2

@@ -3,10 +3,14 @@
 config.json     what was asked, and facts on the data
 metrics.jsonl   one line a validation
 checkpoints/    the last few
+initial.ckpt    the weights it began with (--init-from)
 corpus.bin      the encoded text (charlm)
+held_out.bin    the encoded held-out text, where one was named (charlm)
+rows.jsonl      the rows of both sides (classifier)
 *.png           plots
 """
 
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -14,10 +18,12 @@ from typing import Any, Self
 
 from filelock import FileLock, Timeout
 
+from rnn_train import checkpoint
 from rnn_train.errors import RunError
 from rnn_train.files import write_bytes
 
 RUNS = Path("runs")
+DATA_FILES = ("corpus.bin", "held_out.bin", "rows.jsonl")
 
 
 class Run:
@@ -59,6 +65,8 @@ class Run:
             raise RunError(f"{folder}: no run folder (config.json is missing)")
         run = cls(folder)
         run._acquire()
+        for part in folder.rglob(".*.part"):
+            part.unlink(missing_ok=True)  # left by a kill in the middle of a write
         return run
 
     def _acquire(self) -> None:
@@ -97,6 +105,46 @@ class Run:
             raise RunError(f"{self.folder}/config.json is damaged")
         return value
 
+    def origin(self) -> dict[str, Any]:
+        """What the run began with: its config, and a sha256 of each data file."""
+        sums = {}
+        for name in DATA_FILES:
+            if (self.folder / name).exists():
+                with (self.folder / name).open("rb") as stream:
+                    sums[name] = hashlib.file_digest(stream, "sha256").hexdigest()
+        return {"config": self.config(), "data": sums}
+
+    def check_origin(self, origin: dict[str, Any]) -> None:
+        """Compares what stands in the folder with an `origin` taken before.
+
+        Raises:
+            RunError: they differ; names what.
+        """
+        now = self.origin()
+        changed = [
+            f"{name} in config.json" for name in _changes(origin["config"], now["config"])
+        ] + _changes(origin["data"], now["data"])
+        if changed:
+            raise RunError(
+                f"{self.folder}: changed since the last checkpoint: {', '.join(changed)}; a run "
+                "goes on with what it began with only: put it back, or start a new run"
+            )
+
+    def last_state(self) -> tuple[dict[str, Any], list[str]]:
+        """The newest whole checkpoint, if it was made from what still stands in the folder.
+
+        Returns:
+            Its state, and a warning for each newer checkpoint that is damaged.
+
+        Raises:
+            RunError: there is none, or config or data have changed since.
+        """
+        state, warnings = checkpoint.load_latest(self.checkpoints)
+        if "origin" not in state:
+            raise RunError(f"{self.folder} is of another version of rnn_train; start a new run")
+        self.check_origin(state["origin"])
+        return state, warnings
+
     def log(self, metrics: dict[str, Any]) -> None:
         """Adds one line to the metrics."""
         try:
@@ -123,3 +171,10 @@ class Run:
             rows = [row for row in rows if row["step"] <= up_to]
             write_bytes(path, "".join(json.dumps(row) + "\n" for row in rows).encode())
         return rows
+
+
+def _changes(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """Keys that have come, gone or another value."""
+    missing = object()
+    names = sorted(before.keys() | after.keys())
+    return [name for name in names if before.get(name, missing) != after.get(name, missing)]

@@ -78,7 +78,7 @@ def find_texts(sources: Sequence[str]) -> list[TextFile]:
     """
     files: list[TextFile] = []
     for source in sources:
-        path = Path(source).expanduser()
+        path = expand(source)
         if path.is_file():
             found = [path]
         elif path.is_dir():
@@ -93,6 +93,21 @@ def find_texts(sources: Sequence[str]) -> list[TextFile]:
                 raise DataError(f"{source}: no such file, folder, glob or named set")
         files += [TextFile(each) for each in found]
     return files
+
+
+def expand(source: str) -> Path:
+    """The path a source names, with `~` read as a home folder.
+
+    Raises:
+        DataError: it can be no path at all: an unknown user, or too long a name.
+    """
+    try:
+        path = Path(source).expanduser()
+        path.is_file()
+    except (RuntimeError, OSError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{source}: no such file or folder ({reason})") from None
+    return path
 
 
 def _hidden(path: Path, root: Path) -> bool:

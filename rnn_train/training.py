@@ -5,7 +5,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 import torch
@@ -74,7 +74,7 @@ class Outcome:
     seconds: float
     finished: bool
     """False: it was interrupted."""
-    best_rate: float
+    rate: float
     """Units a second, over the whole run."""
 
 
@@ -104,6 +104,10 @@ class Trainer:
         self.units = 0
         self.elapsed = 0.0
         """Seconds of training, over all sittings."""
+        self.loss = math.nan
+        """Smoothed over the last steps."""
+        self._validated = -1
+        self._origin = run.origin()
 
     def fit(self) -> Outcome:
         """The loop. Ctrl-C and SIGTERM end it after the step under way.
@@ -111,53 +115,58 @@ class Trainer:
         Raises:
             TrainingError: the loss is not a number; the last good checkpoint stays.
         """
-        task, plan = self.task, self.plan
+        plan, step_seconds = self.plan, 0.0
         started = time.monotonic() - self.elapsed
         last_validation = self.elapsed
-        smooth_loss, step_seconds = math.nan, 0.0
         with _interruptible() as interrupted, self._bar() as bar:
             while (progress := plan.progress(self.step, self.elapsed, step_seconds)) < 1:
                 if interrupted():
                     break
-                for group in self.optimizer.param_groups:
-                    group["lr"] = plan.rate(progress)
-                with task.around_step():
-                    with self._autocast():
-                        loss, size = task.loss(self.step)
-                    self.optimizer.zero_grad(set_to_none=True)
-                    self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-                self.scaler.unscale_(self.optimizer)
-                nn.utils.clip_grad_norm_(task.model.parameters(), self.config.clip)
-                self.scaler.step(self.optimizer)
-                self.scaler.update()
-                self.average.update_parameters(task.model)
-
-                value = float(loss.detach())
-                if not math.isfinite(value):
-                    raise TrainingError(
-                        f"the loss is {value} at step {self.step}; the last checkpoint is kept in "
-                        f"{self.run.checkpoints}: start again with a lower --learning-rate"
-                    )
-                self.step += 1
-                self.units += size
-                smooth_loss = (
-                    value if math.isnan(smooth_loss) else 0.98 * smooth_loss + 0.02 * value
-                )
+                self._learn(plan.rate(progress))
                 now = time.monotonic() - started
                 step_seconds, self.elapsed = now - self.elapsed, now
-                self._show(bar, smooth_loss)
+                self._show(bar)
                 if self.elapsed - last_validation >= self._validation_gap():
-                    self._validate(bar, smooth_loss)
+                    self._validate(bar)
                     self.elapsed = last_validation = time.monotonic() - started
-            self._validate(bar, smooth_loss)
-        finished = plan.progress(self.step, self.elapsed, step_seconds) >= 1
+            if self._validated != self.step:
+                self._validate(bar)
         return Outcome(
             self.average.module.eval(),
             self.step,
             self.elapsed,
-            finished,
-            self.units / max(self.elapsed, 1e-9),
+            finished=plan.progress(self.step, self.elapsed, step_seconds) >= 1,
+            rate=self.units / max(self.elapsed, 1e-9),
         )
+
+    def _learn(self, rate: float) -> None:
+        """One optimizer step on the next batch."""
+        task = self.task
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        with task.around_step():
+            with self._autocast():
+                loss, size = task.loss(self.step)
+            self.optimizer.zero_grad(set_to_none=True)
+            self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        self.scaler.unscale_(self.optimizer)
+        norm = nn.utils.clip_grad_norm_(task.model.parameters(), self.config.clip)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.average.update_parameters(task.model)
+        value = float(loss.detach())
+        # In float16 a gradient may overflow: the scaler skips that step. Elsewhere the weights
+        # are spoilt, and must not reach a checkpoint though this loss was a number still.
+        sound = math.isfinite(value) and (self.scaler.is_enabled() or bool(norm.isfinite()))
+        if not sound:
+            raise TrainingError(
+                f"the loss is no number any more at step {self.step} ({value}, gradient {norm:g}); "
+                "start again with a lower --learning-rate (checkpoints from before are kept in "
+                f"{self.run.checkpoints})"
+            )
+        self.step += 1
+        self.units += size
+        self.loss = value if math.isnan(self.loss) else 0.98 * self.loss + 0.02 * value
 
     def save(self) -> None:
         """Writes a checkpoint of this very moment."""
@@ -165,6 +174,9 @@ class Trainer:
             "step": self.step,
             "units": self.units,
             "elapsed": self.elapsed,
+            "loss": self.loss,
+            "plan": asdict(self.plan),
+            "origin": self._origin,
             "model": self.task.model.state_dict(),
             "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -176,10 +188,10 @@ class Trainer:
             state["random_cuda"] = torch.cuda.get_rng_state()
         checkpoint.save(self.run.checkpoints, self.step, state)
 
-    def restore(self) -> list[str]:
-        """Goes back to the newest whole checkpoint; returns warnings on damaged ones."""
-        state, warnings = checkpoint.load_latest(self.run.checkpoints)
+    def restore(self, state: dict[str, Any]) -> None:
+        """Goes back to the moment of a checkpoint, with the plan it was made under."""
         self.step, self.units, self.elapsed = state["step"], state["units"], state["elapsed"]
+        self.loss, self.plan = state["loss"], Plan(**state["plan"])
         self.task.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -188,15 +200,15 @@ class Trainer:
         torch.set_rng_state(state["random"])
         if self.device.type == "cuda" and "random_cuda" in state:
             torch.cuda.set_rng_state(state["random_cuda"])
-        self.run.metrics(up_to=self.step)
-        return warnings
+        rows = self.run.metrics(up_to=self.step)
+        self._validated = rows[-1]["step"] if rows else -1
 
     def _validation_gap(self) -> float:
         if self.plan.minutes is None:
             return self.config.validate_every
         return min(self.config.validate_every, self.plan.minutes * 60 / 6)
 
-    def _validate(self, bar: "tqdm[Any]", loss: float) -> None:
+    def _validate(self, bar: "tqdm[Any]") -> None:
         # Saved first: the numbers of a validation must not depend on whether there was one.
         self.save()
         metrics = self.task.validate(self.average.module.eval())
@@ -204,17 +216,18 @@ class Trainer:
         row = {
             "step": self.step,
             "seconds": round(self.elapsed, 2),
-            "loss": round(loss, 5),
-            "units_per_second": round(self.units / self.elapsed, 1),
+            "loss": round(self.loss, 5) if self.step else None,
+            "units_per_second": round(self.units / max(self.elapsed, 1e-9), 1),
             "learning_rate": self.optimizer.param_groups[0]["lr"],
             **metrics,
         }
         if sample:
             row["sample"] = sample
         self.run.log(row)
+        self._validated = self.step
         if metrics:
             shown = "  ".join(f"{k.removeprefix('val_')} {v:.4f}" for k, v in metrics.items())
-            bar.write(f"step {self.step}  train {loss:.4f}  held out: {shown}")
+            bar.write(f"step {self.step}  train {self.loss:.4f}  held out: {shown}")
         if sample:
             bar.write(f"  │ {sample[:72]!r}")
 
@@ -237,9 +250,9 @@ class Trainer:
             bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}",
         )
 
-    def _show(self, bar: "tqdm[Any]", loss: float) -> None:
+    def _show(self, bar: "tqdm[Any]") -> None:
         bar.set_postfix_str(
-            f"loss {loss:.3f}, {self.units / max(self.elapsed, 1e-9):,.0f} {self.task.unit}/s",
+            f"loss {self.loss:.3f}, {self.units / max(self.elapsed, 1e-9):,.0f} {self.task.unit}/s",
             refresh=False,
         )
         bar.n = min(round(self.elapsed) if self.plan.minutes else self.step, bar.total)

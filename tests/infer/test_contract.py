@@ -133,7 +133,7 @@ def test_states_of_the_tiny_models(
 
 
 def test_operators_of_a_file_are_allowed(file: ModelFile) -> None:
-    assert file.operators <= contract.STANDARD_OPS | contract.CONTRIB_OPS
+    assert file.operators <= contract.OPERATORS
     assert "Scan" in file.operators
     assert ("Loop" in file.operators) is file.generates
 
@@ -150,7 +150,7 @@ def test_operators_of_a_file_are_allowed(file: ModelFile) -> None:
     ],
 )
 def test_operators_that_must_stay_outside(operator: str) -> None:
-    assert operator not in contract.STANDARD_OPS | contract.CONTRIB_OPS
+    assert operator not in contract.OPERATORS
 
 
 def test_versions_written_are_versions_read() -> None:

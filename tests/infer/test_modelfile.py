@@ -3,6 +3,7 @@
 import copy
 import hashlib
 import json
+import os
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -193,7 +194,10 @@ def test_document_with_a_wrong_type(documented: Edited, key: str, value: Any) ->
         ("vocabulary", [], "vocabulary is empty"),
         ("vocabulary.0", "ab", "one Unicode character"),
         ("vocabulary.0", "", "one Unicode character"),
-        ("vocabulary.0", "\ud800", "one Unicode character"),
+        ("vocabulary.0", "\ud800", "metadata.vocabulary[0]: half a surrogate pair"),
+        ("charlm.start", "\n\udfff", "metadata.charlm.start: half a surrogate pair"),
+        ("producer", "\ud800", "metadata.producer: half a surrogate pair"),
+        ("training", {"\ud800": 1}, "metadata.training: half a surrogate pair"),
         ("vocabulary.2", "\n", "vocabulary repeats"),
         ("vocabulary.0", 10, "metadata.vocabulary[0]"),
         ("text.unknown", -1, "text.unknown"),
@@ -258,6 +262,28 @@ def put(document: Any, place: str, value: Any) -> None:
     for key in path:
         document = document[key]
     document[last] = value
+
+
+def test_start_that_the_text_rules_would_change(documented: Edited) -> None:
+    """It would be looked up as another text, which the vocabulary may lack."""
+
+    def change(document: Any) -> None:
+        assert document["text"]["newlines"] == "lf"
+        document["vocabulary"][0] = document["charlm"]["start"] = "\r"
+
+    assert "charlm.start is none of the texts" in refusal(documented(change))
+
+
+@pytest.mark.parametrize("mark", ["begin", "end"])
+def test_mark_that_the_text_rules_would_change(documented: Edited, mark: str) -> None:
+    def change(document: Any) -> None:
+        assert document["text"]["normalization"] == "NFC"
+        document["vocabulary"][5:7] = ["e", "\u0301"]
+        document["vocabulary"][document["vocabulary"].index("e", 7)] = "€"
+        document["classifier"][mark] = "e\u0301"
+
+    said = refusal(documented(change, of="classifier"))
+    assert "begin and end must be as the text rules give them" in said
 
 
 @pytest.mark.parametrize("limit", ["MAX_VOCABULARY", "MAX_METADATA_BYTES"])
@@ -373,7 +399,7 @@ def test_no_standard_domain(edited: Edited) -> None:
     def change(model: Any) -> None:
         model.opset_import[0].domain, model.opset_import[0].version = b"com.microsoft", 1
 
-    assert "no standard opset" in refusal(edited(change))
+    assert "operator domain 'com.microsoft'" in refusal(edited(change))
 
 
 @pytest.mark.parametrize("field", ["graph", "opset_import"])
@@ -411,6 +437,9 @@ def unknown_field(number: int) -> bytes:
         pytest.param(lambda it: it.graph.input[0], 4, id="value metadata"),
         pytest.param(lambda it: it.graph.input[0].type, 4, id="sequence_type"),
         pytest.param(lambda it: it.graph.input[0].type, 9, id="optional_type"),
+        pytest.param(lambda it: typed(it, "tokens"), 3, id="in a tensor type"),
+        pytest.param(lambda it: typed(it, "tokens").shape, 2, id="in a shape"),
+        pytest.param(lambda it: typed(it, "tokens").shape.dim[0], 4, id="in a dimension"),
         pytest.param(lambda it: body_of(it, "Loop"), 15, id="in a loop"),
         pytest.param(lambda it: body_of(it, "Scan").node[0], 8, id="in a scan"),
     ],
@@ -472,6 +501,41 @@ def test_operator_name_that_is_no_text(edited: Edited, place: str) -> None:
     assert "not UTF-8" in refusal(edited(change))
 
 
+@pytest.mark.parametrize(
+    ("find", "field"),
+    [
+        pytest.param(lambda it: it, "producer_name", id="producer"),
+        pytest.param(lambda it: it, "doc_string", id="text of the model"),
+        pytest.param(lambda it: it.graph, "name", id="graph"),
+        pytest.param(lambda it: it.graph.node[0], "name", id="node"),
+        pytest.param(lambda it: it.graph.node[0], "doc_string", id="text of a node"),
+        pytest.param(lambda it: with_attribute(it.graph).attribute[0], "name", id="attribute"),
+        pytest.param(lambda it: it.graph.initializer[0], "doc_string", id="text of a tensor"),
+        pytest.param(lambda it: it.graph.input[0], "doc_string", id="text of an input"),
+        pytest.param(lambda it: typed(it, "tokens").shape.dim[0], "dim_param", id="dimension"),
+        pytest.param(lambda it: body_of(it, "Loop").node[0], "name", id="in a loop"),
+    ],
+)
+def test_name_that_is_no_text(edited: Edited, find: Callable[[Any], Any], field: str) -> None:
+    """The runtime would choke on it, and say so on standard output."""
+    said = refusal(edited(lambda it: setattr(find(it), field, b"a\xff")))
+    assert said.startswith(f"damaged or not an ONNX file: {field} of ")
+    assert said.endswith("is not UTF-8")
+
+
+@pytest.mark.parametrize("field", ["input", "output"])
+def test_value_name_that_is_no_text(edited: Edited, field: str) -> None:
+    said = refusal(edited(lambda it: getattr(it.graph.node[0], field).append(b"\xff")))
+    assert said.endswith("is not UTF-8")
+
+
+def test_cycle_of_names_that_are_no_text(edited: Edited) -> None:
+    def change(model: Any) -> None:
+        model.graph.node.add(op_type=b"Neg", input=[b"\xff"], output=[b"\xff"])
+
+    assert refusal(edited(change)).endswith("is not UTF-8")
+
+
 def test_graphs_nested_too_deeply(edited: Edited) -> None:
     def nest(model: Any) -> None:
         graph = model.graph
@@ -515,7 +579,7 @@ def attribute_tensor(graph: Any) -> Any:
     return tensor
 
 
-TENSORS = {
+TENSORS: dict[str, Callable[[Any], Any]] = {
     "initializer": lambda it: it.graph.initializer[0],
     "attribute": lambda it: attribute_tensor(it.graph),
     "loop": lambda it: attribute_tensor(body_of(it, "Loop")),
@@ -946,3 +1010,29 @@ def test_truncated_file_is_refused(data: Path, tmp_path: Path, size: int) -> Non
     path = tmp_path / "short.onnx"
     path.write_bytes((data / "charlm.onnx").read_bytes()[:size])
     assert refusal(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+def test_no_regular_file(tmp_path: Path) -> None:
+    """A pipe would keep the reader waiting; a device has no end."""
+    os.mkfifo(tmp_path / "pipe.onnx")
+    for path in (tmp_path / "pipe.onnx", Path("/dev/zero")):
+        assert "no regular file" in refusal(path)
+
+
+@pytest.mark.parametrize("key", ["tokens", "uniform"])
+def test_recorded_run_is_bounded(documented: Edited, key: str) -> None:
+    def change(document: Any) -> None:
+        document["golden"][key] = document["golden"][key] * 200
+        document["golden"]["generated"] = document["golden"]["generated"] * 200
+
+    assert "too long" in refusal(documented(change))
+
+
+def test_names_of_the_file_cannot_break_the_line(edited: Edited) -> None:
+    def change(model: Any) -> None:
+        model.graph.node[0].op_type = b"Sc\n\x1b[31m+"
+
+    said = refusal(edited(change))
+    assert "\n" not in said
+    assert "\x1b" not in said

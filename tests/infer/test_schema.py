@@ -95,7 +95,7 @@ def test_missing_key(key: str) -> None:
         (("more",), 1, "it: unknown key 'more'"),
         (("kind",), "c", r"it\.kind: expected one of 'a', 'b', got 'c'"),
         (("kind",), 0, r"it\.kind"),
-        (("kind",), ["a"], r"it\.kind"),
+        (("kind",), ["a"], r"it\.kind: expected one of 'a', 'b', got list"),
         (("ratio",), "0.5", r"it\.ratio: expected float, got str"),
         (("ratio",), True, r"it\.ratio: expected float, got bool"),
         (("ratio",), 10**400, r"it\.ratio: number out of range"),
@@ -120,6 +120,9 @@ def test_missing_key(key: str) -> None:
         (("facts", "t"), None, r"it\.facts\.t"),
         (("facts", "t"), [], r"it\.facts\.t"),
         (("facts", "t"), {}, r"it\.facts\.t"),
+        (("facts", "t"), "\ud800", r"it\.facts\.t: half a surrogate pair"),
+        (("facts", "\udfff"), 1, r"it\.facts: half a surrogate pair"),
+        (("inner", "name"), "a\ud83d", r"it\.inner\.name: half a surrogate pair"),
     ],
 )
 def test_wrong_value_is_refused_by_place(path: tuple[str | int, ...], to: Any, said: str) -> None:
@@ -138,6 +141,18 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
     max_leaves=5,
 )
+
+
+def test_whole_surrogate_pair_is_a_character() -> None:
+    value = parse_json(r'{"size": 1, "name": "\ud83d\ude00"}')
+    assert decode(Inner, value, "it") == Inner(1, "\U0001f600")
+
+
+def test_long_key_is_cut_in_the_message() -> None:
+    for place in ("facts", "inner"):
+        with pytest.raises(SchemaError) as caught:
+            decode(Outer, changed(place, "x" * 5000, to=[]), "it")
+        assert len(str(caught.value)) < 200
 
 
 @given(st.sampled_from(KEYS), JSON)

@@ -63,7 +63,7 @@ def same(actual: Tensor, expected: Tensor) -> None:
 
 def test_elman_is_its_equation(x: Tensor) -> None:
     cell = shaken(ElmanCell(IN, WIDTH))
-    W, U, b = (parameter.detach().numpy() for parameter in (cell.W, cell.U, cell.b))
+    W, U, b = (cell.get_parameter(name).detach().numpy() for name in "WUb")
     state = some_state(cell)
     s = state[0].numpy()
     with torch.no_grad():
@@ -76,7 +76,7 @@ def test_elman_is_its_equation(x: Tensor) -> None:
 
 def test_elman_is_torch_rnn(x: Tensor) -> None:
     cell = shaken(ElmanCell(IN, WIDTH))
-    W, U, b = (parameter.detach() for parameter in (cell.W, cell.U, cell.b))
+    W, U, b = (cell.get_parameter(name).detach() for name in "WUb")
     layer = nn.RNN(IN, WIDTH, batch_first=True)
     fill(layer, weight_ih_l0=W.T, weight_hh_l0=U.T, bias_ih_l0=b, bias_hh_l0=torch.zeros_like(b))
     state = some_state(cell)
@@ -292,12 +292,13 @@ def test_passing_is_the_cell_and_the_columns(name: str, x: Tensor) -> None:
 
 
 def test_mingru_is_its_equation(x: Tensor) -> None:
-    cell = shaken(MinGRUCell(IN, WIDTH))
+    cell = MinGRUCell(IN, WIDTH)
+    shaken(cell)
     state = some_state(cell)
     outputs, _ = cell.scan(x, state)
     s = state[0]
     for t in range(TIME):
-        gate, new = (x[:, t] @ cell.inputs.weight.T + cell.inputs.bias).split(WIDTH, -1)
+        gate, new = (x[:, t] @ cell.inputs.weight.T + cell.inputs.bias).chunk(2, -1)
         z = 1 / (1 + torch.exp(-gate))
         s = (1 - z) * s + z * new
         same(outputs[:, t], s)

@@ -1,7 +1,6 @@
 """Checkpoints: whole or not there, the last few kept, the newest whole one loaded."""
 
 import os
-import pickle
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -119,6 +118,21 @@ def test_damaged_newest_falls_back(tmp_path: Path, how: str) -> None:
     assert "damaged" in warning
 
 
+def test_unreadable_newest_falls_back(tmp_path: Path) -> None:
+    checkpoint.save(tmp_path, 5, state(5))
+    (tmp_path / "step-000000006.ckpt").mkdir()
+    loaded, warnings = checkpoint.load_latest(tmp_path)
+    assert loaded["step"] == 5
+    assert len(warnings) == 1
+    assert "step-000000006.ckpt cannot be read" in warnings[0]
+
+
+def test_any_checkpoint(tmp_path: Path) -> None:
+    assert not checkpoint.exists(tmp_path)
+    damage(checkpoint.save(tmp_path, 5, state(5)), "empty")
+    assert checkpoint.exists(tmp_path)
+
+
 def test_none_whole(tmp_path: Path) -> None:
     for step in (5, 6):
         damage(checkpoint.save(tmp_path, step, state(step)), "flipped")
@@ -141,8 +155,10 @@ class Trap:
 
 def test_loading_runs_no_code(tmp_path: Path) -> None:
     checkpoint.save(tmp_path, 5, {"step": 5, "trap": Trap()})
-    with pytest.raises((RunError, pickle.UnpicklingError)):
+    with pytest.raises(RunError, match="no whole checkpoint"):
         checkpoint.load_latest(tmp_path)
+    with pytest.raises(RunError, match="of another version"):
+        checkpoint.read(tmp_path / "step-000000005.ckpt")
     assert not (tmp_path / "sprung").exists()
 
 

@@ -143,22 +143,43 @@ def test_open_again(tmp_path: Path) -> None:
     assert (opened.vocabulary, opened.sha256) == (built.vocabulary, built.sha256)
 
 
+def encode(tmp_path: Path, text: str, built: Corpus) -> Corpus:
+    (tmp_path / "more.txt").write_bytes(text.encode())
+    more = [TextFile(tmp_path / "more.txt")]
+    return encode_text(more, built.vocabulary, built.unknown, tmp_path / "more.bin")
+
+
 def test_further_text(tmp_path: Path) -> None:
     built = build(tmp_path, TEXT)
-    (tmp_path / "more.txt").write_bytes(b"sun\r\nof York")
-    tokens = encode_text([TextFile(tmp_path / "more.txt")], built)
-    assert "".join(built.vocabulary[token] for token in tokens) == "sun\nof York"
-    assert tokens.dtype == built.tokens.dtype
+    more = encode(tmp_path, "sun\r\nof York", built)
+    assert decode(more) == "sun\nof York"
+    assert more.tokens.dtype == built.tokens.dtype
+    assert more.vocabulary == built.vocabulary
+    assert more.sha256 == hashlib.sha256(b"sun\nof York").hexdigest()
+
+
+@pytest.mark.parametrize("chunk", [4, 7])
+def test_further_text_is_mapped_and_read_in_chunks(tmp_path: Path, chunk: int) -> None:
+    built = build(tmp_path, "é𝄞ab\r\n" * 300)
+    with mock.patch.object(sources, "CHUNK_BYTES", chunk):
+        more = encode(tmp_path, "b\r\n𝄞é" * 9, built)
+    assert isinstance(more.tokens, np.memmap)
+    assert decode(more) == "b\n𝄞é" * 9
+
+
+@pytest.mark.parametrize("text", ["", "s"])
+def test_further_text_is_too_short(tmp_path: Path, text: str) -> None:
+    with pytest.raises(DataError, match=rf"more\.txt: {len(text)} characters .*at least 2 are"):
+        encode(tmp_path, text, build(tmp_path, TEXT))
 
 
 def test_further_text_with_new_characters(tmp_path: Path) -> None:
-    (tmp_path / "more.txt").write_bytes("aXbÜX".encode())
-    more = [TextFile(tmp_path / "more.txt")]
+    text = "aXbÜX"
     with pytest.raises(DataError, match=r"more.txt: 2 characters .*'X' 'Ü'.*--min-count"):
-        encode_text(more, build(tmp_path, "ab" * 600))
+        encode(tmp_path, text, build(tmp_path, "ab" * 600))
+    assert not (tmp_path / "more.bin").exists()
     folded = build(tmp_path, "ab" * 600 + "z", min_count=2)
-    shown = "".join(folded.vocabulary[token] for token in encode_text(more, folded))
-    assert shown == f"a{UNKNOWN}b{UNKNOWN * 2}"
+    assert decode(encode(tmp_path, text, folded)) == f"a{UNKNOWN}b{UNKNOWN * 2}"
 
 
 # --- windows --------------------------------------------------------------------------
@@ -195,6 +216,19 @@ def test_epoch_reads_each_character_once(batch: int, window: int, extra: int, ep
     assert length - len(targets) < batch * (window + 1)
 
 
+@pytest.mark.parametrize("count", [2, 300])
+def test_mapped_text_gives_the_same_windows(tmp_path: Path, count: int) -> None:
+    built = build(tmp_path, distinct(count) * (2000 // count))
+    mapped, _ = built.split(0.1)
+    assert isinstance(mapped, np.memmap)
+    kinds = [Streams(tokens, 3, 50, seed=0) for tokens in (mapped, np.array(mapped))]
+    for step in range(3 * kinds[0].windows):
+        (rows, fresh), (expected, _) = (streams.window(step) for streams in kinds)
+        assert np.array_equal(rows, expected)
+        assert rows.dtype == np.int64
+        assert fresh == (step % kinds[0].windows == 0)
+
+
 def test_streams_lie_side_by_side() -> None:
     streams = Streams(np.arange(1000), batch=4, window=10, seed=0)
     starts = streams.window(0)[0][:, 0]
@@ -228,3 +262,26 @@ def test_short_texts_go_round(length: int, batch: int, window: int) -> None:
     assert fresh
     assert rows.shape == (batch, window + 1)
     assert np.array_equal(rows[:, 1:], (rows[:, :-1] + 1) % length)
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="tells of Linux")
+def test_reading_all_of_a_mapped_text_keeps_little_of_it(tmp_path: Path) -> None:
+    path, size = tmp_path / "corpus.bin", 48 << 20
+    path.write_bytes(b"\0\1" * (size // 2))
+    streams = Streams(open_corpus(path, "ab", None, "").tokens, 8, 1 << 12, seed=0)
+    for step in range(streams.windows):
+        rows = streams.window(step)[0]
+        assert (rows[:, 1:] + rows[:, :-1] == 1).all()
+    assert mapped_megabytes(path) < 8
+
+
+def mapped_megabytes(path: Path) -> float:
+    """What of a mapped file counts as this process's memory."""
+    found, own = 0, False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        if ":" in line.split()[0]:
+            if own and line.startswith("Rss:"):
+                found += int(line.split()[1])
+        else:
+            own = line.endswith(str(path))
+    return found / 1024

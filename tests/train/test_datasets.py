@@ -13,7 +13,14 @@ from pathlib import Path
 import pytest
 
 from rnn_train import datasets
-from rnn_train.datasets import TEXT_SETS, fetch, python_source, text_set
+from rnn_train.datasets import (
+    TEXT_SETS,
+    fetch,
+    fingerprint,
+    open_texts,
+    python_source,
+    text_set,
+)
 from rnn_train.errors import DataError, RunError
 from rnn_train.labelled import load_rows
 
@@ -150,3 +157,22 @@ def test_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(datasets, "user_cache_dir", lambda *_, **__: str(tmp_path / "file"))
     with pytest.raises(RunError, match="cannot write"):
         fetch(URL, SHA256, len(POEM))
+
+
+def test_a_file_goes_before_a_set_of_its_name(tmp_path: Path) -> None:
+    assert open_texts(["python"]) == python_source()
+    (tmp_path / "python").write_text("a text")
+    (file,) = open_texts(["python"])
+    assert file.path == Path("python")
+
+
+def test_fingerprint(tmp_path: Path) -> None:
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / name).write_text(name)
+    prints = [fingerprint(each) for each in (["a.txt"], ["b.txt"], ["a.txt", "b.txt"], ["*.txt"])]
+    assert len(set(prints)) == 3
+    assert prints[2] == prints[3]
+    assert fingerprint(["a.txt", "python", "surnames"]) == prints[0], "sets are left out"
+    (tmp_path / "a.txt").write_text("other")
+    assert fingerprint(["a.txt"]) not in prints
+    assert fingerprint(["gone.txt"]) is None

@@ -20,9 +20,9 @@ from torch import Tensor, nn
 import rnn_infer
 from rnn_infer import contract
 from rnn_infer.stepper import Stepper
+from rnn_train import drawing
 from rnn_train.cells import CELLS, Cell, State
 from rnn_train.classifier import BEGIN, END, Alphabet, ClassifierTask
-from rnn_train.drawing import Drawing
 from rnn_train.errors import ExportError, RunError
 from rnn_train.export import Card, export
 from rnn_train.graph import Graph
@@ -166,7 +166,7 @@ def test_only_allowed_operators(exported: Exported) -> None:
     for graph in graphs(onnx.load(exported.path).graph):
         for node in graph.node:
             assert node.domain == ""
-            assert node.op_type in contract.STANDARD_OPS
+            assert node.op_type in contract.OPERATORS
 
 
 def test_file_tells_nothing_of_this_machine(exported: Exported) -> None:
@@ -349,9 +349,9 @@ def test_swapped_states_fail_the_proof(out: Path, monkeypatch: pytest.MonkeyPatc
     step = LSTMLayer.step
 
     def swapped(
-        self: LSTMLayer, graph: Graph, x: str, states: Sequence[str]
+        self: LSTMLayer, graph: Graph, x: str, kind: int, states: Sequence[str]
     ) -> tuple[str, list[str]]:
-        output, (h, c) = step(self, graph, x, states)
+        output, (h, c) = step(self, graph, x, kind, states)
         return output, [c, h]
 
     monkeypatch.setattr(LSTMLayer, "step", swapped)
@@ -377,9 +377,9 @@ def test_lost_state_fails_the_proof(out: Path, monkeypatch: pytest.MonkeyPatch) 
     step = TracedLayer.step
 
     def stuck(
-        self: TracedLayer, graph: Graph, x: str, states: Sequence[str]
+        self: TracedLayer, graph: Graph, x: str, kind: int, states: Sequence[str]
     ) -> tuple[str, list[str]]:
-        output, _ = step(self, graph, x, states)
+        output, _ = step(self, graph, x, kind, states)
         return output, [graph.add("Identity", each) for each in states]
 
     monkeypatch.setattr(TracedLayer, "step", stuck)
@@ -387,10 +387,10 @@ def test_lost_state_fails_the_proof(out: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_wrong_draw_fails_the_proof(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def likeliest(self: Drawing, graph: Graph, logits: str, step: str) -> str:  # noqa: ARG001
+    def likeliest(graph: Graph, logits: str, *_: object) -> str:
         return graph.add("ArgMax", logits, axis=1, keepdims=0)
 
-    monkeypatch.setattr(Drawing, "draw", likeliest)
+    monkeypatch.setattr(drawing, "_draw", likeliest)
     refused(char_lstm(), lm_card(), "breaks the sampling rule", out)
 
 

@@ -112,3 +112,30 @@ def test_check_leaves_files_alone(tmp_path: Path) -> None:
     check_writable(tmp_path / "other.bin")
     assert names(tmp_path) == ["out.bin"]
     assert (tmp_path / "out.bin").read_bytes() == b"old"
+
+
+def test_new_name_is_synced_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a power cut may bring the old file back, or none."""
+    synced: list[tuple[bool, bool]] = []
+    plain = os.fsync
+
+    def fsync(handle: int) -> None:
+        plain(handle)
+        synced.append((stat.S_ISDIR(os.fstat(handle).st_mode), (tmp_path / "out.bin").exists()))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    write_bytes(tmp_path / "out.bin", b"new")
+    assert synced == [(False, False), (True, True)]
+
+
+def test_folder_that_cannot_be_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = os.open
+
+    def refuse(path: str | Path, *more: int, **options: int) -> int:
+        if Path(path) == tmp_path:
+            raise PermissionError(errno.EACCES, "folders are no files here")
+        return plain(path, *more, **options)
+
+    monkeypatch.setattr(os, "open", refuse)
+    write_bytes(tmp_path / "out.bin", b"new")
+    assert (tmp_path / "out.bin").read_bytes() == b"new"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from rnn_train.graph import BOOL, FLOAT, INT64, Graph
+from rnn_train.graph import BOOL, FLOAT, INT64, Graph, Value
 
 
 def model(graph: Graph) -> onnx.ModelProto:
@@ -139,11 +139,50 @@ def test_model_tells_nothing_of_its_maker() -> None:
     assert [(each.key, each.value) for each in proto.metadata_props] == [("key", "value")]
 
 
-def test_domains_are_declared() -> None:
-    graph = build()
-    graph.add_many("MatMulNBits", "x", names=["y"], domain="com.microsoft")
-    proto = onnx.load_from_string(graph.model(18, 8, {}))
-    assert {each.domain: each.version for each in proto.opset_import} == {
-        "": 18,
-        "com.microsoft": 1,
-    }
+def test_branches() -> None:
+    graph = Graph("g")
+    x, flag = graph.input("x", FLOAT, [1]), graph.input("flag", BOOL, [])
+
+    def then(body: Graph) -> list[Value]:
+        return [(body.add("Add", x, x), FLOAT, [1]), (x, FLOAT, [1])]
+
+    def otherwise(body: Graph) -> list[Value]:
+        return [(x, FLOAT, [1]), (body.add("Neg", x), FLOAT, [1])]
+
+    for value in graph.branch(flag, then, otherwise):
+        graph.output(value, FLOAT, [1])
+    chosen = run(graph, x=np.array([3], np.float32), flag=np.array(True))
+    assert [each.item() for each in chosen] == [6, 3]
+    chosen = run(graph, x=np.array([3], np.float32), flag=np.array(False))
+    assert [each.item() for each in chosen] == [3, -3]
+
+
+@pytest.mark.parametrize("bounded", [True, False])
+def test_rounded_product(bounded: bool) -> None:
+    """Near the true product; and no row depends on another, not even by a rounding."""
+    random = np.random.default_rng(3)
+    weight = random.standard_normal((256, 128)).astype(np.float32)
+    bias = random.standard_normal(128).astype(np.float32)
+    x = random.uniform(-1, 1, (7, 256)).astype(np.float32)
+    x[3] *= 1e-3
+    x[4] = 0
+    graph = Graph("g", int8=True)
+    value = graph.input("x", FLOAT, ["n", 256])
+    value = graph.linear(value, "w", weight, graph.constant("b", bias), bounded)
+    graph.output(value, FLOAT, ["n", 128])
+    data = model(graph).SerializeToString()
+    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+    (together,) = session.run(None, {"x": x})
+    alone = [session.run(None, {"x": row[None]})[0][0] for row in x]
+    np.testing.assert_array_equal(together, alone)
+    assert np.abs(together - (x @ weight + bias)).max() < 0.6
+    if not bounded:  # a step of each row's own
+        assert np.abs(together[3] - (x[3] @ weight + bias)).max() < 6e-4
+    np.testing.assert_array_equal(together[4], bias)
+
+
+def test_small_products_stay_exact() -> None:
+    graph = Graph("g", int8=True)
+    value = graph.linear(graph.input("x", FLOAT, ["n", 8]), "w", np.ones((8, 8), np.float32))
+    graph.output(value, FLOAT, ["n", 8])
+    assert {node.op_type for node in graph.proto().node} == {"Gemm"}

@@ -113,7 +113,7 @@ def test_several_sources_are_joined(tmp_path: Path) -> None:
         ("r.csv", "text,other,more\n" + "a,b,c\n" * 30, "line 1: 3 columns"),
         ("r.csv", "", "is empty"),
         ("r.csv", " \n\n", "is empty"),
-        ("r.csv", "text,label\n", "0 rows; at least 20 are needed"),
+        ("r.csv", "text,label\n", "0 rows; at least one is needed"),
         ("r.csv", lines(",", PAIRS[:19]), "19 rows; at least 20 are needed"),
         ("r.csv", lines(",", [(text, "same") for text, _ in PAIRS]), "label 'same'; two or more"),
         ("r.csv", "a\0,b\n", "NUL at byte 1"),

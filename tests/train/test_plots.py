@@ -9,6 +9,7 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
+from rnn_train.errors import RunError
 from rnn_train.plots import confusion_matrix, loss_curve, reliability_diagram
 from rnn_train.quality import reliability
 
@@ -55,7 +56,7 @@ def test_confusion_matrix(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "label", ["$\\frac$", "a$b", "100 %", "a\\b", "_x^2", "中文", "עברית", "🙂"]
+    "label", ["$\\frac$", "a$b", "100 %", "a\\b", "_x^2", "中文", "עברית", "🙂", "long" * 3000]
 )
 def test_any_label_can_be_drawn(tmp_path: Path, label: str) -> None:
     matrix(tmp_path / "confusion.png", label, "other")
@@ -79,3 +80,9 @@ def test_reliability_diagram(tmp_path: Path) -> None:
     reliability_diagram(few, tmp_path / "reliability.png")
     width, height = size(tmp_path / "reliability.png")
     assert 300 < width < height < 2000
+
+
+def test_picture_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(RunError, match="cannot write"):
+        loss_curve([{"step": 1, "loss": 2.0}], tmp_path / "file" / "loss.png")

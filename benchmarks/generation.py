@@ -1,0 +1,102 @@
+"""Generating text: microseconds a character of every stream, this project beside its peers.
+
+python -m benchmarks.generation [--quick]
+"""
+
+import sys
+
+import numpy as np
+import torch
+
+from . import networks
+from .harness import Race, Work, race, write
+from .networks import Shape
+
+SHAPES = (Shape(1, 128), Shape(2, 256), Shape(2, 512), Shape(1, 1024), Shape(3, 1024))
+OTHER_VOCABULARY = Shape(2, 512, 256)
+STREAMS = (1, 8, 64, 512)
+
+
+def contestants(shape: Shape, streams: int, threads: int, compiled: bool) -> dict[str, Work]:
+    """Everybody who can run this shape."""
+    torch.set_num_threads(threads)
+    float32 = networks.ours(shape, int8=False, threads=threads)
+    int8 = networks.ours(shape, int8=True, threads=threads)
+    lstm, cells = networks.torch_lstm(shape, streams), networks.torch_cells(shape, streams)
+    found = {
+        "ours": networks.our_generation(float32, streams),
+        "ours int8": networks.our_generation(int8, streams),
+        "onnxruntime, a run a character": networks.naive_onnxruntime(shape, streams, threads),
+        "torch nn.LSTM": lstm,
+        "torch nn.LSTM, no oneDNN": networks.guarded(lstm),
+        "torch nn.LSTMCell": cells,
+        "torch nn.LSTM int8": networks.torch_lstm(shape, streams, int8=True),
+    }
+    if compiled:
+        found["torch nn.LSTMCell compiled"] = networks.torch_cells(shape, streams, compiled=True)
+    return found
+
+
+def read_rate(size: int, threads: int = 1) -> float:
+    """Bytes a second that this machine reads from a working set of `size` bytes, again and again.
+
+    By a product of a matrix of that size and a vector: as many bytes as a step must read.
+    """
+    torch.set_num_threads(threads)
+    matrix, vector = torch.zeros(size // 4096, 1024), torch.zeros(1024)
+    result = torch.zeros(len(matrix))
+
+    def work(count: int) -> None:
+        for _ in range(count):
+            torch.mv(matrix, vector, out=result)
+
+    return size / min(race("read", "pass", {"mv": work}).samples["mv"])
+
+
+def weight_bytes(shape: Shape, item: int) -> int:
+    """Bytes of weights that a character must read: recurrent and input matrices, and the head.
+
+    The first layer's input matrix is folded into a table, of which one row is read.
+    """
+    width = shape.width
+    matrices = 4 * width * width * (2 * shape.layers - 1)
+    return matrices * item + 4 * width * shape.vocabulary
+
+
+def main() -> None:
+    """Runs all shapes; `--quick` a few, for a look."""
+    quick = "--quick" in sys.argv
+    races: list[Race] = []
+    rates: dict[str, float] = {}
+    plan = [(shape, 1, 1) for shape in SHAPES]
+    if not quick:
+        plan += [(OTHER_VOCABULARY, 1, 1), (Shape(2, 512), 1, 2), (Shape(1, 1024), 1, 2)]
+        plan += [(Shape(2, 512), streams, 2) for streams in STREAMS[1:]]
+        plan += [(Shape(1, 128), streams, 1) for streams in STREAMS[1:]]
+    for shape, streams, threads in plan:
+        name = f"{shape}; {streams} streams; {threads} threads"
+        field = contestants(shape, streams, threads, compiled=not quick and streams in (1, 64))
+        races.append(race(name, "step of all streams", field, rounds=3 if quick else 9))
+        if streams == 1 and threads == 1:
+            for label, item in (("ours", 4), ("ours int8", 1)):
+                size = weight_bytes(shape, item)
+                rates[f"{name}; {label}"] = size / read_rate(size)
+        _show(races[-1], rates)
+    if not quick:
+        write("generation", races, roofline_seconds=rates)
+
+
+def _show(found: Race, rates: dict[str, float]) -> None:
+    print(found.name)
+    for contestant in found.samples:
+        line = f"  {contestant:32} {found.typical(contestant) * 1e6:10.1f} µs"
+        floor = rates.get(f"{found.name}; {contestant}")
+        print(
+            line + (f"   {found.typical(contestant) / floor:.2f} × the roofline" if floor else "")
+        )
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    np.seterr(all="raise", under="ignore")
+    main()

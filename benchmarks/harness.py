@@ -1,0 +1,122 @@
+"""Times contestants side by side: in turns, in one process, every sample kept.
+
+Machines are shared and noisy, so what counts is ratios: each is taken within one round, where
+all contestants met the same conditions, and the median of the rounds is shown.
+"""
+
+import json
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+_PACKAGES = ("rnn-infer", "numpy", "onnxruntime", "onnxruntime-gpu", "torch", "scikit-learn")
+Work = Callable[[int], object]
+"""Does some number of units of work."""
+
+
+@dataclass
+class Race:
+    """Seconds a unit of each contestant, round by round."""
+
+    name: str
+    unit: str
+    samples: dict[str, list[float]] = field(default_factory=dict)
+
+    def typical(self, contestant: str) -> float:
+        """Median seconds a unit."""
+        return statistics.median(self.samples[contestant])
+
+    def ratio(self, contestant: str, rival: str) -> float:
+        """How many times faster than the rival: the median of the rounds' ratios."""
+        pairs = zip(self.samples[rival], self.samples[contestant], strict=True)
+        return statistics.median(theirs / ours for theirs, ours in pairs)
+
+    def best(self, rivals: list[str]) -> str:
+        """The fastest of some contestants."""
+        return min((each for each in rivals if each in self.samples), key=self.typical)
+
+
+def race(
+    name: str, unit: str, contestants: Mapping[str, Work], *, rounds: int = 7, slice_: float = 0.08
+) -> Race:
+    """Lets contestants work in turns.
+
+    Args:
+        slice_: seconds that each works in a round, about; at least one unit is done.
+    """
+    counts = {}
+    for contestant, work in contestants.items():
+        work(1)
+        started = time.perf_counter()
+        work(2)
+        counts[contestant] = max(1, round(slice_ * 2 / (time.perf_counter() - started)))
+        work(max(1, counts[contestant] // 2))
+    result = Race(name, unit, {contestant: [] for contestant in contestants})
+    for _ in range(rounds):
+        for contestant, work in contestants.items():
+            started = time.perf_counter()
+            work(counts[contestant])
+            seconds = (time.perf_counter() - started) / counts[contestant]
+            result.samples[contestant].append(seconds)
+    return result
+
+
+def machine() -> dict[str, Any]:
+    """What the figures were taken on; nothing that names the machine itself."""
+    facts: dict[str, Any] = {
+        "system": platform.system(),
+        "architecture": platform.machine(),
+        "python": platform.python_version(),
+        "packages": {},
+    }
+    for package in _PACKAGES:
+        try:
+            facts["packages"][package] = version(package)
+        except PackageNotFoundError:
+            continue
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        lines: dict[str, str] = {}
+        for line in info.read_text().splitlines():
+            key, _, value = line.partition(":")
+            lines[key.strip()] = value.strip()
+        facts["cpu"] = lines.get("model name", "")
+        facts["cores"] = info.read_text().count("processor\t")
+        wanted = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16")
+        facts["instructions"] = [each for each in wanted if each in lines.get("flags", "").split()]
+    return facts
+
+
+def write(name: str, races: list[Race], **facts: Any) -> Path:
+    """Writes the result of one benchmark."""
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    content = {
+        "command": f"python -m benchmarks.{name}",
+        "machine": machine(),
+        **facts,
+        "races": [_rounded(asdict(each)) for each in races],
+    }
+    path.write_text(json.dumps(content, indent=1) + "\n")
+    print(f"wrote {path.relative_to(Path.cwd())}" if path.is_relative_to(Path.cwd()) else path)
+    return path
+
+
+def read(name: str) -> tuple[dict[str, Any], list[Race]]:
+    """What `write` wrote."""
+    content = json.loads((RESULTS / f"{name}.json").read_text())
+    return content, [Race(**each) for each in content["races"]]
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return float(f"{value:.4g}")
+    if isinstance(value, dict):
+        return {key: _rounded(each) for key, each in value.items()}
+    return [_rounded(each) for each in value] if isinstance(value, list) else value

@@ -1,0 +1,253 @@
+"""One untrained network in every dress: speed does not depend on what the weights say."""
+
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor, nn
+
+from rnn_infer.sampling import Sampling
+from rnn_infer.stepper import Stepper
+from rnn_train.export import Card, export
+from rnn_train.models import CharLSTM, CharLSTMConfig
+
+from .harness import Work
+
+TEMPERATURE = 0.8
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Layers, width (the embedding's too) and vocabulary."""
+
+    layers: int
+    width: int
+    vocabulary: int = 65
+
+    def __str__(self) -> str:
+        return f"{self.layers}×{self.width}, vocabulary {self.vocabulary}"
+
+    def model(self) -> CharLSTM:
+        """The network, untrained, the same each time."""
+        torch.manual_seed(0)
+        config = CharLSTMConfig(
+            vocabulary=self.vocabulary,
+            embedding=self.width,
+            hidden=self.width,
+            layers=self.layers,
+        )
+        return CharLSTM(config).eval()
+
+
+def ours(shape: Shape, *, int8: bool, threads: int) -> Stepper:
+    """This project's exported file, opened as a user's would be."""
+    characters = tuple(chr(0x4E00 + i) for i in range(shape.vocabulary))
+    card = Card(vocabulary=characters, unknown=None, start=characters[0])
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        export(shape.model(), card, path, int8=(lambda _: 0.0) if int8 else None)
+        return Stepper.open(path, device="cpu", threads=threads)
+
+
+def our_generation(stepper: Stepper, streams: int) -> Work:
+    """Generation as `CharLM.generate` runs it: pieces of 128 characters."""
+    random = np.random.default_rng(0)
+    state, tokens = stepper.zeros(streams), np.zeros((streams, 1), np.int64)
+    sampling = Sampling(temperature=TEMPERATURE)
+
+    def work(count: int) -> None:
+        nonlocal state, tokens
+        while count:
+            steps = min(count, 128)
+            count -= steps
+            uniform = random.random((streams, steps), np.float32)
+            drawn, state = stepper.draw(tokens, state, uniform, sampling)
+            tokens = drawn[:, -1:]
+
+    return work
+
+
+def naive_onnxruntime(shape: Shape, streams: int, threads: int) -> Work:
+    """A plain graph (Gather, LSTM, Gemm), one `run` a character, drawn in numpy."""
+    session = _session(_plain_graph(shape), threads)
+    names = [each.name for each in session.get_inputs()][1:]
+    state = {name: np.zeros((1, streams, shape.width), np.float32) for name in names}
+    tokens = np.zeros((1, streams), np.int64)
+    random = np.random.default_rng(0)
+
+    def work(count: int) -> None:
+        nonlocal tokens
+        for _ in range(count):
+            logits, *after = session.run(None, {"tokens": tokens, **state})
+            state.update(zip(names, after, strict=True))
+            scaled = logits[0] / np.float32(TEMPERATURE)
+            weights = np.exp(scaled - scaled.max(-1, keepdims=True))
+            cumulative = weights.cumsum(-1)
+            target = random.random((streams, 1), np.float32) * cumulative[:, -1:]
+            tokens = (cumulative <= target).sum(-1)[None]
+
+    return work
+
+
+def _plain_graph(shape: Shape) -> bytes:
+    model, width = shape.model(), shape.width
+    weights: dict[str, Any] = {"embedding": model.embedding.weight}
+    nodes = [helper.make_node("Gather", ["embedding", "tokens"], ["x0"])]
+    inputs = [helper.make_tensor_value_info("tokens", TensorProto.INT64, ["time", "batch"])]
+    outputs = []
+    order = np.concatenate([np.arange(k * width, (k + 1) * width) for k in (0, 3, 1, 2)])
+    for i, layer in enumerate(model.lstms()):
+        own = {name: value.detach().numpy()[order] for name, value in layer.named_parameters()}
+        weights[f"W{i}"], weights[f"R{i}"] = own["weight_ih_l0"][None], own["weight_hh_l0"][None]
+        weights[f"B{i}"] = np.concatenate([own["bias_ih_l0"], own["bias_hh_l0"]])[None]
+        given = [f"x{i}", f"W{i}", f"R{i}", f"B{i}", "", f"h{i}", f"c{i}"]
+        made = [f"y{i}", f"h{i}_next", f"c{i}_next"]
+        nodes.append(helper.make_node("LSTM", given, made, hidden_size=width))
+        nodes.append(helper.make_node("Squeeze", [f"y{i}", "one"], [f"x{i + 1}"]))
+        for name in ("h", "c"):
+            dims: list[str | int | None] = [1, "batch", width]
+            inputs.append(helper.make_tensor_value_info(f"{name}{i}", TensorProto.FLOAT, dims))
+            after = f"{name}{i}_next"
+            outputs.append(helper.make_tensor_value_info(after, TensorProto.FLOAT, dims))
+    head = model.head
+    assert isinstance(head, nn.Linear)
+    weights |= {"one": np.array([1]), "head": head.weight.T, "bias": head.bias}
+    nodes.append(helper.make_node("MatMul", [f"x{shape.layers}", "head"], ["product"]))
+    nodes.append(helper.make_node("Add", ["product", "bias"], ["logits"]))
+    logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, None)
+    tensors = [
+        numpy_helper.from_array(
+            np.ascontiguousarray(w.detach().numpy() if isinstance(w, Tensor) else w), name
+        )
+        for name, w in weights.items()
+    ]
+    graph = helper.make_graph(nodes, "plain", inputs, [logits, *outputs], tensors)
+    opset = [helper.make_opsetid("", 18)]
+    data: bytes = helper.make_model(graph, opset_imports=opset, ir_version=8).SerializeToString()
+    return data
+
+
+def _session(data: bytes, threads: int) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+
+
+class _Cells(nn.Module):
+    """The network on `nn.LSTMCell`."""
+
+    def __init__(self, model: CharLSTM) -> None:
+        super().__init__()
+        self.embedding, self.head = model.embedding, model.head
+        self.cells = nn.ModuleList()
+        for layer in model.lstms():
+            cell = nn.LSTMCell(layer.input_size, layer.hidden_size)
+            weights = {n.removesuffix("_l0"): p for n, p in layer.state_dict().items()}
+            cell.load_state_dict(weights)
+            self.cells.append(cell)
+
+    def forward(
+        self, tokens: Tensor, state: list[tuple[Tensor, Tensor]]
+    ) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+        x = self.embedding(tokens)
+        after = []
+        for cell, own in zip(self.cells, state, strict=True):
+            h, c = cell(x, own)
+            after.append((h, c))
+            x = h
+        return self.head(x), after
+
+
+class _Stacked(nn.Module):
+    """The network on one `nn.LSTM` of all layers, as tutorials write it."""
+
+    def __init__(self, model: CharLSTM) -> None:
+        super().__init__()
+        config = model.config
+        self.embedding, self.head = model.embedding, model.head
+        self.lstm = nn.LSTM(config.embedding, config.hidden, config.layers, batch_first=True)
+        self.lstm.load_state_dict(
+            {
+                f"{name.removesuffix('_l0')}_l{i}": value
+                for i, layer in enumerate(model.lstms())
+                for name, value in layer.state_dict().items()
+            }
+        )
+
+    def forward(self, tokens: Tensor, state: Any) -> tuple[Tensor, Any]:
+        x, after = self.lstm(self.embedding(tokens), state)
+        return self.head(x), after
+
+
+def torch_lstm(shape: Shape, streams: int, *, int8: bool = False) -> Work:
+    """`nn.LSTM`, one call a character; `int8`: dynamically quantised."""
+    network: nn.Module = _Stacked(shape.model()).eval()
+    if int8:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            kinds = {nn.LSTM, nn.Linear}
+            quantize: Any = torch.ao.quantization.quantize_dynamic
+            network = quantize(network, kinds, dtype=torch.qint8)
+    zeros = torch.zeros(shape.layers, streams, shape.width)
+
+    def step(tokens: Tensor, state: Any) -> tuple[Tensor, Any]:
+        logits, state = network(tokens[:, None], state)
+        return logits[:, -1], state
+
+    return _torch_work(step, (zeros, zeros), streams)
+
+
+def torch_cells(shape: Shape, streams: int, *, compiled: bool = False) -> Work:
+    """`nn.LSTMCell`, one call a character, eager or compiled."""
+    network: Any = _Cells(shape.model()).eval()
+    if compiled:
+        network = torch.compile(network)
+    zeros = torch.zeros(streams, shape.width)
+    return _torch_work(network, [(zeros, zeros)] * shape.layers, streams)
+
+
+def _torch_work(
+    step: Callable[[Tensor, Any], tuple[Tensor, Any]], state: Any, streams: int
+) -> Work:
+    tokens = torch.zeros(streams, dtype=torch.int64)
+
+    def work(count: int) -> None:
+        nonlocal tokens, state
+        with torch.inference_mode():
+            for _ in range(count):
+                logits, state = step(tokens, state)
+                weights = torch.softmax(logits / TEMPERATURE, -1)
+                tokens = torch.multinomial(weights, 1)[:, 0]
+
+    return work
+
+
+@contextmanager
+def without_onednn() -> Iterator[None]:
+    """torch's own kernels instead of oneDNN's, whose LSTM repacks its weights at every call."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        flags = torch.backends.mkldnn.flags(enabled=False)
+        flags.__enter__()
+    try:
+        yield
+    finally:
+        flags.__exit__(None, None, None)
+
+
+def guarded(work: Work) -> Work:
+    """`work` without oneDNN."""
+
+    def inside(count: int) -> None:
+        with without_onednn():
+            work(count)
+
+    return inside

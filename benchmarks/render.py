@@ -1,0 +1,154 @@
+"""Writes the committed results as tables, into benchmarks/README.md and the project's README.
+
+    python -m benchmarks.render
+
+A table stands between `<!-- table NAME -->` and `<!-- end -->`; what is there is replaced.
+"""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from .harness import Race, read
+
+ROOT = Path(__file__).parents[1]
+PAGES = (ROOT / "README.md", ROOT / "benchmarks" / "README.md")
+NAIVE = "onnxruntime, a run a character"
+FLOAT32 = ["torch nn.LSTM", "torch nn.LSTM, no oneDNN", "torch nn.LSTMCell"]
+FLOAT32 += ["torch nn.LSTMCell compiled"]
+INT8 = "torch nn.LSTM int8"
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---", *("---:" for _ in head[1:])], *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _times(value: float) -> str:
+    return f"{value:.1f}×" if value < 9.95 else f"{value:.0f}×"
+
+
+def _micro(seconds: float) -> str:
+    value = seconds * 1e6
+    return f"{value:,.0f}" if value >= 99.5 else f"{value:.1f}"
+
+
+def _against(found: Race, ours: str, rival: str) -> str:
+    return _times(found.ratio(ours, rival)) if rival in found.samples else "–"
+
+
+def _parts(found: Race) -> tuple[str, int, int]:
+    shape, streams, threads = found.name.split("; ")
+    return shape, int(streams.split()[0]), int(threads.split()[0])
+
+
+def generation() -> str:
+    """One stream: how many times faster than each peer, in the same run."""
+    content, races = read("generation")
+    rows = []
+    for found in races:
+        shape, streams, threads = _parts(found)
+        if streams > 1:
+            continue
+        best = found.best(FLOAT32)
+        row = [f"{shape}, {threads} thread{'s' * (threads > 1)}"]
+        row += [_micro(found.typical("ours")), _against(found, "ours", best)]
+        row += [_against(found, "ours", NAIVE), _micro(found.typical("ours int8"))]
+        row += [_against(found, "ours int8", each) for each in (NAIVE, INT8, "torch nn.LSTM")]
+        for who in ("ours", "ours int8"):
+            floor = content["roofline_seconds"].get(f"{found.name}; {who}")
+            row.append(f"{found.typical(who) / floor:.1f}" if floor else "–")
+        rows.append(row)
+    head = ["layers × width", "float32, µs/char", "best float32 torch", "plain onnxruntime loop"]
+    head += ["int8, µs/char", "plain float32 loop", "torch int8", "torch nn.LSTM"]
+    return _table([*head, "÷ roofline", "÷ roofline int8"], rows)
+
+
+def streams() -> str:
+    """Many streams at once."""
+    _, races = read("generation")
+    rows = []
+    for found in races:
+        shape, count, threads = _parts(found)
+        if count == 1:
+            continue
+        row = [f"{shape}, {threads} thread{'s' * (threads > 1)}", str(count)]
+        for who, rival in (("ours", found.best(FLOAT32)), ("ours int8", INT8)):
+            row.append(f"{count / found.typical(who):,.0f}")
+            row.append(_against(found, who, rival))
+        rows.append(row)
+    head = ["layers × width", "streams", "float32, char/s", "best float32 torch"]
+    return _table([*head, "int8, char/s", "torch int8"], rows)
+
+
+def scoring() -> str:
+    """Reading a text."""
+    _, races = read("scoring")
+    rows = []
+    for found in races:
+        shape, count, _ = _parts(found)
+        best = found.best(["torch", "torch, no oneDNN"])
+        length = int(found.unit.split()[0])
+        row = [shape, str(count)]
+        for who in ("ours", "ours int8"):
+            row.append(f"{count * length / found.typical(who):,.0f}")
+            row.append(_against(found, who, best))
+        rows.append(row)
+    head = [
+        "layers × width",
+        "texts",
+        "float32, char/s",
+        "best torch",
+        "int8, char/s",
+        "best torch",
+    ]
+    return _table(head, rows)
+
+
+def startup() -> str:
+    """A cold process, and what is installed."""
+    content, (found,) = read("startup")
+    rows = [
+        [name, f"{found.typical(name):.2f} s", f"{1 / found.ratio(name, 'import torch'):.2f}"]
+        for name in ("first character", "first character int8", "import rnn_infer")
+    ]
+    sizes = content["installed_bytes"]
+    ours, torch = sizes["inference side"], sizes["torch"]
+    rows.append(["installed, all packages", f"{ours / 1e6:.0f} MB", f"{ours / torch:.2f}"])
+    return _table(["", "", "÷ `import torch` (its size)"], rows)
+
+
+def machine() -> str:
+    """What the figures were taken on."""
+    content, _ = read("generation")
+    facts = content["machine"]
+    packages = ", ".join(f"{name} {version}" for name, version in facts["packages"].items())
+    wide = ", ".join(facts["instructions"])
+    return f"{facts['cpu']}, {facts['cores']} cores ({wide}), Python {facts['python']}, {packages}."
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "generation": generation,
+    "streams": streams,
+    "scoring": scoring,
+    "startup": startup,
+    "machine": machine,
+}
+
+
+def main() -> None:
+    """Replaces every table on every page."""
+    for page in PAGES:
+        text = page.read_text("utf-8")
+
+        def table(match: re.Match[str]) -> str:
+            name = match[1]
+            return f"<!-- table {name} -->\n\n{TABLES[name]()}\n\n<!-- end -->"
+
+        text = re.sub(r"<!-- table (\w+) -->.*?<!-- end -->", table, text, flags=re.DOTALL)
+        page.write_text(text, "utf-8")
+        print(f"rendered {page.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""Training: characters a second of this project's loop beside the loop that tutorials write.
+
+    python -m benchmarks.training
+
+The tutorial's: windows from a DataLoader, one-hot input, `nn.LSTM`, Adam, float32, the state zero
+at each window. The same model, batch and window in both; training steps, optimizer included.
+"""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, one_hot
+from torch.utils.data import DataLoader, Dataset
+
+from rnn_train.charlm import CharLMTask
+from rnn_train.corpus import Streams
+from rnn_train.models import CharLSTM, CharLSTMConfig
+from rnn_train.plan import Plan
+from rnn_train.run import Run
+from rnn_train.training import Trainer, TrainingConfig
+
+from .harness import Work, race, write
+
+VOCABULARY, BATCH, WINDOW = 65, 32, 64
+SHAPES = ((1, 256), (1, 384), (2, 512))
+
+
+class _Windows(Dataset[tuple[Tensor, Tensor]]):
+    """All windows of a text, as tutorials cut them."""
+
+    def __init__(self, tokens: Tensor) -> None:
+        self._tokens = tokens
+
+    def __len__(self) -> int:
+        return len(self._tokens) - WINDOW - 1
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        window = self._tokens[index : index + WINDOW + 1]
+        return one_hot(window[:-1], VOCABULARY).float(), window[1:]
+
+
+class _Tutorial(nn.Module):
+    def __init__(self, layers: int, width: int) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(VOCABULARY, width, layers, batch_first=True)
+        self.head = nn.Linear(width, VOCABULARY)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.lstm(x)[0])
+        return logits
+
+
+def tutorial(layers: int, width: int, tokens: Tensor) -> Work:
+    """The loop as tutorials write it."""
+    model = _Tutorial(layers, width)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    loader = DataLoader(_Windows(tokens), batch_size=BATCH, shuffle=True)
+    batches = iter(loader)
+
+    def work(count: int) -> None:
+        for _ in range(count):
+            x, y = next(batches)
+            optimizer.zero_grad()
+            loss = cross_entropy(model(x).flatten(0, 1), y.flatten())
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+
+    return work
+
+
+def ours(layers: int, width: int, tokens: NDArray[np.uint8], folder: Path) -> Work:
+    """This project's loop: `Trainer.fit`, with nothing to validate."""
+    config = CharLSTMConfig(
+        vocabulary=VOCABULARY, embedding=VOCABULARY, hidden=width, layers=layers
+    )
+    training = TrainingConfig(batch=BATCH, window=WINDOW, validate_every=1e9)
+    names = tuple(chr(0x4E00 + i) for i in range(VOCABULARY))
+    device = torch.device("cpu")
+    task = CharLMTask(
+        CharLSTM(config), Streams(tokens, BATCH, WINDOW, 0), tokens[:0], names, 0, device
+    )
+    run = Run.create("charlm", folder / f"{layers}x{width}")
+    run.write_config({})
+    trainer = Trainer(run, task, Plan(4e-3, steps=10**9, minutes=None), training, device)
+
+    def work(count: int) -> None:
+        for _ in range(count):
+            trainer._learn(4e-3)
+
+    return work
+
+
+def main() -> None:
+    """All shapes, on all cores."""
+    tokens = np.random.default_rng(0).integers(VOCABULARY, size=400_000).astype(np.uint8)
+    races = []
+    with tempfile.TemporaryDirectory() as folder:
+        for layers, width in SHAPES:
+            contestants = {
+                "ours": ours(layers, width, tokens, Path(folder)),
+                "tutorial": tutorial(layers, width, torch.from_numpy(tokens.astype(np.int64))),
+            }
+            found = race(f"{layers}×{width}", "step", contestants, rounds=7, slice_=0.5)
+            races.append(found)
+            rate = BATCH * WINDOW / found.typical("ours")
+            times = found.ratio("ours", "tutorial")
+            print(f"{found.name}: {rate:,.0f} characters/s, {times:.2f} × the tutorial's loop")
+    write("training", races, threads=torch.get_num_threads())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,331 @@
+"""onnxruntime missing, doubled, or lying about CUDA: what callers are told, and what they get.
+
+A fake onnxruntime stands in for machines that are not here; what it runs, it runs on the CPU.
+"""
+
+import importlib.metadata
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import onnxruntime as real
+import pytest
+from click.testing import CliRunner
+
+from rnn_infer import CharLM, DeviceError, ModelFileError, OptionError, RuntimeMissingError
+from rnn_infer.cli import main
+from rnn_infer.inspection import examine
+from rnn_infer.runtime import DEVICES
+
+CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+PROMPT = "dead beef.\n"
+
+pytestmark = pytest.mark.usefixtures("fresh_runtime")
+
+
+class Fake(ModuleType):
+    """A module that says what it is told to say of CUDA.
+
+    Args:
+        listed: whether CUDA is among the available providers.
+        opens: whether a session can be made with CUDA; raises where not.
+        aloud: whether it falls back as the real one does where a session cannot be made and
+            fallback was not switched off: with a banner on standard output.
+        sums: what it adds to each result, where it computes wrongly on CUDA.
+        runs_on: the provider of a session that was to run on CUDA, one for each in turn, the last
+            for all after it: first come probes, if any, then models.
+    """
+
+    def __init__(
+        self,
+        *,
+        listed: bool = True,
+        opens: bool = True,
+        aloud: bool = False,
+        sums: float = 0,
+        runs_on: tuple[str, ...] = (CUDA,),
+    ) -> None:
+        super().__init__("onnxruntime")
+        self.__version__ = "9.9.9"
+        self._listed, self._opens, self._aloud = listed, opens, aloud
+        self._sums, self._runs_on = sums, list(runs_on)
+        self.SessionOptions = real.SessionOptions
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(real, name)
+
+    def get_available_providers(self) -> list[str]:
+        return [CUDA, CPU] if self._listed else [CPU]
+
+    def preload_dlls(self) -> None:
+        pass
+
+    def InferenceSession(  # noqa: N802  (onnxruntime's name)
+        self,
+        model: Any,
+        options: Any = None,
+        providers: Any = (),
+        enable_fallback: int = 1,
+        **_: Any,
+    ) -> Any:
+        names = [each if isinstance(each, str) else each[0] for each in providers]
+        if CUDA not in names:
+            return real.InferenceSession(model, options, providers=providers)
+        if not self._opens and self._aloud and enable_fallback:
+            print("*************** EP Error ***************\nFalling back and retrying.")
+            return FakeSession(real.InferenceSession(model, providers=[CPU]), CPU, 0)
+        if not self._opens:
+            raise RuntimeError("CUDA error 35: driver too old\nat cuda_call.cc:129\n" + "x" * 5000)
+        on = self._runs_on[0]
+        if len(self._runs_on) > 1:
+            del self._runs_on[0]
+        return FakeSession(real.InferenceSession(model, providers=[CPU]), on, self._sums)
+
+
+class FakeSession:
+    """A session that says it runs on `provider`."""
+
+    def __init__(self, session: Any, provider: str, sums: float) -> None:
+        self._session, self._provider, self._sums = session, provider, sums
+
+    def run(self, *arguments: Any) -> list[Any]:
+        return [each + each.dtype.type(self._sums) for each in self._session.run(*arguments)]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._session, name)
+
+    def get_providers(self) -> list[str]:
+        return [CUDA, CPU] if self._provider == CUDA else [CPU]
+
+
+Install = Callable[..., Fake]
+
+
+@pytest.fixture
+def install(monkeypatch: pytest.MonkeyPatch) -> Install:
+    """`install(**of Fake)`: the fake is what `import onnxruntime` gives."""
+
+    def put(**options: Any) -> Fake:
+        fake = Fake(**options)
+        monkeypatch.setitem(sys.modules, "onnxruntime", fake)
+        return fake
+
+    return put
+
+
+@pytest.fixture
+def path(data: Path) -> Path:
+    return data / "charlm.onnx"
+
+
+def refusal(path: Path) -> str:
+    """Why CUDA cannot be had."""
+    with pytest.raises(DeviceError) as caught:
+        CharLM.load(path, device="cuda")
+    assert isinstance(caught.value, RuntimeError)
+    message = str(caught.value)
+    assert len(message.splitlines()) == 1
+    assert len(message) < 1000
+    return message
+
+
+# --- CUDA that is not there -----------------------------------------------------------
+
+BROKEN: dict[str, dict[str, Any]] = {
+    "sessions that compute nonsense": {"sums": 1},
+    "a CPU build": {"listed": False},
+    "listed, but no session can be made": {"opens": False},
+    "listed, and sessions fall back in silence": {"runs_on": (CPU,)},
+    "the model's session falls back, after one that did not": {"runs_on": (CUDA, CPU)},
+}
+
+
+@pytest.mark.parametrize("how", sorted(BROKEN))
+def test_cuda_is_strict(install: Install, path: Path, how: str) -> None:
+    install(**BROKEN[how])
+    assert "cuda" in refusal(path).lower()
+    assert "cuda" in refusal(path).lower()  # nor on a second try
+
+
+@pytest.mark.parametrize("how", sorted(BROKEN))
+def test_auto_takes_the_cpu_and_says_so(install: Install, path: Path, lm: CharLM, how: str) -> None:
+    install(**BROKEN[how])
+    found = CharLM.load(path, device="auto")
+    assert found.device == "cpu"
+    assert found.generate(PROMPT, length=30, seed=1) == lm.generate(PROMPT, length=30, seed=1)
+
+
+@pytest.mark.parametrize("how", sorted(BROKEN))
+def test_cpu_asks_nothing_of_cuda(install: Install, path: Path, how: str) -> None:
+    install(**BROKEN[how])
+    assert CharLM.load(path, device="cpu").device == "cpu"
+
+
+def test_message_has_the_cure(install: Install, path: Path) -> None:
+    install(listed=False)
+    assert "pip install" in refusal(path)
+    assert "onnxruntime-gpu" in refusal(path)
+
+
+def test_message_has_the_reason(install: Install, path: Path) -> None:
+    install(opens=False)
+    said = refusal(path)
+    assert "CUDA error 35: driver too old" in said
+    assert "pip install" in said
+
+
+@pytest.mark.parametrize("how", sorted(BROKEN))
+def test_command_line_says_so_in_one_line(install: Install, path: Path, how: str) -> None:
+    install(**BROKEN[how])
+    arguments = ["generate", "--model", str(path), "--device", "cuda", "--length", "5"]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert len(result.stderr.splitlines()) == 1
+    assert isinstance(result.exception, SystemExit)
+
+
+def test_nothing_of_the_runtimes_own_is_printed(
+    install: Install, path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Standard output is the caller's: text, or JSON lines."""
+    install(opens=False, aloud=True)
+    assert CharLM.load(path, device="auto").device == "cpu"
+    assert "CUDA error 35: driver too old" in refusal(path)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_cuda_that_works(install: Install, path: Path, lm: CharLM) -> None:
+    install()
+    found = CharLM.load(path, device="cuda")
+    assert found.device == "cuda"
+    assert found.generate(PROMPT, length=30, seed=1) == lm.generate(PROMPT, length=30, seed=1)
+
+
+# --- what doctor finds ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", sorted(how for how in BROKEN if "after" not in how))
+def test_doctor_of_a_machine_without_cuda(install: Install, how: str) -> None:
+    install(**BROKEN[how])
+    found = examine()
+    assert found["ok"] is True
+    assert (found["cpu"], found["onnxruntime"]) == ("works", "9.9.9")
+    assert found["cuda"] != "works"
+    assert len(found["cuda"].splitlines()) == 1
+
+
+def test_doctor_of_a_machine_with_cuda(install: Install) -> None:
+    install()
+    assert (examine()["ok"], examine()["cuda"]) == (True, "works")
+
+
+def test_doctor_of_a_machine_where_nothing_runs(
+    install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = install(listed=False)
+
+    def fail(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("illegal instruction\nsecond line")
+
+    monkeypatch.setattr(fake, "InferenceSession", fail, raising=False)
+    found = examine()
+    assert found["ok"] is False
+    assert found["cpu"] == "illegal instruction"
+
+
+# --- onnxruntime itself ---------------------------------------------------------------
+
+
+def test_onnxruntime_is_missing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    for device in DEVICES:
+        with pytest.raises(RuntimeMissingError, match="pip install onnxruntime") as caught:
+            CharLM.load(path, device=device)
+        assert isinstance(caught.value, ImportError)
+        assert len(str(caught.value).splitlines()) == 1
+    found = examine()
+    assert (found["ok"], found["onnxruntime"]) == (False, None)
+    assert "pip install onnxruntime" in found["next"]
+
+
+def test_onnxruntime_is_missing_on_the_command_line(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    for arguments in (["show", "--model", str(path)], ["doctor"]):
+        result = CliRunner().invoke(main, arguments)
+        assert result.exit_code == 1
+        assert "pip install onnxruntime" in result.output
+        assert isinstance(result.exception, SystemExit)
+
+
+def test_onnxruntime_is_broken(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "onnxruntime.py").write_text('raise ImportError("libfoo.so: no such file")\n')
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "onnxruntime")
+    with pytest.raises(RuntimeMissingError, match=r"\(libfoo.so: no such file\).*pip install"):
+        CharLM.load(path)
+
+
+def test_bad_file_is_told_without_onnxruntime(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(ModelFileError, match="no such file"):
+        CharLM.load(tmp_path / "none.onnx")
+
+
+@pytest.fixture
+def distributions(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """`distributions("onnxruntime", …)`: what is installed, as far as pip knows."""
+
+    def pretend(*names: str) -> None:
+        def version(name: str) -> str:
+            if name not in names:
+                raise importlib.metadata.PackageNotFoundError(name)
+            return "1.30.0"
+
+        monkeypatch.setattr(importlib.metadata, "version", version)
+
+    return pretend
+
+
+def test_both_distributions(path: Path, distributions: Callable[..., None]) -> None:
+    distributions("onnxruntime", "onnxruntime-gpu")
+    with pytest.warns(RuntimeWarning, match="both installed.*pip uninstall -y"):
+        assert CharLM.load(path, device="cpu").device == "cpu"
+    found = examine()
+    assert found["ok"] is False
+    assert found["installed"] == "onnxruntime 1.30.0, onnxruntime-gpu 1.30.0"
+    assert "pip uninstall -y onnxruntime onnxruntime-gpu" in found["next"]
+
+
+@pytest.mark.parametrize("names", [(), ("onnxruntime",), ("onnxruntime-gpu",)])
+def test_any_one_distribution(
+    path: Path, distributions: Callable[..., None], names: tuple[str, ...]
+) -> None:
+    """None that pip knows is fine too: another vendor's build, or one from source."""
+    distributions(*names)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert CharLM.load(path, device="cpu").device == "cpu"
+    assert examine()["ok"] is True
+
+
+# --- options --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("device", ["gpu", "CUDA", "", "cuda:0", None, 0])
+def test_device_that_is_none(path: Path, device: Any) -> None:
+    with pytest.raises(OptionError, match="device must be one of auto, cpu, cuda"):
+        CharLM.load(path, device=device)
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1025, 1.5, "2", None])
+def test_threads_out_of_range(path: Path, threads: Any) -> None:
+    with pytest.raises(OptionError, match="threads"):
+        CharLM.load(path, device="cpu", threads=threads)
