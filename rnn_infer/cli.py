@@ -414,6 +414,10 @@ def _answer(prediction: rnn_infer.Prediction) -> dict[str, Any]:
     }
 
 
+def _label(prediction: rnn_infer.Prediction) -> str:
+    return _DASH if prediction.label is None else _short(prediction.label)
+
+
 def _others(prediction: rnn_infer.Prediction) -> str:
     """Labels that stand beside the answer; where there is none, the likeliest too."""
     beside = prediction.top if prediction.abstains else prediction.top[1:]
@@ -427,7 +431,7 @@ def _print_trace(text: str, trace: list[rnn_infer.Prediction], as_json: bool) ->
     click.secho(text, bold=True)
     previous = None
     for prediction in trace:
-        char, label = prediction.text[-1], prediction.label or _DASH
+        char, label = prediction.text[-1], _label(prediction)
         click.echo(
             f"  {_padded(repr(char)[1:-1], 4)} {_bar(prediction.probability):{_BAR}} ", nl=False
         )

@@ -75,9 +75,9 @@ class ClassifierTask:
         held_out: Rows,
         batch: int,
         character_dropout: float,
-        balance: float,
         seed: int,
         device: torch.device,
+        balance: float = 0.0,
         targets: NDArray[np.float32] | None = None,
     ) -> None:
         """As it will be trained.
@@ -117,7 +117,9 @@ class ClassifierTask:
         if self._dropout:
             dropped = torch.rand(tokens.shape, device=self._device) < self._dropout
             tokens = torch.where(dropped, self._alphabet.unknown, tokens)
-        own = torch.from_numpy(self._labels[chosen]).to(self._device)
+        # Teachers answer with these rows' evidence before them, and so must the pupil.
+        taught = self._targets is not self._labels
+        own = None if taught else torch.from_numpy(self._labels[chosen]).to(self._device)
         logits = self.model.last(tokens, lengths, own) + self._shift
         targets = torch.from_numpy(self._targets[chosen]).to(self._device)
         return cross_entropy(logits, targets), len(chosen)

@@ -9,7 +9,7 @@ class DataError(RnnTrainError, ValueError):
     """Training data that cannot be used as it is."""
 
 
-class CellError(RnnTrainError, ValueError):
+class CellError(RnnTrainError):
     """A recurrent cell that is not known, or that a user's module does not give as it must."""
 
 

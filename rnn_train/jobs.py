@@ -381,6 +381,7 @@ class ClassifierJob:
         """One teacher's probabilities [rows, labels] on the rows it was trained on."""
         seed = self.training.seed + number
         run = self._run.part(f"teachers/{number}")
+        run.write_config(self._config | {"teacher": number})
         model = self._network(seed).to(device)
         trainer = Trainer(run, self._task(model, seed, device), self._plan(), self.training, device)
         if checkpoint.exists(run.checkpoints):
@@ -423,9 +424,9 @@ class ClassifierJob:
             self._held,
             self.training.batch,
             self._config["character_dropout"],
-            self._config["balance"],
             seed,
             device,
+            self._config["balance"],
             self._targets,
         )
 

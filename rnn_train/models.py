@@ -132,7 +132,7 @@ class ClassifierConfig:
     """Longest n-gram that has a vector of its own, see `NGramCell`; 1: characters alone."""
     evidence: int = 1
     """Longest n-gram of which naive Bayes' evidence for each label is read; 1: none."""
-    ngram_rows: int = 12281
+    ngram_rows: int = 14341
     """Entries of the table of each n from 3 up."""
     ngram_width: int = 16
 

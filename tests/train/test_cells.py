@@ -292,7 +292,8 @@ def test_passing_is_the_cell_and_the_columns(name: str, x: Tensor) -> None:
 
 
 def test_mingru_is_its_equation(x: Tensor) -> None:
-    cell = shaken(MinGRUCell(IN, WIDTH))
+    cell = MinGRUCell(IN, WIDTH)
+    shaken(cell)
     state = some_state(cell)
     outputs, _ = cell.scan(x, state)
     weight, bias = (cell.get_parameter(f"inputs.{name}") for name in ("weight", "bias"))
