@@ -11,6 +11,7 @@ import torch
 
 import rnn_infer
 from rnn_train import checkpoint, jobs, pipeline
+from rnn_train.classifier import Alphabet, label_indices, logits_of
 from rnn_train.distillation import blend, linear_answers
 from rnn_train.errors import CellError
 from rnn_train.jobs import ClassifierJob, Request

@@ -496,7 +496,7 @@ def test_cell_of_ones_own(
         )
     )
     cpu = torch.device("cpu")
-    task = ClassifierTask(model, alphabet, ROWS, ROWS, 6, 0.0, 0.0, 0, cpu)
+    task = ClassifierTask(model, alphabet, ROWS, ROWS, 6, 0.0, 0, cpu)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     model.eval()  # without dropout one step down the gradient must help
     before, _ = task.loss(0)
