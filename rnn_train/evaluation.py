@@ -31,7 +31,8 @@ from rnn_train.charlm import bits
 from rnn_train.corpus import encode_text
 from rnn_train.datasets import open_texts
 from rnn_train.errors import DataError, EvaluationError
-from rnn_train.jobs import CharLMJob, ClassifierJob, Say
+from rnn_train.job import Say
+from rnn_train.jobs import CharLMJob, ClassifierJob
 from rnn_train.labelled import Rows, read_rows
 from rnn_train.models import CharLSTM
 from rnn_train.pipeline import finished_job

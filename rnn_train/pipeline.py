@@ -14,7 +14,8 @@ from rnn_train.datasets import fingerprint
 from rnn_train.errors import RunError
 from rnn_train.export import export
 from rnn_train.files import check_writable
-from rnn_train.jobs import JOBS, Job, Request, Say
+from rnn_train.job import Job, Request, Say
+from rnn_train.jobs import JOBS
 from rnn_train.models import parameter_count
 from rnn_train.plan import Plan
 from rnn_train.run import Run

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import rnn_infer
-from rnn_train import checkpoint, jobs, pipeline
+from rnn_train import checkpoint, classifier_job, pipeline
 from rnn_train.classifier import Alphabet, label_indices, logits_of
 from rnn_train.distillation import blend, linear_answers
 from rnn_train.errors import CellError
@@ -80,7 +80,7 @@ def test_a_simpler_model_is_recommended(network: float, expected: bool) -> None:
         "naive Bayes": {"accuracy": 0.7, "macro_f1": 0.1},
         "linear SVM": {"accuracy": 0.8, "macro_f1": 0.1},
     }
-    lines = jobs._comparison(figures)
+    lines = classifier_job._comparison(figures)
     assert lines[1:4] == [
         f"{'network':32} {network:8.4f}    0.9000",
         f"{'naive Bayes':32}   0.7000    0.1000",

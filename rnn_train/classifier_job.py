@@ -1,0 +1,276 @@
+"""A run that trains a recurrent classifier on labelled texts, alone or taught by an ensemble."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rnn_infer import Classifier
+from rnn_infer.stepper import Stepper
+from rnn_train import checkpoint, classifier, distillation, metrics, plots, recipes
+from rnn_train.baseline import fit_baselines
+from rnn_train.errors import DataError
+from rnn_train.export import Card
+from rnn_train.files import write_bytes
+from rnn_train.job import Request, Say, Verdict, rounded
+from rnn_train.labelled import NORMALIZATION, Rows, describe, load_rows, split_rows
+from rnn_train.models import ClassifierConfig, RecurrentClassifier
+from rnn_train.plan import Plan
+from rnn_train.run import Run
+from rnn_train.training import Task, Trainer, TrainingConfig
+
+TARGETS = "targets.ckpt"
+_LOSS_ROWS = 2_000
+"""Rows read to find out what 8-bit weights cost."""
+_KEPT = ["model", "minutes", "epochs", "ensemble", "temperature", "character_dropout", "balance"]
+"""What the job needs of its config, beside the training."""
+
+
+class ClassifierJob:
+    """A recurrent classifier on labelled texts."""
+
+    def __init__(self, run: Run) -> None:
+        config = run.config()
+        sides: dict[str, list[tuple[str, str]]] = {"train": [], "held_out": []}
+        for line in (run.folder / "rows.jsonl").read_text("utf-8").splitlines():
+            row = json.loads(line)
+            sides[row["side"]].append((row["text"], row["label"]))
+        self._train, self._held = (
+            Rows(tuple(text for text, _ in pairs), tuple(label for _, label in pairs))
+            for pairs in sides.values()
+        )
+        self.warnings = describe(self._train.plus(self._held))
+        self._alphabet = classifier.Alphabet.of(self._train)
+        self._run = run
+        self._config = {name: config[name] for name in _KEPT}
+        self._targets: NDArray[np.float32] | None = None
+        self.training = TrainingConfig(**config["training"])
+        self.model = self._network(self.training.seed)
+        self.steps_per_epoch = -(-len(self._train) // self.training.batch)
+
+    @staticmethod
+    def create(run: Run, request: Request, device: str, **notes: Any) -> "ClassifierJob":
+        """Reads and splits the rows. Raises `DataError`: they cannot be used."""
+        sources = request.data or ("surnames",)
+        rows = load_rows(sources)
+        if request.val_data:
+            train, held = rows, load_rows([request.val_data])
+        else:
+            train, held = split_rows(rows, request.val_fraction, request.seed)
+        if new := sorted(set(held.labels) - set(train.labels)):
+            raise DataError(f"label {new[0]!r} stands in held-out rows only: add rows to train on")
+        alphabet = classifier.Alphabet.of(train)
+        model = recipes.classifier_model(len(alphabet.vocabulary), len(alphabet.labels))
+        model = dataclasses.replace(model, **request.model)
+        training = recipes.classifier_training(len(train), request.seed)
+        epochs = request.epochs
+        if request.minutes is None and epochs is None:
+            epochs = recipes.classifier_epochs(len(train))
+        lines = [
+            json.dumps({"side": side, "text": text, "label": label}, ensure_ascii=False)
+            for side, part in (("train", train), ("held_out", held))
+            for text, label in zip(part.texts, part.labels, strict=True)
+        ]
+        write_bytes(run.folder / "rows.jsonl", ("\n".join(lines) + "\n").encode())
+        run.write_config(
+            {
+                "command": "classifier",
+                "data": list(sources),
+                "val_data": request.val_data,
+                "val_fraction": request.val_fraction,
+                # Each network of an ensemble gets its share of them.
+                "minutes": request.minutes and request.minutes / (request.ensemble + 1),
+                "epochs": epochs,
+                "ensemble": request.ensemble,
+                "temperature": request.temperature,
+                "device": device,
+                **notes,
+                "character_dropout": recipes.CHARACTER_DROPOUT,
+                "balance": recipes.BALANCE if request.balance is None else request.balance,
+                "model": dataclasses.asdict(model),
+                "training": dataclasses.asdict(dataclasses.replace(training, **request.training)),
+            }
+        )
+        return ClassifierJob(run)
+
+    @property
+    def alphabet(self) -> classifier.Alphabet:
+        """Tokens and labels of the model."""
+        return self._alphabet
+
+    def prepare(self, device: torch.device, say: Say) -> None:
+        """Trains an ensemble's teachers, each in a run folder of its own, and asks them."""
+        count = self._config["ensemble"]
+        if not count:
+            return
+        path = self._run.folder / TARGETS
+        if not path.exists():
+            networks = []
+            for number in range(1, count + 1):
+                say(f"teacher {number} of {count}")
+                networks.append(self._teacher(number, device, say))
+            linear = distillation.linear_answers(self._train, self._alphabet, self.training.seed)
+            targets = torch.from_numpy(distillation.blend(networks, linear))
+            checkpoint.write(path, {"origin": self._run.origin(), "targets": targets})
+        kept = checkpoint.read(path)
+        self._run.check_origin(kept["origin"])
+        self._targets = kept["targets"].numpy()
+        # So that a resumed run goes the same way as one that was never interrupted.
+        torch.manual_seed(self.training.seed)
+
+    def _teacher(self, number: int, device: torch.device, say: Say) -> NDArray[np.float32]:
+        """One teacher's probabilities [rows, labels] on the rows it was trained on."""
+        seed = self.training.seed + number
+        run = self._run.part(f"teachers/{number}")
+        run.write_config(self._config | {"teacher": number})
+        model = self._network(seed).to(device)
+        trainer = Trainer(run, self._task(model, seed, device), self._plan(), self.training, device)
+        if checkpoint.exists(run.checkpoints):
+            state, warnings = run.last_state()
+            for warning in warnings:
+                say(f"warning: {warning}")
+            trainer.restore(state)
+        outcome = trainer.fit()
+        assert isinstance(outcome.model, RecurrentClassifier)
+        if not outcome.finished:
+            say(f"interrupted; go on with: rnn-train classifier --resume {self._run.folder}")
+            raise KeyboardInterrupt
+        logits = classifier.logits_of(outcome.model, self._alphabet, self._train.texts)
+        # The balance is the pupil's own affair: its targets are as frequent as the labels.
+        shift = torch.tensor(self._alphabet.log_prior(self._train)) * self._config["balance"]
+        answers: NDArray[np.float32] = torch.softmax(logits + shift, -1).numpy()
+        return answers
+
+    def _plan(self) -> Plan:
+        """As long for each teacher as for the pupil."""
+        minutes, epochs = self._config["minutes"], self._config["epochs"]
+        steps = None if epochs is None else max(1, round(epochs * self.steps_per_epoch))
+        return Plan(self.training.learning_rate, steps=steps, minutes=minutes)
+
+    def _network(self, seed: int) -> RecurrentClassifier:
+        """A fresh one; what is drawn after it depends on `seed` too."""
+        torch.manual_seed(seed)
+        model = RecurrentClassifier(ClassifierConfig(**self._config["model"]))
+        classifier.count_evidence(model, self._alphabet, self._train)
+        return model
+
+    def task(self, device: torch.device) -> Task:
+        return self._task(self.model, self.training.seed, device)
+
+    def _task(self, model: RecurrentClassifier, seed: int, device: torch.device) -> Task:
+        return classifier.ClassifierTask(
+            model,
+            self._alphabet,
+            self._train,
+            self._held,
+            self.training.batch,
+            self._config["character_dropout"],
+            seed,
+            device,
+            self._config["balance"],
+            self._targets,
+        )
+
+    def judge(self, model: RecurrentClassifier) -> Verdict:
+        if not len(self._held):
+            return Verdict({}, self._config["temperature"])
+        logits, labels = self._held_out_logits(model)
+        even = metrics.tempered(logits, labels)
+        found = metrics.summary(even, labels)
+        priors = metrics.by_prior(even, labels, self._log_prior())
+        best = max(priors, key=lambda prior: priors[prior]["macro_f1"])
+        found["best_prior"] = best
+        found["best_prior_macro_f1"] = priors[best]["macro_f1"]
+        found["held_out_rows"] = float(len(labels))
+        return Verdict(found, metrics.fit_temperature(logits, labels))
+
+    def plot(self, model: RecurrentClassifier, folder: Path) -> None:
+        """The confusion matrix of the held-out rows, and how far answers can be trusted."""
+        if not len(self._held):
+            return
+        logits, labels = self._held_out_logits(model)
+        answers = logits.argmax(-1).numpy()
+        path = folder / "confusion.png"
+        plots.confusion_matrix(labels.numpy(), answers, self._alphabet.labels, path)
+        reliability = metrics.reliability(metrics.tempered(logits, labels), labels)
+        plots.reliability_diagram(reliability, folder / "reliability.png")
+
+    def compare(self, model: RecurrentClassifier, folder: Path) -> list[str]:
+        """Beside linear n-gram models of the same rows; all figures go into held_out.json."""
+        if not len(self._held):
+            return []
+        logits, labels = self._held_out_logits(model)
+        scored = {"network": logits} | {
+            each.name: each.scores(self._held.texts)
+            for each in fit_baselines(self._train, self._alphabet, self.training.seed)
+        }
+        figures = {
+            name: {
+                "accuracy": metrics.accuracy(scores, labels),
+                "macro_f1": metrics.macro_f1(scores, labels),
+            }
+            for name, scores in scored.items()
+        }
+        found = {
+            "models": figures,
+            "priors": metrics.by_prior(logits, labels, self._log_prior()),
+            "labels": metrics.by_label(logits, labels, self._alphabet.labels),
+        }
+        text = json.dumps(found, indent=2, ensure_ascii=False) + "\n"
+        write_bytes(folder / "held_out.json", text.encode())
+        return _comparison(figures)
+
+    def _log_prior(self) -> tuple[float, ...]:
+        """What is left of it after `balance`, so that a `prior` of 1 is an even one for all."""
+        left = 1 - self._config["balance"]
+        return tuple(left * each for each in self._alphabet.log_prior(self._train))
+
+    def _held_out_logits(self, model: RecurrentClassifier) -> tuple[Tensor, Tensor]:
+        return classifier.held_out_logits(model, self._alphabet, self._held)
+
+    def loss(self, stepper: Stepper) -> float:
+        rows = self._held if len(self._held) >= _LOSS_ROWS // 10 else self._train
+        order = np.random.default_rng(0).permutation(len(rows))[:_LOSS_ROWS]
+        chosen = rows.take(order.tolist())
+        answers = Classifier(stepper).classify(list(chosen.texts), top=len(self._alphabet.labels))
+        shares = [
+            next(each.probability for each in answer.top if each.label == label)
+            for answer, label in zip(answers, chosen.labels, strict=True)
+        ]
+        return float(-np.log(np.maximum(shares, 1e-30)).mean())
+
+    def card(self, verdict: Verdict) -> Card:
+        return Card(
+            vocabulary=self._alphabet.vocabulary,
+            unknown=self._alphabet.unknown,
+            normalization=NORMALIZATION,
+            labels=self._alphabet.labels,
+            begin=classifier.BEGIN,
+            end=classifier.END,
+            log_prior=self._log_prior(),
+            temperature=verdict.temperature,
+            training={
+                "data_sha256": self._train.sha256(),
+                "data_rows": len(self._train),
+                **rounded(verdict.metrics),
+            },
+        )
+
+
+def _comparison(figures: dict[str, dict[str, float]]) -> list[str]:
+    """A table of the network, which stands first, and its baselines, and who should be used."""
+    lines = [f"{'on the held-out rows':32} accuracy  macro-F1"]
+    lines += [
+        f"{name:32} {each['accuracy']:8.4f}  {each['macro_f1']:8.4f}"
+        for name, each in figures.items()
+    ]
+    network, *others = figures
+    ahead = [name for name in others if figures[name]["accuracy"] >= figures[network]["accuracy"]]
+    if ahead:
+        lines.append(f"{ahead[0]}: as good here as the network, and simpler")
+    return lines

@@ -1,0 +1,93 @@
+"""What a training command was asked, and what a run of any kind can do.
+
+A job is made new from a request, which writes the run's folder, or opened from a folder: training,
+resuming, exporting and evaluating all start from the same object.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from rnn_infer.stepper import Stepper
+from rnn_train.export import Card
+from rnn_train.models import CharLSTM, RecurrentClassifier
+from rnn_train.training import Task, TrainingConfig
+
+Say = Callable[[str], None]
+"""Where lines for the person at the screen go."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a training command was asked; None where the choice is left to the recipe."""
+
+    data: tuple[str, ...] = ()
+    val_data: str | None = None
+    val_fraction: float = 0.1
+    min_count: int = 1
+    init_from: Path | None = None
+    """charlm: a run whose vocabulary, shape and weights this one starts from."""
+    minutes: float | None = None
+    epochs: float | None = None
+    seed: int = 0
+    ensemble: int = 0
+    """classifier: networks that teach the one that is exported; 0: it learns from the labels."""
+    balance: float | None = None
+    """classifier: see `ClassifierTask`"""
+    temperature: float = 1.0
+    """classifier: what logits are divided by where no held-out rows tell; from a run that had."""
+    model: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """Fields of the model's config that were given."""
+    training: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """Fields of the training config that were given."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """How good a model is on held-out data; without any, nothing is known."""
+
+    metrics: dict[str, float]
+    temperature: float = 1.0
+
+
+class Job(Protocol):
+    """One run's data and model."""
+
+    training: TrainingConfig
+    steps_per_epoch: int
+    warnings: list[str]
+    """On the data."""
+
+    @property
+    def model(self) -> CharLSTM | RecurrentClassifier:
+        """What the run trains."""
+
+    def prepare(self, device: torch.device, say: Say) -> None:
+        """What must be there before the loop starts; goes on where it was interrupted."""
+
+    def task(self, device: torch.device) -> Task:
+        """What the training loop works on."""
+
+    def judge(self, model: Any) -> Verdict:
+        """Measures a model on the held-out data, and fits the temperature there."""
+
+    def plot(self, model: Any, folder: Path) -> None:
+        """Draws what is worth seeing of a finished model."""
+
+    def compare(self, model: Any, folder: Path) -> list[str]:
+        """Sets a finished model beside a simpler one; returns lines to show."""
+
+    def card(self, verdict: Verdict) -> Card:
+        """What the exported file says of itself."""
+
+    def loss(self, stepper: Stepper) -> float:
+        """Nats a character, or a text, of an exported file on the held-out data, or on a part of
+        the training data where none is held out."""
+
+
+def rounded(metrics: dict[str, float]) -> dict[str, float]:
+    """Held-out figures as a card shows them."""
+    return {name: round(value, 4) for name, value in metrics.items()}
