@@ -127,7 +127,6 @@ class ClassifierJob:
         """One teacher's probabilities [rows, labels] on the rows it was trained on."""
         seed = self.training.seed + number
         run = self._run.part(f"teachers/{number}")
-        run.write_config(self._config | {"teacher": number})
         model = self._network(seed).to(device)
         trainer = Trainer(run, self._task(model, seed, device), self._plan(), self.training, device)
         if checkpoint.exists(run.checkpoints):
@@ -218,7 +217,7 @@ class ClassifierJob:
         }
         found = {
             "models": figures,
-            "priors": metrics.by_prior(logits, labels, self._log_prior()),
+            "priors": metrics.by_prior(metrics.tempered(logits, labels), labels, self._log_prior()),
             "labels": metrics.by_label(logits, labels, self._alphabet.labels),
         }
         text = json.dumps(found, indent=2, ensure_ascii=False) + "\n"
