@@ -317,10 +317,14 @@ class ClassifierJob:
         alphabet = classifier.Alphabet.of(train)
         model = recipes.classifier_model(len(alphabet.vocabulary), len(alphabet.labels))
         model = dataclasses.replace(model, **request.model)
+        teacher: dict[str, Any] = {"dropout": model.dropout}
+        if request.ensemble and "dropout" not in request.model:
+            model = dataclasses.replace(model, dropout=recipes.PUPIL_DROPOUT)
         training = recipes.classifier_training(len(train), request.seed)
         epochs = request.epochs
         if request.minutes is None and epochs is None:
-            epochs = recipes.classifier_epochs(len(train))
+            epochs = teacher["epochs"] = recipes.classifier_epochs(len(train))
+            epochs *= recipes.PUPIL_EPOCHS if request.ensemble else 1
         lines = [
             json.dumps({"side": side, "text": text, "label": label}, ensure_ascii=False)
             for side, part in (("train", train), ("held_out", held))
@@ -337,6 +341,7 @@ class ClassifierJob:
                 "minutes": request.minutes and request.minutes / (request.ensemble + 1),
                 "epochs": epochs,
                 "ensemble": request.ensemble,
+                "teacher": teacher,
                 "temperature": request.temperature,
                 "device": device,
                 **notes,
@@ -374,8 +379,8 @@ class ClassifierJob:
         """One teacher's probabilities [rows, labels] on the rows it was trained on."""
         seed = self.training.seed + number
         run = self._run.part(f"teachers/{number}")
-        run.write_config(self._config | {"teacher": number})
-        model = self._network(seed).to(device)
+        run.write_config(self._config | {"number": number})
+        model = self._network(seed, dropout=self._config["teacher"]["dropout"]).to(device)
         trainer = Trainer(run, self._task(model, seed, device), self._plan(), self.training, device)
         if checkpoint.exists(run.checkpoints):
             trainer.restore(run.last_state()[0])
@@ -391,15 +396,16 @@ class ClassifierJob:
         return answers
 
     def _plan(self) -> Plan:
-        """As long for each teacher as for the pupil."""
-        minutes, epochs = self._config["minutes"], self._config["epochs"]
+        """A teacher's: of minutes it gets as many as the pupil."""
+        minutes = self._config["minutes"]
+        epochs = self._config["teacher"].get("epochs", self._config["epochs"])
         steps = None if epochs is None else max(1, round(epochs * self.steps_per_epoch))
         return Plan(self.training.learning_rate, steps=steps, minutes=minutes)
 
-    def _network(self, seed: int) -> RecurrentClassifier:
+    def _network(self, seed: int, **change: Any) -> RecurrentClassifier:
         """A fresh one; what is drawn after it depends on `seed` too."""
         torch.manual_seed(seed)
-        model = RecurrentClassifier(ClassifierConfig(**self._config["model"]))
+        model = RecurrentClassifier(ClassifierConfig(**self._config["model"] | change))
         classifier.count_evidence(model, self._alphabet, self._train)
         return model
 
