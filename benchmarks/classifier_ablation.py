@@ -1,6 +1,6 @@
 """What each part of the classifier's recipe is worth: the recipe whole, and with one part changed.
 
-    python benchmarks/classifier_ablation.py names.csv
+    python -m benchmarks.classifier_ablation names.csv
 
 Rows are split at random, as in the published split of the surnames: repeats and contradictions
 stand on both sides, and the linear models are fitted to the same rows. Figures are means over the

@@ -27,7 +27,8 @@ from rnn_train.training import Task, Trainer, TrainingConfig
 TARGETS = "targets.ckpt"
 _LOSS_ROWS = 2_000
 """Rows read to find out what 8-bit weights cost."""
-_KEPT = ["model", "minutes", "epochs", "ensemble", "temperature", "character_dropout", "balance"]
+_KEPT = ["model", "minutes", "epochs", "ensemble", "teacher"]
+_KEPT += ["temperature", "character_dropout", "balance"]
 """What the job needs of its config, beside the training."""
 
 
@@ -67,10 +68,14 @@ class ClassifierJob:
         alphabet = classifier.Alphabet.of(train)
         model = recipes.classifier_model(len(alphabet.vocabulary), len(alphabet.labels))
         model = dataclasses.replace(model, **request.model)
+        teacher: dict[str, Any] = {"dropout": model.dropout}
+        if request.ensemble and "dropout" not in request.model:
+            model = dataclasses.replace(model, dropout=recipes.PUPIL_DROPOUT)
         training = recipes.classifier_training(len(train), request.seed)
         epochs = request.epochs
         if request.minutes is None and epochs is None:
-            epochs = recipes.classifier_epochs(len(train))
+            epochs = teacher["epochs"] = recipes.classifier_epochs(len(train))
+            epochs *= recipes.PUPIL_EPOCHS if request.ensemble else 1
         lines = [
             json.dumps({"side": side, "text": text, "label": label}, ensure_ascii=False)
             for side, part in (("train", train), ("held_out", held))
@@ -87,6 +92,7 @@ class ClassifierJob:
                 "minutes": request.minutes and request.minutes / (request.ensemble + 1),
                 "epochs": epochs,
                 "ensemble": request.ensemble,
+                "teacher": teacher,
                 "temperature": request.temperature,
                 "device": device,
                 **notes,
@@ -127,7 +133,7 @@ class ClassifierJob:
         """One teacher's probabilities [rows, labels] on the rows it was trained on."""
         seed = self.training.seed + number
         run = self._run.part(f"teachers/{number}")
-        model = self._network(seed).to(device)
+        model = self._network(seed, dropout=self._config["teacher"]["dropout"]).to(device)
         trainer = Trainer(run, self._task(model, seed, device), self._plan(), self.training, device)
         if checkpoint.exists(run.checkpoints):
             state, warnings = run.last_state()
@@ -146,15 +152,16 @@ class ClassifierJob:
         return answers
 
     def _plan(self) -> Plan:
-        """As long for each teacher as for the pupil."""
-        minutes, epochs = self._config["minutes"], self._config["epochs"]
+        """A teacher's: of minutes it gets as many as the pupil."""
+        minutes = self._config["minutes"]
+        epochs = self._config["teacher"].get("epochs", self._config["epochs"])
         steps = None if epochs is None else max(1, round(epochs * self.steps_per_epoch))
         return Plan(self.training.learning_rate, steps=steps, minutes=minutes)
 
-    def _network(self, seed: int) -> RecurrentClassifier:
+    def _network(self, seed: int, **change: Any) -> RecurrentClassifier:
         """A fresh one; what is drawn after it depends on `seed` too."""
         torch.manual_seed(seed)
-        model = RecurrentClassifier(ClassifierConfig(**self._config["model"]))
+        model = RecurrentClassifier(ClassifierConfig(**self._config["model"] | change))
         classifier.count_evidence(model, self._alphabet, self._train)
         return model
 
