@@ -19,6 +19,10 @@ from rnn_train.plan import Plan
 from rnn_train.run import Run
 
 
+_VALIDATION_SHARE = 10
+"""Seconds to learn for each that a validation takes, at least."""
+
+
 class Task(Protocol):
     """What the loop asks of a model with its data."""
 
@@ -115,7 +119,7 @@ class Trainer:
         Raises:
             TrainingError: the loss is not a number; the last good checkpoint stays.
         """
-        plan, step_seconds = self.plan, 0.0
+        plan, step_seconds, costly = self.plan, 0.0, 0.0
         started = time.monotonic() - self.elapsed
         last_validation = self.elapsed
         with _interruptible() as interrupted, self._bar() as bar:
@@ -126,9 +130,11 @@ class Trainer:
                 now = time.monotonic() - started
                 step_seconds, self.elapsed = now - self.elapsed, now
                 self._show(bar)
-                if self.elapsed - last_validation >= self._validation_gap():
+                if self.elapsed - last_validation >= self._validation_gap(costly):
                     self._validate(bar)
-                    self.elapsed = last_validation = time.monotonic() - started
+                    last_validation = time.monotonic() - started
+                    costly = last_validation - self.elapsed
+                    self.elapsed = last_validation
             if self._validated != self.step:
                 self._validate(bar)
         return Outcome(
@@ -203,10 +209,14 @@ class Trainer:
         rows = self.run.metrics(up_to=self.step)
         self._validated = rows[-1]["step"] if rows else -1
 
-    def _validation_gap(self) -> float:
+    def _validation_gap(self, cost: float) -> float:
+        """Seconds between validations, where the last took `cost` seconds."""
         if self.plan.minutes is None:
             return self.config.validate_every
-        return min(self.config.validate_every, self.plan.minutes * 60 / 6)
+        # On a slow machine they must not eat the minutes there are to learn.
+        return max(
+            min(self.config.validate_every, self.plan.minutes * 60 / 6), _VALIDATION_SHARE * cost
+        )
 
     def _validate(self, bar: "tqdm[Any]") -> None:
         # Saved first: the numbers of a validation must not depend on whether there was one.
