@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from rnn_train.cells import Cell, NGramCell, Passing, RunningPool, State, find_cell
+from rnn_train.cells import Cell, Passing, RunningPool, State, find_cell
+from rnn_train.ngrams import NGramCell
 
 
 @dataclass(frozen=True, kw_only=True)

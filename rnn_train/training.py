@@ -18,7 +18,6 @@ from rnn_train.errors import TrainingError
 from rnn_train.plan import Plan
 from rnn_train.run import Run
 
-
 _VALIDATION_SHARE = 10
 """Seconds to learn for each that a validation takes, at least."""
 

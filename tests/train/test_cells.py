@@ -12,19 +12,18 @@ from torch import Tensor, nn
 
 from rnn_train.cells import (
     CELLS,
-    MAX_NGRAM_ROWS,
     Cell,
     ElmanCell,
     GRUCell,
     LSTMCell,
     MinGRUCell,
-    NGramCell,
     Passing,
     RunningPool,
     State,
     find_cell,
 )
 from rnn_train.errors import CellError
+from rnn_train.ngrams import MAX_NGRAM_ROWS, NGramCell
 
 BATCH, TIME, IN, WIDTH = 3, 7, 5, 4
 MAKERS: dict[str, Callable[[], Cell]] = {
