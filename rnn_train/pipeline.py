@@ -11,7 +11,7 @@ import torch
 
 from rnn_train import checkpoint, plots
 from rnn_train.datasets import fingerprint
-from rnn_train.errors import RunError
+from rnn_train.errors import RnnTrainError, RunError
 from rnn_train.export import export
 from rnn_train.files import check_writable
 from rnn_train.job import Job, Request, Say
@@ -188,6 +188,8 @@ def _job(run: Run) -> Job:
         # A run that was killed before its first checkpoint begins again with the same weights.
         torch.manual_seed(run.config()["training"]["seed"])
         return JOBS[command](run)
+    except RnnTrainError:
+        raise  # a cell that cannot be imported, say; it is a ValueError, too
     except (KeyError, TypeError, ValueError, OSError) as error:
         raise _damaged(run, error) from error
 

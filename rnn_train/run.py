@@ -97,7 +97,8 @@ class Run:
         return part
 
     def write_config(self, config: dict[str, Any]) -> None:
-        """Records what was asked."""
+        """Records what was asked; a part has no config of its own."""
+        assert self._home == self.folder
         text = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
         write_bytes(self._home / "config.json", text.encode())
 

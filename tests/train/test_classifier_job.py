@@ -13,7 +13,7 @@ import rnn_infer
 from rnn_train import checkpoint, classifier_job, pipeline
 from rnn_train.classifier import Alphabet, label_indices, logits_of
 from rnn_train.distillation import blend, linear_answers
-from rnn_train.errors import CellError
+from rnn_train.errors import CellError, RunError
 from rnn_train.jobs import ClassifierJob, Request
 from rnn_train.labelled import load_rows
 from rnn_train.run import Run
@@ -182,6 +182,28 @@ def test_interrupted_among_the_teachers(
     assert report.finished
     assert report.metrics == pytest.approx(whole.metrics)
     np.testing.assert_allclose(taught(tmp_path / "whole"), taught(tmp_path / "cut"), atol=1e-6)
+
+
+@pytest.mark.usefixtures("no_file")
+def test_killed_between_the_lesson_and_its_first_checkpoint(tmp_path: Path, table: str) -> None:
+    """The pupil begins again as it began, and with what its own teachers knew only."""
+    folder, out = tmp_path / "run", tmp_path / "again.onnx"
+    _, whole = train(folder, table, ensemble=1, epochs=2)
+    for path in (folder / "checkpoints").iterdir():
+        path.unlink()
+    said: list[str] = []
+    assert pipeline.resume(folder, out, say=said.append).metrics == whole.metrics
+    assert not any(line.startswith("teacher") for line in said)
+
+    for path in (folder / "checkpoints").iterdir():
+        path.unlink()
+    rows = folder / "rows.jsonl"
+    rows.write_text(rows.read_text().replace("twice", "thrice"))
+    with pytest.raises(RunError, match=r"run: changed since .*: rows\.jsonl"):
+        pipeline.resume(folder, out, say=said.append)
+    (folder / "targets.ckpt").unlink()
+    with pytest.raises(RunError, match=r"run: changed since .*: rows\.jsonl"):
+        pipeline.resume(folder, out, say=said.append)
 
 
 # --- a cell of one's own --------------------------------------------------------------
