@@ -44,4 +44,6 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks.generation
 	$(BIN)/python -m benchmarks.scoring
 	$(BIN)/python -m benchmarks.startup
+	$(BIN)/python -m benchmarks.loading
+	$(BIN)/python -m benchmarks.training
 	$(BIN)/python -m benchmarks.render

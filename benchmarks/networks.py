@@ -209,6 +209,7 @@ def torch_cells(shape: Shape, streams: int, *, compiled: bool = False) -> Work:
     """`nn.LSTMCell`, one call a character, eager or compiled."""
     network: Any = _Cells(shape.model()).eval()
     if compiled:
+        torch.compiler.reset()  # or the shapes raced before count against a limit
         network = torch.compile(network)
     zeros = torch.zeros(streams, shape.width)
     return _torch_work(network, [(zeros, zeros)] * shape.layers, streams)

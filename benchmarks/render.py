@@ -6,6 +6,7 @@ A table stands between `<!-- table NAME -->` and `<!-- end -->`; what is there i
 """
 
 import re
+import statistics
 from collections.abc import Callable
 from pathlib import Path
 
@@ -118,6 +119,28 @@ def startup() -> str:
     return _table(["", "", "÷ `import torch` (its size)"], rows)
 
 
+def loading() -> str:
+    """What checking a file costs."""
+    _, races = read("loading")
+    rows = []
+    for found in races:
+        pairs = zip(found.samples["checked"], found.samples["onnxruntime alone"], strict=True)
+        extra = statistics.median(ours - theirs for ours, theirs in pairs)
+        alone = found.typical("onnxruntime alone")
+        rows.append([f"`{found.name}`", f"{alone * 1e3:.0f} ms", f"{extra * 1e3:.0f} ms"])
+    return _table(["file", "onnxruntime alone", "checks on top"], rows)
+
+
+def training() -> str:
+    """Training beside the tutorials' loop."""
+    _, races = read("training")
+    rows = []
+    for found in races:
+        rate = 32 * 64 / found.typical("ours")
+        rows.append([found.name, f"{rate:,.0f}", _times(found.ratio("ours", "tutorial"))])
+    return _table(["layers × width", "char/s", "the tutorials' loop"], rows)
+
+
 def machine() -> str:
     """What the figures were taken on."""
     content, _ = read("generation")
@@ -132,6 +155,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "streams": streams,
     "scoring": scoring,
     "startup": startup,
+    "loading": loading,
+    "training": training,
     "machine": machine,
 }
 
