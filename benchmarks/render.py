@@ -60,9 +60,10 @@ def generation() -> str:
             floor = content["roofline_seconds"].get(f"{found.name}; {who}")
             row.append(f"{found.typical(who) / floor:.1f}" if floor else "–")
         rows.append(row)
-    head = ["layers × width", "float32, µs/char", "best float32 torch", "plain onnxruntime loop"]
-    head += ["int8, µs/char", "plain float32 loop", "torch int8", "torch nn.LSTM"]
-    return _table([*head, "÷ roofline", "÷ roofline int8"], rows)
+    head = ["layers × width", "float32, µs/char", "… best float32 torch"]
+    head += ["… plain onnxruntime loop", "int8, µs/char", "… plain float32 loop", "… torch int8"]
+    head += ["… torch nn.LSTM", "float32 ÷ roofline", "int8 ÷ roofline"]
+    return _table(head, rows)
 
 
 def streams() -> str:
