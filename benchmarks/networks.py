@@ -2,8 +2,7 @@
 
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 
 from rnn_infer.sampling import Sampling
 from rnn_infer.stepper import Stepper
+from rnn_train.charlm import without_onednn
 from rnn_train.export import Card, export
 from rnn_train.models import CharLSTM, CharLSTMConfig
 
@@ -229,19 +229,6 @@ def _torch_work(
                 tokens = torch.multinomial(weights, 1)[:, 0]
 
     return work
-
-
-@contextmanager
-def without_onednn() -> Iterator[None]:
-    """torch's own kernels instead of oneDNN's, whose LSTM repacks its weights at every call."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        flags = torch.backends.mkldnn.flags(enabled=False)
-        flags.__enter__()
-    try:
-        yield
-    finally:
-        flags.__exit__(None, None, None)
 
 
 def guarded(work: Work) -> Work:

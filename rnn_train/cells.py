@@ -17,6 +17,7 @@ is one class here, or in a user's own package, and nothing else:
 
 import importlib
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,7 +30,7 @@ State = tuple[Tensor, ...]
 """One [batch, width] tensor for each of a cell's states."""
 
 
-class Cell(nn.Module):
+class Cell(nn.Module, ABC):
     """One recurrent layer. Subclasses write `forward`, and may write `project` and `output`."""
 
     def __init__(self, input_size: int, state_sizes: dict[str, int]) -> None:
@@ -47,9 +48,9 @@ class Cell(nn.Module):
         """The part of S that needs x_t alone, for all times at once: [..., input] → [..., p]."""
         return x
 
+    @abstractmethod
     def forward(self, x: Tensor, state: State) -> State:
         """One step: `project(x_t)` [batch, p] and s_{t-1} give s_t."""
-        raise NotImplementedError
 
     def output(self, x: Tensor, state: State) -> Tensor:  # noqa: ARG002  (for those that need it)
         """What the layer above sees at time t: [batch, output_size]. By default the first state."""

@@ -131,7 +131,7 @@ def generate(
     state = model.zeros(1)
     drawn = []
     # oneDNN's LSTM repacks its weights at every call: five times slower for single steps.
-    with _without_onednn():
+    with without_onednn():
         for _ in range(length):
             logits, state = model(token, state)
             weights = torch.softmax(logits[:, -1].float() / temperature, -1)
@@ -141,7 +141,8 @@ def generate(
 
 
 @contextmanager
-def _without_onednn() -> Iterator[None]:
+def without_onednn() -> Iterator[None]:
+    """torch's own kernels: oneDNN's LSTM repacks its weights at every call."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch asks about Intel GPUs here
         flags = torch.backends.mkldnn.flags(enabled=False)

@@ -9,7 +9,7 @@ import hypothesis
 import numpy as np
 import pytest
 
-from rnn_infer import CharLM, Classifier, runtime
+from rnn_infer import CharLM, Classifier, ModelFileError, runtime
 from rnn_infer.contract import METADATA_KEY
 from rnn_infer.onnxproto import model_class
 from rnn_infer.stepper import Stepper
@@ -88,6 +88,22 @@ def documented(edited: Callable[..., Path]) -> Callable[..., Path]:
         return edited(change, of)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def refusal() -> Callable[..., str]:
+    """`refusal(path, sha256=None)`: the message that refuses a file, without the file's name."""
+
+    def get(path: Path, sha256: str | None = None) -> str:
+        with pytest.raises(ModelFileError) as caught:
+            Stepper.open(path, device="cpu", sha256=sha256)
+        message = str(caught.value)
+        assert message.startswith(f"{path}: ")
+        assert len(message.splitlines()) == 1
+        assert len(message) < 1000
+        return message.removeprefix(f"{path}: ")
+
+    return get
 
 
 @pytest.fixture
