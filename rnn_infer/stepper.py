@@ -22,6 +22,9 @@ from rnn_infer.sampling import Sampling, draw
 State = tuple[NDArray[np.float32], ...]
 """One float32 [batch, width] array for each of the file's states, in the file's order."""
 
+_NO_MATTER = Sampling()
+"""Where nothing is drawn: made, and checked, once instead of at every step."""
+
 
 class Stepper:
     """Runs a model file."""
@@ -62,7 +65,7 @@ class Stepper:
         feed = self._feed(tokens, state)
         if self.file.generates:
             batch = len(tokens)
-            feed |= self._sampling(Sampling(), np.empty((batch, 0), np.float32))
+            feed |= self._sampling(_NO_MATTER, np.empty((batch, 0), np.float32))
         shape = (*tokens.shape, self.file.metadata.outputs)
         return self._run(contract.LOGITS, shape, feed)
 
