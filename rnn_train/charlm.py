@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -44,6 +44,12 @@ class CharLMTask:
         self._start = start
         self._device = device
         self._state = model.zeros(streams.batch)
+
+    @property
+    def gates(self) -> tuple[Sequence[nn.Parameter], int]:
+        """The LSTM's matrices, four gates each."""
+        matrices = [p for lstm in self.model.lstms() for p in lstm.parameters() if p.ndim > 1]
+        return matrices, 4
 
     def loss(self, step: int) -> tuple[Tensor, int]:
         """Mean nats a character of window `step`, and its characters."""

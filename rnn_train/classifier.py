@@ -107,6 +107,11 @@ class ClassifierTask:
         """Batches an epoch."""
         return -(-len(self._tokens) // self._batch)
 
+    @property
+    def gates(self) -> tuple[Sequence[nn.Parameter], int]:
+        """None: a cell of one's own may hold anything."""
+        return (), 1
+
     def loss(self, step: int) -> tuple[Tensor, int]:
         """Mean nats a text of batch `step`, and its texts."""
         epoch, place = divmod(step, self.batches)

@@ -114,6 +114,13 @@ _RATE = click.FloatRange(0, 1, max_open=True)
 @click.option("--dropout-layer", type=_RATE)
 @click.option("--dropout-output", type=_RATE)
 @click.option("--weight-drop", type=_RATE, help="On the recurrent matrices.")
+@click.option(
+    "--muon",
+    type=click.FloatRange(0, 100),
+    help="Rate of Muon on the LSTM's matrices, in --learning-rates; 0: AdamW.",
+)
+@click.option("--average", type=_RATE, help="Decay of the moving average of the weights.")
+@click.option("--weight-decay", type=click.FloatRange(0, 10))
 def charlm(**options: Any) -> None:
     """Train a character LSTM: it writes in the voice of a text.
 
@@ -130,7 +137,12 @@ def charlm(**options: Any) -> None:
     """
     shape = ("hidden", "layers", "embedding", "head", "weight_drop")
     drops = ("dropout_input", "dropout_layer", "dropout_output")
-    _run("charlm", options, model=shape + drops, training=(*_TRAINING, "window"))
+    _run(
+        "charlm",
+        options,
+        model=shape + drops,
+        training=(*_TRAINING, "window", "muon", "average", "weight_decay"),
+    )
 
 
 @main.command()

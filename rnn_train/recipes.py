@@ -49,8 +49,8 @@ def charlm_training(characters: int, seed: int, tuned: bool = False) -> Training
     """Batch, window and rate; `tuned`: from trained weights."""
     share = FINE_TUNING if tuned else 1.0
     if characters < 200_000:
-        return TrainingConfig(batch=16, window=64, learning_rate=4e-3 * share, seed=seed)
-    return TrainingConfig(batch=32, window=64, learning_rate=6e-3 * share, seed=seed)
+        return TrainingConfig(batch=16, window=64, learning_rate=4e-3 * share, muon=5, seed=seed)
+    return TrainingConfig(batch=32, window=64, learning_rate=6e-3 * share, muon=4, seed=seed)
 
 
 FINE_TUNING = 0.25

@@ -3,7 +3,7 @@
 import math
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from rnn_train import checkpoint
 from rnn_train.errors import TrainingError
+from rnn_train.muon import Muon
 from rnn_train.plan import Plan
 from rnn_train.run import Run
 
@@ -28,6 +29,10 @@ class Task(Protocol):
     @property
     def model(self) -> nn.Module:
         """What is trained."""
+
+    @property
+    def gates(self) -> tuple[Sequence[nn.Parameter], int]:
+        """Matrices for `Muon`, and of how many blocks each is made."""
 
     @property
     def unit(self) -> str:
@@ -57,6 +62,9 @@ class TrainingConfig:
     window: int = 64
     """Characters between cuts of the gradient (charlm)."""
     learning_rate: float = 4e-3
+    muon: float = 0.0
+    """Rate of `Muon` on the task's gate matrices, as a multiple of `learning_rate`; 0: AdamW there
+    too."""
     weight_decay: float = 0.01
     clip: float = 1.0
     """Largest norm of the whole gradient."""
@@ -92,12 +100,7 @@ class Trainer:
         self.plan = plan
         self.config = config
         self.device = device
-        self.optimizer = torch.optim.AdamW(
-            _groups(task.model, config.weight_decay),
-            lr=plan.peak_rate,
-            betas=(0.9, 0.99),
-            fused=True,
-        )
+        self.optimizers = _optimizers(task, config)
         self.average = AveragedModel(task.model, multi_avg_fn=self._blend)
         self.precision = pick_precision(device)
         self.scaler = torch.amp.GradScaler(
@@ -147,16 +150,19 @@ class Trainer:
     def _learn(self, rate: float) -> None:
         """One optimizer step on the next batch."""
         task = self.task
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate * group["share"]
         with task.around_step():
             with self._autocast():
                 loss, size = task.loss(self.step)
-            self.optimizer.zero_grad(set_to_none=True)
+            task.model.zero_grad(set_to_none=True)
             self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-        self.scaler.unscale_(self.optimizer)
+        for optimizer in self.optimizers:
+            self.scaler.unscale_(optimizer)
         norm = nn.utils.clip_grad_norm_(task.model.parameters(), self.config.clip)
-        self.scaler.step(self.optimizer)
+        for optimizer in self.optimizers:
+            self.scaler.step(optimizer)
         self.scaler.update()
         self.average.update_parameters(task.model)
         value = float(loss.detach())
@@ -184,7 +190,7 @@ class Trainer:
             "origin": self._origin,
             "model": self.task.model.state_dict(),
             "average": self.average.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "scaler": self.scaler.state_dict(),
             "random": torch.get_rng_state(),
             "task": self.task.state(),
@@ -199,7 +205,8 @@ class Trainer:
         self.loss, self.plan = state["loss"], Plan(**state["plan"])
         self.task.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        for optimizer, kept in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(kept)
         self.scaler.load_state_dict(state["scaler"])
         self.task.restore(state["task"])
         torch.set_rng_state(state["random"])
@@ -227,7 +234,7 @@ class Trainer:
             "seconds": round(self.elapsed, 2),
             "loss": round(self.loss, 5) if self.step else None,
             "units_per_second": round(self.units / max(self.elapsed, 1e-9), 1),
-            "learning_rate": self.optimizer.param_groups[0]["lr"],
+            "learning_rate": self.optimizers[0].param_groups[0]["lr"],
             **metrics,
         }
         if sample:
@@ -288,14 +295,27 @@ def pick_precision(device: torch.device) -> torch.dtype:
     return torch.float16 if device.type == "cuda" else torch.float32
 
 
-def _groups(model: nn.Module, decay: float) -> list[dict[str, Any]]:
-    """Weight decay on matrices only: a bias has no reason to be small."""
-    matrices = [p for p in model.parameters() if p.ndim > 1]
-    vectors = [p for p in model.parameters() if p.ndim <= 1]
-    return [
-        {"params": matrices, "weight_decay": decay},
-        {"params": vectors, "weight_decay": 0.0},
+def _optimizers(task: Task, config: TrainingConfig) -> list[torch.optim.Optimizer]:
+    """AdamW, and Muon for the gates where it is asked for. A group's `share` of the rate of the
+    moment is its own."""
+    gates, blocks = task.gates if config.muon else ((), 1)
+    chosen = {id(weight) for weight in gates}
+    rest = [p for p in task.model.parameters() if id(p) not in chosen]
+    # Weight decay on matrices only: a bias has no reason to be small.
+    groups = [
+        {"params": [p for p in rest if p.ndim > 1], "weight_decay": config.weight_decay},
+        {"params": [p for p in rest if p.ndim <= 1], "weight_decay": 0.0},
     ]
+    rate = config.learning_rate
+    optimizers: list[torch.optim.Optimizer] = [
+        torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.99), fused=True)
+    ]
+    if gates:
+        optimizers.append(Muon(gates, blocks=blocks, lr=rate, weight_decay=config.weight_decay))
+    for optimizer, share in zip(optimizers, (1.0, config.muon), strict=False):
+        for group in optimizer.param_groups:
+            group["share"] = share
+    return optimizers
 
 
 @contextmanager

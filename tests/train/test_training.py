@@ -4,8 +4,9 @@ import math
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NoReturn
@@ -21,14 +22,18 @@ from rnn_train.run import Run
 from rnn_train.training import Outcome, Trainer, TrainingConfig, pick_device, pick_precision
 
 STEPS = 30
-EVERY = TrainingConfig(validate_every=0.0, learning_rate=0.05)
-SELDOM = TrainingConfig(validate_every=3600.0, learning_rate=0.05)
+EVERY = TrainingConfig(validate_every=0.0, learning_rate=0.05, muon=2.0)
+SELDOM = TrainingConfig(validate_every=3600.0, learning_rate=0.05, muon=2.0)
 
 
 class Slope:
     """Learns y = 2x from noisy points; what it draws and carries must come back on resuming."""
 
     unit = "points"
+
+    @property
+    def gates(self) -> tuple[Sequence[nn.Parameter], int]:
+        return [self.model.weight], 1
 
     def __init__(self, at: dict[int, Callable[[], object]] | None = None) -> None:
         torch.manual_seed(1)
@@ -97,7 +102,9 @@ def resumed(run: Run, task: Slope, config: TrainingConfig = SELDOM) -> Trainer:
 def everything(run: Run) -> dict[str, Any]:
     """What the last checkpoint holds of the model, in one flat table."""
     state, _ = checkpoint.load_latest(run.checkpoints)
-    moments = state["optimizer"]["state"]
+    moments = {
+        (k, i): v for k, each in enumerate(state["optimizers"]) for i, v in each["state"].items()
+    }
     flat = {f"model.{k}": v for k, v in state["model"].items()}
     flat |= {f"average.{k}": v for k, v in state["average"].items()}
     flat |= {f"moment.{i}.{k}": v for i, each in moments.items() for k, v in each.items()}
@@ -333,9 +340,19 @@ def test_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
     assert pick_precision(torch.device("cpu")) == torch.float32
 
 
-def test_biases_do_not_decay(run: Run) -> None:
-    matrices, vectors = trainer(run, Slope()).optimizer.param_groups
-    assert [p.ndim for p in matrices["params"]] == [2]
+def test_who_updates_what(run: Run) -> None:
+    adam, muon = trainer(run, Slope()).optimizers
+    matrices, vectors = adam.param_groups
+    (gates,) = muon.param_groups
+    assert [p.ndim for p in matrices["params"]] == []
     assert [p.ndim for p in vectors["params"]] == [1]
-    assert matrices["weight_decay"] == SELDOM.weight_decay
-    assert vectors["weight_decay"] == 0
+    assert [p.ndim for p in gates["params"]] == [2]
+    assert gates["weight_decay"] == matrices["weight_decay"] == SELDOM.weight_decay
+    assert vectors["weight_decay"] == 0, "a bias has no reason to be small"
+    assert gates["share"] == SELDOM.muon
+    assert matrices["share"] == vectors["share"] == 1
+
+
+def test_without_muon(run: Run) -> None:
+    (adam,) = trainer(run, Slope(), replace(SELDOM, muon=0.0)).optimizers
+    assert [p.ndim for group in adam.param_groups for p in group["params"]] == [2, 1]
