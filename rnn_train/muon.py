@@ -73,7 +73,7 @@ class Muon(Optimizer):
             mean: Tensor = state["mean"].lerp_(weight.grad, 1 - group["momentum"])
             # Nesterov: the gradient of now counts a little more.
             smoothed.append(weight.grad.lerp(mean, group["momentum"]).view(-1, rows, columns))
-        updates = orthogonalized(torch.cat(smoothed)).split(group["blocks"])
+        updates = torch.split(orthogonalized(torch.cat(smoothed)), group["blocks"])
         scale = _MATCH * max(rows, columns) ** 0.5
         for weight, update in zip(weights, updates, strict=True):
             weight.mul_(1 - group["lr"] * group["weight_decay"])

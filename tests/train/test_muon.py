@@ -38,7 +38,7 @@ def test_nothing_stays_nothing() -> None:
 def stepped(weight: Tensor, gradients: list[Tensor], **options: float) -> Tensor:
     parameter = nn.Parameter(weight.clone())
     blocks = int(options.pop("blocks", 1))
-    optimizer = Muon([parameter], blocks=blocks, **options)  # type: ignore[arg-type]
+    optimizer = Muon([parameter], blocks=blocks, **options)
     for gradient in gradients:
         parameter.grad = gradient.clone()
         optimizer.step()

@@ -33,7 +33,7 @@ class Slope:
 
     @property
     def gates(self) -> tuple[Sequence[nn.Parameter], int]:
-        return [self.model.weight], 1
+        return [self.model.get_parameter("weight")], 1
 
     def __init__(self, at: dict[int, Callable[[], object]] | None = None) -> None:
         torch.manual_seed(1)
