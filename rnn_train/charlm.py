@@ -46,10 +46,9 @@ class CharLMTask:
         self._state = model.zeros(streams.batch)
 
     @property
-    def gates(self) -> tuple[Sequence[nn.Parameter], int]:
-        """The LSTM's matrices, four gates each."""
-        matrices = [p for lstm in self.model.lstms() for p in lstm.parameters() if p.ndim > 1]
-        return matrices, 4
+    def gates(self) -> Sequence[nn.Parameter]:
+        """The LSTM's matrices."""
+        return [p for lstm in self.model.lstms() for p in lstm.parameters() if p.ndim > 1]
 
     def loss(self, step: int) -> tuple[Tensor, int]:
         """Mean nats a character of window `step`, and its characters."""

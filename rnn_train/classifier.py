@@ -108,9 +108,9 @@ class ClassifierTask:
         return -(-len(self._tokens) // self._batch)
 
     @property
-    def gates(self) -> tuple[Sequence[nn.Parameter], int]:
+    def gates(self) -> Sequence[nn.Parameter]:
         """None: a cell of one's own may hold anything."""
-        return (), 1
+        return ()
 
     def loss(self, step: int) -> tuple[Tensor, int]:
         """Mean nats a text of batch `step`, and its texts."""

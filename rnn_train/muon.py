@@ -1,4 +1,4 @@
-"""Muon, an optimizer for weight matrices, with the gates of a recurrent layer as blocks."""
+"""Muon, an optimizer for weight matrices."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -22,15 +22,14 @@ training", section 2.2): a rate means the same for both."""
 
 
 class Muon(Optimizer):
-    """Momentum whose every block is replaced by the nearest orthogonal matrix.
+    """Momentum, with the nearest orthogonal matrix in place of every matrix.
 
-    Jordan et al., 2024, "Muon: an optimizer for hidden layers in neural networks". The four gates
-    of an LSTM lie in one matrix, but are four maps: each is a block of its own. `torch.optim.Muon`
-    takes matrices whole, and works in bfloat16, which most processors only emulate.
+    Jordan et al., 2024, "Muon: an optimizer for hidden layers in neural networks". Unlike
+    `torch.optim.Muon` it works in float32 where bfloat16 is only emulated, and costs less than half
+    on the tall matrices of a recurrent layer, see `orthogonalized`.
 
     Args:
-        params: matrices [blocks * rows, columns].
-        blocks: how many blocks each is made of, one below the other.
+        params: matrices.
         lr: learning rate, on AdamW's scale.
         momentum: decay of the mean gradient.
         weight_decay: share of the weights that a step at rate 1 takes away.
@@ -40,14 +39,11 @@ class Muon(Optimizer):
         self,
         params: Iterable[Tensor],
         *,
-        blocks: int,
         lr: float,
         momentum: float = 0.95,
         weight_decay: float = 0.0,
     ) -> None:
-        super().__init__(
-            params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "blocks": blocks}
-        )
+        super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
@@ -62,8 +58,7 @@ class Muon(Optimizer):
                 self._update(weights, group)
 
     def _update(self, weights: list[Tensor], group: dict[str, Any]) -> None:
-        """Of matrices of one shape, whose blocks go through the iteration as one batch."""
-        rows, columns = weights[0].shape[0] // group["blocks"], weights[0].shape[1]
+        """Of matrices of one shape, as one batch."""
         smoothed = []
         for weight in weights:
             assert weight.grad is not None
@@ -72,27 +67,32 @@ class Muon(Optimizer):
                 state["mean"] = torch.zeros_like(weight)
             mean: Tensor = state["mean"].lerp_(weight.grad, 1 - group["momentum"])
             # Nesterov: the gradient of now counts a little more.
-            smoothed.append(weight.grad.lerp(mean, group["momentum"]).view(-1, rows, columns))
-        updates = torch.split(orthogonalized(torch.cat(smoothed)), group["blocks"])
-        scale = _MATCH * max(rows, columns) ** 0.5
-        for weight, update in zip(weights, updates, strict=True):
+            smoothed.append(weight.grad.lerp(mean, group["momentum"]))
+        scale = _MATCH * max(weights[0].shape) ** 0.5
+        for weight, update in zip(weights, orthogonalized(torch.stack(smoothed)), strict=True):
             weight.mul_(1 - group["lr"] * group["weight_decay"])
-            weight.add_(update.reshape(weight.shape), alpha=-group["lr"] * scale)
+            weight.add_(update, alpha=-group["lr"] * scale)
 
 
-def orthogonalized(blocks: Tensor) -> Tensor:
-    """Roughly U Vᵀ of each matrix U S Vᵀ: all singular values brought near 1, none left above 1.3.
+def orthogonalized(matrices: Tensor) -> Tensor:
+    """Roughly U Vᵀ of each matrix U S Vᵀ: its singular values near 1, and none above 1.3.
+
+    A Newton-Schulz iteration X ← X p(XᵀX). As all p(XᵀX) commute, it can be done on XᵀX alone,
+    the smaller side squared, and X be multiplied once at the end: for the gates of an LSTM, four
+    times as tall as wide, less than half the work.
 
     Args:
-        blocks: [n, rows, columns]; a matrix of zeros stays one.
+        matrices: [n, rows, columns]; a matrix of zeros stays one.
     """
-    # A graphics processor multiplies bfloat16 several times faster, and this needs no precision.
-    x = blocks.bfloat16() if blocks.is_cuda else blocks
-    x = x / (x.norm(dim=(-2, -1), keepdim=True) * 1.01 + 1e-7)
-    tall = x.size(-2) > x.size(-1)
-    if tall:
-        x = x.mT
+    if matrices.size(-2) < matrices.size(-1):
+        upright: Tensor = matrices.mT
+        return orthogonalized(upright).transpose(-2, -1)
+    x = matrices / (matrices.norm(dim=(-2, -1), keepdim=True) * 1.01 + 1e-20)
+    gram = x.mT @ x
+    identity = torch.eye(gram.size(-1), device=x.device, dtype=x.dtype).expand_as(gram)
+    product = identity
     for a, b, c in _POLYNOMIALS:
-        gram = x @ x.mT
-        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
-    return (x.mT if tall else x).to(blocks.dtype)
+        factor = torch.baddbmm(gram, gram, gram, beta=b, alpha=c) + a * identity
+        product = product @ factor
+        gram = factor @ gram @ factor
+    return x @ product

@@ -46,10 +46,7 @@ class TextFile:
                         data = _without_mark(data, self.path)
                         offset = size - len(data)
                     if b"\0" in data:
-                        where = offset + data.index(0)
-                        raise DataError(
-                            f"{self.path}: a NUL at byte {where}: this is a binary file, not text"
-                        )
+                        raise DataError(_about_nul(self.path, data, offset))
                     yield newlines.decode(self._decode(decoder, data, offset, final=False))
                     offset += len(data)
             yield newlines.decode(self._decode(decoder, b"", offset, final=True), final=True)
@@ -121,6 +118,19 @@ def _without_mark(data: bytes, path: Path) -> bytes:
                 f"{path}: {name} text at byte 0; convert it: iconv -f {name} -t UTF-8 {path.name}"
             )
     return data.removeprefix(codecs.BOM_UTF8)
+
+
+def _about_nul(path: Path, data: bytes, offset: int) -> str:
+    """What a file with zero bytes is: of text in Latin letters as UTF-16, every other byte is."""
+    where = data.index(0)
+    start = data[where & ~1 : (where & ~1) + 200]
+    for name, zeros, others in (("UTF-16LE", 1, 0), ("UTF-16BE", 0, 1)):
+        if len(start) >= 6 and not any(start[zeros::2]) and all(start[others::2]):
+            return (
+                f"{path}: {name} text, it seems, at byte {offset}; "
+                f"convert it: iconv -f {name} -t UTF-8 {path.name}"
+            )
+    return f"{path}: a NUL at byte {offset + where}: this is a binary file, not text"
 
 
 def _declared_encoding(path: Path) -> str:

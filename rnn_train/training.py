@@ -31,8 +31,8 @@ class Task(Protocol):
         """What is trained."""
 
     @property
-    def gates(self) -> tuple[Sequence[nn.Parameter], int]:
-        """Matrices for `Muon`, and of how many blocks each is made."""
+    def gates(self) -> Sequence[nn.Parameter]:
+        """Matrices for `Muon`."""
 
     @property
     def unit(self) -> str:
@@ -298,7 +298,7 @@ def pick_precision(device: torch.device) -> torch.dtype:
 def _optimizers(task: Task, config: TrainingConfig) -> list[torch.optim.Optimizer]:
     """AdamW, and Muon for the gates where it is asked for. A group's `share` of the rate of the
     moment is its own."""
-    gates, blocks = task.gates if config.muon else ((), 1)
+    gates = task.gates if config.muon else ()
     chosen = {id(weight) for weight in gates}
     rest = [p for p in task.model.parameters() if id(p) not in chosen]
     # Weight decay on matrices only: a bias has no reason to be small.
@@ -311,7 +311,7 @@ def _optimizers(task: Task, config: TrainingConfig) -> list[torch.optim.Optimize
         torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.99), fused=True)
     ]
     if gates:
-        optimizers.append(Muon(gates, blocks=blocks, lr=rate, weight_decay=config.weight_decay))
+        optimizers.append(Muon(gates, lr=rate, weight_decay=config.weight_decay))
     for optimizer, share in zip(optimizers, (1.0, config.muon), strict=False):
         for group in optimizer.param_groups:
             group["share"] = share

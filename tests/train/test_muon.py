@@ -1,4 +1,4 @@
-"""Muon: orthogonal updates, block by block."""
+"""Muon: orthogonal updates."""
 
 import numpy as np
 import pytest
@@ -37,22 +37,11 @@ def test_nothing_stays_nothing() -> None:
 
 def stepped(weight: Tensor, gradients: list[Tensor], **options: float) -> Tensor:
     parameter = nn.Parameter(weight.clone())
-    blocks = int(options.pop("blocks", 1))
-    optimizer = Muon([parameter], blocks=blocks, **options)
+    optimizer = Muon([parameter], **options)
     for gradient in gradients:
         parameter.grad = gradient.clone()
         optimizer.step()
     return parameter.detach()
-
-
-def test_blocks_know_nothing_of_each_other() -> None:
-    torch.manual_seed(1)
-    weight, gradients = torch.randn(12, 5), [torch.randn(12, 5) for _ in range(3)]
-    whole = stepped(weight, gradients, blocks=4, lr=0.1)
-    for i in range(0, 12, 3):
-        part = stepped(weight[i : i + 3], [each[i : i + 3] for each in gradients], lr=0.1)
-        torch.testing.assert_close(whole[i : i + 3], part)
-    assert not torch.allclose(whole, stepped(weight, gradients, lr=0.1))
 
 
 def test_matrices_of_many_shapes() -> None:
@@ -65,9 +54,9 @@ def test_matrices_of_many_shapes() -> None:
     kept = still.detach().clone()
     for weight, gradient in zip(weights, gradients, strict=True):
         weight.grad = gradient
-    Muon([*weights, still], blocks=2, lr=0.1).step()
+    Muon([*weights, still], lr=0.1).step()
     for weight, start, gradient in zip(weights, before, gradients, strict=True):
-        torch.testing.assert_close(weight.detach(), stepped(start, [gradient], blocks=2, lr=0.1))
+        torch.testing.assert_close(weight.detach(), stepped(start, [gradient], lr=0.1))
     assert torch.equal(still, kept), "it has no gradient"
 
 
@@ -95,14 +84,14 @@ def test_state_goes_on_exactly() -> None:
     torch.manual_seed(5)
     weight, gradients = torch.randn(4, 4), [torch.randn(4, 4) for _ in range(4)]
     first = nn.Parameter(weight.clone())
-    optimizer = Muon([first], blocks=2, lr=0.1)
+    optimizer = Muon([first], lr=0.1)
     for gradient in gradients[:2]:
         first.grad = gradient
         optimizer.step()
     second = nn.Parameter(first.detach().clone())
-    again = Muon([second], blocks=2, lr=9.0)
+    again = Muon([second], lr=9.0)
     again.load_state_dict(optimizer.state_dict())
     for gradient in gradients[2:]:
         second.grad = gradient
         again.step()
-    assert torch.equal(second.detach(), stepped(weight, gradients, blocks=2, lr=0.1))
+    assert torch.equal(second.detach(), stepped(weight, gradients, lr=0.1))

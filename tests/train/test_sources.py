@@ -171,6 +171,23 @@ def test_foreign_mark(scratch: Path, encoding: str) -> None:
         read(scratch, "\ufeffabc".encode(encoding))
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("text", ["abc", "plain text\n" * 50, "naïve café\n" * 50])
+def test_utf_16_without_a_mark(scratch: Path, text: str, encoding: str) -> None:
+    name = encoding.upper().replace("-", "").replace("UTF", "UTF-")
+    with pytest.raises(DataError, match=f"{name} text, it seems, .*iconv -f {name} -t UTF-8"):
+        read(scratch, text.encode(encoding), 1000)
+
+
+@pytest.mark.parametrize("encoding", ["cp1250", "cp1251", "cp1252", "latin-1", "cp437"])
+def test_code_pages(scratch: Path, encoding: str) -> None:
+    text = "текст" if encoding == "cp1251" else "café für alle"
+    data = text.encode(encoding)
+    first = next(i for i, byte in enumerate(data) if byte > 127)
+    with pytest.raises(DataError, match=f"not UTF-8 at byte {first} .*convert it, .*iconv"):
+        read(scratch, data)
+
+
 @pytest.mark.parametrize(
     ("head", "encoding"),
     [

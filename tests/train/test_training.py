@@ -32,8 +32,8 @@ class Slope:
     unit = "points"
 
     @property
-    def gates(self) -> tuple[Sequence[nn.Parameter], int]:
-        return [self.model.get_parameter("weight")], 1
+    def gates(self) -> Sequence[nn.Parameter]:
+        return [self.model.get_parameter("weight")]
 
     def __init__(self, at: dict[int, Callable[[], object]] | None = None) -> None:
         torch.manual_seed(1)
