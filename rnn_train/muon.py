@@ -85,8 +85,8 @@ def orthogonalized(matrices: Tensor) -> Tensor:
         matrices: [n, rows, columns]; a matrix of zeros stays one.
     """
     if matrices.size(-2) < matrices.size(-1):
-        upright: Tensor = matrices.mT
-        return orthogonalized(upright).transpose(-2, -1)
+        lying: Tensor = orthogonalized(matrices.mT).mT
+        return lying
     x = matrices / (matrices.norm(dim=(-2, -1), keepdim=True) * 1.01 + 1e-20)
     gram = x.mT @ x
     identity = torch.eye(gram.size(-1), device=x.device, dtype=x.dtype).expand_as(gram)
