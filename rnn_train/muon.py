@@ -85,8 +85,7 @@ def orthogonalized(matrices: Tensor) -> Tensor:
         matrices: [n, rows, columns]; a matrix of zeros stays one.
     """
     if matrices.size(-2) < matrices.size(-1):
-        lying: Tensor = orthogonalized(matrices.mT).mT
-        return lying
+        return orthogonalized(matrices.mT).transpose(-2, -1)
     x = matrices / (matrices.norm(dim=(-2, -1), keepdim=True) * 1.01 + 1e-20)
     gram = x.mT @ x
     identity = torch.eye(gram.size(-1), device=x.device, dtype=x.dtype).expand_as(gram)
@@ -95,4 +94,5 @@ def orthogonalized(matrices: Tensor) -> Tensor:
         factor = torch.baddbmm(gram, gram, gram, beta=b, alpha=c) + a * identity
         product = product @ factor
         gram = factor @ gram @ factor
-    return x @ product
+    result: Tensor = x @ product
+    return result
