@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -377,6 +378,42 @@ def test_full_disk(whole: Path) -> None:
     assert errors.strip().splitlines()[-1].startswith("Error: cannot write run"), errors
     assert "Traceback" not in errors
     assert sorted(folder.iterdir()) == kept
+    go_on()
+    assert_same(whole)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own, of one megabyte."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "rnn-test", str(folder)]
+    if (
+        shutil.which("mount") is None
+        or subprocess.run(mount, capture_output=True, check=False).returncode
+    ):
+        pytest.skip("may not mount a file system here")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_disk_that_fills_up(whole: Path, small_disk: Path) -> None:
+    """Mid-run, between two checkpoints: what was written stays, and the run goes on elsewhere."""
+    run = Path(shutil.copytree(whole, small_disk / "run"))
+    checkpoints = run / "checkpoints"
+    *kept, newest = sorted(checkpoints.iterdir())
+    newest.unlink()
+    (small_disk / "rubbish").write_bytes(
+        bytes(shutil.disk_usage(small_disk).free - kept[-1].stat().st_size // 2)
+    )
+    process = start("charlm", "--resume", str(run), "--out", "run.onnx")
+    out, errors = process.communicate(timeout=120)
+    assert process.returncode == 1, out
+    last = errors.strip().splitlines()[-1]
+    assert last.startswith(f"Error: cannot write {run}"), errors
+    assert "No space left on device" in last
+    assert sorted(checkpoints.iterdir()) == kept, "whole ones, and no part of another"
+    shutil.copytree(run, "run")
     go_on()
     assert_same(whole)
 
