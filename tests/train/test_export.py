@@ -275,6 +275,26 @@ def test_large_vocabulary_stays_apart(tmp_path: Path) -> None:
     assert "embedding" in initializers(tmp_path / "m.onnx")
 
 
+def test_twenty_thousand_characters(tmp_path: Path) -> None:
+    """Read, scored, and drawn with every filter: in the graph as by the numpy rule."""
+    size = 20_000
+    model = char_lstm(vocabulary=size)
+    card = lm_card(vocabulary=tuple(chr(0x3400 + i) for i in range(size)), start="\u3456")
+    for name, step_only in (("graph", False), ("numpy", True)):
+        export(model, card, tmp_path / f"{name}.onnx", step_only=step_only)
+    graph, numpy = (
+        rnn_infer.CharLM.load(tmp_path / f"{name}.onnx", device="cpu")
+        for name in ("graph", "numpy")
+    )
+    drawn = []
+    for options in ({}, {"top_p": 0.9}, {"top_k": 50}, {"top_k": 5000, "top_p": 0.3}):
+        drawn.append(graph.generate(length=30, seed=5, **options))
+        assert numpy.generate(length=30, seed=5, **options) == drawn[-1]
+    assert len(set(drawn)) == len(drawn)
+    assert graph.score(drawn[0]) == numpy.score(drawn[0])
+    assert graph.score(drawn[0]).nats_per_char == pytest.approx(np.log(size), rel=0.1)
+
+
 def test_model_is_exported_as_it_evaluates(tmp_path: Path) -> None:
     model = char_lstm(dropout_input=0.5, dropout_output=0.5, weight_drop=0.5).train()
     export(model, lm_card(), tmp_path / "m.onnx")
