@@ -2,14 +2,14 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Self, overload
+from typing import NamedTuple, Self, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnn_infer.contract import ClassifierSection, Metadata
 from rnn_infer.errors import OptionError, WrongKindError
+from rnn_infer.ragged import Ragged
 from rnn_infer.runtime import Device
 from rnn_infer.stepper import Stepper
 from rnn_infer.streams import chunk_length
@@ -18,16 +18,15 @@ from rnn_infer.text import Unknown, Vocabulary
 _BATCH = 256
 
 
-@dataclass(frozen=True)
-class LabelProbability:
+# Tuples rather than dataclasses: of a large table, a hundred thousand a second are made.
+class LabelProbability(NamedTuple):
     """One label and how likely it is."""
 
     label: str
     probability: float
 
 
-@dataclass(frozen=True)
-class Prediction:
+class Prediction(NamedTuple):
     """An answer."""
 
     text: str
@@ -139,15 +138,16 @@ class Classifier:
         """
         texts = [text] if isinstance(text, str) else list(text)
         self._check(texts, top, prior, min_probability)
-        tokens = [
-            np.concatenate([self._begin, self._tokens(each, unknown), self._end]) for each in texts
-        ]
+        tokens = self._vocabulary.encode_all(texts, unknown)
+        if not tokens.lengths.all():
+            raise _nothing_known(texts[int(tokens.lengths.argmin())])
+        tokens = tokens.between(self._begin, self._end)
         logits = np.empty((len(texts), len(self.labels)), np.float32)
         # By length, so that a batch is hardly padded.
-        order = np.argsort([len(each) for each in tokens], kind="stable")
+        order = np.argsort(tokens.lengths, kind="stable")
         for begin in range(0, len(order), _BATCH):
             rows = order[begin : begin + _BATCH]
-            logits[rows] = self._last_logits([tokens[row] for row in rows])
+            logits[rows] = self._last_logits(tokens, rows)
         predictions = self._predictions(texts, logits, top, prior, min_probability)
         return predictions[0] if isinstance(text, str) else predictions
 
@@ -165,7 +165,9 @@ class Classifier:
         Arguments and errors: as `classify`. The last one is what `classify` gives.
         """
         self._check([text], top, prior, min_probability)
-        tokens = self._tokens(text, unknown)
+        tokens = self._vocabulary.encode(text, unknown)
+        if not len(tokens):
+            raise _nothing_known(text)
         shown = self._vocabulary.decode(tokens)
         state = self._stepper.consume(self._begin[None], self._stepper.zeros(1))
         rows = []
@@ -189,31 +191,21 @@ class Classifier:
                 f"text {list(texts).index('')} is empty; there is nothing to classify"
             )
 
-    def _tokens(self, text: str, unknown: Unknown) -> NDArray[np.int64]:
-        tokens = self._vocabulary.encode(text, unknown)
-        if not len(tokens):
-            raise OptionError(
-                f"text {text!r:.60} has no character the model knows; there is nothing to classify"
-            )
-        return tokens
-
-    def _last_logits(self, texts: Sequence[NDArray[np.int64]]) -> NDArray[np.float32]:
-        """Logits [batch, labels] after each text's own last token.
+    def _last_logits(self, texts: Ragged, chosen: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Logits [chosen, labels] after the last token of each of some texts.
 
         Shorter rows are padded at their end, which comes later in time than what is read, and
         leave the batch once they are over.
         """
-        lengths = np.array([len(tokens) for tokens in texts])
-        last = np.empty((len(texts), len(self.labels)), np.float32)
-        rows, state = np.arange(len(texts)), self._stepper.zeros(len(texts))
-        size = chunk_length(self._stepper, len(texts))
+        lengths = texts.lengths[chosen]
+        last = np.empty((len(chosen), len(self.labels)), np.float32)
+        rows, state = np.arange(len(chosen)), self._stepper.zeros(len(chosen))
+        size = chunk_length(self._stepper, len(chosen))
         for begin in range(0, int(lengths.max()), size):
             going = lengths[rows] > begin
-            rows, state = rows[going], tuple(each[going] for each in state)
-            padded = np.zeros((len(rows), min(size, int(lengths.max()) - begin)), np.int64)
-            for place, row in zip(padded, rows.tolist(), strict=True):
-                part = texts[row][begin : begin + size]
-                place[: len(part)] = part
+            if not going.all():
+                rows, state = rows[going], tuple(each[going] for each in state)
+            padded = texts.window(chosen[rows], begin, min(size, int(lengths.max()) - begin))
             logits, state = self._stepper.forward(padded, state)
             ended = np.flatnonzero(lengths[rows] <= begin + size)
             last[rows[ended]] = logits[ended, lengths[rows[ended]] - 1 - begin]
@@ -235,14 +227,20 @@ class Classifier:
             raise self._stepper.file.not_numbers()
         order = np.argsort(-probabilities, -1, kind="stable")[:, :top]
         ranked = np.take_along_axis(probabilities, order, -1)
+        names = self.labels
+        abstains = ranked[:, 0].astype(np.float64) < min_probability
         return [
-            Prediction(
-                text,
-                tuple(
-                    LabelProbability(self.labels[i], p)
-                    for i, p in zip(indices, values, strict=True)
-                ),
-                abstains=values[0] < min_probability,
+            Prediction(text, tuple([LabelProbability(names[i], p) for i, p in pairs]), no)
+            for text, pairs, no in zip(
+                texts,
+                map(zip, order.tolist(), ranked.tolist()),
+                abstains.tolist(),
+                strict=True,
             )
-            for text, indices, values in zip(texts, order.tolist(), ranked.tolist(), strict=True)
         ]
+
+
+def _nothing_known(text: str) -> OptionError:
+    return OptionError(
+        f"text {text!r:.60} has no character the model knows; there is nothing to classify"
+    )

@@ -410,7 +410,7 @@ def _answer(prediction: rnn_infer.Prediction) -> dict[str, Any]:
         "text": prediction.text,
         "label": prediction.label,
         "probability": prediction.probability,
-        "top": [dataclasses.asdict(each) for each in prediction.top],
+        "top": [each._asdict() for each in prediction.top],
     }
 
 

@@ -11,12 +11,12 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from rnn_infer.ragged import Tokens
 from rnn_infer.sampling import Sampling, Uniforms
 from rnn_infer.stepper import State, Stepper
 
 MAX_CHUNK = 1024
 _CHUNK_LOGITS = 2**22
-Tokens = NDArray[np.int64]
 
 
 @dataclass(frozen=True)

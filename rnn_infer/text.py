@@ -1,6 +1,7 @@
 """Text to tokens and back, by the rules that stand in the model file."""
 
 import unicodedata
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 from rnn_infer.contract import Metadata
 from rnn_infer.errors import OptionError, UnknownCharacterError
+from rnn_infer.ragged import Ragged
 
 Unknown = Literal["default", "error", "skip", "fold"]
 UNKNOWN_POLICIES: tuple[Unknown, ...] = ("default", "error", "skip", "fold")
@@ -70,6 +72,33 @@ class Vocabulary:
             f"character {text[position]!r} (U+{ord(text[position]):04X}) at position {position} "
             "is not in the model's vocabulary; skip or fold unknown characters, or remove it"
         )
+
+    def encode_all(self, texts: Sequence[str], unknown: Unknown = "default") -> Ragged:
+        """`encode` of each text, in one piece: as fast as for one text of all their length.
+
+        Arguments and errors: as `encode`.
+        """
+        if unknown not in UNKNOWN_POLICIES:
+            raise OptionError(f"unknown must be one of {', '.join(UNKNOWN_POLICIES)}")
+        joined = "".join(texts)
+        if not self._is_normal(joined):
+            texts = [self.normalize(text) for text in texts]
+            joined = "".join(texts)
+        tokens = self._look_up(joined)
+        missing = tokens == _MISSING
+        if missing.any():
+            if unknown != "default" or self._rules.unknown is None:
+                return Ragged.of([self.encode(text, unknown) for text in texts])
+            tokens[missing] = self._rules.unknown
+        return Ragged(tokens, np.fromiter(map(len, texts), np.int64, len(texts)))
+
+    def _is_normal(self, text: str) -> bool:
+        """Whether `normalize` would leave every part of a text as it is. (A part of a normalised
+        text is normalised: Unicode Standard Annex 15.)"""
+        if self._rules.newlines == "lf" and "\r" in text:
+            return False
+        form = self._rules.normalization
+        return form == "none" or unicodedata.is_normalized(form, text)
 
     def decode(self, tokens: NDArray[np.int64]) -> str:
         """The text of tokens [time]."""

@@ -259,3 +259,29 @@ def test_drawn_text_can_be_fed_again(wide: CharLM) -> None:
     session = wide.session(seed=1)
     session.feed(text, unknown="error")
     assert session.generate(5) == wide.generate(text, length=5, seed=1)
+
+
+# --- many texts at once ---------------------------------------------------------------
+
+
+@given(st.lists(ANY_TEXT, max_size=6), st.sampled_from(UNKNOWN_POLICIES), st.booleans())
+@example([*AWKWARD], "default", True)
+@example(["e", "\u0301", "\r", "\n"], "fold", False)
+def test_many_texts_as_one_by_one(texts: list[str], unknown: Unknown, known: bool) -> None:
+    for newlines in ("keep", "lf"):
+        found = vocabulary(CHARS, 0 if known else None, normalization="NFC", newlines=newlines)
+        try:
+            expected = [found.encode(text, unknown).tolist() for text in texts]
+        except UnknownCharacterError as error:
+            with pytest.raises(UnknownCharacterError) as caught:
+                found.encode_all(texts, unknown)
+            assert str(caught.value) == str(error)
+            continue
+        ragged = found.encode_all(texts, unknown)
+        places = zip(ragged.starts, ragged.lengths, strict=True)
+        assert [ragged.tokens[a : a + n].tolist() for a, n in places] == expected
+
+
+def test_many_texts_with_a_policy_that_is_none() -> None:
+    with pytest.raises(OptionError, match="unknown must be one of"):
+        vocabulary("ab").encode_all(["a"], "drop")  # type: ignore[arg-type]

@@ -1,0 +1,50 @@
+"""Rows of different lengths, kept in one array."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+Tokens = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """Token sequences, one after another."""
+
+    tokens: Tokens
+    """[sum of all lengths]"""
+    lengths: NDArray[np.int64]
+    """[rows]"""
+
+    @classmethod
+    def of(cls, rows: Sequence[Tokens]) -> Self:
+        """From arrays, each [time]."""
+        lengths = np.array([len(row) for row in rows], np.int64)
+        return cls(np.concatenate(rows) if rows else np.empty(0, np.int64), lengths)
+
+    @property
+    def starts(self) -> NDArray[np.int64]:
+        """Where each row begins, [rows]."""
+        return np.cumsum(self.lengths) - self.lengths
+
+    def between(self, before: Tokens, after: Tokens) -> "Ragged":
+        """Each row with the same tokens [time] before and after it."""
+        lengths = self.lengths + len(before) + len(after)
+        longer = Ragged(np.empty(int(lengths.sum()), np.int64), lengths)
+        starts = longer.starts
+        shift = starts + len(before) - self.starts
+        longer.tokens[np.arange(len(self.tokens)) + np.repeat(shift, self.lengths)] = self.tokens
+        longer.tokens[starts[:, None] + np.arange(len(before))] = before
+        ends = starts + lengths - len(after)
+        longer.tokens[ends[:, None] + np.arange(len(after))] = after
+        return longer
+
+    def window(self, rows: NDArray[np.int64], begin: int, size: int) -> Tokens:
+        """Tokens [rows, size] of some rows from a time on; 0 where a row is over."""
+        time = np.arange(begin, begin + size)
+        places = self.starts[rows][:, None] + time
+        inside = time < self.lengths[rows][:, None]
+        return np.where(inside, self.tokens[np.where(inside, places, 0)], 0)
