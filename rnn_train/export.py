@@ -18,8 +18,9 @@ from rnn_train.drawing import Drawing
 from rnn_train.errors import ExportError
 from rnn_train.files import write_bytes
 from rnn_train.graph import FLOAT, INT64, Graph
-from rnn_train.layers import Layer, LSTMLayer, TracedLayer
+from rnn_train.layers import Layer, LSTMLayer
 from rnn_train.models import CharLSTM, RecurrentClassifier
+from rnn_train.parallel import layer_of
 from rnn_train.proof import Loss
 
 MAX_TABLE = 2**20
@@ -144,7 +145,7 @@ class _Build:
                 projected, kind = layer.project(graph, x)
                 projected = _by_time(graph, projected, sizes, layer.projected)
             own = states[len(after) : len(after) + len(layer.states)]
-            x, new = _scan(graph, layer, projected, kind, own)
+            x, new = layer.sequence(graph, projected, kind, own)
             after += new
             flat_shape = graph.constant(f"rows{layer.output}", [-1, layer.output])
             x = graph.add("Reshape", x, flat_shape, name="rows")
@@ -233,33 +234,10 @@ def _by_time(graph: Graph, rows: str, sizes: str, width: int) -> str:
     return graph.add("Reshape", rows, shape, name="by_time")
 
 
-def _scan(
-    graph: Graph, layer: Layer, projected: str, kind: int, states: Sequence[str]
-) -> tuple[str, list[str]]:
-    """One layer over all times: [time, batch, projected] → [time, batch, output], last states."""
-    body = graph.subgraph("steps")
-    widths = list(layer.states.values())
-    states_in = [body.input("scan_state", FLOAT, ["batch", width]) for width in widths]
-    x = body.input("scan_x", kind, ["batch", layer.projected])
-    output, states_out = layer.step(body, x, kind, states_in)
-    for value, width in zip(states_out, widths, strict=True):
-        body.output(value, FLOAT, ["batch", width])
-    body.output(output, FLOAT, ["batch", layer.output], name=body.fresh("scan_y"))
-    *after, outputs = graph.add_many(
-        "Scan",
-        *states,
-        projected,
-        names=[*("state" for _ in states), "layer_output"],
-        body=body.proto(),
-        num_scan_inputs=1,
-    )
-    return outputs, after
-
-
 def _layers(model: CharLSTM | RecurrentClassifier) -> list[Layer]:
     if isinstance(model, CharLSTM):
         return [LSTMLayer(index, layer) for index, layer in enumerate(model.lstms())]
-    return [TracedLayer(index, cell) for index, cell in enumerate(model.cells())]
+    return [layer_of(index, cell) for index, cell in enumerate(model.cells())]
 
 
 def _readout(model: CharLSTM | RecurrentClassifier) -> nn.Module:

@@ -43,6 +43,12 @@ class Layer(Protocol):
     ) -> tuple[str, list[str]]:
         """Adds one step: projected [batch, projected] and states → output, next states."""
 
+    def sequence(
+        self, graph: Graph, projected: str, kind: int, states: Sequence[str]
+    ) -> tuple[str, list[str]]:
+        """Adds all steps: projected [time, batch, projected] → [time, batch, output], last states.
+        To the same numbers as `step`."""
+
     def advance(self, graph: Graph, x: str, states: Sequence[str]) -> tuple[str, list[str]]:
         """Adds `project` and `step` at once, to the same numbers: x [batch, in] is used nowhere
         else, so both may share work."""
@@ -89,6 +95,11 @@ class LSTMLayer:
             return self._gates(graph, self._scaled(graph, graph.add("Add", projected, own)), c)
         name = f"{self._name}.R"
         return self._gates(graph, graph.linear(h, name, self._recurrent, projected, True), c)
+
+    def sequence(
+        self, graph: Graph, projected: str, kind: int, states: Sequence[str]
+    ) -> tuple[str, list[str]]:
+        return scan(graph, self, projected, kind, states)
 
     def advance(self, graph: Graph, x: str, states: Sequence[str]) -> tuple[str, list[str]]:
         if not self._whole(graph):
@@ -170,8 +181,36 @@ class TracedLayer:
         output, *after = _copy(self._step, graph, self._name, [projected, *states])
         return output, after
 
+    def sequence(
+        self, graph: Graph, projected: str, kind: int, states: Sequence[str]
+    ) -> tuple[str, list[str]]:
+        return scan(graph, self, projected, kind, states)
+
     def advance(self, graph: Graph, x: str, states: Sequence[str]) -> tuple[str, list[str]]:
         return self.step(graph, *self.project(graph, x), states)
+
+
+def scan(
+    graph: Graph, layer: Layer, projected: str, kind: int, states: Sequence[str]
+) -> tuple[str, list[str]]:
+    """One layer over all times: [time, batch, projected] → [time, batch, output], last states."""
+    body = graph.subgraph("steps")
+    widths = list(layer.states.values())
+    states_in = [body.input("scan_state", FLOAT, ["batch", width]) for width in widths]
+    x = body.input("scan_x", kind, ["batch", layer.projected])
+    output, states_out = layer.step(body, x, kind, states_in)
+    for value, width in zip(states_out, widths, strict=True):
+        body.output(value, FLOAT, ["batch", width])
+    body.output(output, FLOAT, ["batch", layer.output], name=body.fresh("scan_y"))
+    *after, outputs = graph.add_many(
+        "Scan",
+        *states,
+        projected,
+        names=[*("state" for _ in states), "layer_output"],
+        body=body.proto(),
+        num_scan_inputs=1,
+    )
+    return outputs, after
 
 
 class _Project(nn.Module):

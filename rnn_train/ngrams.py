@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from rnn_train.cells import Cell, State
 
-_FACTOR = 257
+FACTOR = 257
 """Of the polynomial hash: a prime, so that two letters of one byte each never collide by it."""
 MAX_NGRAM_ROWS = 2**15
 """Up to it products with the factor, and whole parts of quotients, are exact in float32."""
@@ -141,7 +141,7 @@ class NGramCell(Cell):
         for order, rows in enumerate(self.rows, 2):
             row = _remainder(codes[..., order - 1], rows)
             for place in reversed(range(order - 1)):
-                row = _remainder(row * _FACTOR + _remainder(codes[..., place], rows), rows)
+                row = _remainder(row * FACTOR + _remainder(codes[..., place], rows), rows)
             found.append(row.long() + begin)
             begin += rows
         return found

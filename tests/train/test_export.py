@@ -108,10 +108,25 @@ CLASSIFIER_SHAPES = [
     )
     for cell, n, pool in itertools.product(("elman", "gru", "lstm"), (1, 2), (False, True))
 ]
+NGRAMS = {"ngram_rows": 40, "ngram_width": 3}
+NGRAM_SHAPES = [
+    pytest.param(("classifier", {**shape, **NGRAMS}, table), id=f"ngrams-{i}-{table}")
+    for i, shape in enumerate(
+        (
+            {"cell": "gru", "ngrams": 3, "evidence": 4, "pool": True},
+            {"cell": "elman", "ngrams": 4, "evidence": 2, "layers": 2},
+            {"cell": "lstm", "ngrams": 3},
+            {"cell": "gru", "evidence": 3, "layers": 2},
+        )
+    )
+    for table in (True, False)
+]
 UNFOLDED = pytest.param(("classifier", {"cell": "gru"}, False), id="gru-1-last-False")
 
 
-@pytest.fixture(scope="module", params=[*CHARLM_SHAPES, *CLASSIFIER_SHAPES, UNFOLDED])
+@pytest.fixture(
+    scope="module", params=[*CHARLM_SHAPES, *CLASSIFIER_SHAPES, *NGRAM_SHAPES, UNFOLDED]
+)
 def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Exported:
     kind, shape, table = request.param
     torch.manual_seed(3)
@@ -143,6 +158,14 @@ def test_long_sequence_equals_torch(exported: Exported) -> None:
     np.testing.assert_allclose(logits, torch_logits(exported.model, tokens), rtol=0, atol=1e-4)
 
 
+def test_only_what_must_be_is_stepped_through(exported: Exported) -> None:
+    """Of n-grams, all times are looked up at once."""
+    steps = [node for node in onnx.load(exported.path).graph.node if node.op_type == "Scan"]
+    layers = exported.model.config.layers
+    pool = getattr(exported.model.config, "pool", False)
+    assert len(steps) == layers + pool
+
+
 def test_state_has_one_tensor_a_layer_and_kind(exported: Exported) -> None:
     states = [(each.name, each.width) for each in Stepper.open(exported.path).file.states]
     config = exported.model.config
@@ -154,6 +177,12 @@ def test_state_has_one_tensor_a_layer_and_kind(exported: Exported) -> None:
         if config.pool:
             n = config.layers
             expected += [(f"sum{n}", 6), (f"max{n}", 6), (f"count{n}", 1)]
+        if (longest := max(config.ngrams, config.evidence)) > 1:
+            passed = (config.evidence - 1) * len(LABELS)
+            expected = [("codes0", longest)] + [
+                (f"{name[:-1]}{int(name[-1]) + 1}", width + passed * (name[:3] in ("sum", "max")))
+                for name, width in expected
+            ]
     assert states == expected
 
 
