@@ -28,7 +28,10 @@ from rnn_train.plan import Plan
 from rnn_train.run import Run
 from rnn_train.training import Trainer
 
-RESULTS = Path(__file__).parent / "results" / "classifier_ablation.json"
+from .ablation import Ablation
+from .harness import RESULTS, machine
+
+RESULT = RESULTS / "classifier_ablation.json"
 VARIANTS: dict[str, dict[str, Any]] = {
     "recipe": {},
     "taught by 4 networks and the linear models": {"ensemble": 4},
@@ -53,35 +56,25 @@ def main() -> None:
     parser.add_argument("--seed", type=int, action="append", help="default: 0 and 1")
     parser.add_argument("--held-out", type=float, default=1 / 3, help="share of the rows")
     parser.add_argument("--only", action="append", metavar="VARIANT")
-    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--results", type=Path, default=RESULT)
     asked = parser.parse_args()
     rows = load_rows([asked.data])
-    facts = {"rows": len(rows), "held_out": round(asked.held_out, 4)}
+    facts = {
+        "command": "python -m benchmarks.classifier_ablation names.csv",
+        "machine": machine(),
+        "rows": len(rows),
+        "held_out": round(asked.held_out, 4),
+    }
+    found = Ablation(asked.results, facts)
     for seed in asked.seed or (0, 1):
         train, held = split(rows, asked.held_out, seed)
         for name, figures in linear(train, held, seed).items():
-            keep(asked.results, facts, name, seed, figures)
+            found.keep(name, seed, figures)
         for name in asked.only or VARIANTS:
-            if str(seed) not in known(asked.results).get(name, {}):
+            if not found.has(name, seed):
                 figures = measure(train, held, VARIANTS[name], seed)
-                keep(asked.results, facts, name, seed, figures)
+                found.keep(name, seed, figures)
                 print(f"{seed}  {name:45} {figures}", flush=True)
-
-
-def known(path: Path) -> dict[str, dict[str, dict[str, float]]]:
-    """Figures by variant and seed, of earlier calls too."""
-    return json.loads(path.read_text())["runs"] if path.exists() else {}
-
-
-def keep(
-    path: Path, facts: dict[str, float], name: str, seed: int, figures: dict[str, float]
-) -> None:
-    """Adds figures to the file, read again since another process may have added some."""
-    runs = known(path)
-    runs.setdefault(name, {})[str(seed)] = figures
-    means = {each: mean(list(seeds.values())) for each, seeds in runs.items()}
-    found = facts | {"mean": means, "runs": runs}
-    path.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
 
 
 def split(rows: Rows, share: float, seed: int) -> tuple[Rows, Rows]:
@@ -104,7 +97,7 @@ def linear(train: Rows, held: Rows, seed: int) -> dict[str, dict[str, float]]:
             "accuracy": metrics.accuracy(scores, labels),
             "macro_f1": metrics.macro_f1(scores, labels),
         }
-    return {name: rounded(each) for name, each in figures.items()}
+    return figures
 
 
 def measure(train: Rows, held: Rows, change: dict[str, Any], seed: int) -> dict[str, float]:
@@ -134,14 +127,11 @@ def measure(train: Rows, held: Rows, change: dict[str, Any], seed: int) -> dict[
         outcome = Trainer(run, job.task(device), plan, job.training, device).fit()
         verdict = job.judge(outcome.model)  # type: ignore[arg-type]
         run.close()
-    return rounded(
-        verdict.metrics
-        | {
-            "temperature": verdict.temperature,
-            "parameters": parameter_count(job.model),
-            "cpu_seconds": time.process_time() - started,
-        }
-    )
+    return verdict.metrics | {
+        "temperature": verdict.temperature,
+        "parameters": parameter_count(job.model),
+        "cpu_seconds": time.process_time() - started,
+    }
 
 
 def write(path: Path, rows: Rows) -> str:
@@ -153,17 +143,6 @@ def write(path: Path, rows: Rows) -> str:
 
 def _pairs(rows: Rows) -> list[tuple[str, str]]:
     return list(zip(rows.texts, rows.labels, strict=True))
-
-
-def mean(figures: list[dict[str, float]]) -> dict[str, float]:
-    return rounded({key: float(np.mean([each[key] for each in figures])) for key in figures[0]})
-
-
-def rounded(figures: dict[str, float]) -> dict[str, float]:
-    return {
-        key: round(value) if key in ("parameters", "cpu_seconds") else round(value, 4)
-        for key, value in figures.items()
-    }
 
 
 if __name__ == "__main__":

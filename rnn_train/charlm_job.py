@@ -44,9 +44,9 @@ class CharLMJob:
         if config["val_data"]:
             held = run.folder / "held_out.bin"
             self.train_tokens = self.corpus.tokens
-            self._held = open_corpus(held, config["vocabulary"], config["unknown"], "").tokens
+            self.held_out = open_corpus(held, config["vocabulary"], config["unknown"], "").tokens
         else:
-            self.train_tokens, self._held = self.corpus.split(config["val_fraction"])
+            self.train_tokens, self.held_out = self.corpus.split(config["val_fraction"])
         self.training = TrainingConfig(**config["training"])
         self.model = CharLSTM(CharLSTMConfig(**config["model"]))
         if config["init_from"]:
@@ -105,18 +105,18 @@ class CharLMJob:
 
     def task(self, device: torch.device) -> Task:
         return charlm.CharLMTask(
-            self.model, self._streams, self._held, self.corpus.vocabulary, self._start(), device
+            self.model, self._streams, self.held_out, self.corpus.vocabulary, self._start(), device
         )
 
     def judge(self, model: CharLSTM) -> Verdict:
-        if len(self._held) < 2:
+        if len(self.held_out) < 2:
             return Verdict({})
-        temperature = charlm.fit_temperature(model, self._held)
-        nats = charlm.held_out_loss(model, self._held, temperature=temperature)
+        temperature = charlm.fit_temperature(model, self.held_out)
+        nats = charlm.held_out_loss(model, self.held_out, temperature=temperature)
         metrics = {
             "held_out_nats_per_char": nats,
             "held_out_bits_per_char": charlm.bits(nats),
-            "held_out_characters": float(len(self._held)),
+            "held_out_characters": float(len(self.held_out)),
         }
         return Verdict(metrics, temperature)
 
@@ -128,7 +128,7 @@ class CharLMJob:
         return []
 
     def loss(self, stepper: Stepper) -> float:
-        tokens = self._held if len(self._held) > _LOSS_CHARACTERS // 10 else self.train_tokens
+        tokens = self.held_out if len(self.held_out) > _LOSS_CHARACTERS // 10 else self.train_tokens
         streams = max(1, min(32, len(tokens) // 1000))
         length = min(len(tokens) - 1, _LOSS_CHARACTERS) // streams
         rows = np.stack([tokens[i * length : (i + 1) * length + 1] for i in range(streams)])

@@ -1,0 +1,125 @@
+"""What each part of the character model's recipe is worth: whole, and with one part changed.
+
+    python -m benchmarks.charlm_ablation text.txt [--only VARIANT] [--seed N]
+
+Every variant reads the same first part of a text equally often, and is judged on what follows it,
+in one stateful pass at temperature 1. Figures are means over the seeds. Finished variants are kept
+in the results file, and a further call goes on after them.
+"""
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from rnn_train.charlm import held_out_loss
+from rnn_train.jobs import CharLMJob, Request
+from rnn_train.models import parameter_count
+from rnn_train.plan import Plan
+from rnn_train.run import Run
+from rnn_train.training import Trainer
+
+from .ablation import Ablation, Figures
+from .harness import RESULTS, machine
+
+RESULT = RESULTS / "charlm_ablation.json"
+MODEL: dict[str, Any] = {
+    "embedding": 128,
+    "hidden": 256,
+    "layers": 2,
+    "dropout_input": 0.2,
+    "dropout_layer": 0.3,
+    "dropout_output": 0.4,
+}
+TRAINING: dict[str, Any] = {
+    "batch": 32,
+    "window": 128,
+    "learning_rate": 4e-3,
+    "muon": 2.5,
+    "weight_decay": 0.05,
+}
+VARIANTS: dict[str, dict[str, Any]] = {
+    "recipe": {},
+    "AdamW in place of Muon": {"training": {"muon": 0.0}},
+    "without dropout": {
+        "model": {"dropout_input": 0.0, "dropout_layer": 0.0, "dropout_output": 0.0}
+    },
+    "without the average of weights": {"training": {"average": 0.0}},
+    "weight decay 0": {"training": {"weight_decay": 0.0}},
+    "with weight drop 0.3": {"model": {"weight_drop": 0.3}},
+    "one layer of the same size": {"model": {"layers": 1, "hidden": 400}},
+    "with an MLP head": {"model": {"head": 256}},
+}
+
+
+def main() -> None:
+    """Measures what has not been measured yet."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("data", type=Path, help="a text")
+    parser.add_argument("--characters", type=int, default=300_000, help="to learn from")
+    parser.add_argument("--held-out", type=int, default=40_000, help="characters after them")
+    parser.add_argument("--epochs", type=float, default=6)
+    parser.add_argument("--seed", type=int, action="append", help="default: 0 and 1")
+    parser.add_argument("--only", action="append", metavar="VARIANT")
+    parser.add_argument("--results", type=Path, default=RESULT)
+    asked = parser.parse_args()
+    text = asked.data.read_text("utf-8")
+    middle = asked.characters
+    sides = text[:middle], text[middle : middle + asked.held_out]
+    facts = {
+        "command": "python -m benchmarks.charlm_ablation text.txt",
+        "machine": machine(),
+        "characters": middle,
+        "held_out": len(sides[1]),
+        "epochs": asked.epochs,
+        "model": MODEL,
+        "training": TRAINING,
+    }
+    found = Ablation(asked.results, facts)
+    for seed in asked.seed or (0, 1):
+        for name in asked.only or VARIANTS:
+            if not found.has(name, seed):
+                figures = measure(*sides, VARIANTS[name], seed, asked.epochs)
+                found.keep(name, seed, figures)
+                print(f"{seed}  {name:45} {figures}", flush=True)
+
+
+def measure(train: str, held: str, change: dict[str, Any], seed: int, epochs: float) -> Figures:
+    """Trains one variant, and measures it."""
+    started = time.process_time()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for side, text in (("train.txt", train), ("held.txt", held)):
+            (folder / side).write_text(text, "utf-8")
+        torch.manual_seed(seed)
+        request = Request(
+            data=(str(folder / "train.txt"),),
+            val_data=str(folder / "held.txt"),
+            seed=seed,
+            epochs=epochs,
+            model=MODEL | change.get("model", {}),
+            training=TRAINING | {"validate_every": 1e9} | change.get("training", {}),
+        )
+        run = Run.create("charlm", folder / "run")
+        job = CharLMJob.create(run, request, "cpu")
+        device = torch.device("cpu")
+        steps = round(epochs * job.steps_per_epoch)
+        plan = Plan(job.training.learning_rate, steps=steps, minutes=None)
+        outcome = Trainer(run, job.task(device), plan, job.training, device).fit()
+        loss = held_out_loss(outcome.model, job.held_out, streams=1)  # type: ignore[arg-type]
+        learnt = run.metrics()[-1]["loss"]
+        run.close()
+    return {
+        "held_out_nats_per_char": loss,
+        "training_loss": learnt,
+        "parameters": parameter_count(job.model),
+        "cpu_seconds": time.process_time() - started,
+    }
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    main()
