@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from functools import wraps
 from itertools import islice
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -367,11 +368,26 @@ def _texts(source: str) -> Iterator[str]:
     """Texts of a file, one at a time: memory stays constant."""
     try:
         with click.open_file(source, "rb") as stream:
-            yield from _rows(source, _lines(source, stream))
+            yield from _rows(source, _lines(source, _watched(source, stream)))
     except OSError as error:
         _fail(f"{source}: cannot be read: {error.strerror}")
     except csv.Error as error:
         _fail(f"{source}: is no table of texts: {error}")
+
+
+def _watched(source: str, stream: Iterable[bytes]) -> Iterator[bytes]:
+    """The lines of a file, with a progress bar where answers do not go to the same screen."""
+    size = 0 if source == "-" else Path(source).stat().st_size
+    with click.progressbar(
+        length=size,
+        label="reading",
+        file=sys.stderr,
+        update_min_steps=max(1, size // 100),
+        hidden=not size or sys.stdout.isatty() or not sys.stderr.isatty(),
+    ) as bar:
+        for line in stream:
+            yield line
+            bar.update(len(line))
 
 
 def _lines(source: str, stream: Iterable[bytes]) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """`rnn-infer` from outside: what is printed, as what, and with which exit code."""
 
+import contextlib
 import json
 import os
 import re
@@ -531,6 +532,27 @@ def test_bad_file_of_texts(
         assert len(result.stderr.splitlines()) == 1
         assert f"{path}: " in result.stderr
         assert said in result.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a terminal to look at")
+def test_progress_is_shown_where_answers_go_elsewhere(names: str, tmp_path: Path) -> None:
+    import pty
+
+    path, out = tmp_path / "names.txt", tmp_path / "answers.jsonl"
+    path.write_bytes(b"Rossi\n" * 3000)
+    terminal, screen = pty.openpty()
+    command = [sys.executable, "-m", "rnn_infer.cli", "classify", "--model", names, "--json"]
+    with out.open("wb") as stream:
+        subprocess.run([*command, "--input", str(path)], stdout=stream, stderr=screen, check=True)
+    os.close(screen)
+    shown = b""
+    with contextlib.suppress(OSError):  # how a terminal says that it is over
+        while piece := os.read(terminal, 1 << 16):
+            shown += piece
+    os.close(terminal)
+    assert b"reading" in shown
+    assert b"100%" in shown
+    assert len(out.read_bytes().splitlines()) == 3000
 
 
 def test_offset_of_bad_input_is_told_by_line_however_long_the_file(

@@ -1,0 +1,88 @@
+"""A training step of a cell written by hand, beside torch's own and the loop most people write.
+
+    python -m benchmarks.cells
+
+One layer of the Elman cell, s_t = tanh(W x_t + U s_{t-1} + b), forward and backward over a batch of
+sequences: this project's `ElmanCell`, whose input product is taken out of time; `nn.RNN` (oneDNN);
+and a Python loop over `nn.Linear` of the input and the state side by side.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from rnn_train.cells import ElmanCell
+
+from .harness import Work, race, write
+
+BATCH, TIME = 64, 32
+WIDTHS = (128, 256, 512)
+
+
+class _PlainLoop(nn.Module):
+    """As tutorials write it."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.mix = nn.Linear(2 * width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        state = x.new_zeros(len(x), x.shape[2])
+        outputs = []
+        for t in range(x.shape[1]):
+            state = torch.tanh(self.mix(torch.cat([x[:, t], state], 1)))
+            outputs.append(state)
+        return torch.stack(outputs, 1)
+
+
+class _Ours(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.cell = ElmanCell(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        outputs, _ = self.cell.scan(x, self.cell.zeros(len(x), x))
+        return outputs
+
+
+class _Torch(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.rnn = nn.RNN(width, width, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        outputs: Tensor = self.rnn(x)[0]
+        return outputs
+
+
+def step(module: nn.Module, x: Tensor) -> Work:
+    """Forward, a loss, backward."""
+
+    def work(count: int) -> None:
+        for _ in range(count):
+            module.zero_grad()
+            module(x).square().mean().backward()
+
+    return work
+
+
+def main() -> None:
+    """All widths, on one core and on all."""
+    races = []
+    for threads in (1, torch.get_num_threads()):
+        torch.set_num_threads(threads)
+        for width in WIDTHS:
+            x = torch.randn(BATCH, TIME, width, requires_grad=True)
+            contestants = {
+                "ours": step(_Ours(width), x),
+                "torch nn.RNN": step(_Torch(width), x),
+                "plain loop": step(_PlainLoop(width), x),
+            }
+            found = race(f"{width}; {threads} threads", "step", contestants, slice_=0.3)
+            races.append(found)
+            ratios = {rival: found.ratio("ours", rival) for rival in list(contestants)[1:]}
+            print(found.name, {name: f"{ratio:.2f}×" for name, ratio in ratios.items()})
+    write("cells", races, batch=BATCH, time=TIME)
+
+
+if __name__ == "__main__":
+    main()
