@@ -108,9 +108,15 @@ def write(name: str, races: list[Race], **facts: Any) -> Path:
     return path
 
 
+def read_plain(name: str) -> dict[str, Any]:
+    """A result that is no race."""
+    content: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text())
+    return content
+
+
 def read(name: str) -> tuple[dict[str, Any], list[Race]]:
     """What `write` wrote."""
-    content = json.loads((RESULTS / f"{name}.json").read_text())
+    content = read_plain(name)
     return content, [Race(**each) for each in content["races"]]
 
 

@@ -10,7 +10,7 @@ import statistics
 from collections.abc import Callable
 from pathlib import Path
 
-from .harness import Race, read
+from .harness import Race, read, read_plain
 
 ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / "README.md", ROOT / "benchmarks" / "README.md")
@@ -142,6 +142,85 @@ def training() -> str:
     return _table(["layers × width", "char/s", "the tutorials' loop"], rows)
 
 
+def cells() -> str:
+    """A training step of the hand-written Elman cell."""
+    _, races = read("cells")
+    rows = []
+    for found in races:
+        width, threads = found.name.split("; ")
+        ratios = [_times(found.ratio("ours", each)) for each in ("plain loop", "torch nn.RNN")]
+        rows.append([f"{width}, {threads}", f"{found.typical('ours') * 1e3:.1f} ms", *ratios])
+    return _table(["width", "step", "plain Python loop", "torch `nn.RNN`"], rows)
+
+
+def classification() -> str:
+    """Names a second."""
+    content, (found,) = read("classification")
+    rows = [
+        [name, f"{content['texts'] / found.typical(name):,.0f}", _times(found.ratio("ours", name))]
+        for name in found.samples
+    ]
+    return _table(["", "names/s", "ours, float32, is faster by"], rows)
+
+
+def charlm_ablation() -> str:
+    """Parts of the character model's recipe."""
+    content = read_plain("charlm_ablation")
+    whole = content["mean"]["recipe"]["held_out_nats_per_char"]
+    rows = []
+    for name, mean in content["mean"].items():
+        loss = mean["held_out_nats_per_char"]
+        change = "" if name == "recipe" else f"{loss - whole:+.3f}"
+        seeds = len(content["runs"][name])
+        rows.append([name, f"{loss:.3f}", change, f"{mean['training_loss']:.3f}", str(seeds)])
+    return _table(["", "held out, nats/char", "change", "training loss", "seeds"], rows)
+
+
+def load() -> str:
+    """What was tried for long, and what came of it."""
+    stress, soak = read_plain("stress"), read_plain("soak")["growth"]
+    kills, resumed = read_plain("checkpoint_kills"), read_plain("kills")
+    fuzz, threads = read_plain("fuzz"), stress["threads"]
+    prompt, wide = stress["long_prompt"], stress["large_vocabulary"]
+    rows = [
+        [
+            f"{threads['calls']:,} mixed calls from {threads['threads']} threads",
+            f"{threads['differing']} of {threads['answers']:,} answers differ from one thread's",
+        ],
+        [
+            f"a prompt of {prompt['megabytes']} MB, at once and in pieces",
+            ("the same state" if prompt["same_as_in_pieces"] else "another state")
+            + f"; {prompt['memory_grown_megabytes']} MB more memory at most",
+        ],
+        [
+            f"a model of {wide['characters']:,} characters, {wide['texts']} ways to draw",
+            f"{wide['differing']} texts differ from the numpy rule's",
+        ],
+        [
+            f"{soak['steps']['count']:,} steps",
+            f"{soak['steps']['bytes'] / 1e3:.0f} kB more memory",
+        ],
+        [
+            f"{soak['sessions']['count']:,} sessions opened and dropped",
+            f"{soak['sessions']['bytes'] / 1e3:.0f} kB, {soak['sessions']['handles']} handles, "
+            f"{soak['sessions']['threads']} threads more",
+        ],
+        [
+            f"{fuzz['runs'] + fuzz['refused']:,} damaged and hostile files",
+            f"{len(fuzz['faults'])} crashes or foreign errors; {fuzz['peak_mb']} MB at the peak",
+        ],
+        [
+            f"{kills['kills']} SIGKILLs while checkpoints were written",
+            f"{kills['lost']} runs lost",
+        ],
+        [
+            f"{resumed['killed']} SIGKILLs at any moment of a run, resumed",
+            f"{resumed['identical']} end with the bits of a run left alone",
+        ],
+    ]
+    return _table(["", ""], [[what, came] for what, came in rows]).replace("---:", "---")
+
+
 def machine() -> str:
     """What the figures were taken on."""
     content, _ = read("generation")
@@ -158,6 +237,10 @@ TABLES: dict[str, Callable[[], str]] = {
     "startup": startup,
     "loading": loading,
     "training": training,
+    "cells": cells,
+    "classification": classification,
+    "charlm_ablation": charlm_ablation,
+    "load": load,
     "machine": machine,
 }
 

@@ -78,7 +78,8 @@ class CharLMJob:
             model = base.model
         else:
             model = recipes.charlm_model(len(corpus.vocabulary), characters, minutes, device)
-        training = recipes.charlm_training(characters, request.seed, tuned=base is not None)
+        tuned = base is not None
+        training = recipes.charlm_training(characters, minutes, device, request.seed, tuned)
         run.write_config(
             {
                 "command": "charlm",

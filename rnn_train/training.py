@@ -161,14 +161,16 @@ class Trainer:
         for optimizer in self.optimizers:
             self.scaler.unscale_(optimizer)
         norm = nn.utils.clip_grad_norm_(task.model.parameters(), self.config.clip)
-        for optimizer in self.optimizers:
-            self.scaler.step(optimizer)
-        self.scaler.update()
-        self.average.update_parameters(task.model)
         value = float(loss.detach())
-        # In float16 a gradient may overflow: the scaler skips that step. Elsewhere the weights
-        # are spoilt, and must not reach a checkpoint though this loss was a number still.
-        sound = math.isfinite(value) and (self.scaler.is_enabled() or bool(norm.isfinite()))
+        finite = bool(norm.isfinite())
+        if finite:
+            for optimizer in self.optimizers:
+                self.scaler.step(optimizer)
+            self.average.update_parameters(task.model)
+        self.scaler.update()
+        # In float16 a gradient may overflow: no optimizer steps then, and the scale is lowered.
+        # Elsewhere something is wrong, though this loss may be a number still.
+        sound = math.isfinite(value) and (self.scaler.is_enabled() or finite)
         if not sound:
             raise TrainingError(
                 f"the loss is no number any more at step {self.step} ({value}, gradient {norm:g}); "

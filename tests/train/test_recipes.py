@@ -1,5 +1,7 @@
 """Choices made where nobody made one."""
 
+from dataclasses import replace
+
 import pytest
 
 from rnn_train import recipes
@@ -39,9 +41,21 @@ def test_scarce_text_is_dropped_out_more() -> None:
 
 
 @pytest.mark.parametrize("characters", [SMALL, LARGE])
-def test_trained_weights_are_moved_less(characters: int) -> None:
-    new, tuned = (recipes.charlm_training(characters, 3, tuned=each) for each in (False, True))
+@pytest.mark.parametrize(("minutes", "device"), [(2.0, "cpu"), (60.0, "cpu"), (2.0, "cuda")])
+def test_trained_weights_are_moved_less(characters: int, minutes: float, device: str) -> None:
+    new, tuned = (
+        recipes.charlm_training(characters, minutes, device, 3, tuned=each)
+        for each in (False, True)
+    )
+    assert tuned == replace(new, learning_rate=tuned.learning_rate)
     assert tuned.learning_rate == pytest.approx(new.learning_rate * recipes.FINE_TUNING)
     assert 0 < recipes.FINE_TUNING < 1
-    assert new.seed == tuned.seed == 3
+    assert new.seed == 3
     assert recipes.classifier_training(1000, 5).seed == 5
+
+
+def test_wide_layers_take_smaller_steps() -> None:
+    short, long = (recipes.charlm_training(LARGE, each, "cpu", 0) for each in (2.0, 60.0))
+    assert long.learning_rate * long.muon < 0.5 * short.learning_rate * short.muon
+    assert recipes.charlm_training(LARGE, None, "cpu", 0) == long
+    assert recipes.charlm_training(LARGE, 2.0, "cuda", 0) == long
