@@ -3,8 +3,9 @@
     python -m benchmarks.charlm_ablation text.txt [--only VARIANT] [--seed N]
 
 Every variant reads the same first part of a text equally often, and is judged on what follows it,
-in one stateful pass at temperature 1; characters that the first part lacks are left out. Figures are means over the seeds. Finished variants are kept
-in the results file, and a further call goes on after them.
+in one stateful pass at temperature 1; characters that the first part lacks are left out. Figures
+are means over the seeds. Finished variants are kept in the results file, and a further call goes on
+after them.
 """
 
 import argparse
@@ -69,7 +70,8 @@ def main() -> None:
     text = asked.data.read_text("utf-8")
     middle = asked.characters
     train, held = text[:middle], text[middle : middle + asked.held_out]
-    sides = train, "".join(char for char in held if char in set(train))
+    known = set(train)
+    sides = train, "".join(char for char in held if char in known)
     facts = {
         "command": "python -m benchmarks.charlm_ablation text.txt",
         "machine": machine(),
