@@ -36,8 +36,8 @@ MODEL: dict[str, Any] = {
     "dropout_output": 0.4,
 }
 TRAINING: dict[str, Any] = {
-    "batch": 32,
-    "window": 128,
+    "batch": 16,
+    "window": 64,
     "learning_rate": 4e-3,
     "muon": 2.5,
     "weight_decay": 0.05,
@@ -60,9 +60,9 @@ def main() -> None:
     """Measures what has not been measured yet."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("data", type=Path, help="a text")
-    parser.add_argument("--characters", type=int, default=300_000, help="to learn from")
+    parser.add_argument("--characters", type=int, default=150_000, help="to learn from")
     parser.add_argument("--held-out", type=int, default=40_000, help="characters after them")
-    parser.add_argument("--epochs", type=float, default=6)
+    parser.add_argument("--epochs", type=float, default=8)
     parser.add_argument("--seed", type=int, action="append", help="default: 0 and 1")
     parser.add_argument("--only", action="append", metavar="VARIANT")
     parser.add_argument("--results", type=Path, default=RESULT)
