@@ -112,6 +112,8 @@ def measure(train: str, held: str, change: dict[str, Any], seed: int, epochs: fl
         steps = round(epochs * job.steps_per_epoch)
         plan = Plan(job.training.learning_rate, steps=steps, minutes=None)
         outcome = Trainer(run, job.task(device), plan, job.training, device).fit()
+        if not outcome.finished:
+            raise KeyboardInterrupt  # half a run is no figure
         loss = held_out_loss(outcome.model, job.held_out, streams=1)  # type: ignore[arg-type]
         learnt = run.metrics()[-1]["loss"]
         run.close()

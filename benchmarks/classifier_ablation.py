@@ -125,6 +125,8 @@ def measure(train: Rows, held: Rows, change: dict[str, Any], seed: int) -> dict[
         steps = round(run.config()["epochs"] * job.steps_per_epoch)
         plan = Plan(job.training.learning_rate, steps=steps, minutes=None)
         outcome = Trainer(run, job.task(device), plan, job.training, device).fit()
+        if not outcome.finished:
+            raise KeyboardInterrupt  # half a run is no figure
         verdict = job.judge(outcome.model)  # type: ignore[arg-type]
         run.close()
     return verdict.metrics | {
