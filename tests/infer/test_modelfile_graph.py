@@ -1,7 +1,6 @@
-"""What a file's graph may hold: operators, tensors, names, inputs and outputs."""
+"""What a file's graph may hold: operators, tensors and names."""
 
 import copy
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -46,9 +45,11 @@ def unknown_field(number: int) -> bytes:
         pytest.param(lambda it: it.graph.input[0], 4, id="value metadata"),
         pytest.param(lambda it: it.graph.input[0].type, 4, id="sequence_type"),
         pytest.param(lambda it: it.graph.input[0].type, 9, id="optional_type"),
-        pytest.param(lambda it: typed(it, "tokens"), 3, id="in a tensor type"),
-        pytest.param(lambda it: typed(it, "tokens").shape, 2, id="in a shape"),
-        pytest.param(lambda it: typed(it, "tokens").shape.dim[0], 4, id="in a dimension"),
+        pytest.param(lambda it: it.graph.input[0].type.tensor_type, 3, id="in a tensor type"),
+        pytest.param(lambda it: it.graph.input[0].type.tensor_type.shape, 2, id="in a shape"),
+        pytest.param(
+            lambda it: it.graph.input[0].type.tensor_type.shape.dim[0], 4, id="in a dimension"
+        ),
         pytest.param(lambda it: body_of(it, "Loop"), 15, id="in a loop"),
         pytest.param(lambda it: body_of(it, "Scan").node[0], 8, id="in a scan"),
     ],
@@ -123,7 +124,9 @@ def test_operator_name_that_is_no_text(refusal: Refusal, edited: Edited, place: 
         pytest.param(lambda it: with_attribute(it.graph).attribute[0], "name", id="attribute"),
         pytest.param(lambda it: it.graph.initializer[0], "doc_string", id="text of a tensor"),
         pytest.param(lambda it: it.graph.input[0], "doc_string", id="text of an input"),
-        pytest.param(lambda it: typed(it, "tokens").shape.dim[0], "dim_param", id="dimension"),
+        pytest.param(
+            lambda it: it.graph.input[0].type.tensor_type.shape.dim[0], "dim_param", id="dimension"
+        ),
         pytest.param(lambda it: body_of(it, "Loop").node[0], "name", id="in a loop"),
     ],
 )
@@ -347,165 +350,3 @@ def test_names_inside(
     refusal: Refusal, edited: Edited, op: str, edit: Callable[[Any], None], said: str
 ) -> None:
     assert said in refusal(edited(lambda it: edit(body_of(it, op))))
-
-
-# --- inputs and outputs ---------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("name", "said"),
-    [
-        ("tokens", "input 'tokens' is missing"),
-        ("uniform", "input 'uniform' is missing"),
-        ("temperature", "input 'temperature' is missing"),
-        ("top_k", "input 'top_k' is missing"),
-        ("top_p", "input 'top_p' is missing"),
-        ("h0", "output 'h0_next' is not in the format"),
-    ],
-)
-def test_missing_input(refusal: Refusal, edited: Edited, name: str, said: str) -> None:
-    assert said in refusal(edited(lambda it: drop(it.graph.input, name)))
-
-
-@pytest.mark.parametrize(
-    ("name", "said"),
-    [
-        ("logits", "output 'logits' is missing"),
-        ("generated", "input 'temperature' is not in the format"),
-        ("c1_next", "input 'c1' is not in the format"),
-    ],
-)
-def test_missing_output(refusal: Refusal, edited: Edited, name: str, said: str) -> None:
-    assert said in refusal(edited(lambda it: drop(it.graph.output, name)))
-
-
-def drop(values: Any, name: str) -> None:
-    (index,) = (i for i, value in enumerate(values) if value.name == name.encode())
-    del values[index]
-
-
-@pytest.mark.parametrize("side", ["input", "output"])
-def test_value_beside_the_format(refusal: Refusal, edited: Edited, side: str) -> None:
-    def add(model: Any) -> None:
-        values = getattr(model.graph, side)
-        values.append(values[0])
-        values[-1].name = b"mask"
-
-    assert f"{side} 'mask' is not in the format" in refusal(edited(add))
-
-
-def typed(model: Any, name: str) -> Any:
-    """The tensor type of an input or output."""
-    values = (*model.graph.input, *model.graph.output)
-    return next(value for value in values if value.name == name.encode()).type.tensor_type
-
-
-@pytest.mark.parametrize(
-    ("name", "kind"),
-    [
-        ("tokens", INT32),
-        ("tokens", FLOAT),
-        ("uniform", 11),
-        ("temperature", INT64),
-        ("top_k", FLOAT),
-        ("top_p", 10),
-        ("h0", INT64),
-        ("h0_next", 11),
-        ("logits", 10),
-        ("logits", 0),
-        ("generated", INT32),
-    ],
-)
-def test_element_type_of_a_value(refusal: Refusal, edited: Edited, name: str, kind: int) -> None:
-    said = refusal(edited(lambda it: setattr(typed(it, name), "elem_type", kind)))
-    assert said.startswith(f"'{name}' is ")
-
-
-@pytest.mark.parametrize(
-    ("name", "dims"),
-    [
-        ("tokens", [None]),
-        ("tokens", [None, None, None]),
-        ("tokens", [1, None]),
-        ("tokens", [None, 16]),
-        ("uniform", [None, 8]),
-        ("temperature", []),
-        ("top_k", [1]),
-        ("top_p", [None, None]),
-        ("h0", [1, 12]),
-        ("h0", [None, 13]),
-        ("h0", [None, None, 12]),
-        ("h0_next", [None, 13]),
-        ("logits", [None, None, 45]),
-        ("logits", [None, 46]),
-        ("logits", [None, None, None]),
-        ("generated", [None, 1]),
-        ("generated", [None]),
-    ],
-)
-def test_shape_of_a_value(
-    refusal: Refusal, edited: Edited, name: str, dims: list[int | None]
-) -> None:
-    assert refusal(edited(lambda it: reshape(it, name, dims))).startswith(f"'{name}")
-
-
-@pytest.mark.parametrize("dims", [[], [None, None], [None, 0], [None, -1], [None, 2**16 + 1]])
-def test_state_without_a_fixed_width(
-    refusal: Refusal, edited: Edited, dims: list[int | None]
-) -> None:
-    assert "state 'h0' has no fixed width" in refusal(edited(lambda it: reshape(it, "h0", dims)))
-
-
-def reshape(model: Any, name: str, dims: list[int | None]) -> None:
-    shape = typed(model, name).shape
-    del shape.dim[:]
-    for dim in dims:
-        shape.dim.add(dim_value=dim) if dim is not None else shape.dim.add(dim_param=b"n")
-
-
-@pytest.mark.parametrize("field", ["type", "tensor_type", "shape"])
-def test_value_of_unknown_rank(refusal: Refusal, edited: Edited, field: str) -> None:
-    def clear(model: Any) -> None:
-        value = model.graph.input[0]
-        owner = {"type": value, "tensor_type": value.type, "shape": value.type.tensor_type}[field]
-        owner.ClearField(field)
-
-    assert "no tensor of known rank" in refusal(edited(clear))
-
-
-def test_label_added_without_a_weight(refusal: Refusal, documented: Edited) -> None:
-    def add(document: Any) -> None:
-        document["classifier"]["labels"].append("Turkish")
-        document["classifier"]["log_prior"].append(-1.0)
-        document["golden"]["logits"].append(0.0)
-
-    said = refusal(documented(add, of="classifier"))
-    assert "'logits' is float32 [?, ?, 5], not float32 [?, ?, 6]" in said
-
-
-def test_classifier_that_draws(refusal: Refusal, edited: Edited) -> None:
-    def disguise(model: Any) -> None:
-        document = json.loads(model.metadata_props[0].value)
-        labels = [f"label {i}" for i, _ in enumerate(document["vocabulary"])]
-        document["kind"], document["charlm"] = "classifier", None
-        document["classifier"] = {
-            "labels": labels,
-            "begin": "",
-            "end": "",
-            "log_prior": [0.0] * len(labels),
-        }
-        model.metadata_props[0].value = json.dumps(document).encode()
-
-    assert "a classifier cannot have generation inputs" in refusal(edited(disguise))
-
-
-def test_recorded_draws_go_with_drawing(refusal: Refusal, documented: Edited) -> None:
-    def record(document: Any) -> None:
-        document["golden"].update(uniform=[0.5], generated=[1])
-
-    def forget(document: Any) -> None:
-        document["golden"].update(uniform=[], generated=[])
-
-    assert "golden.generated" in refusal(documented(record, of="charlm.step"))
-    assert "golden.generated" in refusal(documented(record, of="classifier"))
-    assert "golden.generated" in refusal(documented(forget, of="charlm"))
