@@ -2,6 +2,7 @@
 
 import itertools
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
@@ -9,7 +10,10 @@ import pytest
 import torch
 
 from rnn_train import pipeline
+from rnn_train.errors import ExportError
+from rnn_train.export import Card, export
 from rnn_train.jobs import Request
+from rnn_train.models import CharLSTM, RecurrentClassifier
 from rnn_train.pipeline import Report
 
 SUBJECTS = ("the fox", "a bird", "my dog", "one cat", "the old owl")
@@ -104,3 +108,27 @@ def _carry_out(command: str, folder: Path, data: Path, model: dict[str, int]) ->
         threads=1,
         say=lambda _: None,
     )
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    """Where to export to, alone in its folder."""
+    folder = tmp_path / "out"
+    folder.mkdir()
+    return folder / "model.onnx"
+
+
+@pytest.fixture
+def refused(out: Path) -> Callable[[CharLSTM | RecurrentClassifier, Card, str], None]:
+    """`refused(model, card, message)`: export fails, and what stood there before still does."""
+
+    def check(model: CharLSTM | RecurrentClassifier, card: Card, message: str) -> None:
+        out.write_bytes(b"an older model")
+        with pytest.raises(ExportError, match=message) as raised:
+            export(model, card, out)
+        assert out.read_bytes() == b"an older model"
+        assert [each.name for each in out.parent.iterdir()] == [out.name]
+        assert "\n" not in str(raised.value)
+        assert "\x1b" not in str(raised.value), "the message is coloured for a terminal"
+
+    return check

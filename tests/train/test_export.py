@@ -4,7 +4,7 @@ import itertools
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,18 +15,15 @@ import onnx
 import pytest
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 import rnn_infer
 from rnn_infer import contract
 from rnn_infer.stepper import Stepper
 from rnn_train import drawing
-from rnn_train.cells import CELLS, Cell, State
-from rnn_train.classifier import BEGIN, END, Alphabet, ClassifierTask
-from rnn_train.errors import ExportError, RunError
+from rnn_train.errors import RunError
 from rnn_train.export import Card, export
 from rnn_train.graph import Graph
-from rnn_train.labelled import Rows
 from rnn_train.layers import LSTMLayer, TracedLayer
 from rnn_train.models import CharLSTM, CharLSTMConfig, ClassifierConfig, RecurrentClassifier
 from rnn_train.pipeline import Report
@@ -34,6 +31,7 @@ from rnn_train.proof import TOLERANCE
 
 VOCABULARY = tuple("\n abcdefghi")
 LABELS = ("no", "perhaps", "yes")
+Refused = Callable[[nn.Module, Card, str], None]
 ROOT = Path(rnn_infer.__file__).parents[1]
 
 
@@ -376,25 +374,7 @@ def test_same_bytes_in_another_process(
 # --- refusals: nothing is written -----------------------------------------------------
 
 
-def refused(model: CharLSTM | RecurrentClassifier, card: Card, message: str, path: Path) -> None:
-    """Export fails, and what stood there before still does."""
-    path.write_bytes(b"an older model")
-    with pytest.raises(ExportError, match=message) as raised:
-        export(model, card, path)
-    assert path.read_bytes() == b"an older model"
-    assert [each.name for each in path.parent.iterdir()] == [path.name]
-    assert "\n" not in str(raised.value)
-    assert "\x1b" not in str(raised.value), "the message is coloured for a terminal"
-
-
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    folder = tmp_path / "out"
-    folder.mkdir()
-    return folder / "model.onnx"
-
-
-def test_swapped_states_fail_the_proof(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_swapped_states_fail_the_proof(refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
     step = LSTMLayer.step
 
     def swapped(
@@ -404,10 +384,12 @@ def test_swapped_states_fail_the_proof(out: Path, monkeypatch: pytest.MonkeyPatc
         return output, [c, h]
 
     monkeypatch.setattr(LSTMLayer, "step", swapped)
-    refused(char_lstm(), lm_card(), "failed its proof: torch differs by", out)
+    refused(char_lstm(), lm_card(), "failed its proof: torch differs by")
 
 
-def test_wrong_gate_order_fails_the_proof(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_gate_order_fails_the_proof(
+    refused: Refused, monkeypatch: pytest.MonkeyPatch
+) -> None:
     name = LSTMLayer.__init__
 
     def reordered(self: LSTMLayer, index: int, lstm: nn.LSTM) -> None:
@@ -419,10 +401,10 @@ def test_wrong_gate_order_fails_the_proof(out: Path, monkeypatch: pytest.MonkeyP
         name(self, index, other)
 
     monkeypatch.setattr(LSTMLayer, "__init__", reordered)
-    refused(char_lstm(), lm_card(), "failed its proof: torch differs by", out)
+    refused(char_lstm(), lm_card(), "failed its proof: torch differs by")
 
 
-def test_lost_state_fails_the_proof(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lost_state_fails_the_proof(refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
     step = TracedLayer.step
 
     def stuck(
@@ -432,162 +414,34 @@ def test_lost_state_fails_the_proof(out: Path, monkeypatch: pytest.MonkeyPatch) 
         return output, [graph.add("Identity", each) for each in states]
 
     monkeypatch.setattr(TracedLayer, "step", stuck)
-    refused(classifier(), classifier_card(), "failed its proof: torch differs by", out)
+    refused(classifier(), classifier_card(), "failed its proof: torch differs by")
 
 
-def test_wrong_draw_fails_the_proof(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_draw_fails_the_proof(refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
     def likeliest(graph: Graph, logits: str, *_: object) -> str:
         return graph.add("ArgMax", logits, axis=1, keepdims=0)
 
     monkeypatch.setattr(drawing, "_draw", likeliest)
-    refused(char_lstm(), lm_card(), "breaks the sampling rule", out)
+    refused(char_lstm(), lm_card(), "breaks the sampling rule")
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-def test_weights_that_are_no_numbers(out: Path, bad: float) -> None:
+def test_weights_that_are_no_numbers(refused: Refused, bad: float) -> None:
     model = char_lstm()
     with torch.no_grad():
         model.embedding.weight[:, 0] = bad
         model.layers[0].get_parameter("bias_ih_l0").fill_(bad)
-    refused(model, lm_card(), r"proof|refuses|number", out)
+    refused(model, lm_card(), r"proof|refuses|number")
 
 
 @pytest.mark.parametrize(
     "card", [lm_card(start="Z"), lm_card(vocabulary=tuple("aa bcdefghi")), lm_card(unknown=99)]
 )
-def test_card_that_breaks_the_format(out: Path, card: Card) -> None:
-    refused(char_lstm(), card, "rnn_infer refuses the exported file: the draft", out)
+def test_card_that_breaks_the_format(refused: Refused, card: Card) -> None:
+    refused(char_lstm(), card, "rnn_infer refuses the exported file: the draft")
 
 
 def test_unwritable_place(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(RunError, match="cannot write"):
         export(char_lstm(), lm_card(), tmp_path / "file" / "m.onnx")
-
-
-# --- a cell of one's own --------------------------------------------------------------
-
-
-class Springy(Cell):
-    """Position and speed: two states, an input product and an output of its own."""
-
-    def __init__(self, input_size: int, width: int) -> None:
-        super().__init__(input_size, {"place": width, "speed": width})
-        self.pull = nn.Linear(input_size, width)
-        self.mix = nn.Linear(2 * width, width)
-
-    @property
-    def output_size(self) -> int:
-        return 2 * self.state_sizes["place"]
-
-    def project(self, x: Tensor) -> Tensor:
-        return torch.tanh(self.pull(x))
-
-    def forward(self, x: Tensor, state: State) -> State:
-        place, speed = state
-        speed = 0.9 * speed + 0.1 * torch.relu(self.mix(torch.cat([place, speed], -1))) + 0.1 * x
-        return place + 0.1 * speed, speed
-
-    def output(self, x: Tensor, state: State) -> Tensor:
-        place, speed = state
-        return torch.cat([torch.sigmoid(place) * x, speed.clamp(-1, 1)], -1)
-
-
-class Plain(Cell):
-    """As short as a cell can be: no product of the input alone."""
-
-    def __init__(self, input_size: int, width: int) -> None:
-        super().__init__(input_size, {"s": width})
-        self.mix = nn.Linear(input_size + width, width)
-
-    def step(self, x: Tensor, s: Tensor) -> Tensor:
-        return torch.tanh(self.mix(torch.cat([x, s], -1)))
-
-    def forward(self, x: Tensor, state: State) -> State:
-        return (self.step(x, state[0]),)
-
-
-class Sine(Plain):
-    def step(self, x: Tensor, s: Tensor) -> Tensor:
-        return torch.sin(super().step(x, s))
-
-
-class Branching(Plain):
-    def step(self, x: Tensor, s: Tensor) -> Tensor:
-        s = super().step(x, s)
-        return s if s.sum() > 0 else -s
-
-
-class MixingStreams(Plain):
-    def step(self, x: Tensor, s: Tensor) -> Tensor:
-        s = super().step(x, s)
-        return s - s.mean(0, keepdim=True)
-
-
-ROWS = Rows(("abba", "bad", "cage", "hide", "dig", "big"), ("yes", "no", "yes", "no", "no", "yes"))
-
-
-@pytest.mark.parametrize(("cell", "layers"), [(Springy, 1), (Plain, 2)])
-def test_cell_of_ones_own(
-    cell: type[Cell], layers: int, out: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(CELLS, "own", cell)
-    alphabet = Alphabet.of(ROWS)
-    model = RecurrentClassifier(
-        ClassifierConfig(
-            vocabulary=len(alphabet.vocabulary),
-            labels=2,
-            cell="own",
-            embedding=5,
-            hidden=6,
-            layers=layers,
-            pool=False,
-        )
-    )
-    cpu = torch.device("cpu")
-    task = ClassifierTask(model, alphabet, ROWS, ROWS, 6, 0.0, 0, cpu)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    model.eval()  # without dropout one step down the gradient must help
-    before, _ = task.loss(0)
-    before.backward()  # type: ignore[no-untyped-call]
-    assert all(parameter.grad is not None for parameter in model.parameters())
-    optimizer.step()
-    assert task.loss(0)[0] < before
-
-    card = Card(
-        vocabulary=alphabet.vocabulary,
-        unknown=alphabet.unknown,
-        labels=alphabet.labels,
-        begin=BEGIN,
-        end=END,
-        log_prior=alphabet.log_prior(ROWS),
-    )
-    shown = export(model, card, out)
-    assert all(value < 1e-4 for value in shown.values())
-    loaded = rnn_infer.Classifier.load(out)
-    for text, tokens in zip(ROWS.texts, alphabet.encode(ROWS.texts), strict=True):
-        expected = torch_logits(model, tokens[None])[0, -1]
-        assert loaded.classify(text).label == alphabet.labels[int(expected.argmax())]
-
-
-@pytest.mark.parametrize(
-    ("cell", "message"),
-    [
-        (Sine, r"the cell uses ai\.onnx\.Sin, .*rnn_infer/contract\.py"),
-        (Branching, "the cell cannot be traced"),
-        (MixingStreams, "failed its proof: batch differs by"),
-    ],
-)
-def test_cell_that_cannot_be_exported(
-    cell: type[Cell], message: str, out: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(CELLS, "own", cell)
-    refused(classifier(cell="own"), classifier_card(), message, out)
-
-
-def test_tracing_is_silent(
-    out: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setitem(CELLS, "own", Plain)
-    export(classifier(cell="own"), classifier_card(), out)
-    assert capfd.readouterr() == ("", "")
