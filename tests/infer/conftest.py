@@ -8,8 +8,10 @@ from typing import Any
 import hypothesis
 import numpy as np
 import pytest
+from click.testing import CliRunner, Result
 
 from rnn_infer import CharLM, Classifier, ModelFileError, runtime
+from rnn_infer.cli import main
 from rnn_infer.contract import METADATA_KEY
 from rnn_infer.onnxproto import model_class
 from rnn_infer.stepper import Stepper
@@ -121,3 +123,57 @@ def fresh_runtime() -> Iterator[None]:
 def rng() -> np.random.Generator:
     """Random numbers, the same in each run."""
     return np.random.default_rng(20240229)
+
+
+# --- the command line -----------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def model(data: Path) -> str:
+    """A character model's file."""
+    return str(data / "charlm.onnx")
+
+
+@pytest.fixture(scope="session")
+def names(data: Path) -> str:
+    """A classifier's file."""
+    return str(data / "gru.onnx")
+
+
+@pytest.fixture(scope="session")
+def run() -> Callable[..., Result]:
+    """`run("show", "--model", path, stdin=b"")`: how `rnn-infer` ends, never in a traceback."""
+
+    def run(*arguments: str, stdin: bytes | str | None = None) -> Result:
+        result = CliRunner().invoke(main, arguments, input=stdin)
+        assert isinstance(result.exception, SystemExit | None), result.exception
+        return result
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def good(run: Callable[..., Result]) -> Callable[..., str]:
+    """As `run`: what a command prints that works."""
+
+    def good(*arguments: str, stdin: bytes | str | None = None) -> str:
+        result = run(*arguments, stdin=stdin)
+        assert (result.exit_code, result.stderr) == (0, "")
+        return result.stdout
+
+    return good
+
+
+@pytest.fixture(scope="session")
+def bad(run: Callable[..., Result]) -> Callable[..., str]:
+    """As `run`: the one line with which a command fails."""
+
+    def bad(*arguments: str, stdin: bytes | str | None = None) -> str:
+        result = run(*arguments, stdin=stdin)
+        assert result.exit_code in (1, 2)
+        assert len(result.stderr.splitlines()) == 1
+        assert result.stderr.startswith("Error: ")
+        assert result.stdout == ""
+        return result.stderr
+
+    return bad
