@@ -1,6 +1,6 @@
 """Kills a training run at random moments, goes on with it, and compares how it ends.
 
-    python benchmarks/kills.py --kills 20
+    python -m benchmarks.kills --kills 20
 
 Each time a small character model is trained in a process of its own, with a checkpoint every few
 steps, and killed with SIGKILL: a little after a step drawn from all steps, or (one time in twelve
@@ -12,7 +12,6 @@ that nobody disturbed: the same weights and the same exported bytes. On the CPU,
 import argparse
 import json
 import os
-import platform
 import random
 import shutil
 import subprocess
@@ -22,13 +21,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 import rnn_train
 from rnn_train import checkpoint
 
-RESULT = Path(__file__).parent / "results" / "kills.json"
+from .harness import RESULTS, machine
+
+RESULT = RESULTS / "kills.json"
 OPTIONS = (
     *("--epochs", "2", "--validate-every", "0.1", "--device", "cpu", "--threads", "1"),
     *("--batch", "8", "--window", "32", "--hidden", "48", "--embedding", "16"),
@@ -53,7 +53,6 @@ def main() -> None:
             print(f"{number + 1:3} {kills[-1]}", flush=True)
     same = sum(kill["identical"] for kill in kills)
     print(f"{same} of {len(kills)} runs ended bit-identical ({steps} steps each)")
-    RESULT.parent.mkdir(exist_ok=True)
     report = {
         "machine": machine(),
         "options": " ".join(OPTIONS),
@@ -144,23 +143,6 @@ def write_text(path: Path) -> None:
     lexicon = ["".join(words.choices(letters, k=words.randint(2, 9))) for _ in range(200)]
     text = [" ".join(words.choices(lexicon, k=8)) + ".\n" for _ in range(400)]
     path.write_text("".join(text))
-
-
-def machine() -> dict[str, Any]:
-    cpu = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        names = [line for line in info.read_text().splitlines() if line.startswith("model name")]
-        cpu = names[0].split(":", 1)[1].strip() if names else cpu
-    return {
-        "cpu": cpu,
-        "cores": os.cpu_count(),
-        "system": platform.system(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "rnn_train": rnn_train.__version__,
-    }
 
 
 if __name__ == "__main__":

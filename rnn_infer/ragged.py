@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -25,7 +26,7 @@ class Ragged:
         lengths = np.array([len(row) for row in rows], np.int64)
         return cls(np.concatenate(rows) if rows else np.empty(0, np.int64), lengths)
 
-    @property
+    @cached_property
     def starts(self) -> NDArray[np.int64]:
         """Where each row begins, [rows]."""
         return np.cumsum(self.lengths) - self.lengths

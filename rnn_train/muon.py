@@ -29,7 +29,7 @@ class Muon(Optimizer):
     on the tall matrices of a recurrent layer, see `orthogonalized`.
 
     Args:
-        params: matrices.
+        params: matrices, or groups of them.
         lr: learning rate, on AdamW's scale.
         momentum: decay of the mean gradient.
         weight_decay: share of the weights that a step at rate 1 takes away.
@@ -37,7 +37,7 @@ class Muon(Optimizer):
 
     def __init__(
         self,
-        params: Iterable[Tensor],
+        params: Iterable[Tensor] | Iterable[dict[str, Any]],
         *,
         lr: float,
         momentum: float = 0.95,

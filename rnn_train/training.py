@@ -303,20 +303,18 @@ def _optimizers(task: Task, config: TrainingConfig) -> list[torch.optim.Optimize
     gates = task.gates if config.muon else ()
     chosen = {id(weight) for weight in gates}
     rest = [p for p in task.model.parameters() if id(p) not in chosen]
+    decay, rate = config.weight_decay, config.learning_rate
     # Weight decay on matrices only: a bias has no reason to be small.
     groups = [
-        {"params": [p for p in rest if p.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in rest if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": [p for p in rest if p.ndim > 1], "weight_decay": decay, "share": 1.0},
+        {"params": [p for p in rest if p.ndim <= 1], "weight_decay": 0.0, "share": 1.0},
     ]
-    rate = config.learning_rate
     optimizers: list[torch.optim.Optimizer] = [
         torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.99), fused=True)
     ]
     if gates:
-        optimizers.append(Muon(gates, lr=rate, weight_decay=config.weight_decay))
-    for optimizer, share in zip(optimizers, (1.0, config.muon), strict=False):
-        for group in optimizer.param_groups:
-            group["share"] = share
+        group = {"params": list(gates), "share": config.muon}
+        optimizers.append(Muon([group], lr=rate, weight_decay=decay))
     return optimizers
 
 
