@@ -15,10 +15,10 @@ from rnn_infer.stepper import Stepper
 from rnn_infer.streams import chunk_length
 from rnn_infer.text import Unknown, Vocabulary
 
-_BATCH = 256
+_BATCH = 64
+"""Texts a run: of short ones, what passes between two operators then stays in a near cache."""
 
 
-# Tuples rather than dataclasses: of a large table, a hundred thousand a second are made.
 class LabelProbability(NamedTuple):
     """One label and how likely it is."""
 
@@ -26,24 +26,32 @@ class LabelProbability(NamedTuple):
     probability: float
 
 
+# Flat, and a tuple: of a large table, tens of thousands a second are made.
 class Prediction(NamedTuple):
     """An answer."""
 
     text: str
-    top: tuple[LabelProbability, ...]
-    """The most likely labels, most likely first."""
+    labels: tuple[str, ...]
+    """The most likely ones, most likely first."""
+    probabilities: tuple[float, ...]
+    """Of `labels`."""
     abstains: bool = False
     """No label is as likely as was asked with `min_probability`."""
 
     @property
+    def top(self) -> tuple[LabelProbability, ...]:
+        """`labels` and `probabilities`, pair by pair."""
+        return tuple(map(LabelProbability, self.labels, self.probabilities))
+
+    @property
     def label(self) -> str | None:
         """The most likely label; none where the answer abstains."""
-        return None if self.abstains else self.top[0].label
+        return None if self.abstains else self.labels[0]
 
     @property
     def probability(self) -> float:
         """Probability of the most likely label."""
-        return self.top[0].probability
+        return self.probabilities[0]
 
 
 class Classifier:
@@ -64,6 +72,7 @@ class Classifier:
         self._vocabulary = Vocabulary(stepper.file.metadata)
         self._begin = self._vocabulary.encode(self._section.begin)
         self._end = self._vocabulary.encode(self._section.end)
+        self._names = np.array(self._section.labels, object)
 
     @classmethod
     def load(
@@ -227,17 +236,10 @@ class Classifier:
             raise self._stepper.file.not_numbers()
         order = np.argsort(-probabilities, -1, kind="stable")[:, :top]
         ranked = np.take_along_axis(probabilities, order, -1)
-        names = self.labels
+        labels = zip(*self._names[order.T].tolist(), strict=True)
         abstains = ranked[:, 0].astype(np.float64) < min_probability
-        return [
-            Prediction(text, tuple([LabelProbability(names[i], p) for i, p in pairs]), no)
-            for text, pairs, no in zip(
-                texts,
-                map(zip, order.tolist(), ranked.tolist()),
-                abstains.tolist(),
-                strict=True,
-            )
-        ]
+        columns = zip(texts, labels, zip(*ranked.T.tolist(), strict=True), abstains.tolist())
+        return list(map(Prediction._make, columns))
 
 
 def _nothing_known(text: str) -> OptionError:

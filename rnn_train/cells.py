@@ -191,17 +191,18 @@ class RunningPool(Cell):
     streaming stays exact. The maximum starts from zero, as every state does.
     """
 
-    def __init__(self, width: int) -> None:
-        super().__init__(width, {"sum": width, "max": width, "count": 1})
-        self.width = width
+    def __init__(self, width: int, peaks: int) -> None:
+        """`peaks`: how many columns, the first ones, have their maximum taken."""
+        super().__init__(width, {"sum": width, "max": peaks, "count": 1})
+        self.peaks = peaks
 
     @property
     def output_size(self) -> int:
-        return 3 * self.width
+        return 2 * self.input_size + self.peaks
 
     def forward(self, x: Tensor, state: State) -> State:
         total, peak, count = state
-        return total + x, torch.maximum(peak, x), count + 1
+        return total + x, torch.maximum(peak, x[:, : self.peaks]), count + 1
 
     def output(self, x: Tensor, state: State) -> Tensor:
         total, peak, count = state
@@ -210,7 +211,7 @@ class RunningPool(Cell):
     def scan(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         total, peak, count = state
         totals = total[:, None] + x.cumsum(1)
-        peaks = torch.maximum(peak[:, None], x.cummax(1).values)
+        peaks = torch.maximum(peak[:, None], x[:, :, : self.peaks].cummax(1).values)
         counts = count + torch.arange(1, x.shape[1] + 1, device=x.device)
         outputs = torch.cat([x, totals / counts[:, :, None], peaks], -1)
         return outputs, (totals[:, -1], peaks[:, -1], counts[:, -1:])

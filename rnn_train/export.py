@@ -137,56 +137,44 @@ class _Build:
         """Layer by layer over all times: tokens [time, batch] → logits [time, batch, n]."""
         sizes = graph.add("Shape", tokens, name="time_batch")
         after: list[str] = []
-        x = ""
+        x = "" if self._folds else self._embedded(graph, tokens)
         for index, layer in enumerate(self.layers):
-            if index == 0:
-                projected, kind = self._input_by_time(graph, tokens, sizes), int(FLOAT)
-            else:
-                projected, kind = layer.project(graph, x)
-                projected = _by_time(graph, projected, sizes, layer.projected)
             own = states[len(after) : len(after) + len(layer.states)]
-            x, new = layer.sequence(graph, projected, kind, own)
+            if index == 0 and self._folds:
+                x, new = layer.steps(graph, self._table_row(graph, tokens), FLOAT, own)
+            else:
+                x, new = layer.sequence(graph, x, sizes, own)
             after += new
-            flat_shape = graph.constant(f"rows{layer.output}", [-1, layer.output])
-            x = graph.add("Reshape", x, flat_shape, name="rows")
-        logits = self._head(graph, x)
-        return _by_time(graph, logits, sizes, self._outputs()), after
+        logits = self._head(graph, graph.rows(x, self.layers[-1].output))
+        return graph.by_time(logits, sizes, self._outputs()), after
 
     def _feed(self, graph: Graph, token: str, states: Sequence[str]) -> tuple[str, list[str]]:
         """One step of all layers: tokens [batch] → logits [batch, n]."""
         after: list[str] = []
-        x = ""
+        x = "" if self._folds else self._embedded(graph, token)
         for index, layer in enumerate(self.layers):
             own = states[len(after) : len(after) + len(layer.states)]
-            if index == 0:
-                x, new = layer.step(graph, self._input(graph, token), FLOAT, own)
+            if index == 0 and self._folds:
+                x, new = layer.step(graph, self._table_row(graph, token), FLOAT, own)
             else:
                 x, new = layer.advance(graph, x, own)
             after += new
         return self._head(graph, x), after
-
-    def _input_by_time(self, graph: Graph, tokens: str, sizes: str) -> str:
-        """The first layer's projected input of tokens [time, batch]."""
-        if self._folds:  # a Gather takes tokens of any shape
-            return self._input(graph, tokens)
-        flat = graph.add("Reshape", tokens, graph.constant("flat", [-1]), name="flat_tokens")
-        return _by_time(graph, self._input(graph, flat), sizes, self.layers[0].projected)
 
     @property
     def _folds(self) -> bool:
         """Whether the first layer's projected input is small enough for a table of all tokens."""
         return self.model.embedding.weight.shape[0] * self.layers[0].projected <= MAX_TABLE
 
-    def _input(self, graph: Graph, tokens: str) -> str:
-        """The first layer's projected input of tokens [n]."""
-        embedding = self.model.embedding.weight
-        first = self.layers[0]
-        if self._folds:
-            table = graph.constant("input_table", first.table(embedding))
-            return graph.add("Gather", table, tokens, axis=0, name="table_row")
-        weight = graph.constant("embedding", embedding.detach().numpy())
-        embedded = graph.add("Gather", weight, tokens, axis=0, name="embedded")
-        return first.project(graph, embedded)[0]
+    def _table_row(self, graph: Graph, tokens: str) -> str:
+        """The first layer's projected input of tokens [...], read from a table."""
+        table = graph.constant("input_table", self.layers[0].table(self.model.embedding.weight))
+        return graph.add("Gather", table, tokens, axis=0, name="table_row")
+
+    def _embedded(self, graph: Graph, tokens: str) -> str:
+        """The first layer's input of tokens [...]."""
+        weight = graph.constant("embedding", self.model.embedding.weight.detach().numpy())
+        return graph.add("Gather", weight, tokens, axis=0, name="embedded")
 
     def _head(self, graph: Graph, x: str) -> str:
         """Hidden [rows, width] → logits [rows, n], divided by the temperature."""
@@ -225,13 +213,6 @@ class _Build:
             proof=shown,
             golden=golden,
         )
-
-
-def _by_time(graph: Graph, rows: str, sizes: str, width: int) -> str:
-    """[time · batch, width] → [time, batch, width], where `sizes` is [time, batch]."""
-    last = graph.constant(f"width{width}", [width])
-    shape = graph.add("Concat", sizes, last, axis=0, name="shape")
-    return graph.add("Reshape", rows, shape, name="by_time")
 
 
 def _layers(model: CharLSTM | RecurrentClassifier) -> list[Layer]:

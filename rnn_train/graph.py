@@ -89,6 +89,12 @@ class Graph:
         self._nodes.append(helper.make_node(op, list(inputs), outputs, **attributes))
         return outputs
 
+    def slice(self, x: str, begin: int, end: int | None, axis: int) -> str:
+        """x[begin:end] along an axis."""
+        last = np.iinfo(np.int64).max if end is None else end
+        bounds = [self.constant("bound", [each]) for each in (begin, last)]
+        return self.add("Slice", x, *bounds, self.constant(f"axis{axis}", [axis]))
+
     def branch(
         self,
         condition: str,
@@ -107,6 +113,16 @@ class Graph:
         return self.add_many(
             "If", condition, names=names, then_branch=branches[0], else_branch=branches[1]
         )
+
+    def rows(self, x: str, width: int) -> str:
+        """[time, batch, width] → [time · batch, width]."""
+        return self.add("Reshape", x, self.constant(f"rows{width}", [-1, width]), name="rows")
+
+    def by_time(self, rows: str, sizes: str, width: int) -> str:
+        """[time · batch, width] → [time, batch, width], where `sizes` is [time, batch]."""
+        last = self.constant(f"width{width}", [width])
+        shape = self.add("Concat", sizes, last, axis=0, name="shape")
+        return self.add("Reshape", rows, shape, name="by_time")
 
     def linear(
         self, x: str, name: str, weight: NDArray[Any], bias: str = "", bounded: bool = False

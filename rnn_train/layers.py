@@ -27,6 +27,8 @@ class Layer(Protocol):
 
     states: dict[str, int]
     """Name and width of each state tensor of the model file."""
+    input: int
+    """Width of what it is given."""
     projected: int
     """Width of what `project` gives."""
     output: int
@@ -43,11 +45,17 @@ class Layer(Protocol):
     ) -> tuple[str, list[str]]:
         """Adds one step: projected [batch, projected] and states → output, next states."""
 
-    def sequence(
+    def steps(
         self, graph: Graph, projected: str, kind: int, states: Sequence[str]
     ) -> tuple[str, list[str]]:
         """Adds all steps: projected [time, batch, projected] → [time, batch, output], last states.
         To the same numbers as `step`."""
+
+    def sequence(
+        self, graph: Graph, x: str, sizes: str, states: Sequence[str]
+    ) -> tuple[str, list[str]]:
+        """Adds `project` and `steps` of all times: x [time, batch, in], whose `sizes` are
+        [time, batch] → [time, batch, output], last states."""
 
     def advance(self, graph: Graph, x: str, states: Sequence[str]) -> tuple[str, list[str]]:
         """Adds `project` and `step` at once, to the same numbers: x [batch, in] is used nowhere
@@ -68,6 +76,7 @@ class LSTMLayer:
         order = np.concatenate([np.arange(k * width, (k + 1) * width) for k in (0, 1, 3, 2)])
         weights = {name: _numpy(value)[order] for name, value in lstm.named_parameters()}
         self._input = weights["weight_ih_l0"].T
+        self.input = len(self._input)
         self._recurrent = weights["weight_hh_l0"].T
         self._bias = weights["bias_ih_l0"] + weights["bias_hh_l0"]
         self._integers, self._steps = quantize_columns(
@@ -96,10 +105,15 @@ class LSTMLayer:
         name = f"{self._name}.R"
         return self._gates(graph, graph.linear(h, name, self._recurrent, projected, True), c)
 
-    def sequence(
+    def steps(
         self, graph: Graph, projected: str, kind: int, states: Sequence[str]
     ) -> tuple[str, list[str]]:
-        return scan(graph, self, projected, kind, states)
+        return _scan(graph, self, projected, kind, states)
+
+    def sequence(
+        self, graph: Graph, x: str, sizes: str, states: Sequence[str]
+    ) -> tuple[str, list[str]]:
+        return _sequence(graph, self, x, sizes, states)
 
     def advance(self, graph: Graph, x: str, states: Sequence[str]) -> tuple[str, list[str]]:
         if not self._whole(graph):
@@ -155,6 +169,7 @@ class TracedLayer:
         self._name = f"cell{index}"
         self._cell = cell
         self.states = {f"{name}{index}": width for name, width in cell.state_sizes.items()}
+        self.input = cell.input_size
         with torch.inference_mode():
             probe = cell.project(torch.zeros(2, cell.input_size))
         self.projected = probe.shape[-1]
@@ -181,16 +196,29 @@ class TracedLayer:
         output, *after = _copy(self._step, graph, self._name, [projected, *states])
         return output, after
 
-    def sequence(
+    def steps(
         self, graph: Graph, projected: str, kind: int, states: Sequence[str]
     ) -> tuple[str, list[str]]:
-        return scan(graph, self, projected, kind, states)
+        return _scan(graph, self, projected, kind, states)
+
+    def sequence(
+        self, graph: Graph, x: str, sizes: str, states: Sequence[str]
+    ) -> tuple[str, list[str]]:
+        return _sequence(graph, self, x, sizes, states)
 
     def advance(self, graph: Graph, x: str, states: Sequence[str]) -> tuple[str, list[str]]:
         return self.step(graph, *self.project(graph, x), states)
 
 
-def scan(
+def _sequence(
+    graph: Graph, layer: Layer, x: str, sizes: str, states: Sequence[str]
+) -> tuple[str, list[str]]:
+    """The product of all inputs at once, then step by step."""
+    projected, kind = layer.project(graph, graph.rows(x, layer.input))
+    return layer.steps(graph, graph.by_time(projected, sizes, layer.projected), kind, states)
+
+
+def _scan(
     graph: Graph, layer: Layer, projected: str, kind: int, states: Sequence[str]
 ) -> tuple[str, list[str]]:
     """One layer over all times: [time, batch, projected] → [time, batch, output], last states."""

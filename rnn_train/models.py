@@ -190,7 +190,8 @@ class RecurrentClassifier(nn.Module):
             stack.append(Passing(layer, passed) if passed else layer)
             size = stack[-1].output_size
         if config.pool:
-            stack.append(RunningPool(size))
+            # The mean of the evidence is what naive Bayes judges by; its maximum tells no more.
+            stack.append(RunningPool(size, size - passed))
         self.layers = nn.ModuleList(stack)
         self.readout = nn.Linear(stack[-1].output_size, config.labels)
 

@@ -6,22 +6,21 @@ To the same numbers as their traced steps; an export proves it.
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
 
-from rnn_train.cells import Cell, Passing
-from rnn_train.graph import FLOAT, INT64, Graph
+from rnn_train.cells import Cell, GRUCell, Passing, RunningPool
+from rnn_train.graph import FLOAT, INT32, Graph
 from rnn_train.layers import TracedLayer
 from rnn_train.ngrams import FACTOR, NGramCell
-
-_END = np.iinfo(np.int64).max
 
 
 def layer_of(index: int, cell: Cell) -> TracedLayer:
     """The layer of a cell."""
-    if isinstance(cell, NGramCell):
-        return NGramLayer(index, cell)
     if isinstance(cell, Passing):
         return PassingLayer(index, cell)
-    return TracedLayer(index, cell)
+    known = {NGramCell: NGramLayer, GRUCell: GRULayer, RunningPool: PoolLayer}
+    return known.get(type(cell), TracedLayer)(index, cell)
 
 
 class PassingLayer(TracedLayer):
@@ -33,48 +32,129 @@ class PassingLayer(TracedLayer):
         self._columns = cell.columns
 
     def sequence(
-        self, graph: Graph, projected: str, kind: int, states: Sequence[str]
+        self, graph: Graph, x: str, sizes: str, states: Sequence[str]
     ) -> tuple[str, list[str]]:
-        sizes = graph.constant("own_and_passed", [self.projected - self._columns, self._columns])
-        own, passed = graph.add_many("Split", projected, sizes, names=["own", "passed"], axis=2)
-        outputs, after = self._inner.sequence(graph, own, kind, states)
+        outputs, after = self._inner.sequence(graph, x, sizes, states)
+        passed = graph.slice(x, -self._columns, None, axis=2)
         return graph.add("Concat", outputs, passed, axis=2, name="beside"), after
+
+
+class GRULayer(TracedLayer):
+    """A gated recurrent unit: all times are one operator."""
+
+    def __init__(self, index: int, cell: Cell) -> None:
+        super().__init__(index, cell)
+        assert isinstance(cell, GRUCell)
+        self._inputs, self._recurrent = cell.inputs, cell.recurrent
+
+    def sequence(
+        self, graph: Graph, x: str, sizes: str, states: Sequence[str]
+    ) -> tuple[str, list[str]]:
+        both = self._inputs, self._recurrent
+        if any(graph.rounds(_numpy(linear.weight)) for linear in both):
+            return super().sequence(graph, x, sizes, states)
+        axis0, axis1 = graph.constant("axis0", [0]), graph.constant("axis1", [1])
+        biases = np.concatenate([self._in_order(linear.bias) for linear in both])
+        outputs, after = graph.add_many(
+            "GRU",
+            x,
+            graph.constant(f"{self._name}.W", self._in_order(both[0].weight)[None]),
+            graph.constant(f"{self._name}.R", self._in_order(both[1].weight)[None]),
+            graph.constant(f"{self._name}.b", biases[None]),
+            "",
+            graph.add("Unsqueeze", states[0], axis0),
+            names=["layer_output", "state"],
+            hidden_size=self.output,
+            linear_before_reset=1,
+        )
+        return graph.add("Squeeze", outputs, axis1), [graph.add("Squeeze", after, axis0)]
+
+    def _in_order(self, gates: Tensor) -> NDArray[np.float32]:
+        """torch's gates r, z, n in ONNX's order: z, r, n."""
+        reset, keep, new = np.split(_numpy(gates), 3)
+        return np.concatenate([keep, reset, new])
+
+
+class PoolLayer(TracedLayer):
+    """A running pool: only maximum and count are stepped through."""
+
+    def __init__(self, index: int, cell: Cell) -> None:
+        super().__init__(index, cell)
+        assert isinstance(cell, RunningPool)
+        self._peaks = cell.peaks
+
+    def sequence(
+        self,
+        graph: Graph,
+        x: str,
+        sizes: str,  # noqa: ARG002  (of the protocol)
+        states: Sequence[str],
+    ) -> tuple[str, list[str]]:
+        total, peak, count = states
+        axis0 = graph.constant("axis0", [0])
+        # From the sum so far, so that sums are added in the order of single steps.
+        begun = graph.add("Concat", graph.add("Unsqueeze", total, axis0), x, axis=0)
+        sums = graph.add("CumSum", begun, graph.constant("at0", 0), name="sums")
+        sums = graph.slice(sums, 1, None, axis=0)
+        after = graph.add("Gather", sums, graph.constant("at_end", -1), axis=0, name="sum_after")
+        peak, count, peaks, counts = self._stepped(graph, x, peak, count)
+        means = graph.add("Div", sums, counts, name="means")
+        pooled = graph.add("Concat", x, means, peaks, axis=2, name="pooled")
+        return pooled, [after, peak, count]
+
+    def _stepped(self, graph: Graph, x: str, peak: str, count: str) -> list[str]:
+        """Maximum and count at the end, and at all times."""
+        body = graph.subgraph("pool")
+        widths = self._peaks, 1
+        peak_in, count_in = (body.input("pool_state", FLOAT, ["batch", n]) for n in widths)
+        now = body.input("pool_x", FLOAT, ["batch", self._peaks])
+        carried = [
+            body.add("Max", peak_in, now),
+            body.add("Add", count_in, body.constant("one", np.float32(1))),
+        ]
+        for copied in (False, True):
+            for value, width in zip(carried, widths, strict=True):
+                name = body.fresh("pool_y") if copied else None
+                body.output(value, FLOAT, ["batch", width], name=name)
+        return graph.add_many(
+            "Scan",
+            peak,
+            count,
+            graph.slice(x, 0, self._peaks, axis=2),
+            names=["peak_after", "count_after", "peaks", "counts"],
+            body=body.proto(),
+            num_scan_inputs=1,
+        )
 
 
 class NGramLayer(TracedLayer):
     """Table entries of n-grams: of each time, by codes that all lie in the input."""
 
-    def __init__(self, index: int, cell: NGramCell) -> None:
+    def __init__(self, index: int, cell: Cell) -> None:
         super().__init__(index, cell)
+        assert isinstance(cell, NGramCell)
         self._ngrams = cell
 
-    def sequence(
+    def steps(
         self, graph: Graph, projected: str, kind: int, states: Sequence[str]
     ) -> tuple[str, list[str]]:
         assert kind == FLOAT
         cell = self._ngrams
         (before,) = states
         count = cell.state_sizes["codes"]
-        axis0, axis2 = graph.constant("axis0", [0]), graph.constant("axis2", [2])
         sizes = graph.constant("features_and_code", [cell.input_size - 1, 1])
         features, code = graph.add_many(
             "Split", projected, sizes, names=["features", "code"], axis=2
         )
-        code = graph.add("Squeeze", code, axis2, name="codes")  # [time, batch]
+        code = graph.add(
+            "Squeeze", code, graph.constant("axis2", [2]), name="codes"
+        )  # [time, batch]
         backwards = graph.constant("backwards", np.arange(count)[::-1].copy())
         earlier = graph.add("Transpose", before, perm=[1, 0])
         earlier = graph.add("Gather", earlier, backwards, axis=0, name="earlier")
         run = graph.add("Concat", earlier, code, axis=0, name="run")
         windows = [
-            graph.add(
-                "Slice",
-                run,
-                graph.constant("from", [count - place]),
-                graph.constant("until", [-place or _END]),
-                axis0,
-                name=f"back{place}",
-            )
-            for place in range(count)
+            graph.slice(run, count - place, -place or None, axis=0) for place in range(count)
         ]
         entries = self._entries(graph, windows)
         parts = [features]
@@ -83,14 +163,7 @@ class NGramLayer(TracedLayer):
             for entry in entries[: longest - 1]:
                 rows = graph.constant(f"{self._name}.{table}", weight)
                 parts.append(graph.add("Gather", rows, entry, axis=0, name=table))
-        last = graph.add(
-            "Slice",
-            run,
-            graph.constant("from", [-count]),
-            graph.constant("until", [_END]),
-            axis0,
-            name="last_codes",
-        )
+        last = graph.slice(run, -count, None, axis=0)
         last = graph.add("Gather", last, backwards, axis=0, name="newest_first")
         after = graph.add("Transpose", last, perm=[1, 0], name="codes_after")
         return graph.add("Concat", *parts, axis=2, name="with_ngrams"), [after]
@@ -105,8 +178,8 @@ class NGramLayer(TracedLayer):
                 shifted = graph.add("Mul", row, factor)
                 own = _remainder(graph, windows[place], rows)
                 row = _remainder(graph, graph.add("Add", shifted, own), rows)
-            whole = graph.add("Cast", row, to=INT64)
-            offset = graph.constant("table_begin", np.int64(begin))
+            whole = graph.add("Cast", row, to=INT32)
+            offset = graph.constant("table_begin", np.int32(begin))
             found.append(graph.add("Add", whole, offset, name="entry"))
             begin += rows
         return found
@@ -115,5 +188,10 @@ class NGramLayer(TracedLayer):
 def _remainder(graph: Graph, number: str, divisor: int) -> str:
     """Of whole numbers, exactly, as in `rnn_train.ngrams`."""
     by = graph.constant("rows", np.float32(divisor))
-    times = graph.add("Cast", graph.add("Div", number, by), to=INT64)
+    times = graph.add("Cast", graph.add("Div", number, by), to=INT32)
     return graph.add("Sub", number, graph.add("Mul", graph.add("Cast", times, to=FLOAT), by))
+
+
+def _numpy(tensor: Tensor) -> NDArray[np.float32]:
+    array: NDArray[np.float32] = tensor.detach().numpy()
+    return array

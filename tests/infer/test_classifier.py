@@ -247,11 +247,11 @@ def test_option_out_of_range(classifier: Classifier, options: dict[str, Any]) ->
 def test_unknown_characters(classifier: Classifier) -> None:
     same(
         classifier.classify("RossiЖ", unknown="skip"),
-        Prediction("RossiЖ", classifier.classify("Rossi").top),
+        classifier.classify("Rossi")._replace(text="RossiЖ"),
     )
     same(
         classifier.classify("Rossî", unknown="fold"),
-        Prediction("Rossî", classifier.classify("Rossi").top),
+        classifier.classify("Rossi")._replace(text="Rossî"),
     )
     with pytest.raises(UnknownCharacterError, match=r"U\+0416"):
         classifier.classify("RossiЖ", unknown="error")
