@@ -236,10 +236,14 @@ class Classifier:
             raise self._stepper.file.not_numbers()
         order = np.argsort(-probabilities, -1, kind="stable")[:, :top]
         ranked = np.take_along_axis(probabilities, order, -1)
-        labels = zip(*self._names[order.T].tolist(), strict=True)
         abstains = ranked[:, 0].astype(np.float64) < min_probability
-        columns = zip(texts, labels, zip(*ranked.T.tolist(), strict=True), abstains.tolist())
-        return list(map(Prediction._make, columns))
+        columns = (
+            texts,
+            zip(*self._names[order.T].tolist(), strict=True),
+            zip(*ranked.T.tolist(), strict=True),
+            abstains.tolist(),
+        )
+        return list(map(Prediction._make, zip(*columns, strict=True)))
 
 
 def _nothing_known(text: str) -> OptionError:

@@ -68,7 +68,13 @@ class ClassifierJob:
         alphabet = classifier.Alphabet.of(train)
         model = recipes.classifier_model(len(alphabet.vocabulary), len(alphabet.labels))
         model = dataclasses.replace(model, **request.model)
-        teacher: dict[str, Any] = {"dropout": model.dropout}
+        teacher: dict[str, Any] = {
+            "model": {
+                "dropout": model.dropout,
+                "hidden": recipes.TEACHER_WIDTH * model.hidden,
+                "embedding": recipes.TEACHER_WIDTH * model.embedding,
+            }
+        }
         if request.ensemble and "dropout" not in request.model:
             model = dataclasses.replace(model, dropout=recipes.PUPIL_DROPOUT)
         training = recipes.classifier_training(len(train), request.seed)
@@ -133,7 +139,7 @@ class ClassifierJob:
         """One teacher's probabilities [rows, labels] on the rows it was trained on."""
         seed = self.training.seed + number
         run = self._run.part(f"teachers/{number}")
-        model = self._network(seed, dropout=self._config["teacher"]["dropout"]).to(device)
+        model = self._network(seed, **self._config["teacher"]["model"]).to(device)
         trainer = Trainer(run, self._task(model, seed, device), self._plan(), self.training, device)
         if checkpoint.exists(run.checkpoints):
             state, warnings = run.last_state()

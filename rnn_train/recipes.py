@@ -79,6 +79,8 @@ CHARACTER_DROPOUT = 0.05
 """Share of a text's characters read as unknown in training."""
 BALANCE = 0.1
 """How far rare labels are favoured: a tenth of the way costs frequent ones nothing."""
+TEACHER_WIDTH = 2
+"""An ensemble's networks are so many times as wide as the one that they teach."""
 PUPIL_DROPOUT = 0.3
 PUPIL_EPOCHS = 1.5
 """What an ensemble teaches is harder to learn by heart: less dropout, and so many times the epochs
@@ -94,7 +96,8 @@ def classifier_model(vocabulary: int, labels: int) -> ClassifierConfig:
         vocabulary=vocabulary,
         labels=labels,
         cell="gru",
-        hidden=96,
+        embedding=32,
+        hidden=48,
         dropout=0.4,
         ngrams=3,
         evidence=4 if labels <= _EVIDENCE_LABELS else 1,
