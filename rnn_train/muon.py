@@ -89,10 +89,11 @@ def orthogonalized(matrices: Tensor) -> Tensor:
     x = matrices / (matrices.norm(dim=(-2, -1), keepdim=True) * 1.01 + 1e-20)
     gram = x.mT @ x
     identity = torch.eye(gram.size(-1), device=x.device, dtype=x.dtype).expand_as(gram)
-    product = identity
-    for a, b, c in _POLYNOMIALS:
+    product = None
+    for turn, (a, b, c) in enumerate(_POLYNOMIALS, 1):
         factor = torch.baddbmm(gram, gram, gram, beta=b, alpha=c) + a * identity
-        product = product @ factor
-        gram = factor @ gram @ factor
+        product = factor if product is None else product @ factor
+        if turn < len(_POLYNOMIALS):
+            gram = factor @ gram @ factor
     result: Tensor = x @ product
     return result
