@@ -20,6 +20,7 @@ from rnn_infer.errors import RnnInferError
 from rnn_infer.runtime import DEVICES
 from rnn_infer.sampling import MAX_SEED
 from rnn_infer.stepper import Stepper
+from rnn_infer.tables import columns
 from rnn_infer.text import UNKNOWN_POLICIES
 
 _BAR = 24
@@ -401,9 +402,7 @@ def _lines(source: str, stream: Iterable[bytes]) -> Iterator[str]:
 def _rows(source: str, lines: Iterable[str]) -> Iterator[str]:
     suffix = source.lower().rpartition(".")[2]
     if suffix in ("csv", "tsv"):
-        for row in csv.reader(lines, delimiter="\t" if suffix == "tsv" else ","):
-            if row and row[0].strip():
-                yield row[0].strip()
+        yield from _cells(csv.reader(lines, delimiter="\t" if suffix == "tsv" else ","))
         return
     for number, line in enumerate(lines, 1):
         if not (line := line.strip()):
@@ -419,6 +418,20 @@ def _rows(source: str, lines: Iterable[str]) -> Iterator[str]:
             yield text
         else:
             yield line
+
+
+def _cells(rows: Iterable[list[str]]) -> Iterator[str]:
+    """The texts of a table: under its header, or else the first cells."""
+    place: int | None = None
+    for row in filter(None, rows):
+        if place is None:
+            text, label = columns(row)
+            if text is not None and label is not None:
+                place = text
+                continue
+            place = 0
+        if len(row) > place and row[place].strip():
+            yield row[place].strip()
 
 
 def _answer(prediction: rnn_infer.Prediction) -> dict[str, Any]:

@@ -13,12 +13,11 @@ from typing import Literal
 
 import numpy as np
 
+from rnn_infer.tables import columns
 from rnn_train.datasets import LABELLED_SETS, SURNAMES
 from rnn_train.errors import DataError
 from rnn_train.sources import TextFile, expand
 
-TEXT_COLUMNS = ("text", "name")
-LABEL_COLUMNS = ("label", "class", "category", "language")
 MIN_ROWS = 20
 NORMALIZATION: Literal["NFC"] = "NFC"
 """In which form a classifier reads texts, and in which two texts are the same."""
@@ -158,23 +157,22 @@ def _folder(path: Path) -> Iterator[tuple[str, str]]:
 
 def _table(text: str, path: Path) -> Iterator[tuple[str, str]]:
     rows = _cells(text, path)
-    names = [cell.strip().lower() for cell in rows[0][1]]
-    label_column = next((names.index(n) for n in LABEL_COLUMNS if n in names), None)
-    text_column = next((names.index(n) for n in TEXT_COLUMNS if n in names), None)
+    first = rows[0][1]
+    text_column, label_column = columns(first)
     if label_column is not None and text_column is not None:
         del rows[0]
-    elif len(names) != 2 or label_column is not None or text_column is not None:
+    elif len(first) != 2 or label_column is not None or text_column is not None:
         # One known name alone may be half a header or a row: asking is better than guessing.
         raise DataError(
-            f"{path}: line 1: {len(names)} columns; give two (text, label) or a header with "
+            f"{path}: line 1: {len(first)} columns; give two (text, label) or a header with "
             "'text' and 'label'"
         )
     else:
         text_column, label_column = 0, 1
     for line, row in rows:
-        if len(row) != len(names):
+        if len(row) != len(first):
             raise DataError(
-                f"{path}: line {line}: {len(row)} columns where line 1 has {len(names)}"
+                f"{path}: line {line}: {len(row)} columns where line 1 has {len(first)}"
             )
         yield _row(row[text_column], row[label_column], path, line)
 

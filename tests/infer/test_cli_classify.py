@@ -60,6 +60,7 @@ FILES: dict[str, tuple[str, bytes]] = {
     "lines with a mark": ("names.txt", "\ufeffRossi\nO'Neill\nMüller\n".encode()),
     "no suffix": ("names", "Rossi\nO'Neill\nMüller\n".encode()),
     "csv": ("names.csv", 'Rossi,x\r\n\r\n"O\'Neill",y\r\nMüller,z\r\n'.encode()),
+    "csv with a header": ("names.csv", "\nLabel,Name\nx,Rossi\ny,O'Neill\nz\nz,Müller\n".encode()),
     "csv of one column": ("names.CSV", "\ufeffRossi\nO'Neill\nMüller\n".encode()),
     "tsv": ("names.tsv", "Rossi\tx,y\nO'Neill\t\nMüller\n".encode()),
     "jsonl": (

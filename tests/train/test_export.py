@@ -163,7 +163,9 @@ def test_only_what_must_be_is_stepped_through(exported: Exported) -> None:
     config = exported.model.config
     pool = getattr(config, "pool", False)
     whole = 0
-    if isinstance(config, ClassifierConfig) and config.cell == "gru":  # but for one that reads a table of its products
+    if (
+        isinstance(config, ClassifierConfig) and config.cell == "gru"
+    ):  # but for one that reads a table of its products
         whole = config.layers - (exported.table and max(config.ngrams, config.evidence) == 1)
     assert (nodes["Scan"], nodes["GRU"]) == (config.layers - whole + pool, whole)
 
