@@ -17,6 +17,7 @@ from rnn_infer.sampling import Sampling
 from rnn_infer.stepper import Stepper
 from rnn_train.charlm import without_onednn
 from rnn_train.export import Card, export
+from rnn_train.graph import Weights
 from rnn_train.models import CharLSTM, CharLSTMConfig
 
 from .harness import Work
@@ -53,7 +54,8 @@ def ours(shape: Shape, *, int8: bool, threads: int) -> Stepper:
     card = Card(vocabulary=characters, unknown=None, start=characters[0])
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
-        export(shape.model(), card, path, int8=(lambda _: 0.0) if int8 else None)
+        weights: Weights = "int8" if int8 else "float32"
+        export(shape.model(), card, path, weights=weights, loss=lambda _: 0.0)
         return Stepper.open(path, device="cpu", threads=threads)
 
 

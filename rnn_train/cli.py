@@ -5,11 +5,14 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 import rnn_train
+
+if TYPE_CHECKING:
+    from rnn_train.graph import Weights
 
 _EXTRA = "rnn-train needs the train extra; run: pip install 'rnn-infer[train,cpu]'"
 _Options = dict[str, Any]
@@ -194,11 +197,12 @@ def classifier(**options: Any) -> None:
 @click.option("--out", type=click.Path(path_type=Path), required=True)
 @click.option(
     "--quantize",
-    type=click.Choice(["int8"]),
-    help="8-bit weights, for the CPU: smaller and faster; what it costs is measured.",
+    type=click.Choice(["int8", "float16"]),
+    help="Smaller and faster weights: int8 for the CPU, float16 for CUDA; what they cost is "
+    "measured.",
 )
 @click.option("--step-only", is_flag=True, help="Tokens and state only, no generation inputs.")
-def export(run: Path, out: Path, quantize: str | None, step_only: bool) -> None:
+def export(run: Path, out: Path, quantize: "Weights | None", step_only: bool) -> None:
     """Export a run's latest weights, proved against the model.
 
     \b
@@ -211,7 +215,7 @@ def export(run: Path, out: Path, quantize: str | None, step_only: bool) -> None:
         from rnn_train import pipeline
 
         shown = pipeline.export_run(
-            run, out, step_only=step_only, quantize=quantize, say=click.echo
+            run, out, step_only=step_only, weights=quantize or "float32", say=click.echo
         )
         click.echo(f"wrote {out}   (largest differences: {shown})")
 

@@ -17,7 +17,7 @@ from rnn_train import proof
 from rnn_train.drawing import Drawing
 from rnn_train.errors import ExportError
 from rnn_train.files import write_bytes
-from rnn_train.graph import FLOAT, INT64, Graph
+from rnn_train.graph import FLOAT, INT64, Graph, Weights
 from rnn_train.layers import Layer, LSTMLayer
 from rnn_train.models import CharLSTM, RecurrentClassifier
 from rnn_train.parallel import layer_of
@@ -52,7 +52,8 @@ def export(
     path: Path,
     *,
     step_only: bool = False,
-    int8: Loss | None = None,
+    weights: Weights = "float32",
+    loss: Loss | None = None,
 ) -> dict[str, float]:
     """Builds the graph, proves it against `model` through `rnn_infer`, and writes the file.
 
@@ -61,8 +62,8 @@ def export(
     Args:
         path: written whole or not at all.
         step_only: leave generation out, for hosts that want tokens and state only.
-        int8: round the large matrices to 8-bit integers (for the CPU); what this costs is
-            measured by this function, and stands in the file.
+        weights: of the large matrices: int8 is for the CPU, float16 for CUDA.
+        loss: measures what rounded weights cost, which then stands in the file; they need it.
 
     Returns:
         The proof: the largest difference found in each comparison.
@@ -75,15 +76,16 @@ def export(
     if bad := [name for name, value in model.named_parameters() if not value.isfinite().all()]:
         raise ExportError(f"weights of {bad[0]} are no numbers; train again at a lower rate")
     draws = isinstance(model, CharLSTM) and not step_only
-    build = _Build(model, card, draws, int8=int8 is not None)
+    build = _Build(model, card, draws, weights)
     # First without knowledge of itself, then with what running it showed.
     blank = build.metadata(_blank_golden(build), {})
     with proof.opened(build.bytes(blank)) as stepper:
         golden = proof.record(stepper)
-        if int8:
-            with proof.opened(_Build(model, card, draws, int8=False).bytes(blank)) as exact:
-                shown = proof.prove_rounded(exact, stepper, int8)
+        if loss and weights != "float32":
+            with proof.opened(_Build(model, card, draws, "float32").bytes(blank)) as exact:
+                shown = proof.prove_rounded(exact, stepper, loss, weights)
         else:
+            assert weights == "float32"
             shown = proof.prove(model, card.temperature, stepper)
     data = build.bytes(build.metadata(golden, shown))
     with proof.opened(data) as stepper:
@@ -97,17 +99,17 @@ class _Build:
     """A model's graph, and the metadata that goes with it."""
 
     def __init__(
-        self, model: CharLSTM | RecurrentClassifier, card: Card, draws: bool, int8: bool
+        self, model: CharLSTM | RecurrentClassifier, card: Card, draws: bool, weights: Weights
     ) -> None:
         self.model = model
-        self.int8 = int8
+        self.weights = weights
         self.card = card
         self.draws = draws
         self.layers = _layers(model)
 
     def bytes(self, metadata: Metadata) -> bytes:
         """The whole file."""
-        graph = Graph("rnn", int8=self.int8)
+        graph = Graph("rnn", weights=self.weights)
         tokens = graph.input(contract.TOKENS, INT64, ["batch", "time"])
         widths = {name: width for layer in self.layers for name, width in layer.states.items()}
         states = [graph.input(name, FLOAT, ["batch", width]) for name, width in widths.items()]
@@ -209,7 +211,7 @@ class _Build:
             else ClassifierSection(
                 labels=card.labels, begin=card.begin, end=card.end, log_prior=card.log_prior
             ),
-            training=_facts(self.model, card) | {"weights": "int8" if self.int8 else "float32"},
+            training=_facts(self.model, card) | {"weights": self.weights},
             proof=shown,
             golden=golden,
         )

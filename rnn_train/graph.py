@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import onnx
@@ -12,7 +12,9 @@ from onnx import TensorProto, helper, numpy_helper
 from rnn_train.quantization import INPUT_STEP, MIDDLE, SMALLEST, quantize_columns
 
 FLOAT, INT32, INT64 = TensorProto.FLOAT, TensorProto.INT32, TensorProto.INT64
-UINT8, BOOL = TensorProto.UINT8, TensorProto.BOOL
+UINT8, BOOL, FLOAT16 = TensorProto.UINT8, TensorProto.BOOL, TensorProto.FLOAT16
+Weights = Literal["float32", "float16", "int8"]
+"""What the large matrices of a file are made of."""
 Dims = Sequence[str | int]
 Value = tuple[str, int, Dims]
 """A value's name, element type and shape."""
@@ -21,15 +23,17 @@ Value = tuple[str, int, Dims]
 class Graph:
     """One graph, or a subgraph of another: a branch, or what a Loop or Scan repeats."""
 
-    def __init__(self, name: str, parent: "Graph | None" = None, int8: bool = False) -> None:
-        """`int8`: large products are of 8-bit integers, see `linear`."""
+    def __init__(
+        self, name: str, parent: "Graph | None" = None, weights: Weights = "float32"
+    ) -> None:
+        """`weights`: of large products, see `linear`."""
         self.name = name
         self._root: Graph = parent._root if parent else self
         self._nodes: list[onnx.NodeProto] = []
         self._inputs: list[onnx.ValueInfoProto] = []
         self._outputs: list[onnx.ValueInfoProto] = []
         if parent is None:
-            self._int8 = int8
+            self._weights = weights
             self._initializers: dict[str, onnx.TensorProto] = {}
             self._kept: dict[tuple[str, bytes], str] = {}
             self._used: set[str] = set()
@@ -131,12 +135,18 @@ class Graph:
 
         Gemm everywhere, for single steps and whole sequences alike: its rows come out
         bit-equal however many there are, which a MatMul and an Add fused by chance would not.
-        In an `int8` graph large weights are rounded to integers a column, and x a row, so
+        In a graph of int8 large weights are rounded to integers a column, and x a row, so
         that no row depends on another; `bounded` says that x lies in [-1, 1], which spares
-        looking for its largest number.
+        looking for its largest number. In one of float16 x is rounded too, and their product.
         """
         if not self.rounds(weight):
             return self.add("Gemm", x, self.constant(name, weight), bias, name=f"{name}.out")
+        if not self.integers:
+            with np.errstate(over="ignore"):  # an infinity shows in what the weights cost
+                half = self.constant(f"{name}.half", weight.astype(np.float16))
+            value = self.add("Gemm", self.add("Cast", x, to=FLOAT16), half, name="product")
+            value = self.add("Cast", value, to=FLOAT, name="product_float")
+            return self.add("Add", value, bias, name=f"{name}.out") if bias else value
         integers, steps = quantize_columns(weight)
         whole, row_step = self.rounded(x) if not bounded else (self.rounded_bounded(x), "")
         value = self.integer_product(whole, self.constant(f"{name}.q", integers))
@@ -149,8 +159,14 @@ class Graph:
         return self.add("Add", value, bias, name=f"{name}.out") if bias else value
 
     def rounds(self, weight: NDArray[Any]) -> bool:
-        """Whether `linear` rounds this weight to integers."""
-        return self._root._int8 and weight.ndim == 2 and weight.size >= SMALLEST
+        """Whether `linear` rounds this weight."""
+        rounded = self._root._weights != "float32"
+        return rounded and weight.ndim == 2 and weight.size >= SMALLEST
+
+    @property
+    def integers(self) -> bool:
+        """Whether what is rounded becomes integers."""
+        return self._root._weights == "int8"
 
     def integer_product(self, whole: str, integers: str) -> str:
         """uint8 [n, in] around MIDDLE times int8 [in, out]: int32 [n, out].

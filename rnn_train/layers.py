@@ -128,7 +128,12 @@ class LSTMLayer:
 
     def _whole(self, graph: Graph) -> bool:
         """Whether input and recurrent products are added as integers."""
-        return self._above and graph.rounds(self._input) and graph.rounds(self._recurrent)
+        return (
+            graph.integers
+            and self._above
+            and graph.rounds(self._input)
+            and graph.rounds(self._recurrent)
+        )
 
     def _integer_weights(self, graph: Graph) -> tuple[str, str]:
         """Of the input and of the state, with steps in common."""

@@ -14,6 +14,7 @@ from rnn_train.datasets import fingerprint
 from rnn_train.errors import RnnTrainError, RunError
 from rnn_train.export import export
 from rnn_train.files import check_writable
+from rnn_train.graph import Weights
 from rnn_train.job import Job, Request, Say
 from rnn_train.jobs import JOBS
 from rnn_train.models import parameter_count
@@ -108,13 +109,13 @@ def export_run(
     out: Path,
     *,
     step_only: bool = False,
-    quantize: str | None = None,
+    weights: Weights = "float32",
     say: Say = print,
 ) -> dict[str, float]:
     """Exports a run's averaged weights as they stand in its last checkpoint.
 
     Args:
-        quantize: "int8" for 8-bit weights, None for float32.
+        weights: see `export`.
 
     Returns:
         The proof's figures.
@@ -123,9 +124,8 @@ def export_run(
         RnnTrainError: no whole checkpoint, or the export fails.
     """
     with finished_job(folder, say) as job:
-        int8 = job.loss if quantize == "int8" else None
         card = job.card(job.judge(job.model))
-        return export(job.model, card, out, step_only=step_only, int8=int8)
+        return export(job.model, card, out, step_only=step_only, weights=weights, loss=job.loss)
 
 
 @contextmanager

@@ -166,7 +166,7 @@ def test_rounded_product(bounded: bool) -> None:
     x = random.uniform(-1, 1, (7, 256)).astype(np.float32)
     x[3] *= 1e-3
     x[4] = 0
-    graph = Graph("g", int8=True)
+    graph = Graph("g", weights="int8")
     value = graph.input("x", FLOAT, ["n", 256])
     value = graph.linear(value, "w", weight, graph.constant("b", bias), bounded)
     graph.output(value, FLOAT, ["n", 128])
@@ -182,7 +182,7 @@ def test_rounded_product(bounded: bool) -> None:
 
 
 def test_small_products_stay_exact() -> None:
-    graph = Graph("g", int8=True)
+    graph = Graph("g", weights="int8")
     value = graph.linear(graph.input("x", FLOAT, ["n", 8]), "w", np.ones((8, 8), np.float32))
     graph.output(value, FLOAT, ["n", 8])
     assert {node.op_type for node in graph.proto().node} == {"Gemm"}

@@ -53,7 +53,7 @@ def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     card = Card(vocabulary=VOCABULARY, unknown=None)
     folder = tmp_path_factory.mktemp("int8")
     export(model, card, folder / "exact.onnx")
-    export(model, card, folder / "rounded.onnx", int8=free)
+    export(model, card, folder / "rounded.onnx", weights="int8", loss=free)
     return Both(
         CharLM.load(folder / "exact.onnx"),
         CharLM.load(folder / "rounded.onnx"),
@@ -173,10 +173,13 @@ def test_cost_is_measured_and_refused_where_too_high(tmp_path: Path) -> None:
     def costing(nats: float) -> proof.Loss:
         return lambda stepper: 2.0 + nats * ("MatMulInteger" in stepper.file.operators)
 
-    assert export(model, card, tmp_path / "m.onnx", int8=costing(0.004))["int8_loss"] == 0.004
+    assert (
+        export(model, card, tmp_path / "m.onnx", weights="int8", loss=costing(0.004))["int8_loss"]
+        == 0.004
+    )
     for nats in (proof.MAX_ROUNDING_LOSS * 1.1, float("nan")):
         with pytest.raises(ExportError, match="worse by .* without --quantize"):
-            export(model, card, tmp_path / "n.onnx", int8=costing(nats))
+            export(model, card, tmp_path / "n.onnx", weights="int8", loss=costing(nats))
     assert not (tmp_path / "n.onnx").exists()
 
 
@@ -196,7 +199,7 @@ def test_classifier(cell: str, width: int, tmp_path: Path) -> None:
         log_prior=(-1.0, -1.0, -1.0),
     )
     export(model, card, tmp_path / "exact.onnx")
-    shown = export(model, card, tmp_path / "rounded.onnx", int8=free)
+    shown = export(model, card, tmp_path / "rounded.onnx", weights="int8", loss=free)
     assert shown["batch"] == shown["stepwise"] == 0
     exact = Classifier.load(tmp_path / "exact.onnx")
     rounded = Classifier.load(tmp_path / "rounded.onnx")

@@ -447,7 +447,7 @@ def test_loss_that_is_no_number_keeps_the_last_checkpoint(
 
 def test_export_in_8_bit(finished: Report, tmp_path: Path) -> None:
     out = tmp_path / "rounded.onnx"
-    shown = export_run(finished.folder, out, quantize="int8", say=lambda _: None)
+    shown = export_run(finished.folder, out, weights="int8", say=lambda _: None)
     document = rnn_infer.CharLM.load(out).metadata
     assert document.training["weights"] == "int8"
     assert abs(document.proof["int8_loss"]) < 0.01
@@ -456,5 +456,5 @@ def test_export_in_8_bit(finished: Report, tmp_path: Path) -> None:
 
 def test_export_of_a_classifier_in_8_bit(finished_classifier: Report, tmp_path: Path) -> None:
     out = tmp_path / "rounded.onnx"
-    export_run(finished_classifier.folder, out, quantize="int8", say=lambda _: None)
+    export_run(finished_classifier.folder, out, weights="int8", say=lambda _: None)
     assert abs(rnn_infer.Classifier.load(out).metadata.proof["int8_loss"]) < 0.01
