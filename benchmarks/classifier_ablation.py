@@ -37,10 +37,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "taught by 4 networks and the linear models": {"ensemble": 4},
     "without the evidence": {"model": {"evidence": 1}},
     "without n-grams": {"model": {"ngrams": 1, "evidence": 1}},
-    "Elman, width 128": {"model": {"cell": "elman", "hidden": 128}},
-    "plain Elman: no n-grams, width 256": {
-        "model": {"cell": "elman", "ngrams": 1, "evidence": 1, "hidden": 256}
-    },
+    "no n-grams, width 256": {"model": {"ngrams": 1, "evidence": 1, "hidden": 256}},
+    "twice as wide": {"model": {"hidden": 128, "embedding": 64}},
+    "GRU, width 48": {"model": {"cell": "gru", "hidden": 48}},
     "minGRU, 2 layers": {"model": {"cell": "mingru", "layers": 2}},
     "without balance": {"balance": 0.0},
     "without pooling": {"model": {"pool": False}},
