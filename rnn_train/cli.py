@@ -183,7 +183,7 @@ def classifier(**options: Any) -> None:
     \b
     Examples:
       rnn-train classifier                                 surnames by language
-      rnn-train classifier --data names.csv --cell elman
+      rnn-train classifier --data names.csv --cell gru
       rnn-train classifier --data names.csv --ensemble 5
       rnn-train classifier --data names.csv --cell mycells:Leaky
       rnn-train classifier --data reviews/ --epochs 10 --out exported/reviews.onnx
