@@ -176,6 +176,22 @@ def charlm_ablation() -> str:
     return _table(["", "held out, nats/char", "change", "training loss", "seeds"], rows)
 
 
+def classifier_ablation() -> str:
+    """Parts of the classifier's recipe, beside the linear models."""
+    content = read_plain("classifier_ablation")
+    rows = []
+    for name, mean in content["mean"].items():
+        figures = [f"{100 * mean['accuracy']:.1f} %", f"{mean['macro_f1']:.3f}"]
+        figures += [
+            f"{mean[key]:.{digits}f}" if key in mean else "–"
+            for key, digits in (("best_prior_macro_f1", 3), ("calibration_error", 3))
+        ]
+        size = f"{mean['parameters']:,.0f}" if "parameters" in mean else "–"
+        rows.append([name, *figures, size, str(len(content["runs"][name]))])
+    head = ["", "accuracy", "macro-F1", "… at the best `prior`", "calibration error"]
+    return _table([*head, "parameters", "seeds"], rows)
+
+
 def load() -> str:
     """What was tried for long, and what came of it."""
     stress, soak = read_plain("stress"), read_plain("soak")["growth"]
@@ -240,6 +256,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "cells": cells,
     "classification": classification,
     "charlm_ablation": charlm_ablation,
+    "classifier_ablation": classifier_ablation,
     "load": load,
     "machine": machine,
 }

@@ -158,6 +158,18 @@ class Graph:
         value = self.add("Mul", value, self.constant(f"{name}.step", steps), name="scaled")
         return self.add("Add", value, bias, name=f"{name}.out") if bias else value
 
+    def rows_of(self, name: str, table: NDArray[Any], places: str) -> str:
+        """Rows [..., width] of a table [rows, width] at `places` [...]; rounded as in `linear`."""
+        if not self.rounds(table):
+            return self.add("Gather", self.constant(name, table), places, axis=0, name=name)
+        if not self.integers:
+            half = self.constant(f"{name}.half", table.astype(np.float16))
+            return self.add("Cast", self.add("Gather", half, places, axis=0), to=FLOAT, name=name)
+        integers, steps = quantize_columns(table)
+        whole = self.add("Gather", self.constant(f"{name}.q", integers), places, axis=0)
+        value = self.add("Cast", whole, to=FLOAT, name="whole_float")
+        return self.add("Mul", value, self.constant(f"{name}.step", steps), name=name)
+
     def rounds(self, weight: NDArray[Any]) -> bool:
         """Whether `linear` rounds this weight."""
         rounded = self._root._weights != "float32"

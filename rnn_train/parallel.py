@@ -161,8 +161,7 @@ class NGramLayer(TracedLayer):
         for table, longest in (("vectors", cell.longest[0]), ("evidence", cell.longest[1])):
             weight = getattr(cell, table).detach().numpy()
             for entry in entries[: longest - 1]:
-                rows = graph.constant(f"{self._name}.{table}", weight)
-                parts.append(graph.add("Gather", rows, entry, axis=0, name=table))
+                parts.append(graph.rows_of(f"{self._name}.{table}", weight, entry))
         last = graph.slice(run, -count, None, axis=0)
         last = graph.add("Gather", last, backwards, axis=0, name="newest_first")
         after = graph.add("Transpose", last, perm=[1, 0], name="codes_after")

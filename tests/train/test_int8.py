@@ -189,7 +189,25 @@ def test_classifier(cell: str, width: int, tmp_path: Path) -> None:
     shape = ClassifierConfig(
         vocabulary=len(VOCABULARY), labels=3, cell=cell, hidden=width, embedding=16
     )
+    rounded = both_classifiers(RecurrentClassifier(shape), tmp_path)
+    assert "MatMulInteger" in rounded._stepper.file.operators
+
+
+def test_tables_of_a_classifier(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    shape = ClassifierConfig(vocabulary=len(VOCABULARY), labels=3, hidden=8, ngrams=3, evidence=4)
     model = RecurrentClassifier(shape)
+    with torch.no_grad():
+        model.layers[0].get_parameter("evidence").normal_()
+    both_classifiers(model, tmp_path)
+    sizes = {name: (tmp_path / f"{name}.onnx").stat().st_size for name in ("exact", "rounded")}
+    assert sizes["rounded"] < 0.3 * sizes["exact"]
+    large = [each for each in weights(tmp_path / "rounded.onnx").values() if each.size > 2**15]
+    assert {each.dtype for each in large} == {np.dtype(np.int8)}
+
+
+def both_classifiers(model: RecurrentClassifier, folder: Path) -> Classifier:
+    """The rounded one, which answers as the exact one does."""
     card = Card(
         vocabulary=VOCABULARY,
         unknown=2,
@@ -198,13 +216,13 @@ def test_classifier(cell: str, width: int, tmp_path: Path) -> None:
         end=" ",
         log_prior=(-1.0, -1.0, -1.0),
     )
-    export(model, card, tmp_path / "exact.onnx")
-    shown = export(model, card, tmp_path / "rounded.onnx", weights="int8", loss=free)
+    export(model, card, folder / "exact.onnx")
+    shown = export(model, card, folder / "rounded.onnx", weights="int8", loss=free)
     assert shown["batch"] == shown["stepwise"] == 0
-    exact = Classifier.load(tmp_path / "exact.onnx")
-    rounded = Classifier.load(tmp_path / "rounded.onnx")
-    assert "MatMulInteger" in rounded._stepper.file.operators
+    exact = Classifier.load(folder / "exact.onnx")
+    rounded = Classifier.load(folder / "rounded.onnx")
     texts = ["abc", "fig", "a", "olive", "mandible", "bad" * 30]
     for one, other in zip(exact.classify(texts), rounded.classify(texts), strict=True):
         assert abs(one.probability - other.probability) < 0.05
     assert rounded.classify(texts[3]) == rounded.classify(texts)[3]
+    return rounded
