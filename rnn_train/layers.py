@@ -3,9 +3,10 @@
 import io
 import logging
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
-from typing import Any, Protocol
+from typing import Any
 
 import click
 import numpy as np
@@ -22,7 +23,7 @@ from rnn_train.graph import FLOAT, INT32, Graph
 from rnn_train.quantization import INPUT_STEP, quantize_columns
 
 
-class Layer(Protocol):
+class Layer(ABC):
     """How the exporter sees a recurrent layer: a product of the input alone, then a step."""
 
     states: dict[str, int]
@@ -34,12 +35,15 @@ class Layer(Protocol):
     output: int
     """Width of what the layer above sees."""
 
+    @abstractmethod
     def project(self, graph: Graph, x: str) -> tuple[str, int]:
         """Adds the part that needs x alone: [n, in] → [n, projected], and its element type."""
 
+    @abstractmethod
     def table(self, embedding: Tensor) -> NDArray[np.float32]:
         """`project` of every row of an embedding, float32."""
 
+    @abstractmethod
     def step(
         self, graph: Graph, projected: str, kind: int, states: Sequence[str]
     ) -> tuple[str, list[str]]:
@@ -50,19 +54,39 @@ class Layer(Protocol):
     ) -> tuple[str, list[str]]:
         """Adds all steps: projected [time, batch, projected] → [time, batch, output], last states.
         To the same numbers as `step`."""
+        body = graph.subgraph("steps")
+        widths = list(self.states.values())
+        states_in = [body.input("scan_state", FLOAT, ["batch", width]) for width in widths]
+        x = body.input("scan_x", kind, ["batch", self.projected])
+        output, states_out = self.step(body, x, kind, states_in)
+        for value, width in zip(states_out, widths, strict=True):
+            body.output(value, FLOAT, ["batch", width])
+        body.output(output, FLOAT, ["batch", self.output], name=body.fresh("scan_y"))
+        *after, outputs = graph.add_many(
+            "Scan",
+            *states,
+            projected,
+            names=[*("state" for _ in states), "layer_output"],
+            body=body.proto(),
+            num_scan_inputs=1,
+        )
+        return outputs, after
 
     def sequence(
         self, graph: Graph, x: str, sizes: str, states: Sequence[str]
     ) -> tuple[str, list[str]]:
         """Adds `project` and `steps` of all times: x [time, batch, in], whose `sizes` are
         [time, batch] → [time, batch, output], last states."""
+        projected, kind = self.project(graph, graph.rows(x, self.input))
+        return self.steps(graph, graph.by_time(projected, sizes, self.projected), kind, states)
 
     def advance(self, graph: Graph, x: str, states: Sequence[str]) -> tuple[str, list[str]]:
         """Adds `project` and `step` at once, to the same numbers: x [batch, in] is used nowhere
         else, so both may share work."""
+        return self.step(graph, *self.project(graph, x), states)
 
 
-class LSTMLayer:
+class LSTMLayer(Layer):
     """A layer of `nn.LSTM` (one layer, one direction)."""
 
     def __init__(self, index: int, lstm: nn.LSTM) -> None:
@@ -105,19 +129,9 @@ class LSTMLayer:
         name = f"{self._name}.R"
         return self._gates(graph, graph.linear(h, name, self._recurrent, projected, True), c)
 
-    def steps(
-        self, graph: Graph, projected: str, kind: int, states: Sequence[str]
-    ) -> tuple[str, list[str]]:
-        return _scan(graph, self, projected, kind, states)
-
-    def sequence(
-        self, graph: Graph, x: str, sizes: str, states: Sequence[str]
-    ) -> tuple[str, list[str]]:
-        return _sequence(graph, self, x, sizes, states)
-
     def advance(self, graph: Graph, x: str, states: Sequence[str]) -> tuple[str, list[str]]:
         if not self._whole(graph):
-            return self.step(graph, *self.project(graph, x), states)
+            return super().advance(graph, x, states)
         # Sums of integers are exact in any order: one product does the work of two.
         h, c = states
         root = graph.root
@@ -166,7 +180,7 @@ class LSTMLayer:
         return h, [h, c]
 
 
-class TracedLayer:
+class TracedLayer(Layer):
     """Any `Cell`: its step is traced by torch's own exporter, then copied in, names and all else
     that tells of the exporting machine left behind."""
 
@@ -200,50 +214,6 @@ class TracedLayer:
             self._step = _trace(_Step(self._cell), widths)
         output, *after = _copy(self._step, graph, self._name, [projected, *states])
         return output, after
-
-    def steps(
-        self, graph: Graph, projected: str, kind: int, states: Sequence[str]
-    ) -> tuple[str, list[str]]:
-        return _scan(graph, self, projected, kind, states)
-
-    def sequence(
-        self, graph: Graph, x: str, sizes: str, states: Sequence[str]
-    ) -> tuple[str, list[str]]:
-        return _sequence(graph, self, x, sizes, states)
-
-    def advance(self, graph: Graph, x: str, states: Sequence[str]) -> tuple[str, list[str]]:
-        return self.step(graph, *self.project(graph, x), states)
-
-
-def _sequence(
-    graph: Graph, layer: Layer, x: str, sizes: str, states: Sequence[str]
-) -> tuple[str, list[str]]:
-    """The product of all inputs at once, then step by step."""
-    projected, kind = layer.project(graph, graph.rows(x, layer.input))
-    return layer.steps(graph, graph.by_time(projected, sizes, layer.projected), kind, states)
-
-
-def _scan(
-    graph: Graph, layer: Layer, projected: str, kind: int, states: Sequence[str]
-) -> tuple[str, list[str]]:
-    """One layer over all times: [time, batch, projected] → [time, batch, output], last states."""
-    body = graph.subgraph("steps")
-    widths = list(layer.states.values())
-    states_in = [body.input("scan_state", FLOAT, ["batch", width]) for width in widths]
-    x = body.input("scan_x", kind, ["batch", layer.projected])
-    output, states_out = layer.step(body, x, kind, states_in)
-    for value, width in zip(states_out, widths, strict=True):
-        body.output(value, FLOAT, ["batch", width])
-    body.output(output, FLOAT, ["batch", layer.output], name=body.fresh("scan_y"))
-    *after, outputs = graph.add_many(
-        "Scan",
-        *states,
-        projected,
-        names=[*("state" for _ in states), "layer_output"],
-        body=body.proto(),
-        num_scan_inputs=1,
-    )
-    return outputs, after
 
 
 class _Project(nn.Module):
