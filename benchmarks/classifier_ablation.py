@@ -32,6 +32,8 @@ from .ablation import Ablation
 from .harness import RESULTS, machine
 
 RESULT = RESULTS / "classifier_ablation.json"
+WIDTH = {"hidden": 64, "embedding": 32}
+"""Of what an ensemble teaches by default; alone, a network is twice as wide by default."""
 VARIANTS: dict[str, dict[str, Any]] = {
     "recipe": {},
     "taught by 4 networks and the linear models": {"ensemble": 4},
@@ -111,7 +113,7 @@ def measure(train: Rows, held: Rows, change: dict[str, Any], seed: int) -> dict[
             seed=seed,
             ensemble=change.get("ensemble", 0),
             balance=change.get("balance"),
-            model=change.get("model", {}),
+            model={} if "ensemble" in change else WIDTH | change.get("model", {}),
             training=change.get("training", {}),
         )
         run = Run.create("classifier", Path(folder) / "run")

@@ -68,15 +68,10 @@ class ClassifierJob:
         alphabet = classifier.Alphabet.of(train)
         model = recipes.classifier_model(len(alphabet.vocabulary), len(alphabet.labels))
         model = dataclasses.replace(model, **request.model)
-        teacher: dict[str, Any] = {
-            "model": {
-                "dropout": model.dropout,
-                "hidden": recipes.TEACHER_WIDTH * model.hidden,
-                "embedding": recipes.TEACHER_WIDTH * model.embedding,
-            }
-        }
-        if request.ensemble and "dropout" not in request.model:
-            model = dataclasses.replace(model, dropout=recipes.PUPIL_DROPOUT)
+        # Teachers are what would be trained without them.
+        pupil = recipes.pupil_model(model) if request.ensemble else model
+        teacher: dict[str, Any] = {"model": dataclasses.asdict(model)}
+        model = dataclasses.replace(pupil, **request.model)
         training = recipes.classifier_training(len(train), request.seed)
         epochs = request.epochs
         if request.minutes is None and epochs is None:

@@ -79,12 +79,9 @@ CHARACTER_DROPOUT = 0.05
 """Share of a text's characters read as unknown in training."""
 BALANCE = 0.1
 """How far rare labels are favoured: a tenth of the way costs frequent ones nothing."""
-TEACHER_WIDTH = 2
-"""An ensemble's networks are so many times as wide as the one that they teach."""
-PUPIL_DROPOUT = 0.3
 PUPIL_EPOCHS = 1.5
-"""What an ensemble teaches is harder to learn by heart: less dropout, and so many times the epochs
-of a network that learns from labels."""
+"""Times the epochs of a network that learns from labels: what an ensemble teaches is harder to
+learn by heart."""
 _EVIDENCE_LABELS = 50
 """Up to this many labels an n-gram's evidence for each is worth its room."""
 
@@ -96,11 +93,21 @@ def classifier_model(vocabulary: int, labels: int) -> ClassifierConfig:
         vocabulary=vocabulary,
         labels=labels,
         cell="elman",
-        embedding=32,
-        hidden=64,
+        embedding=64,
+        hidden=128,
         dropout=0.4,
         ngrams=3,
         evidence=4 if labels <= _EVIDENCE_LABELS else 1,
+    )
+
+
+def pupil_model(teacher: ClassifierConfig) -> ClassifierConfig:
+    """What an ensemble teaches: half as wide is enough, and less dropout."""
+    return replace(
+        teacher,
+        embedding=max(1, teacher.embedding // 2),
+        hidden=max(1, teacher.hidden // 2),
+        dropout=min(teacher.dropout, 0.3),
     )
 
 
