@@ -54,7 +54,7 @@ def charlm_training(
     if _scarce(characters):
         chosen = TrainingConfig(batch=16, window=64, learning_rate=4e-3, muon=4, seed=seed)
     elif _short(minutes, device):
-        chosen = TrainingConfig(batch=32, window=64, learning_rate=9e-3, muon=1.2, seed=seed)
+        chosen = TrainingConfig(batch=32, window=64, learning_rate=1.3e-2, muon=0.85, seed=seed)
     else:
         chosen = TrainingConfig(
             batch=32, window=128, learning_rate=4e-3, muon=1.5, weight_decay=0.05, seed=seed
