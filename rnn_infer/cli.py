@@ -1,15 +1,12 @@
 """`rnn-infer`: options in, one library call, errors to one line."""
 
-import csv
 import dataclasses
 import json
 import sys
-import unicodedata
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from functools import wraps
 from itertools import islice
-from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -17,15 +14,13 @@ import click
 import rnn_infer
 from rnn_infer import inspection
 from rnn_infer.errors import RnnInferError
+from rnn_infer.inputs import read_text, read_texts
 from rnn_infer.runtime import DEVICES
 from rnn_infer.sampling import MAX_SEED
 from rnn_infer.stepper import Stepper
-from rnn_infer.tables import columns
+from rnn_infer.terminal import bar, print_prediction, print_trace, short
 from rnn_infer.text import UNKNOWN_POLICIES
 
-_BAR = 24
-_DASH = "–"
-"""In place of a label where the answer abstains."""
 _ROWS = 4096
 """Texts classified at a time, so that memory does not grow with the input."""
 
@@ -154,7 +149,7 @@ def generate(
     """
     lm = rnn_infer.CharLM.load(model, device=device, threads=threads)
     if prompt == "-":
-        prompt = _read("-")
+        prompt = read_text("-")
     if count == 1 and not as_json:
         for piece in lm.stream(prompt, **options):
             click.echo(piece, nl=False)
@@ -210,21 +205,21 @@ def classify(
     if bool(texts) == (source is not None):
         raise click.UsageError("give texts, or --input FILE, one of the two")
     classifier = rnn_infer.Classifier.load(model, device=device, threads=threads)
-    given = iter(texts) if source is None else _texts(source)
+    given = iter(texts) if source is None else read_texts(source)
     if trace:
         for text in given:
-            _print_trace(text, classifier.trace(text, **options), as_json)
+            steps = classifier.trace(text, **options)
+            if as_json:
+                _print_json({"text": text, "trace": [_answer(each) for each in steps]})
+            else:
+                print_trace(text, steps)
         return
     while batch := list(islice(given, _ROWS)):
         for prediction in classifier.classify(batch, **options):
             if as_json:
                 _print_json(_answer(prediction))
             else:
-                click.echo(
-                    f"{_padded(prediction.text, 24)} "
-                    f"{_padded(_short(prediction.label or _DASH), 14)} "
-                    f"{prediction.probability:4.0%}   {_others(prediction)}"
-                )
+                print_prediction(prediction)
 
 
 @_command
@@ -241,7 +236,7 @@ def score(model: str, device: Any, threads: int, file: str, unknown: Any, as_jso
       cat poem.txt | rnn-infer score --model exported/charlm.onnx - --json
     """
     lm = rnn_infer.CharLM.load(model, device=device, threads=threads)
-    result = lm.score(_read(file), unknown=unknown)
+    result = lm.score(read_text(file), unknown=unknown)
     row = {
         "nats_per_char": result.nats_per_char,
         "bits_per_char": result.bits_per_char,
@@ -274,13 +269,13 @@ def next(  # noqa: A001  (the command's name)
     """
     lm = rnn_infer.CharLM.load(model, device=device, threads=threads)
     if prompt == "-":
-        prompt = _read("-")
+        prompt = read_text("-")
     found = lm.next(prompt, top, unknown=unknown)
     if as_json:
         _print_json({"prompt": prompt, "top": [dataclasses.asdict(each) for each in found]})
         return
     for each in found:
-        click.echo(f"{each.char!r:8} {each.probability:6.1%} {_bar(each.probability)}")
+        click.echo(f"{each.char!r:8} {each.probability:6.1%} {bar(each.probability)}")
 
 
 @_command
@@ -301,10 +296,10 @@ def show(model: str, device: Any, threads: int, as_json: bool) -> None:
         if isinstance(value, dict):
             click.echo(f"{name}:")
             for key, each in value.items():
-                click.echo(f"  {_short(key):28} {_short(each)}")
+                click.echo(f"  {short(key):28} {short(each)}")
         else:
             shown = "".join(value) if name == "vocabulary" else value
-            click.echo(f"{name:14} {_short(shown)}")
+            click.echo(f"{name:14} {short(shown)}")
 
 
 @_command
@@ -353,87 +348,6 @@ def doctor(as_json: bool) -> None:
         sys.exit(1)
 
 
-def _read(source: str) -> str:
-    try:
-        with click.open_file(source, "rb") as stream:
-            data = stream.read()
-    except OSError as error:
-        _fail(f"{source}: cannot be read: {error.strerror}")
-    if source == "-":
-        # A prompt from a pipe ends with the line end its maker added.
-        data = data.removesuffix(b"\n").removesuffix(b"\r")
-    return str(data, "utf-8-sig")
-
-
-def _texts(source: str) -> Iterator[str]:
-    """Texts of a file, one at a time: memory stays constant."""
-    try:
-        with click.open_file(source, "rb") as stream:
-            yield from _rows(source, _lines(source, _watched(source, stream)))
-    except OSError as error:
-        _fail(f"{source}: cannot be read: {error.strerror}")
-    except csv.Error as error:
-        _fail(f"{source}: is no table of texts: {error}")
-
-
-def _watched(source: str, stream: Iterable[bytes]) -> Iterator[bytes]:
-    """The lines of a file, with a progress bar where answers do not go to the same screen."""
-    size = 0 if source == "-" else Path(source).stat().st_size
-    with click.progressbar(
-        length=size,
-        label="reading",
-        file=sys.stderr,
-        update_min_steps=max(1, size // 100),
-        hidden=not size or sys.stdout.isatty() or not sys.stderr.isatty(),
-    ) as bar:
-        for line in stream:
-            yield line
-            bar.update(len(line))
-
-
-def _lines(source: str, stream: Iterable[bytes]) -> Iterator[str]:
-    for number, line in enumerate(stream, 1):
-        try:
-            yield str(line, "utf-8-sig" if number == 1 else "utf-8")
-        except UnicodeDecodeError:
-            _fail(f"{source}: line {number}: is not UTF-8; convert it with iconv")
-
-
-def _rows(source: str, lines: Iterable[str]) -> Iterator[str]:
-    suffix = source.lower().rpartition(".")[2]
-    if suffix in ("csv", "tsv"):
-        yield from _cells(csv.reader(lines, delimiter="\t" if suffix == "tsv" else ","))
-        return
-    for number, line in enumerate(lines, 1):
-        if not (line := line.strip()):
-            continue
-        if suffix == "jsonl":
-            try:
-                text = json.loads(line)["text"]
-                text.encode()  # half a surrogate pair is no text
-            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-                text = None
-            if not text:
-                _fail(f'{source}: line {number}: expected {{"text": "…"}}')
-            yield text
-        else:
-            yield line
-
-
-def _cells(rows: Iterable[list[str]]) -> Iterator[str]:
-    """The texts of a table: under its header, or else the first cells."""
-    place: int | None = None
-    for row in filter(None, rows):
-        if place is None:
-            text, label = columns(row)
-            if text is not None and label is not None:
-                place = text
-                continue
-            place = 0
-        if len(row) > place and row[place].strip():
-            yield row[place].strip()
-
-
 def _answer(prediction: rnn_infer.Prediction) -> dict[str, Any]:
     return {
         "text": prediction.text,
@@ -441,50 +355,6 @@ def _answer(prediction: rnn_infer.Prediction) -> dict[str, Any]:
         "probability": prediction.probability,
         "top": [each._asdict() for each in prediction.top],
     }
-
-
-def _label(prediction: rnn_infer.Prediction) -> str:
-    return _DASH if prediction.label is None else _short(prediction.label)
-
-
-def _others(prediction: rnn_infer.Prediction) -> str:
-    """Labels that stand beside the answer; where there is none, the likeliest too."""
-    beside = prediction.top if prediction.abstains else prediction.top[1:]
-    return ", ".join(f"{each.label} {each.probability:.0%}" for each in beside)
-
-
-def _print_trace(text: str, trace: list[rnn_infer.Prediction], as_json: bool) -> None:
-    if as_json:
-        _print_json({"text": text, "trace": [_answer(each) for each in trace]})
-        return
-    click.secho(text, bold=True)
-    previous = None
-    for prediction in trace:
-        char, label = prediction.text[-1], _label(prediction)
-        click.echo(
-            f"  {_padded(repr(char)[1:-1], 4)} {_bar(prediction.probability):{_BAR}} ", nl=False
-        )
-        click.secho(
-            f"{prediction.probability:4.0%} {_padded(label, 14)}", bold=label != previous, nl=False
-        )
-        click.secho(f" {_others(prediction)}", dim=True)
-        previous = label
-
-
-def _bar(share: float) -> str:
-    """A bar to an eighth of a character."""
-    whole, part = divmod(round(share * _BAR * 8), 8)
-    return "█" * whole + ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")[part]
-
-
-def _padded(text: str, width: int) -> str:
-    wide = sum(1 + (unicodedata.east_asian_width(c) in "WF") for c in text)
-    return text + " " * (width - wide)
-
-
-def _short(value: Any) -> str:
-    text = repr(value) if isinstance(value, str) and not value.isprintable() else str(value)
-    return text if len(text) <= 200 else text[:199] + "…"
 
 
 def _print_json(value: Any) -> None:

@@ -67,9 +67,16 @@ def imported(path: Path) -> set[str]:
     return found - set(sys.stdlib_module_names) - {"rnn_infer"}
 
 
+COMMAND = {"cli", "inputs", "terminal"}
+"""Modules of the command line: they alone may use click, and the library none of them."""
+
+
 @pytest.mark.parametrize("path", MODULES, ids=[path.stem for path in MODULES])
 def test_module_imports_what_it_may(path: Path) -> None:
-    assert imported(path) <= DEPENDENCIES - (set() if path.stem == "cli" else {"click"})
+    assert imported(path) <= DEPENDENCIES - (set() if path.stem in COMMAND else {"click"})
+    if path.stem not in COMMAND:
+        named = [f"rnn_infer.{each}" for each in COMMAND]
+        assert not [each for each in named if each in path.read_text()]
 
 
 def test_public_names() -> None:
