@@ -142,9 +142,8 @@ class Graph:
         if not self.rounds(weight):
             return self.add("Gemm", x, self.constant(name, weight), bias, name=f"{name}.out")
         if not self.integers:
-            with np.errstate(over="ignore"):  # an infinity shows in what the weights cost
-                half = self.constant(f"{name}.half", weight.astype(np.float16))
-            value = self.add("Gemm", self.add("Cast", x, to=FLOAT16), half, name="product")
+            half = self.add("Cast", x, to=FLOAT16)
+            value = self.add("Gemm", half, self._half(name, weight), name="product")
             value = self.add("Cast", value, to=FLOAT, name="product_float")
             return self.add("Add", value, bias, name=f"{name}.out") if bias else value
         integers, steps = quantize_columns(weight)
@@ -163,12 +162,16 @@ class Graph:
         if not self.rounds(table):
             return self.add("Gather", self.constant(name, table), places, axis=0, name=name)
         if not self.integers:
-            half = self.constant(f"{name}.half", table.astype(np.float16))
-            return self.add("Cast", self.add("Gather", half, places, axis=0), to=FLOAT, name=name)
+            half = self.add("Gather", self._half(name, table), places, axis=0)
+            return self.add("Cast", half, to=FLOAT, name=name)
         integers, steps = quantize_columns(table)
         whole = self.add("Gather", self.constant(f"{name}.q", integers), places, axis=0)
         value = self.add("Cast", whole, to=FLOAT, name="whole_float")
         return self.add("Mul", value, self.constant(f"{name}.step", steps), name=name)
+
+    def _half(self, name: str, weight: NDArray[Any]) -> str:
+        with np.errstate(over="ignore"):  # an infinity shows in what the weights cost
+            return self.constant(f"{name}.half", weight.astype(np.float16))
 
     def rounds(self, weight: NDArray[Any]) -> bool:
         """Whether `linear` rounds this weight."""

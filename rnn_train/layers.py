@@ -98,7 +98,7 @@ class LSTMLayer(Layer):
         self.output = width
         # torch orders the gates i, f, g, o; the three sigmoids side by side take one node.
         order = np.concatenate([np.arange(k * width, (k + 1) * width) for k in (0, 1, 3, 2)])
-        weights = {name: _numpy(value)[order] for name, value in lstm.named_parameters()}
+        weights = {name: as_numpy(value)[order] for name, value in lstm.named_parameters()}
         self._input = weights["weight_ih_l0"].T
         self.input = len(self._input)
         self._recurrent = weights["weight_hh_l0"].T
@@ -115,7 +115,7 @@ class LSTMLayer(Layer):
         return graph.linear(x, f"{self._name}.W", self._input, bias, self._above), FLOAT
 
     def table(self, embedding: Tensor) -> NDArray[np.float32]:
-        table: NDArray[np.float32] = _numpy(embedding) @ self._input + self._bias
+        table: NDArray[np.float32] = as_numpy(embedding) @ self._input + self._bias
         return table
 
     def step(
@@ -203,7 +203,7 @@ class TracedLayer(Layer):
 
     def table(self, embedding: Tensor) -> NDArray[np.float32]:
         with torch.inference_mode():
-            return _numpy(self._cell.project(embedding))
+            return as_numpy(self._cell.project(embedding))
 
     def step(
         self, graph: Graph, projected: str, kind: int, states: Sequence[str]
@@ -321,5 +321,6 @@ def _weight_of_product(
     return weight.T if attributes.get("transB") else weight
 
 
-def _numpy(tensor: Tensor) -> NDArray[np.float32]:
+def as_numpy(tensor: Tensor) -> NDArray[np.float32]:
+    """A weight as a graph holds it."""
     return tensor.detach().cpu().float().numpy()

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from rnn_train.cells import Cell, GRUCell, Passing, RunningPool
 from rnn_train.graph import FLOAT, INT32, Graph
-from rnn_train.layers import TracedLayer
+from rnn_train.layers import TracedLayer, as_numpy
 from rnn_train.ngrams import FACTOR, NGramCell
 
 
@@ -51,7 +51,7 @@ class GRULayer(TracedLayer):
         self, graph: Graph, x: str, sizes: str, states: Sequence[str]
     ) -> tuple[str, list[str]]:
         both = self._inputs, self._recurrent
-        if any(graph.rounds(_numpy(linear.weight)) for linear in both):
+        if any(graph.rounds(as_numpy(linear.weight)) for linear in both):
             return super().sequence(graph, x, sizes, states)
         axis0, axis1 = graph.constant("axis0", [0]), graph.constant("axis1", [1])
         biases = np.concatenate([self._in_order(linear.bias) for linear in both])
@@ -71,7 +71,7 @@ class GRULayer(TracedLayer):
 
     def _in_order(self, gates: Tensor) -> NDArray[np.float32]:
         """torch's gates r, z, n in ONNX's order: z, r, n."""
-        reset, keep, new = np.split(_numpy(gates), 3)
+        reset, keep, new = np.split(as_numpy(gates), 3)
         return np.concatenate([keep, reset, new])
 
 
@@ -159,7 +159,7 @@ class NGramLayer(TracedLayer):
         entries = self._entries(graph, windows)
         parts = [features]
         for table, longest in (("vectors", cell.longest[0]), ("evidence", cell.longest[1])):
-            weight = getattr(cell, table).detach().numpy()
+            weight = as_numpy(getattr(cell, table))
             for entry in entries[: longest - 1]:
                 parts.append(graph.rows_of(f"{self._name}.{table}", weight, entry))
         last = graph.slice(run, -count, None, axis=0)
@@ -189,8 +189,3 @@ def _remainder(graph: Graph, number: str, divisor: int) -> str:
     by = graph.constant("rows", np.float32(divisor))
     times = graph.add("Cast", graph.add("Div", number, by), to=INT32)
     return graph.add("Sub", number, graph.add("Mul", graph.add("Cast", times, to=FLOAT), by))
-
-
-def _numpy(tensor: Tensor) -> NDArray[np.float32]:
-    array: NDArray[np.float32] = tensor.detach().numpy()
-    return array
