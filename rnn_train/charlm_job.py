@@ -77,7 +77,13 @@ class CharLMJob:
         if base:
             model = base.model
         else:
-            model = recipes.charlm_model(len(corpus.vocabulary), characters, minutes, device)
+            model = recipes.charlm_model(
+                len(corpus.vocabulary),
+                characters,
+                device,
+                minutes=minutes,
+                epochs=request.epochs,
+            )
         tuned = base is not None
         training = recipes.charlm_training(characters, minutes, device, request.seed, tuned)
         run.write_config(

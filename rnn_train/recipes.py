@@ -15,33 +15,47 @@ def charlm_minutes(characters: int, device: str) -> float:
 
 
 def charlm_model(
-    vocabulary: int, characters: int, minutes: float | None, device: str
+    vocabulary: int,
+    characters: int,
+    device: str,
+    *,
+    minutes: float | None = None,
+    epochs: float | None = None,
 ) -> CharLSTMConfig:
     """Size by what the time allows, dropout by how often the text will be seen.
 
     Measured on tiny Shakespeare and slices of it, see `benchmarks/`.
     """
-    scarce = _scarce(characters)
-    if scarce or _short(minutes, device):
-        wide = scarce or (minutes is not None and minutes < 1)
-        return CharLSTMConfig(
-            vocabulary=vocabulary,
-            embedding=96,
-            hidden=256 if wide else 384,
-            layers=1,
-            dropout_input=0.2 if scarce else 0.0,
-            dropout_layer=0.0,
-            dropout_output=0.4 if scarce else 0.1,
+    if _scarce(characters) or _short(minutes, device):
+        narrow = _scarce(characters) or (minutes is not None and minutes < 1)
+        model = CharLSTMConfig(
+            vocabulary=vocabulary, embedding=96, hidden=256 if narrow else 384, layers=1
         )
-    return CharLSTMConfig(
-        vocabulary=vocabulary,
-        embedding=128,
-        hidden=512,
-        layers=2,
-        dropout_input=0.2,
-        dropout_layer=0.3,
-        dropout_output=0.4,
+    else:
+        model = CharLSTMConfig(vocabulary=vocabulary, embedding=128, hidden=512, layers=2)
+    if epochs is None:
+        assert minutes is not None
+        epochs = minutes * 60 * _characters_a_second(model, device) / characters
+    need = _need_of_dropout(epochs)
+    return replace(
+        model,
+        dropout_input=round(0.25 * need, 2),
+        dropout_layer=round(0.4 * need, 2) if model.layers > 1 else 0.0,
+        dropout_output=round(max(0.1, 0.5 * need), 2),
     )
+
+
+def _need_of_dropout(epochs: float) -> float:
+    """From 0 to 1. In a few passes nothing is learnt by heart, and dropout only slows learning."""
+    return min(1.0, max(0.0, math.log2(max(epochs, 1) / 4) / 2))
+
+
+def _characters_a_second(model: CharLSTMConfig, device: str) -> float:
+    """A rough guess at what training reaches: nothing that hangs on it is sharp."""
+    inputs = [model.embedding] + [model.hidden] * (model.layers - 1)
+    weights = sum(4 * model.hidden * (size + model.hidden) for size in inputs)
+    # Two operations a weight forward, twice as many backward.
+    return _OPERATIONS_A_SECOND[device] / (6 * weights)
 
 
 def charlm_training(
@@ -57,10 +71,14 @@ def charlm_training(
         chosen = TrainingConfig(batch=32, window=64, learning_rate=1.3e-2, muon=0.85, seed=seed)
     else:
         chosen = TrainingConfig(
-            batch=32, window=128, learning_rate=4e-3, muon=1.5, weight_decay=0.05, seed=seed
+            batch=32, window=128, learning_rate=2e-2, muon=0.3, weight_decay=0.05, seed=seed
         )
     share = FINE_TUNING if tuned else 1.0
     return replace(chosen, learning_rate=chosen.learning_rate * share)
+
+
+_OPERATIONS_A_SECOND = {"cpu": 8e10, "cuda": 8e12}
+"""Of two cores with AVX2 as measured, and a cautious guess at a GPU."""
 
 
 def _scarce(characters: int) -> bool:

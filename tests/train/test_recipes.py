@@ -20,7 +20,9 @@ def test_gpu_needs_less_time() -> None:
 
 
 def size(characters: int, minutes: float | None, device: str) -> int:
-    return parameter_count(CharLSTM(recipes.charlm_model(65, characters, minutes, device)))
+    epochs = 1.0 if minutes is None else None
+    model = recipes.charlm_model(65, characters, device, minutes=minutes, epochs=epochs)
+    return parameter_count(CharLSTM(model))
 
 
 def test_model_grows_with_text_time_and_device() -> None:
@@ -34,10 +36,25 @@ def test_model_grows_with_text_time_and_device() -> None:
     assert size(LARGE, 2.0, "cuda") == size(LARGE, None, "cpu") == sizes[-1]
 
 
-def test_scarce_text_is_dropped_out_more() -> None:
-    small, large = (recipes.charlm_model(65, each, 2.0, "cpu") for each in (SMALL, LARGE))
+def dropout(epochs: float) -> tuple[float, float, float]:
+    model = recipes.charlm_model(65, LARGE, "cpu", epochs=epochs)
+    return model.dropout_input, model.dropout_layer, model.dropout_output
+
+
+def test_text_seen_often_is_dropped_out_more() -> None:
+    few, some, many, more = map(dropout, (2, 8, 16, 100))
+    assert few == (0, 0, 0.1)
+    assert all(a < b < c for a, b, c in zip(few, some, many, strict=True))
+    assert many == more
+
+
+def test_minutes_make_passes_of_a_text() -> None:
+    small, large = (recipes.charlm_model(65, each, "cpu", minutes=2.0) for each in (SMALL, LARGE))
     assert small.dropout_input > large.dropout_input
     assert small.dropout_output > large.dropout_output
+    assert small.dropout_layer == 0, "there is nothing between the layers of one"
+    slow, fast = (recipes.charlm_model(65, LARGE, each, minutes=30.0) for each in ("cpu", "cuda"))
+    assert slow.dropout_layer < fast.dropout_layer
 
 
 @pytest.mark.parametrize("characters", [SMALL, LARGE])
