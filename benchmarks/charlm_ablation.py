@@ -45,6 +45,9 @@ TRAINING: dict[str, Any] = {
 VARIANTS: dict[str, dict[str, Any]] = {
     "recipe": {},
     "AdamW in place of Muon": {"training": {"muon": 0.0}},
+    "embedding and head learn five times faster": {
+        "training": {"learning_rate": 2e-2, "muon": 0.5}
+    },
     "without dropout": {
         "model": {"dropout_input": 0.0, "dropout_layer": 0.0, "dropout_output": 0.0}
     },

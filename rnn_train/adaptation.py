@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy
+from tqdm import tqdm
 
 from rnn_train.cells import State
 from rnn_train.models import CharLSTM
@@ -54,9 +55,13 @@ def dynamic_loss(
     follower = _Follower(model, temperature)
     follower.measure(training, how)
     total = 0.0
-    for loss, scored in follower.read(tokens, how.segment):
-        total += float(loss.detach()) * scored
-        follower.learn(loss, how)
+    with tqdm(
+        total=len(tokens) - 1, desc="dynamic evaluation", unit=" characters", dynamic_ncols=True
+    ) as bar:
+        for loss, scored in follower.read(tokens, how.segment):
+            total += float(loss.detach()) * scored
+            follower.learn(loss, how)
+            bar.update(scored)
     return total / (len(tokens) - 1)
 
 
