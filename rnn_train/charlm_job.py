@@ -184,7 +184,7 @@ class _Base:
         finally:
             run.close()
         model = CharLSTMConfig(**config["model"])
-        for name in ("embedding", "hidden", "layers", "head"):
+        for name in ("embedding", "hidden", "layers", "head", "skip"):
             if request.model.get(name, own := getattr(model, name)) != own:
                 raise RunError(f"{run.folder} has {name} {own}, which stays; drop --{name}")
         weights = checkpoint.averaged_weights(state)

@@ -112,6 +112,7 @@ _RATE = click.FloatRange(0, 1, max_open=True)
     help="Start from its weights: fine-tune on another text.",
 )
 @click.option("--head", type=click.IntRange(0, 65536), help="Width of an MLP head; 0: none.")
+@click.option("--skip/--no-skip", default=None, help="Let the head read all layers, or the last.")
 @click.option("--window", type=click.IntRange(2, 65536), help="Characters between gradient cuts.")
 @click.option("--dropout-input", type=_RATE)
 @click.option("--dropout-layer", type=_RATE)
@@ -138,7 +139,7 @@ def charlm(**options: Any) -> None:
       rnn-train charlm --resume runs/charlm-1
       rnn-train charlm --init-from runs/charlm-1 --data sequel.txt
     """
-    shape = ("hidden", "layers", "embedding", "head", "weight_drop")
+    shape = ("hidden", "layers", "embedding", "head", "skip", "weight_drop")
     drops = ("dropout_input", "dropout_layer", "dropout_output")
     _run(
         "charlm",

@@ -139,6 +139,7 @@ class _Build:
         """Layer by layer over all times: tokens [time, batch] → logits [time, batch, n]."""
         sizes = graph.add("Shape", tokens, name="time_batch")
         after: list[str] = []
+        seen: list[str] = []
         x = "" if self._folds else self._embedded(graph, tokens)
         for index, layer in enumerate(self.layers):
             own = states[len(after) : len(after) + len(layer.states)]
@@ -147,12 +148,15 @@ class _Build:
             else:
                 x, new = layer.sequence(graph, x, sizes, own)
             after += new
-        logits = self._head(graph, graph.rows(x, self.layers[-1].output))
+            seen.append(x)
+        x, width = self._seen_by_head(graph, seen)
+        logits = self._head(graph, graph.rows(x, width))
         return graph.by_time(logits, sizes, self._outputs()), after
 
     def _feed(self, graph: Graph, token: str, states: Sequence[str]) -> tuple[str, list[str]]:
         """One step of all layers: tokens [batch] → logits [batch, n]."""
         after: list[str] = []
+        seen: list[str] = []
         x = "" if self._folds else self._embedded(graph, token)
         for index, layer in enumerate(self.layers):
             own = states[len(after) : len(after) + len(layer.states)]
@@ -161,7 +165,16 @@ class _Build:
             else:
                 x, new = layer.advance(graph, x, own)
             after += new
-        return self._head(graph, x), after
+            seen.append(x)
+        return self._head(graph, self._seen_by_head(graph, seen)[0]), after
+
+    def _seen_by_head(self, graph: Graph, outputs: Sequence[str]) -> tuple[str, int]:
+        """Of the layers' outputs [..., width], those that the head reads, and their width."""
+        skips = isinstance(self.model, CharLSTM) and self.model.config.skip
+        if not skips or len(outputs) == 1:
+            return outputs[-1], self.layers[-1].output
+        joined = graph.add("Concat", *outputs, axis=-1, name="all_layers")
+        return joined, sum(layer.output for layer in self.layers)
 
     @property
     def _folds(self) -> bool:
@@ -186,7 +199,7 @@ class _Build:
             divisor = np.float32(self.card.temperature if last else 1)
             weight = linear.weight.detach().numpy().T / divisor
             bias = graph.constant(f"head{index}.b", linear.bias.detach().numpy() / divisor)
-            bounded = index == 0 and isinstance(self.model, CharLSTM)  # a state h of an LSTM
+            bounded = index == 0 and isinstance(self.model, CharLSTM)  # states h
             x = graph.linear(x, f"head{index}.W", weight, bias, bounded)
             if not last:
                 x = graph.add("Relu", x)

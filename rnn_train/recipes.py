@@ -32,7 +32,9 @@ def charlm_model(
             vocabulary=vocabulary, embedding=96, hidden=256 if narrow else 384, layers=1
         )
     else:
-        model = CharLSTMConfig(vocabulary=vocabulary, embedding=128, hidden=512, layers=2)
+        model = CharLSTMConfig(
+            vocabulary=vocabulary, embedding=128, hidden=512, layers=2, skip=True
+        )
     if epochs is None:
         assert minutes is not None
         epochs = minutes * 60 * _characters_a_second(model, device) / characters

@@ -100,6 +100,12 @@ CHARLM_SHAPES = [
     pytest.param(("charlm", {"layers": n, "head": head}, table), id=f"charlm-{n}-{head}-{table}")
     for n, head, table in itertools.product((1, 2, 3), (0, 6), (True, False))
 ]
+CHARLM_SHAPES += [
+    pytest.param(
+        ("charlm", {"layers": n, "head": head, "skip": True}, table), id=f"skip-{n}-{head}"
+    )
+    for n, head, table in ((1, 0, True), (2, 6, True), (3, 0, False))
+]
 CLASSIFIER_SHAPES = [
     pytest.param(
         ("classifier", {"cell": cell, "layers": n, "pool": pool}, True),

@@ -58,6 +58,18 @@ def test_layers_are_one_torch_lstm(layers: int, tokens: Tensor) -> None:
     same(torch.stack(after[1::2]), c)
 
 
+@torch.no_grad()
+def test_head_may_read_all_layers(tokens: Tensor) -> None:
+    model = char_lstm(layers=2, skip=True).eval()
+    assert isinstance(model.head, nn.Linear)
+    lower, upper = model.lstms()
+    first, _ = lower(model.embedding(tokens))
+    second, _ = upper(first)
+    weights = model.head.weight.split(8, dim=1)
+    expected = first @ weights[0].T + second @ weights[1].T + model.head.bias
+    same(model(tokens, model.zeros(BATCH))[0], expected)
+
+
 @pytest.mark.parametrize("head", [0, 5])
 @torch.no_grad()
 def test_state_carries_over(head: int, tokens: Tensor) -> None:
