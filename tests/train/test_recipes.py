@@ -52,7 +52,6 @@ def test_minutes_make_passes_of_a_text() -> None:
     small, large = (recipes.charlm_model(65, each, "cpu", minutes=2.0) for each in (SMALL, LARGE))
     assert small.dropout_input > large.dropout_input
     assert small.dropout_output > large.dropout_output
-    assert small.dropout_layer == 0, "there is nothing between the layers of one"
     slow, fast = (recipes.charlm_model(65, LARGE, each, minutes=30.0) for each in ("cpu", "cuda"))
     assert slow.dropout_layer < fast.dropout_layer
 
