@@ -70,10 +70,10 @@ def charlm_training(
     if _scarce(characters):
         chosen = TrainingConfig(batch=16, window=64, learning_rate=4e-3, muon=4, seed=seed)
     elif _short(minutes, device):
-        chosen = TrainingConfig(batch=32, window=64, learning_rate=1.3e-2, muon=0.85, seed=seed)
+        chosen = TrainingConfig(batch=32, window=64, learning_rate=3e-2, muon=0.4, seed=seed)
     else:
         chosen = TrainingConfig(
-            batch=32, window=128, learning_rate=2e-2, muon=0.3, weight_decay=0.05, seed=seed
+            batch=32, window=128, learning_rate=2e-2, muon=0.35, weight_decay=0.05, seed=seed
         )
     share = FINE_TUNING if tuned else 1.0
     return replace(chosen, learning_rate=chosen.learning_rate * share)
