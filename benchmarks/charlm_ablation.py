@@ -31,6 +31,7 @@ MODEL: dict[str, Any] = {
     "embedding": 128,
     "hidden": 256,
     "layers": 2,
+    "skip": False,
     "dropout_input": 0.2,
     "dropout_layer": 0.3,
     "dropout_output": 0.4,
@@ -55,6 +56,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "weight decay 0": {"training": {"weight_decay": 0.0}},
     "with weight drop 0.3": {"model": {"weight_drop": 0.3}},
     "one layer of the same size": {"model": {"layers": 1, "hidden": 400}},
+    "head that reads all layers": {"model": {"skip": True}},
     "with an MLP head": {"model": {"head": 256}},
 }
 
