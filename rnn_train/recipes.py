@@ -54,8 +54,7 @@ def _need_of_dropout(epochs: float) -> float:
 
 def _characters_a_second(model: CharLSTMConfig, device: str) -> float:
     """A rough guess at what training reaches: nothing that hangs on it is sharp."""
-    inputs = [model.embedding] + [model.hidden] * (model.layers - 1)
-    weights = sum(4 * model.hidden * (size + model.hidden) for size in inputs)
+    weights = 4 * model.hidden * (model.embedding + model.hidden)
     # Two operations a weight forward, twice as many backward.
     return _OPERATIONS_A_SECOND[device] / (6 * weights)
 

@@ -211,6 +211,7 @@ def test_init_from_text_that_does_not_fit(
     ("more", "message"),
     [
         ({"model": {"hidden": 24}}, "hidden 12, which stays; drop --hidden"),
+        ({"model": {"skip": False}}, "skip True, which stays; drop --skip"),
         ({"model": {"layers": 3}}, "drop --layers"),
         ({"min_count": 2}, "drop --min-count"),
     ],
