@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rnn_train.cells import Cell, State
@@ -10,7 +12,8 @@ from rnn_train.cells import Cell, State
 FACTOR = 257
 """Of the polynomial hash: a prime, so that two letters of one byte each never collide by it."""
 MAX_NGRAM_ROWS = 2**15
-"""Up to it products with the factor, and whole parts of quotients, are exact in float32."""
+"""Up to it a row times the factor, plus a code, is below 2**24, and so are the whole parts of its
+quotients: float32 holds them exactly."""
 _UNSEEN = 0.1
 """Count that each n-gram starts with."""
 _EVIDENCE_SCALE = 0.1
@@ -135,18 +138,25 @@ class NGramCell(Cell):
         change = self._without[entry, own][..., None]
         return (evidence - change / labels).scatter_add(-1, own[..., None], change)
 
-    def _entries(self, codes: Tensor) -> list[Tensor]:
-        """Table entry of the n-gram of each n: codes [..., newest first] → [...]."""
-        found, begin = [], 0
-        for order, rows in enumerate(self.rows, 2):
-            row = _remainder(codes[..., order - 1], rows)
-            for place in reversed(range(order - 1)):
-                row = _remainder(row * FACTOR + _remainder(codes[..., place], rows), rows)
-            found.append(row.long() + begin)
-            begin += rows
-        return found
+    def reach(self) -> NDArray[np.float32]:
+        """Whether a place, newest first, belongs to the n-grams of each n: [places, orders]."""
+        orders = np.arange(2, len(self.rows) + 2)
+        belongs = np.arange(len(self.rows) + 1)[:, None] < orders
+        return belongs.astype(np.float32)
 
+    def begins(self) -> NDArray[np.int64]:
+        """First entry of the n-grams of each n: [orders]."""
+        rows = np.array(self.rows)
+        return rows.cumsum() - rows
 
-def _remainder(number: Tensor, divisor: int) -> Tensor:
-    """Of whole numbers below 2**24, which float32 holds exactly; model files have no Mod."""
-    return number - (number / divisor).long() * divisor
+    def _entries(self, codes: Tensor) -> Tensor:
+        """Table entries of the n-grams of all n: codes [..., newest first] → [orders, ...]."""
+        each_order = (-1, *(1 for _ in codes.shape[:-1]))
+        rows = codes.new_tensor(self.rows).view(each_order)
+        reach = torch.from_numpy(self.reach()).to(codes)
+        row = codes.new_zeros(len(self.rows), *codes.shape[:-1])
+        for place in reversed(range(codes.shape[-1])):
+            row = row * FACTOR + reach[place].view(each_order) * codes[..., place]
+            row = row - (row / rows).long() * rows  # model files have no Mod
+        begins = torch.from_numpy(self.begins()).to(codes.device)
+        return row.long() + begins.view(each_order)

@@ -4,13 +4,14 @@ To the same numbers as their traced steps; an export proves it.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
 from rnn_train.cells import Cell, GRUCell, Passing, RunningPool
-from rnn_train.graph import FLOAT, INT32, Graph
+from rnn_train.graph import FLOAT, INT32, Dims, Graph
 from rnn_train.layers import TracedLayer, as_numpy
 from rnn_train.ngrams import FACTOR, NGramCell
 
@@ -76,7 +77,7 @@ class GRULayer(TracedLayer):
 
 
 class PoolLayer(TracedLayer):
-    """A running pool: only maximum and count are stepped through."""
+    """A running pool: only the maximum is stepped through."""
 
     def __init__(self, index: int, cell: Cell) -> None:
         super().__init__(index, cell)
@@ -91,37 +92,37 @@ class PoolLayer(TracedLayer):
         states: Sequence[str],
     ) -> tuple[str, list[str]]:
         total, peak, count = states
-        axis0 = graph.constant("axis0", [0])
+        axis0, at0 = graph.constant("axis0", [0]), graph.constant("at0", 0)
         # From the sum so far, so that sums are added in the order of single steps.
         begun = graph.add("Concat", graph.add("Unsqueeze", total, axis0), x, axis=0)
-        sums = graph.add("CumSum", begun, graph.constant("at0", 0), name="sums")
-        sums = graph.slice(sums, 1, None, axis=0)
-        after = graph.add("Gather", sums, graph.constant("at_end", -1), axis=0, name="sum_after")
-        peak, count, peaks, counts = self._stepped(graph, x, peak, count)
+        sums = graph.slice(graph.add("CumSum", begun, at0), 1, None, axis=0)
+        # A one for each time: the place of the largest of a single number is 0.
+        single = graph.slice(graph.slice(x, 0, 1, axis=1), 0, 1, axis=2)
+        zeros = graph.add("Cast", graph.add("ArgMax", single, axis=2), to=FLOAT)
+        ones = graph.add("Add", zeros, graph.constant("one", np.float32(1)), name="ones")
+        counts = graph.add("CumSum", ones, at0, name="steps")
+        counts = graph.add("Add", counts, graph.add("Unsqueeze", count, axis0), name="counts")
+        peak, peaks = self._highest(graph, peak, x)
         means = graph.add("Div", sums, counts, name="means")
         pooled = graph.add("Concat", x, means, peaks, axis=2, name="pooled")
-        return pooled, [after, peak, count]
+        return pooled, [self._last(graph, sums), peak, self._last(graph, counts)]
 
-    def _stepped(self, graph: Graph, x: str, peak: str, count: str) -> list[str]:
-        """Maximum and count at the end, and at all times."""
+    def _last(self, graph: Graph, x: str) -> str:
+        return graph.add("Gather", x, graph.constant("at_end", -1), axis=0, name="after")
+
+    def _highest(self, graph: Graph, peak: str, x: str) -> list[str]:
+        """The maximum at the end, and at all times."""
         body = graph.subgraph("pool")
-        widths = self._peaks, 1
-        peak_in, count_in = (body.input("pool_state", FLOAT, ["batch", n]) for n in widths)
-        now = body.input("pool_x", FLOAT, ["batch", self._peaks])
-        carried = [
-            body.add("Max", peak_in, now),
-            body.add("Add", count_in, body.constant("one", np.float32(1))),
-        ]
-        for copied in (False, True):
-            for value, width in zip(carried, widths, strict=True):
-                name = body.fresh("pool_y") if copied else None
-                body.output(value, FLOAT, ["batch", width], name=name)
+        shape: Dims = ["batch", self._peaks]
+        before, now = (body.input(name, FLOAT, shape) for name in ("pool_state", "pool_x"))
+        highest = body.add("Max", before, now)
+        body.output(highest, FLOAT, shape)
+        body.output(highest, FLOAT, shape, name=body.fresh("pool_y"))
         return graph.add_many(
             "Scan",
             peak,
-            count,
             graph.slice(x, 0, self._peaks, axis=2),
-            names=["peak_after", "count_after", "peaks", "counts"],
+            names=["peak_after", "peaks"],
             body=body.proto(),
             num_scan_inputs=1,
         )
@@ -169,23 +170,22 @@ class NGramLayer(TracedLayer):
 
     def _entries(self, graph: Graph, windows: Sequence[str]) -> list[str]:
         """As `NGramCell._entries`: codes [time, batch] of each place → entries [time, batch]."""
-        found, begin = [], 0
+        rows = self._of_orders(graph, "rows", np.array(self._ngrams.rows, np.float32))
         factor = graph.constant("factor", np.float32(FACTOR))
-        for order, rows in enumerate(self._ngrams.rows, 2):
-            row = _remainder(graph, windows[order - 1], rows)
-            for place in reversed(range(order - 1)):
-                shifted = graph.add("Mul", row, factor)
-                own = _remainder(graph, windows[place], rows)
-                row = _remainder(graph, graph.add("Add", shifted, own), rows)
-            whole = graph.add("Cast", row, to=INT32)
-            offset = graph.constant("table_begin", np.int32(begin))
-            found.append(graph.add("Add", whole, offset, name="entry"))
-            begin += rows
-        return found
+        row = ""
+        for window, reach in reversed(list(zip(windows, self._ngrams.reach(), strict=True))):
+            code = graph.add("Mul", window, self._of_orders(graph, "reach", reach))
+            row = graph.add("Add", graph.add("Mul", row, factor), code) if row else code
+            times = graph.add("Cast", graph.add("Div", row, rows), to=INT32)
+            whole = graph.add("Mul", graph.add("Cast", times, to=FLOAT), rows)
+            row = graph.add("Sub", row, whole)
+        begins = self._of_orders(graph, "table_begins", self._ngrams.begins().astype(np.int32))
+        entries = graph.add("Add", graph.add("Cast", row, to=INT32), begins, name="entries")
+        return [
+            graph.add("Gather", entries, graph.constant("order", order), axis=0, name="entry")
+            for order in range(len(self._ngrams.rows))
+        ]
 
-
-def _remainder(graph: Graph, number: str, divisor: int) -> str:
-    """Of whole numbers, exactly, as in `rnn_train.ngrams`."""
-    by = graph.constant("rows", np.float32(divisor))
-    times = graph.add("Cast", graph.add("Div", number, by), to=INT32)
-    return graph.add("Sub", number, graph.add("Mul", graph.add("Cast", times, to=FLOAT), by))
+    def _of_orders(self, graph: Graph, hint: str, values: NDArray[Any]) -> str:
+        """One number for each n, beside [orders, time, batch]."""
+        return graph.constant(hint, values[:, None, None])

@@ -244,6 +244,7 @@ def test_evaluate(finished: Report, story: Path) -> None:
     assert result.exit_code == 0, result.output
     shown = json.loads(result.stdout)
     assert list(shown["protocols"]) == ["windows", "stateful", "dynamic"]
+    assert re.search(r"dynamic evaluation: 100%", result.stderr)
     plain = call("evaluate", str(finished.out), "--data", str(story), "--threads", "1")
     nats = shown["protocols"]["stateful"]["nats_per_char"]
     (printed,) = re.findall(r"^stateful +(\S+) nats/char", plain.stdout, re.MULTILINE)
