@@ -147,7 +147,8 @@ class NGramCell(Cell):
     def begins(self) -> NDArray[np.int64]:
         """First entry of the n-grams of each n: [orders]."""
         rows = np.array(self.rows)
-        return rows.cumsum() - rows
+        begins: NDArray[np.int64] = rows.cumsum() - rows
+        return begins
 
     def _entries(self, codes: Tensor) -> Tensor:
         """Table entries of the n-grams of all n: codes [..., newest first] → [orders, ...]."""
