@@ -22,7 +22,7 @@ from rnn_train.corpus import (
 from rnn_train.datasets import open_texts
 from rnn_train.errors import RunError
 from rnn_train.export import Card
-from rnn_train.job import Request, Say, Verdict, rounded
+from rnn_train.job import Request, Say, Verdict, rounded, unmeasured
 from rnn_train.models import CharLSTM, CharLSTMConfig
 from rnn_train.run import Run
 from rnn_train.training import Task, TrainingConfig
@@ -55,7 +55,9 @@ class CharLMJob:
             self.train_tokens, self.training.batch, self.training.window, self.training.seed
         )
         self.steps_per_epoch = self._streams.windows
-        self.warnings: list[str] = []
+        # Runs from before it could be given have none.
+        self._temperature = config.get("temperature", 1.0)
+        self.warnings = unmeasured(len(self.held_out), self._temperature)
 
     @staticmethod
     def create(run: Run, request: Request, device: str, **notes: Any) -> "CharLMJob":
@@ -99,6 +101,7 @@ class CharLMJob:
                 "val_fraction": request.val_fraction,
                 "minutes": minutes,
                 "epochs": request.epochs,
+                "temperature": request.temperature,
                 "device": device,
                 **notes,
                 "model": dataclasses.asdict(dataclasses.replace(model, **request.model)),
@@ -117,7 +120,7 @@ class CharLMJob:
 
     def judge(self, model: CharLSTM) -> Verdict:
         if len(self.held_out) < 2:
-            return Verdict({})
+            return Verdict({}, self._temperature)
         temperature = charlm.fit_temperature(model, self.held_out)
         nats = charlm.held_out_loss(model, self.held_out, temperature=temperature)
         metrics = {

@@ -17,7 +17,7 @@ from rnn_train.baseline import fit_baselines
 from rnn_train.errors import DataError
 from rnn_train.export import Card
 from rnn_train.files import write_bytes
-from rnn_train.job import Request, Say, Verdict, rounded
+from rnn_train.job import Request, Say, Verdict, rounded, unmeasured
 from rnn_train.labelled import NORMALIZATION, Rows, describe, load_rows, split_rows
 from rnn_train.models import ClassifierConfig, RecurrentClassifier
 from rnn_train.plan import Plan
@@ -49,6 +49,7 @@ class ClassifierJob:
         self._alphabet = classifier.Alphabet.of(self._train)
         self._run = run
         self._config = {name: config[name] for name in _KEPT}
+        self.warnings += unmeasured(len(self._held), self._config["temperature"])
         self._targets: NDArray[np.float32] | None = None
         self.training = TrainingConfig(**config["training"])
         self.model = self._network(self.training.seed)

@@ -73,6 +73,13 @@ def _shared(command: str) -> Callable[[Callable[..., None]], Callable[..., None]
             click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto"),
             click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads."),
             click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True),
+            click.option(
+                "--temperature",
+                type=click.FloatRange(0.01, 100),
+                default=1.0,
+                show_default=True,
+                help="Divides the logits with --val-fraction 0; found by a run that held data out.",
+            ),
             click.option("--hidden", type=click.IntRange(1, 8192), help="Width of each layer."),
             click.option("--layers", type=click.IntRange(1, 16)),
             click.option("--embedding", type=click.IntRange(1, 8192)),
@@ -168,13 +175,6 @@ def charlm(**options: Any) -> None:
 )
 @click.option(
     "--balance", type=click.FloatRange(0, 1), help="Favour rare labels: 1 takes all as frequent."
-)
-@click.option(
-    "--temperature",
-    type=click.FloatRange(0.01, 100),
-    default=1.0,
-    show_default=True,
-    help="Divides the logits with --val-fraction 0; take it from a run that held rows out.",
 )
 def classifier(**options: Any) -> None:
     """Train a recurrent classifier: it reads a text letter by letter.
@@ -290,7 +290,7 @@ def _run(
             init_from=options.get("init_from"),
             ensemble=options.get("ensemble", 0),
             balance=options.get("balance"),
-            temperature=options.get("temperature", 1.0),
+            temperature=options["temperature"],
             model=given(model),
             training=given(training),
             **{name: options[name] for name in plain},

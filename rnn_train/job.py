@@ -38,7 +38,7 @@ class Request:
     balance: float | None = None
     """classifier: see `ClassifierTask`"""
     temperature: float = 1.0
-    """classifier: what logits are divided by where no held-out rows tell; from a run that had."""
+    """What logits are divided by where no held-out data tell; from a run that had some."""
     model: dict[str, Any] = dataclasses.field(default_factory=dict)
     """Fields of the model's config that were given."""
     training: dict[str, Any] = dataclasses.field(default_factory=dict)
@@ -86,6 +86,16 @@ class Job(Protocol):
     def loss(self, stepper: Stepper) -> float:
         """Nats a character, or a text, of an exported file on the held-out data, or on a part of
         the training data where none is held out."""
+
+
+def unmeasured(held_out: int, temperature: float) -> list[str]:
+    """A warning, where neither held-out data nor an option say how sure a model may be."""
+    if held_out or temperature != 1:
+        return []
+    return [
+        "nothing is held out, so nothing tells how sure of itself the model may be: what it saw "
+        "often it is too sure of; give --temperature as found by a run that held some out"
+    ]
 
 
 def rounded(metrics: dict[str, float]) -> dict[str, float]:

@@ -105,11 +105,18 @@ def test_charlm_held_out_text_is_refused(
 
 
 def test_charlm_without_held_out_text(run: Run, story: Path) -> None:
-    job = charlm(run, story, val_fraction=0.0)
+    job = charlm(run, story, val_fraction=0.0, temperature=1.2)
     verdict = job.judge(job.model)
-    assert (verdict.metrics, verdict.temperature) == ({}, 1.0)
+    assert (verdict.metrics, verdict.temperature) == ({}, 1.2)
+    assert job.card(verdict).temperature == 1.2
+    assert not job.warnings
     task = job.task(torch.device("cpu"))
     assert set(task.validate(job.model.eval())) == {"sample"}
+
+
+def test_how_sure_a_model_may_be_is_unknown_without_held_out_data(run: Run, story: Path) -> None:
+    assert "--temperature" in charlm(run, story, val_fraction=0.0).warnings[0]
+    assert not charlm(run, story).warnings
 
 
 @pytest.mark.parametrize(("text", "start"), [("ab\n" * 500, "\n"), ("ba" * 600, "b")])
@@ -124,7 +131,7 @@ def test_charlm_verdict(run: Run, story: Path) -> None:
     verdict = job.judge(job.model.eval())
     nats = verdict.metrics["held_out_nats_per_char"]
     assert verdict.metrics["held_out_bits_per_char"] == pytest.approx(nats / np.log(2))
-    assert 0.8 <= verdict.temperature <= 1.25
+    assert 0.8 <= verdict.temperature <= 1.5
     card = job.card(verdict)
     assert card.training["data_sha256"] == run.config()["sha256"]
     assert card.training["held_out_nats_per_char"] == round(nats, 4)
