@@ -3,8 +3,8 @@
     python -m benchmarks.charlm_ablation text.txt [--only VARIANT] [--seed N]
 
 Every variant reads the same first part of a text equally often, and is judged on what follows it,
-in one stateful pass at temperature 1; characters that the first part lacks are left out. Figures
-are means over the seeds. Finished variants are kept in the results file, and a further call goes on
+in one stateful pass at the temperature that is best there, as a run with held-out text does it;
+characters that the first part lacks are left out. Figures are means over the seeds. Finished variants are kept in the results file, and a further call goes on
 after them.
 """
 
@@ -16,9 +16,9 @@ from typing import Any
 
 import torch
 
-from rnn_train.charlm import held_out_loss
+from rnn_train.charlm import fit_temperature, held_out_loss
 from rnn_train.jobs import CharLMJob, Request
-from rnn_train.models import parameter_count
+from rnn_train.models import CharLSTM, parameter_count
 from rnn_train.plan import Plan
 from rnn_train.run import Run
 from rnn_train.training import Trainer
@@ -119,11 +119,14 @@ def measure(train: str, held: str, change: dict[str, Any], seed: int, epochs: fl
         outcome = Trainer(run, job.task(device), plan, job.training, device).fit()
         if not outcome.finished:
             raise KeyboardInterrupt  # half a run is no figure
-        loss = held_out_loss(outcome.model, job.held_out, streams=1)  # type: ignore[arg-type]
+        assert isinstance(outcome.model, CharLSTM)
+        temperature = fit_temperature(outcome.model, job.held_out)
+        loss = held_out_loss(outcome.model, job.held_out, 1, temperature)
         learnt = run.metrics()[-1]["loss"]
         run.close()
     return {
         "held_out_nats_per_char": loss,
+        "temperature": temperature,
         "training_loss": learnt,
         "parameters": parameter_count(job.model),
         "cpu_seconds": time.process_time() - started,
