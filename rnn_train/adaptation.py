@@ -70,12 +70,7 @@ class _Follower:
 
     def __init__(self, model: CharLSTM, temperature: float) -> None:
         config = dataclasses.replace(
-            model.config,
-            dropout_input=0.0,
-            dropout_layer=0.0,
-            dropout_output=0.0,
-            noise=0.0,
-            weight_drop=0.0,
+            model.config, dropout_input=0.0, dropout_layer=0.0, dropout_output=0.0, weight_drop=0.0
         )
         device = model.embedding.weight.device
         self._model = CharLSTM(config).to(device)

@@ -124,7 +124,6 @@ _RATE = click.FloatRange(0, 1, max_open=True)
 @click.option("--dropout-input", type=_RATE)
 @click.option("--dropout-layer", type=_RATE)
 @click.option("--dropout-output", type=_RATE)
-@click.option("--noise", type=_RATE, help="Share of characters read as another.")
 @click.option("--weight-drop", type=_RATE, help="On the recurrent matrices.")
 @click.option(
     "--muon",
@@ -147,7 +146,7 @@ def charlm(**options: Any) -> None:
       rnn-train charlm --resume runs/charlm-1
       rnn-train charlm --init-from runs/charlm-1 --data sequel.txt
     """
-    shape = ("hidden", "layers", "embedding", "head", "skip", "noise", "weight_drop")
+    shape = ("hidden", "layers", "embedding", "head", "skip", "weight_drop")
     drops = ("dropout_input", "dropout_layer", "dropout_output")
     _run(
         "charlm",

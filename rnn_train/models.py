@@ -27,10 +27,6 @@ class CharLSTMConfig:
     dropout_input: float = 0.1
     dropout_layer: float = 0.2
     dropout_output: float = 0.3
-    noise: float = 0.0
-    """Share of characters that are read as another one of the batch, while the one after them is
-    still to be foretold (Xie et al., 2017, "Data noising as smoothing in neural network language
-    models"): what is seen very often is then not learnt by heart."""
     weight_drop: float = 0.0
     """On the recurrent matrices (Merity et al., 2017, "Regularizing and optimizing LSTM …")."""
 
@@ -86,8 +82,6 @@ class CharLSTM(nn.Module):
 
     def forward(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
         """Tokens [batch, time] → logits [batch, time, vocabulary], and the state after them."""
-        if self.training:
-            tokens = _with_noise(tokens, self.config.noise)
         x = _drop_per_sequence(self.embedding(tokens), self.config.dropout_input, self.training)
         after: list[Tensor] = []
         seen: list[Tensor] = []
@@ -266,15 +260,6 @@ class RecurrentClassifier(nn.Module):
 def parameter_count(model: nn.Module) -> int:
     """Number of trained scalars."""
     return sum(parameter.numel() for parameter in model.parameters())
-
-
-def _with_noise(tokens: Tensor, rate: float) -> Tensor:
-    """Tokens of which a share is swapped for others as frequent as they are in the batch."""
-    if not rate:
-        return tokens
-    chosen = torch.rand(tokens.shape, device=tokens.device) < rate
-    others = torch.randint(tokens.numel(), tokens.shape, device=tokens.device)
-    return torch.where(chosen, tokens.flatten()[others], tokens)
 
 
 def _drop_per_sequence(x: Tensor, rate: float, training: bool) -> Tensor:

@@ -152,9 +152,7 @@ LINE = np.array([0, 1, 2, 3, 4, 3, 2, 1] * 60, np.uint8)
 
 @pytest.fixture
 def model() -> CharLSTM:
-    config = CharLSTMConfig(
-        vocabulary=5, embedding=6, hidden=12, layers=2, noise=0.5, weight_drop=0.5
-    )
+    config = CharLSTMConfig(vocabulary=5, embedding=6, hidden=12, layers=2, weight_drop=0.5)
     return CharLSTM(config).eval()
 
 
