@@ -4,8 +4,8 @@
 
 Every variant reads the same first part of a text equally often, and is judged on what follows it,
 in one stateful pass at the temperature that is best there, as a run with held-out text does it;
-characters that the first part lacks are left out. Figures are means over the seeds. Finished variants are kept in the results file, and a further call goes on
-after them.
+characters that the first part lacks are left out. Figures are means over the seeds. Finished
+variants are kept in the results file, and a further call goes on after them.
 """
 
 import argparse
