@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _EXTRA = "rnn-train needs the train extra; run: pip install 'rnn-infer[train,cpu]'"
 _Options = dict[str, Any]
+_TEMPERATURE = click.FloatRange(0.01, 100)
 _SITTING = ("out", "device", "threads")
 """Options that a resumed run may change."""
 
@@ -75,7 +76,7 @@ def _shared(command: str) -> Callable[[Callable[..., None]], Callable[..., None]
             click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True),
             click.option(
                 "--temperature",
-                type=click.FloatRange(0.01, 100),
+                type=_TEMPERATURE,
                 default=1.0,
                 show_default=True,
                 help="Divides the logits with --val-fraction 0; found by a run that held data out.",
@@ -203,7 +204,14 @@ def classifier(**options: Any) -> None:
     "measured.",
 )
 @click.option("--step-only", is_flag=True, help="Tokens and state only, no generation inputs.")
-def export(run: Path, out: Path, quantize: "Weights | None", step_only: bool) -> None:
+@click.option(
+    "--temperature",
+    type=_TEMPERATURE,
+    help="Divides the logits, in place of what the run found on its held-out data.",
+)
+def export(
+    run: Path, out: Path, quantize: "Weights | None", step_only: bool, temperature: float | None
+) -> None:
     """Export a run's latest weights, proved against the model.
 
     \b
@@ -216,7 +224,12 @@ def export(run: Path, out: Path, quantize: "Weights | None", step_only: bool) ->
         from rnn_train import pipeline
 
         shown = pipeline.export_run(
-            run, out, step_only=step_only, weights=quantize or "float32", say=click.echo
+            run,
+            out,
+            step_only=step_only,
+            weights=quantize or "float32",
+            temperature=temperature,
+            say=click.echo,
         )
         click.echo(f"wrote {out}   (largest differences: {shown})")
 

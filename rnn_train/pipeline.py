@@ -1,5 +1,6 @@
 """From a request, or a run folder, to a model file: train, resume, export."""
 
+import dataclasses
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -110,12 +111,14 @@ def export_run(
     *,
     step_only: bool = False,
     weights: Weights = "float32",
+    temperature: float | None = None,
     say: Say = print,
 ) -> dict[str, float]:
     """Exports a run's averaged weights as they stand in its last checkpoint.
 
     Args:
         weights: see `export`.
+        temperature: divides the logits; None: the run's own.
 
     Returns:
         The proof's figures.
@@ -124,8 +127,12 @@ def export_run(
         RnnTrainError: no whole checkpoint, or the export fails.
     """
     with finished_job(folder, say) as job:
-        card = job.card(job.judge(job.model))
-        return export(job.model, card, out, step_only=step_only, weights=weights, loss=job.loss)
+        verdict = job.judge(job.model)
+        if temperature is not None:
+            verdict = dataclasses.replace(verdict, temperature=temperature)
+        return export(
+            job.model, job.card(verdict), out, step_only=step_only, weights=weights, loss=job.loss
+        )
 
 
 @contextmanager
@@ -238,6 +245,8 @@ class _Training:
         for name, value in verdict.metrics.items():
             shown = f"{value:,.0f}" if value.is_integer() and value > 1 else f"{value:.4g}"
             self._say(f"{name.replace('_', ' ')}: {shown}")
+        if verdict.metrics:
+            self._say(f"temperature fitted to them: {verdict.temperature:.4g}")
         for line in self._job.compare(outcome.model, self._run.folder):
             self._say(line)
         self._say(f"wrote {self._out}   (run folder {self._run.folder})")

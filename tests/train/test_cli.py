@@ -20,6 +20,7 @@ import torch
 from click.testing import CliRunner, Result
 
 import rnn_train
+from rnn_infer.stepper import Stepper
 from rnn_train import checkpoint
 from rnn_train.charlm import CharLMTask
 from rnn_train.cli import main
@@ -233,10 +234,11 @@ def test_classifier_from_start_to_end(table: Path) -> None:
 
 
 def test_export(finished: Report) -> None:
-    result = call("export", str(finished.folder), "--out", "x.onnx", "--step-only")
+    given = ("--step-only", "--temperature", "1.5")
+    result = call("export", str(finished.folder), "--out", "x.onnx", *given)
     assert result.exit_code == 0, result.output
     assert "wrote x.onnx" in result.output
-    assert Path("x.onnx").exists()
+    assert Stepper.open("x.onnx").file.metadata.training["temperature"] == 1.5
 
 
 def test_evaluate(finished: Report, story: Path) -> None:

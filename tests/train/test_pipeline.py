@@ -7,10 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 import rnn_infer
+from rnn_infer.stepper import Stepper
 from rnn_train import charlm, checkpoint, classifier, plots
 from rnn_train.errors import RnnTrainError, RunError, TrainingError
 from rnn_train.jobs import Request
@@ -127,6 +129,7 @@ def test_what_is_said(story: Path) -> None:
     assert "parameters" in text
     assert "training for 1 epochs (" in text
     assert "held out nats per char:" in text
+    assert "temperature fitted to them:" in text
     assert "wrote run.onnx" in text
 
 
@@ -417,6 +420,19 @@ def test_export_gives_the_same_file(finished: Report, finished_classifier: Repor
         shown = export_run(report.folder, OUT)
         assert shown["torch"] < 1e-4
         assert OUT.read_bytes() == report.out.read_bytes()
+
+
+def test_export_at_another_temperature(finished: Report, finished_classifier: Report) -> None:
+    for report in (finished, finished_classifier):
+        was = Stepper.open(report.out)
+        fitted = was.file.metadata.training["temperature"]
+        assert isinstance(fitted, float)
+        export_run(report.folder, OUT, temperature=2.5)
+        file = Stepper.open(OUT)
+        assert file.file.metadata.training["temperature"] == 2.5
+        token, before = np.array([[1]]), was.zeros(1)
+        expected = was.forward(token, before)[0] * fitted / 2.5
+        np.testing.assert_allclose(file.forward(token, before)[0], expected, atol=1e-3)
 
 
 def test_export_step_only(finished: Report) -> None:
