@@ -120,7 +120,7 @@ def fit_temperature(model: CharLSTM, tokens: NDArray[np.integer]) -> float:
     text = torch.from_numpy(rows.astype(np.int64)).to(device)
     logits, _ = model(text[:, :-1], model.zeros(count))
     flat, targets = logits.float().flatten(0, 1), text[:, 1:].flatten()
-    choices = torch.linspace(0.8, 1.5, 71).tolist()
+    choices = torch.linspace(0.8, 2.0, 121).tolist()
     losses = [float(cross_entropy(flat / choice, targets)) for choice in choices]
     return float(choices[int(np.argmin(losses))])
 
