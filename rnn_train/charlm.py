@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from rnn_train import metrics
 from rnn_train.cells import State
 from rnn_train.corpus import Streams
 from rnn_train.models import CharLSTM
@@ -69,10 +70,10 @@ class CharLMTask:
         """Loss on the held-out text, and a sample."""
         assert isinstance(model, CharLSTM)
         sample = generate(model, self._start, SAMPLE_LENGTH)
-        metrics: dict[str, Any] = {"sample": "".join(self._vocabulary[t] for t in sample)}
+        found: dict[str, Any] = {"sample": "".join(self._vocabulary[t] for t in sample)}
         if len(self._held_out) > 1:
-            metrics["val_loss"] = held_out_loss(model, self._held_out)
-        return metrics
+            found["val_loss"] = held_out_loss(model, self._held_out)
+        return found
 
     def state(self) -> dict[str, Any]:
         """The carried state."""
@@ -119,10 +120,7 @@ def fit_temperature(model: CharLSTM, tokens: NDArray[np.integer]) -> float:
     rows = np.stack([tokens[i * length : (i + 1) * length + 1] for i in range(count)])
     text = torch.from_numpy(rows.astype(np.int64)).to(device)
     logits, _ = model(text[:, :-1], model.zeros(count))
-    flat, targets = logits.float().flatten(0, 1), text[:, 1:].flatten()
-    choices = torch.linspace(0.8, 2.0, 121).tolist()
-    losses = [float(cross_entropy(flat / choice, targets)) for choice in choices]
-    return float(choices[int(np.argmin(losses))])
+    return metrics.fit_temperature(logits.float().flatten(0, 1), text[:, 1:].flatten())
 
 
 @torch.inference_mode()

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rnn_train.cells import Cell, State
@@ -33,6 +32,12 @@ class NGramCell(Cell):
     are passed on.
     """
 
+    sizes: Tensor
+    """Entries of the n-grams of each n, [orders]."""
+    begins: Tensor
+    """The first of them, [orders]."""
+    reach: Tensor
+    """1 where a place, newest first, belongs to the n-grams of an n, [places, orders]."""
     _without: Tensor
     """What leaving one text of its own label out changes in each number of the evidence."""
 
@@ -61,6 +66,12 @@ class NGramCell(Cell):
         self.evidence = nn.Parameter(torch.zeros(evidence, labels), requires_grad=False)
         self.own: Tensor | None = None
         """Label index of each row of the batch, [batch], while it is one that was counted."""
+        begins = np.cumsum(rows) - rows
+        self.register_buffer("sizes", torch.tensor(rows, dtype=torch.float32), persistent=False)
+        self.register_buffer("begins", torch.from_numpy(begins), persistent=False)
+        orders = torch.arange(2, len(rows) + 2)
+        belongs = torch.arange(len(rows) + 1)[:, None] < orders
+        self.register_buffer("reach", belongs.float(), persistent=False)
         self.register_buffer("_without", torch.zeros(0), persistent=False)
 
     @property
@@ -138,26 +149,12 @@ class NGramCell(Cell):
         change = self._without[entry, own][..., None]
         return (evidence - change / labels).scatter_add(-1, own[..., None], change)
 
-    def reach(self) -> NDArray[np.float32]:
-        """Whether a place, newest first, belongs to the n-grams of each n: [places, orders]."""
-        orders = np.arange(2, len(self.rows) + 2)
-        belongs = np.arange(len(self.rows) + 1)[:, None] < orders
-        return belongs.astype(np.float32)
-
-    def begins(self) -> NDArray[np.int64]:
-        """First entry of the n-grams of each n: [orders]."""
-        rows = np.array(self.rows)
-        begins: NDArray[np.int64] = rows.cumsum() - rows
-        return begins
-
     def _entries(self, codes: Tensor) -> Tensor:
         """Table entries of the n-grams of all n: codes [..., newest first] → [orders, ...]."""
         each_order = (-1, *(1 for _ in codes.shape[:-1]))
-        rows = codes.new_tensor(self.rows).view(each_order)
-        reach = torch.from_numpy(self.reach()).to(codes)
+        rows = self.sizes.view(each_order)
         row = codes.new_zeros(len(self.rows), *codes.shape[:-1])
         for place in reversed(range(codes.shape[-1])):
-            row = row * FACTOR + reach[place].view(each_order) * codes[..., place]
+            row = row * FACTOR + self.reach[place].view(each_order) * codes[..., place]
             row = row - (row / rows).long() * rows  # model files have no Mod
-        begins = torch.from_numpy(self.begins()).to(codes.device)
-        return row.long() + begins.view(each_order)
+        return row.long() + self.begins.view(each_order)

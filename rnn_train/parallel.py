@@ -170,20 +170,21 @@ class NGramLayer(TracedLayer):
 
     def _entries(self, graph: Graph, windows: Sequence[str]) -> list[str]:
         """As `NGramCell._entries`: codes [time, batch] of each place → entries [time, batch]."""
-        rows = self._of_orders(graph, "rows", np.array(self._ngrams.rows, np.float32))
+        cell = self._ngrams
+        rows = self._of_orders(graph, "rows", as_numpy(cell.sizes))
         factor = graph.constant("factor", np.float32(FACTOR))
         row = ""
-        for window, reach in reversed(list(zip(windows, self._ngrams.reach(), strict=True))):
+        for window, reach in reversed(list(zip(windows, as_numpy(cell.reach), strict=True))):
             code = graph.add("Mul", window, self._of_orders(graph, "reach", reach))
             row = graph.add("Add", graph.add("Mul", row, factor), code) if row else code
             times = graph.add("Cast", graph.add("Div", row, rows), to=INT32)
             whole = graph.add("Mul", graph.add("Cast", times, to=FLOAT), rows)
             row = graph.add("Sub", row, whole)
-        begins = self._of_orders(graph, "table_begins", self._ngrams.begins().astype(np.int32))
+        begins = self._of_orders(graph, "table_begins", cell.begins.cpu().numpy().astype(np.int32))
         entries = graph.add("Add", graph.add("Cast", row, to=INT32), begins, name="entries")
         return [
             graph.add("Gather", entries, graph.constant("order", order), axis=0, name="entry")
-            for order in range(len(self._ngrams.rows))
+            for order in range(len(cell.rows))
         ]
 
     def _of_orders(self, graph: Graph, hint: str, values: NDArray[Any]) -> str:

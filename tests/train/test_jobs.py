@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from rnn_train import checkpoint, pipeline, recipes
+from rnn_train.charlm import held_out_loss
 from rnn_train.errors import DataError, RunError
 from rnn_train.jobs import CharLMJob, ClassifierJob, Request
 from rnn_train.pipeline import Report
@@ -131,7 +132,9 @@ def test_charlm_verdict(run: Run, story: Path) -> None:
     verdict = job.judge(job.model.eval())
     nats = verdict.metrics["held_out_nats_per_char"]
     assert verdict.metrics["held_out_bits_per_char"] == pytest.approx(nats / np.log(2))
-    assert 0.8 <= verdict.temperature <= 2
+    even = held_out_loss(job.model, job.held_out)
+    assert nats < even, "the temperature is fitted"
+    assert nats == held_out_loss(job.model, job.held_out, temperature=verdict.temperature)
     card = job.card(verdict)
     assert card.training["data_sha256"] == run.config()["sha256"]
     assert card.training["held_out_nats_per_char"] == round(nats, 4)
