@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from rnn_train.charlm import fit_temperature, held_out_loss
+from rnn_train.export import export
 from rnn_train.jobs import CharLMJob, Request
 from rnn_train.models import CharLSTM, parameter_count
 from rnn_train.plan import Plan
@@ -58,6 +59,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "one layer of the same size": {"model": {"layers": 1, "hidden": 400}},
     "head that reads all layers": {"model": {"skip": True}},
     "with an MLP head": {"model": {"head": 256}},
+    "taught by two networks of its kind": {"teachers": 2},
 }
 
 
@@ -96,34 +98,20 @@ def main() -> None:
 
 
 def measure(train: str, held: str, change: dict[str, Any], seed: int, epochs: float) -> Figures:
-    """Trains one variant, and measures it."""
+    """Trains one variant, after its teachers if it has any, and measures it."""
     started = time.process_time()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for side, text in (("train.txt", train), ("held.txt", held)):
             (folder / side).write_text(text, "utf-8")
-        torch.manual_seed(seed)
-        request = Request(
-            data=(str(folder / "train.txt"),),
-            val_data=str(folder / "held.txt"),
-            seed=seed,
-            epochs=epochs,
-            model=MODEL | change.get("model", {}),
-            training=TRAINING | {"validate_every": 1e9} | change.get("training", {}),
-        )
-        run = Run.create("charlm", folder / "run")
-        job = CharLMJob.create(run, request, "cpu")
-        device = torch.device("cpu")
-        steps = round(epochs * job.steps_per_epoch)
-        plan = Plan(job.training.learning_rate, steps=steps, minutes=None)
-        outcome = Trainer(run, job.task(device), plan, job.training, device).fit()
-        if not outcome.finished:
-            raise KeyboardInterrupt  # half a run is no figure
-        assert isinstance(outcome.model, CharLSTM)
-        temperature = fit_temperature(outcome.model, job.held_out)
-        loss = held_out_loss(outcome.model, job.held_out, 1, temperature)
-        learnt = run.metrics()[-1]["loss"]
-        run.close()
+        teachers = []
+        for number in range(1, change.get("teachers", 0) + 1):
+            job, model, _ = _learn(folder / str(number), change, seed + 100 * number, epochs)
+            teachers.append(folder / f"{number}.onnx")
+            export(model, job.card(job.judge(model)), teachers[-1])
+        job, model, learnt = _learn(folder / "run", change, seed, epochs, tuple(teachers))
+        temperature = fit_temperature(model, job.held_out)
+        loss = held_out_loss(model, job.held_out, 1, temperature)
     return {
         "held_out_nats_per_char": loss,
         "temperature": temperature,
@@ -131,6 +119,39 @@ def measure(train: str, held: str, change: dict[str, Any], seed: int, epochs: fl
         "parameters": parameter_count(job.model),
         "cpu_seconds": time.process_time() - started,
     }
+
+
+def _learn(
+    folder: Path,
+    change: dict[str, Any],
+    seed: int,
+    epochs: float,
+    teachers: tuple[Path, ...] = (),
+) -> tuple[CharLMJob, CharLSTM, float]:
+    """Trains one network on the texts beside its run's folder. The last is its training loss."""
+    torch.manual_seed(seed)
+    request = Request(
+        data=(str(folder.parent / "train.txt"),),
+        val_data=str(folder.parent / "held.txt"),
+        seed=seed,
+        epochs=epochs,
+        teachers=teachers,
+        model=MODEL | change.get("model", {}),
+        training=TRAINING | {"validate_every": 1e9} | change.get("training", {}),
+    )
+    run = Run.create("charlm", folder)
+    job = CharLMJob.create(run, request, "cpu")
+    device = torch.device("cpu")
+    job.prepare(device, print)
+    steps = round(epochs * job.steps_per_epoch)
+    plan = Plan(job.training.learning_rate, steps=steps, minutes=None)
+    outcome = Trainer(run, job.task(device), plan, job.training, device).fit()
+    if not outcome.finished:
+        raise KeyboardInterrupt  # half a run is no figure
+    assert isinstance(outcome.model, CharLSTM)
+    learnt = run.metrics()[-1]["loss"]
+    run.close()
+    return job, outcome.model, learnt
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy
 
 from rnn_train import metrics
 from rnn_train.cells import State
-from rnn_train.corpus import Streams
+from rnn_train.corpus import Ring, Streams
 from rnn_train.models import CharLSTM
 
 SAMPLE_LENGTH = 160
@@ -37,13 +37,22 @@ class CharLMTask:
         vocabulary: tuple[str, ...],
         start: int,
         device: torch.device,
+        answers: Ring | None = None,
+        say: float = 1.0,
     ) -> None:
+        """
+        Args:
+            answers: what teachers expect after each character, [characters, vocabulary].
+            say: their share in what is to be learnt; the rest is what did follow.
+        """
         self.model = model
         self._streams = streams
         self._held_out = held_out[:_VALIDATION_CHARACTERS]
         self._vocabulary = vocabulary
         self._start = start
         self._device = device
+        self._answers = answers
+        self._say = say
         self._state = model.zeros(streams.batch)
 
     @property
@@ -59,7 +68,12 @@ class CharLMTask:
             self._state = self.model.zeros(self._streams.batch)
         logits, after = self.model(tokens[:, :-1], self._state)
         self._state = tuple(state.detach().float() for state in after)
-        loss = cross_entropy(logits.float().flatten(0, 1), tokens[:, 1:].flatten())
+        logits = logits.float().flatten(0, 1)
+        loss = cross_entropy(logits, tokens[:, 1:].flatten())
+        if self._answers is not None:
+            answers = torch.from_numpy(self._streams.beside(self._answers, step))
+            expected = answers.to(self._device, non_blocking=True).flatten(0, 1).float()
+            loss = torch.lerp(loss, cross_entropy(logits, expected), self._say)
         return loss, self._streams.characters
 
     def around_step(self) -> AbstractContextManager[None]:

@@ -1,6 +1,7 @@
 """A run that trains a character LSTM on a text."""
 
 import dataclasses
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,13 @@ import numpy as np
 import torch
 
 from rnn_infer.charlm import sequence_loss
+from rnn_infer.runtime import Device
 from rnn_infer.stepper import Stepper
 from rnn_train import charlm, checkpoint, recipes
 from rnn_train.corpus import (
     MIN_CHARACTERS,
     Corpus,
+    Ring,
     Streams,
     build_corpus,
     encode_text,
@@ -22,12 +25,15 @@ from rnn_train.corpus import (
 from rnn_train.datasets import open_texts
 from rnn_train.errors import RunError
 from rnn_train.export import Card
+from rnn_train.files import write_bytes
 from rnn_train.job import Request, Say, Verdict, rounded, unmeasured
 from rnn_train.models import CharLSTM, CharLSTMConfig
 from rnn_train.run import Run
+from rnn_train.teachers import ANSWER, Teachers, open_answers
 from rnn_train.training import Task, TrainingConfig
 
 INITIAL = "initial.ckpt"
+ANSWERS = "answers.bin"
 _LOSS_CHARACTERS = 40_000
 """Of text read to find out what 8-bit weights cost."""
 
@@ -55,8 +61,11 @@ class CharLMJob:
             self.train_tokens, self.training.batch, self.training.window, self.training.seed
         )
         self.steps_per_epoch = self._streams.windows
-        # Runs from before it could be given have none.
+        # Runs from before these could be given have none.
         self._temperature = config.get("temperature", 1.0)
+        self._teachers = [run.folder / name for name in config.get("teachers", {})]
+        self._say = config.get("teachers_say", 0.0)
+        self._folder, self._answers = run.folder, run.folder / ANSWERS
         self.warnings = unmeasured(len(self.held_out), self._temperature)
 
     @staticmethod
@@ -71,7 +80,8 @@ class CharLMJob:
         """
         sources = request.data or ("python",)
         base = _Base.of(request) if request.init_from else None
-        corpus = _encode(run, request, sources, base)
+        teachers = _Teaching.of(request) if request.teachers else None
+        corpus = _encode(run, request, sources, base, teachers)
         characters = len(corpus.tokens)
         minutes = request.minutes
         if minutes is None and request.epochs is None:
@@ -102,6 +112,8 @@ class CharLMJob:
                 "minutes": minutes,
                 "epochs": request.epochs,
                 "temperature": request.temperature,
+                "teachers": teachers.copy(run) if teachers else {},
+                "teachers_say": recipes.TEACHERS_SAY,
                 "device": device,
                 **notes,
                 "model": dataclasses.asdict(dataclasses.replace(model, **request.model)),
@@ -110,12 +122,37 @@ class CharLMJob:
         )
         return CharLMJob(run)
 
-    def prepare(self, device: torch.device, say: Say) -> None:
-        """The text is all it needs."""
+    def prepare(self, device: torch.device, say: Say) -> float:
+        """Asks the teachers, if there are any."""
+        started = time.monotonic()
+        if self._teachers and not self._answered():
+            say(f"teachers read the text ({len(self.train_tokens):,} characters)")
+            where: Device = "auto" if device.type == "cuda" else "cpu"
+            try:
+                teachers = Teachers(self._teachers, where, torch.get_num_threads())
+                teachers.answer(self.train_tokens, self._answers)
+            except KeyboardInterrupt:
+                say(f"interrupted; go on with: rnn-train charlm --resume {self._folder}")
+                raise
+        return time.monotonic() - started
+
+    def _answered(self) -> bool:
+        size = len(self.train_tokens) * len(self.corpus.vocabulary) * ANSWER.itemsize
+        return self._answers.exists() and self._answers.stat().st_size == size
 
     def task(self, device: torch.device) -> Task:
+        answers = None
+        if self._teachers:
+            answers = Ring(open_answers(self._answers, len(self.corpus.vocabulary)))
         return charlm.CharLMTask(
-            self.model, self._streams, self.held_out, self.corpus.vocabulary, self._start(), device
+            self.model,
+            self._streams,
+            self.held_out,
+            self.corpus.vocabulary,
+            self._start(),
+            device,
+            answers,
+            self._say,
         )
 
     def judge(self, model: CharLSTM) -> Verdict:
@@ -153,6 +190,7 @@ class CharLMJob:
             training={
                 "data_sha256": self.corpus.sha256,
                 "data_characters": len(self.corpus.tokens),
+                **({"teachers": len(self._teachers)} if self._teachers else {}),
                 **rounded(verdict.metrics),
             },
         )
@@ -194,12 +232,48 @@ class _Base:
         return cls(tuple(config["vocabulary"]), config["unknown"], model, weights)
 
 
-def _encode(run: Run, request: Request, sources: Sequence[str], base: _Base | None) -> Corpus:
+@dataclasses.dataclass(frozen=True)
+class _Teaching:
+    """The files a run is to learn from."""
+
+    files: tuple[Path, ...]
+    vocabulary: tuple[str, ...]
+    unknown: int | None
+
+    @classmethod
+    def of(cls, request: Request) -> "_Teaching":
+        """Reads them. Raises `RnnInferError`, `RnnTrainError`: they cannot teach, or options do
+        not fit."""
+        if request.min_count > 1:
+            raise RunError("--teacher keeps the vocabulary as it is; drop --min-count")
+        teachers = Teachers(request.teachers)
+        return cls(request.teachers, teachers.vocabulary, teachers.unknown)
+
+    def copy(self, run: Run) -> dict[str, str]:
+        """Puts them into a run's folder, which then needs the originals no more. Returns where
+        they lie there, and where they came from."""
+        kept = {f"teachers/{number}.onnx": file for number, file in enumerate(self.files, 1)}
+        for name, file in kept.items():
+            write_bytes(run.folder / name, file.read_bytes())
+        return {name: str(file) for name, file in kept.items()}
+
+
+def _encode(
+    run: Run,
+    request: Request,
+    sources: Sequence[str],
+    base: _Base | None,
+    teachers: _Teaching | None,
+) -> Corpus:
     """Writes a new run's texts, and the weights it begins with, into its folder."""
     path, files = run.folder / "corpus.bin", open_texts(sources)
+    (run.folder / ANSWERS).unlink(missing_ok=True)  # of an attempt that died
+    if base and teachers and base.vocabulary != teachers.vocabulary:
+        raise RunError(f"{request.init_from} has another vocabulary than {teachers.files[0]}")
     if base:
-        corpus = encode_text(files, base.vocabulary, base.unknown, path, MIN_CHARACTERS)
         checkpoint.write(run.folder / INITIAL, base.weights)
+    if known := base or teachers:
+        corpus = encode_text(files, known.vocabulary, known.unknown, path, MIN_CHARACTERS)
     else:
         corpus = build_corpus(files, path, request.min_count)
     if request.val_data:

@@ -111,11 +111,13 @@ class ClassifierJob:
         """Tokens and labels of the model."""
         return self._alphabet
 
-    def prepare(self, device: torch.device, say: Say) -> None:
-        """Trains an ensemble's teachers, each in a run folder of its own, and asks them."""
+    def prepare(self, device: torch.device, say: Say) -> float:
+        """Trains an ensemble's teachers, each in a run folder of its own, and asks them.
+
+        They have minutes of their own, see `create`."""
         count = self._config["ensemble"]
         if not count:
-            return
+            return 0.0
         path = self._run.folder / TARGETS
         if not path.exists():
             networks = []
@@ -130,6 +132,7 @@ class ClassifierJob:
         self._targets = kept["targets"].numpy()
         # So that a resumed run goes the same way as one that was never interrupted.
         torch.manual_seed(self.training.seed)
+        return 0.0
 
     def _teacher(self, number: int, device: torch.device, say: Say) -> NDArray[np.float32]:
         """One teacher's probabilities [rows, labels] on the rows it was trained on."""

@@ -119,6 +119,13 @@ _RATE = click.FloatRange(0, 1, max_open=True)
     metavar="RUN",
     help="Start from its weights: fine-tune on another text.",
 )
+@click.option(
+    "--teacher",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="FILE.onnx",
+    help="Learn what this exported model expects, too. May be given several times.",
+)
 @click.option("--head", type=click.IntRange(0, 65536), help="Width of an MLP head; 0: none.")
 @click.option("--skip/--no-skip", default=None, help="Let the head read all layers, or the last.")
 @click.option("--window", type=click.IntRange(2, 65536), help="Characters between gradient cuts.")
@@ -146,6 +153,7 @@ def charlm(**options: Any) -> None:
       rnn-train charlm --data 'plays/*.txt' --val-data held-out.txt --epochs 20
       rnn-train charlm --resume runs/charlm-1
       rnn-train charlm --init-from runs/charlm-1 --data sequel.txt
+      rnn-train charlm --teacher one.onnx --teacher two.onnx --data book.txt
     """
     shape = ("hidden", "layers", "embedding", "head", "skip", "weight_drop")
     drops = ("dropout_input", "dropout_layer", "dropout_output")
@@ -300,6 +308,7 @@ def _run(
             data=options["data"],
             min_count=options.get("min_count", 1),
             init_from=options.get("init_from"),
+            teachers=options.get("teacher", ()),
             ensemble=options.get("ensemble", 0),
             balance=options.get("balance"),
             temperature=options["temperature"],

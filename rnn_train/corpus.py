@@ -1,10 +1,12 @@
 """A text as integers on disk: encoded once, memory-mapped, cut into windows where it lies."""
 
 import hashlib
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -160,8 +162,48 @@ def _map(path: Path, count: int) -> NDArray[np.integer]:
     return np.memmap(path, _smallest(count), "r")
 
 
-Reader = Callable[[int, int], NDArray[np.integer]]
-"""Tokens from a start to an end."""
+Reader = Callable[[int, int], NDArray[Any]]
+"""Items from a start to an end."""
+
+
+class Ring:
+    """An array [characters, ...] whose first item follows the last.
+
+    A mapped one is read from its file, where it must begin: pages touched through the map
+    would count as this process's memory, up to the whole file.
+    """
+
+    def __init__(self, items: NDArray[Any]) -> None:
+        self._items = items
+
+    def rows(self, starts: NDArray[np.integer], length: int) -> NDArray[Any]:
+        """The `length` items from each of some places on, [starts, length, ...]."""
+        with self._reader() as read:
+            return np.stack([self._row(read, int(start), length) for start in starts])
+
+    def _row(self, read: Reader, start: int, length: int) -> NDArray[Any]:
+        end = start + length
+        if end <= len(self._items):
+            return read(start, end)
+        wrapped: NDArray[Any] = self._items.take(range(start, end), axis=0, mode="wrap")
+        return wrapped
+
+    @contextmanager
+    def _reader(self) -> Iterator[Reader]:
+        items = self._items
+        name = items.filename if isinstance(items, np.memmap) else None
+        if name is None:
+            yield lambda start, end: items[start:end]
+            return
+        size = items.itemsize * math.prod(items.shape[1:])
+        with Path(name).open("rb", buffering=0) as file:
+
+            def read(start: int, end: int) -> NDArray[Any]:
+                file.seek(start * size)
+                data = np.frombuffer(file.read((end - start) * size), items.dtype)
+                return data.reshape(-1, *items.shape[1:])
+
+            yield read
 
 
 class Streams:
@@ -169,13 +211,11 @@ class Streams:
 
     In each epoch the cut starts at a random character, so that no character always
     stands at a window's edge; the text is a ring.
-
-    A mapped text is read from its file, where it must begin: pages touched through the map
-    would count as this process's memory, up to the whole text.
     """
 
     def __init__(self, tokens: NDArray[np.integer], batch: int, window: int, seed: int) -> None:
-        self._tokens = tokens
+        self._ring = Ring(tokens)
+        self._length = len(tokens)
         self._window = window
         self._seed = seed
         self.batch = batch
@@ -194,32 +234,16 @@ class Streams:
             Tokens [batch, window + 1], inputs and targets overlapping by one; and whether
             the window opens an epoch, where the carried state is void.
         """
+        rows = self._ring.rows(self._starts(step), self._window + 1)
+        return rows.astype(np.int64), step % self.windows == 0
+
+    def beside(self, ring: Ring, step: int) -> NDArray[Any]:
+        """What stands in another array beside the inputs of window `step`, [batch, window, ...]."""
+        return ring.rows(self._starts(step), self._window)
+
+    def _starts(self, step: int) -> NDArray[np.integer]:
         epoch, place = divmod(step, self.windows)
-        offset = int(np.random.default_rng((self._seed, epoch)).integers(len(self._tokens)))
-        length = len(self._tokens)
-        starts = offset + np.arange(self.batch) * (length // self.batch) + place * self._window
-        with self._reader() as read:
-            rows = [self._slice(read, int(start) % length) for start in starts]
-        return np.stack(rows).astype(np.int64), place == 0
-
-    def _slice(self, read: Reader, start: int) -> NDArray[np.integer]:
-        end = start + self._window + 1
-        if end <= len(self._tokens):
-            return read(start, end)
-        wrapped: NDArray[np.integer] = self._tokens.take(range(start, end), mode="wrap")
-        return wrapped
-
-    @contextmanager
-    def _reader(self) -> Iterator[Reader]:
-        dtype = self._tokens.dtype
-        name = self._tokens.filename if isinstance(self._tokens, np.memmap) else None
-        if name is None:
-            yield lambda start, end: self._tokens[start:end]
-            return
-        with Path(name).open("rb", buffering=0) as file:
-
-            def read(start: int, end: int) -> NDArray[np.integer]:
-                file.seek(start * dtype.itemsize)
-                return np.frombuffer(file.read((end - start) * dtype.itemsize), dtype)
-
-            yield read
+        offset = int(np.random.default_rng((self._seed, epoch)).integers(self._length))
+        lanes = np.arange(self.batch) * (self._length // self.batch)
+        starts: NDArray[np.integer] = (offset + lanes + place * self._window) % self._length
+        return starts

@@ -30,6 +30,8 @@ class Request:
     min_count: int = 1
     init_from: Path | None = None
     """charlm: a run whose vocabulary, shape and weights this one starts from."""
+    teachers: tuple[Path, ...] = ()
+    """charlm: exported models whose answers this one learns."""
     minutes: float | None = None
     epochs: float | None = None
     seed: int = 0
@@ -65,8 +67,12 @@ class Job(Protocol):
     def model(self) -> CharLSTM | RecurrentClassifier:
         """What the run trains."""
 
-    def prepare(self, device: torch.device, say: Say) -> None:
-        """What must be there before the loop starts; goes on where it was interrupted."""
+    def prepare(self, device: torch.device, say: Say) -> float:
+        """What must be there before the loop starts; goes on where it was interrupted.
+
+        Returns:
+            Seconds that it took of the minutes there are.
+        """
 
     def task(self, device: torch.device) -> Task:
         """What the training loop works on."""

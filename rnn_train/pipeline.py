@@ -230,7 +230,7 @@ class _Training:
         self._job.model.to(device)
         for warning in self._job.warnings:
             self._say(f"warning: {warning}")
-        self._job.prepare(device, self._say)
+        spent += self._job.prepare(device, self._say)
         task = self._job.task(device)
         plan = Plan(**state["plan"]) if state else self._plan(task, spent)
         trainer = Trainer(self._run, task, plan, self._job.training, device)

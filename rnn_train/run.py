@@ -6,6 +6,8 @@ checkpoints/    the last few
 initial.ckpt    the weights it began with (--init-from)
 corpus.bin      the encoded text (charlm)
 held_out.bin    the encoded held-out text, where one was named (charlm)
+teachers/       the models it learns from (charlm, --teacher)
+answers.bin     what they expect after each character
 rows.jsonl      the rows of both sides (classifier)
 teachers/       one run for each network of an ensemble (classifier)
 targets.ckpt    what the ensemble teaches
@@ -26,7 +28,7 @@ from rnn_train.errors import RunError
 from rnn_train.files import write_bytes
 
 RUNS = Path("runs")
-DATA_FILES = ("corpus.bin", "held_out.bin", "rows.jsonl")
+DATA_FILES = ("corpus.bin", "held_out.bin", "answers.bin", "rows.jsonl")
 
 
 class Run:

@@ -1,0 +1,260 @@
+"""What exported character models expect, and a run that learns it."""
+
+import json
+import shutil
+from collections import namedtuple
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from rnn_infer.stepper import Stepper
+from rnn_train import pipeline, teachers
+from rnn_train.charlm import CharLMTask
+from rnn_train.corpus import Ring, build_corpus
+from rnn_train.errors import DataError, RunError
+from rnn_train.jobs import CharLMJob, Request
+from rnn_train.pipeline import Report
+from rnn_train.run import Run
+from rnn_train.sources import TextFile
+from rnn_train.teachers import Teachers, open_answers
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="session")
+def other(finished: Report, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A second teacher, of another shape, of the text of `finished`."""
+    folder = tmp_path_factory.mktemp("other")
+    return learn(finished.folder.parent / "story.txt", folder / "run", seed=1).out
+
+
+def learn(data: Path, folder: Path, *files: Path, **more: Any) -> Report:
+    options: dict[str, Any] = {"epochs": 1.0, **more}
+    say = options.pop("say", lambda _: None)
+    request = Request(
+        data=(str(data),),
+        model={"hidden": 16, "embedding": 4},
+        training={"batch": 4, "window": 16},
+        teachers=files,
+        **options,
+    )
+    out = folder.parent / f"{folder.name}.onnx"
+    return pipeline.train("charlm", request, out, folder=folder, device="cpu", threads=1, say=say)
+
+
+def create(folder: Path, data: Path, *files: Path, **more: Any) -> CharLMJob:
+    run = Run.create("charlm", folder)
+    try:
+        request = Request(data=(str(data),), teachers=files, epochs=1.0, **more)
+        return CharLMJob.create(run, request, "cpu")
+    finally:
+        run.close()
+
+
+# --- answers --------------------------------------------------------------------------
+
+
+def expected(file: Path, tokens: np.ndarray) -> np.ndarray:
+    """Probabilities after each token, all read in one go."""
+    stepper = Stepper.open(file)
+    logits, _ = stepper.forward(tokens[None].astype(np.int64), stepper.zeros(1))
+    return torch.softmax(torch.from_numpy(logits[0]), -1).numpy()
+
+
+@pytest.mark.parametrize("length", [1000, 1023, 3600])
+def test_answers_are_the_mean_of_what_is_expected(
+    finished: Report, other: Path, story: Path, tmp_path: Path, length: int
+) -> None:
+    tokens = build_corpus([TextFile(story)], tmp_path / "corpus.bin").tokens[:length]
+    path = tmp_path / "answers.bin"
+    asked = Teachers([finished.out, other])
+    asked.answer(tokens, path)
+    answers = open_answers(path, len(asked.vocabulary))
+    assert answers.shape == (length, len(asked.vocabulary))
+    mean = (expected(finished.out, tokens) + expected(other, tokens)) / 2
+    # What stands a few hundred characters back moves these models little, but it does.
+    assert np.abs(answers[20:] - mean[20:]).max() < 2e-3
+    assert np.abs(answers.astype(np.float64).sum(-1) - 1).max() < 2e-3
+
+
+@pytest.mark.parametrize("numbers", [1, 7 * 19, 2**22])
+def test_answers_do_not_depend_on_how_much_is_read_at_once(
+    finished: Report,
+    story: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    numbers: int,
+) -> None:
+    tokens = build_corpus([TextFile(story)], tmp_path / "corpus.bin").tokens[:1200]
+    asked = Teachers([finished.out])
+    asked.answer(tokens, tmp_path / "whole.bin")
+    monkeypatch.setattr(teachers, "_MAX_LOGITS", numbers * 4)
+    asked.answer(tokens, tmp_path / "parts.bin")
+    assert (tmp_path / "parts.bin").read_bytes() == (tmp_path / "whole.bin").read_bytes()
+
+
+def test_ring_of_a_mapped_table(tmp_path: Path) -> None:
+    table = np.arange(60, dtype=np.float16).reshape(20, 3)
+    table.tofile(tmp_path / "table.bin")
+    mapped = open_answers(tmp_path / "table.bin", 3)
+    assert isinstance(mapped, np.memmap)
+    starts = np.array([0, 7, 15, 18])
+    rows = Ring(mapped).rows(starts, 5)
+    assert np.array_equal(rows, Ring(table).rows(starts, 5))
+    assert np.array_equal(rows[3], table[[18, 19, 0, 1, 2]])
+
+
+def test_teachers_that_cannot_teach(
+    finished: Report, finished_classifier: Report, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match="no character model"):
+        Teachers([finished_classifier.out])
+    (tmp_path / "text.txt").write_text("abc\n" * 500)
+    foreign = learn(tmp_path / "text.txt", tmp_path / "foreign").out
+    with pytest.raises(DataError, match=r"foreign\.onnx has another vocabulary than .*model\.onnx"):
+        Teachers([finished.out, foreign])
+
+
+def test_no_room(
+    finished: Report, story: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = create(tmp_path / "run", story, finished.out)
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**9, 10**9, 1000))
+    with pytest.raises(RunError, match=r"take 0\.0 GB, and 0\.0 GB are free; give a --run folder"):
+        job.prepare(CPU, lambda _: None)
+    assert not (tmp_path / "run" / "answers.bin").exists()
+
+
+# --- a run that learns them -----------------------------------------------------------
+
+
+def test_run_has_its_teachers_with_it(finished: Report, story: Path, tmp_path: Path) -> None:
+    file = Path(shutil.copy(finished.out, tmp_path / "teacher.onnx"))
+    create(tmp_path / "run", story, file)
+    file.unlink()
+    run = Run.open(tmp_path / "run")
+    job = CharLMJob(run)
+    job.prepare(CPU, lambda _: None)
+    answers = open_answers(run.folder / "answers.bin", len(job.corpus.vocabulary))
+    assert len(answers) == len(job.train_tokens) == 3600, "held-out text is not asked about"
+    assert run.config()["teachers"] == {"teachers/1.onnx": str(file)}
+    assert job.card(job.judge(job.model.eval())).training["teachers"] == 1
+    run.close()
+
+
+def test_vocabulary_is_the_teachers(finished: Report, tmp_path: Path) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("a fox\n" * 200)
+    job = create(tmp_path / "run", text, finished.out)
+    known = json.loads((finished.folder / "config.json").read_text())["vocabulary"]
+    assert "".join(job.corpus.vocabulary) == known
+    text.write_text("a fox Ж\n" * 200)
+    with pytest.raises(DataError, match="not in the model's vocabulary: 'Ж'"):
+        create(tmp_path / "foreign", text, finished.out)
+
+
+@pytest.mark.parametrize("say", [0.0, 0.25, 1.0])
+def test_loss(finished: Report, story: Path, tmp_path: Path, say: float) -> None:
+    job = create(tmp_path / "run", story, finished.out, model={"dropout_output": 0.0})
+    job.prepare(CPU, lambda _: None)
+    task = job.task(CPU)
+    assert isinstance(task, CharLMTask)
+    task._say = say
+    loss, _ = task.loss(5)
+    streams = job._streams
+    tokens = torch.from_numpy(streams.window(5)[0])
+    places = torch.from_numpy(streams.beside(Ring(np.arange(3600)), 5))
+    assert np.array_equal(job.train_tokens[places], tokens[:, :-1])
+    table = open_answers(job._answers, len(job.corpus.vocabulary))
+    goals = torch.from_numpy(np.array(table[places])).float()
+    with torch.no_grad():
+        logits, _ = job.model(tokens[:, :-1], job.model.zeros(len(tokens)))
+    follows = cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten())
+    answers = -(goals * torch.log_softmax(logits, -1)).sum(-1).mean()
+    assert loss.item() == pytest.approx((say * answers + (1 - say) * follows).item(), abs=1e-4)
+
+
+def test_pupil_takes_after_its_teacher(other: Path, story: Path, tmp_path: Path) -> None:
+    """It is nearer to it than one that learns from the text alone."""
+    report = learn(story, tmp_path / "pupil", other, epochs=15.0)
+    tokens = build_corpus([TextFile(story)], tmp_path / "corpus.bin").tokens[:2000]
+    pupil, teacher = expected(report.out, tokens), expected(other, tokens)
+    alone = learn(story, tmp_path / "alone", epochs=15.0)
+    distances = [np.abs(each - teacher).mean() for each in (pupil, expected(alone.out, tokens))]
+    assert distances[0] < distances[1] / 2
+
+
+def test_interrupted_run_ends_the_same(
+    finished: Report, other: Path, story: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = learn(story, tmp_path / "whole", finished.out, other)
+    plain = CharLMTask.loss
+
+    def die(own: CharLMTask, step: int) -> tuple[torch.Tensor, int]:
+        if step == 20:
+            raise KeyboardInterrupt
+        return plain(own, step)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(CharLMTask, "loss", die)
+        learn(story, tmp_path / "run", finished.out, other)
+    again = pipeline.resume(tmp_path / "run", say=lambda _: None)
+    assert again.out.read_bytes() == whole.out.read_bytes()
+
+
+def test_interrupted_while_they_read(
+    finished: Report, story: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = learn(story, tmp_path / "whole", finished.out)
+    plain = Stepper.forward
+
+    def die(own: Stepper, tokens: Any, state: Any) -> Any:
+        if tokens.shape[1] < teachers._CHUNK:  # the last
+            raise KeyboardInterrupt
+        return plain(own, tokens, state)
+
+    said: list[str] = []
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Stepper, "forward", die)
+        learn(story, tmp_path / "run", finished.out, say=said.append)
+    assert said[-1] == f"interrupted; go on with: rnn-train charlm --resume {tmp_path / 'run'}"
+    assert not (tmp_path / "run" / "answers.bin").exists()
+    again = pipeline.resume(tmp_path / "run", say=lambda _: None)
+    assert again.out.read_bytes() == whole.out.read_bytes()
+
+
+def test_other_answers_are_refused(finished: Report, story: Path, tmp_path: Path) -> None:
+    report = learn(story, tmp_path / "run", finished.out)
+    path = report.folder / "answers.bin"
+    path.write_bytes(path.read_bytes()[::-1])
+    with pytest.raises(RunError, match=r"changed since the last checkpoint: answers\.bin"):
+        pipeline.resume(report.folder, say=lambda _: None)
+
+
+def test_left_answers_are_not_taken(finished: Report, story: Path, tmp_path: Path) -> None:
+    whole = learn(story, tmp_path / "whole", finished.out)
+    (tmp_path / "run").mkdir()
+    path = whole.folder / "answers.bin"
+    (tmp_path / "run" / "answers.bin").write_bytes(path.read_bytes()[::-1])
+    learn(story, tmp_path / "run", finished.out)
+    assert (tmp_path / "run" / "answers.bin").read_bytes() == path.read_bytes()
+
+
+def test_options_that_do_not_fit(finished: Report, story: Path, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="drop --min-count"):
+        create(tmp_path / "run", story, finished.out, min_count=2)
+    (tmp_path / "text.txt").write_text("abc\n" * 500)
+    foreign = learn(tmp_path / "text.txt", tmp_path / "foreign")
+    with pytest.raises(RunError, match="foreign has another vocabulary than"):
+        create(tmp_path / "other", story, finished.out, init_from=foreign.folder)
+
+
+def test_fine_tuned_by_a_teacher(finished: Report, other: Path, story: Path) -> None:
+    request = Request(data=(str(story),), epochs=1.0, init_from=finished.folder, teachers=(other,))
+    report = pipeline.train("charlm", request, Path("tuned.onnx"), device="cpu", say=lambda _: None)
+    assert report.finished
