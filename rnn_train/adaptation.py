@@ -13,10 +13,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy
-from tqdm import tqdm
 
 from rnn_train.cells import State
 from rnn_train.models import CharLSTM
+from rnn_train.progress import progress_bar
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -55,9 +55,7 @@ def dynamic_loss(
     follower = _Follower(model, temperature)
     follower.measure(training, how)
     total = 0.0
-    with tqdm(
-        total=len(tokens) - 1, desc="dynamic evaluation", unit=" characters", dynamic_ncols=True
-    ) as bar:
+    with progress_bar(len(tokens) - 1, "dynamic evaluation", unit=" characters") as bar:
         for loss, scored in follower.read(tokens, how.segment):
             total += float(loss.detach()) * scored
             follower.learn(loss, how)

@@ -95,6 +95,7 @@ class CharLMJob:
                 device,
                 minutes=minutes,
                 epochs=request.epochs,
+                taught=teachers is not None,
             )
         tuned = base is not None
         training = recipes.charlm_training(characters, minutes, device, request.seed, tuned)

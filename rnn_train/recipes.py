@@ -21,9 +21,11 @@ def charlm_model(
     *,
     minutes: float | None = None,
     epochs: float | None = None,
+    taught: bool = False,
 ) -> CharLSTMConfig:
     """Size by what the time allows, dropout by how often the text will be seen.
 
+    What teachers expect is hardly learnt by heart: `taught` is all but without dropout.
     Measured on tiny Shakespeare and slices of it, see `benchmarks/`.
     """
     if _scarce(characters) or _short(minutes, device):
@@ -37,7 +39,7 @@ def charlm_model(
     if epochs is None:
         assert minutes is not None
         epochs = minutes * 60 * _characters_a_second(model, device) / characters
-    need = _need_of_dropout(epochs)
+    need = 0.0 if taught else _need_of_dropout(epochs)
     return replace(
         model,
         skip=True,

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from rnn_infer.runtime import Device
 from rnn_infer.stepper import Stepper
 from rnn_train.corpus import Ring
 from rnn_train.errors import DataError, RunError
 from rnn_train.files import replacing
+from rnn_train.progress import progress_bar
 
 _STREAMS = 32
 _CHUNK = 128
@@ -83,7 +83,7 @@ class Teachers:
         states = [stepper.zeros(streams) for stepper in self._steppers]
         with (
             replacing(path) as file,
-            tqdm(total=length * streams, desc="teachers", unit="c", unit_scale=True) as bar,
+            progress_bar(length * streams, "teachers read", unit=" characters") as bar,
         ):
             for begin in range(-_CONTEXT, length, chunk):
                 size = min(chunk, length - begin)

@@ -17,6 +17,7 @@ from rnn_train import checkpoint
 from rnn_train.errors import TrainingError
 from rnn_train.muon import Muon
 from rnn_train.plan import Plan
+from rnn_train.progress import progress_bar
 from rnn_train.run import Run
 
 _VALIDATION_SHARE = 10
@@ -260,11 +261,12 @@ class Trainer:
 
     def _bar(self) -> "tqdm[Any]":
         timed = self.plan.minutes is not None
-        return tqdm(
-            total=round(self.plan.minutes * 60) if self.plan.minutes else self.plan.steps,
+        total = round(self.plan.minutes * 60) if self.plan.minutes else self.plan.steps
+        assert total is not None
+        return progress_bar(
+            total,
+            "training",
             initial=round(self.elapsed) if timed else self.step,
-            desc="training",
-            dynamic_ncols=True,
             bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}",
         )
 

@@ -48,6 +48,11 @@ def test_text_seen_often_is_dropped_out_more() -> None:
     assert many == more
 
 
+def test_pupils_need_no_dropout() -> None:
+    pupil = recipes.charlm_model(65, LARGE, "cpu", epochs=16, taught=True)
+    assert (pupil.dropout_input, pupil.dropout_layer, pupil.dropout_output) == dropout(2)
+
+
 def test_minutes_make_passes_of_a_text() -> None:
     small, large = (recipes.charlm_model(65, each, "cpu", minutes=2.0) for each in (SMALL, LARGE))
     assert small.dropout_input > large.dropout_input
