@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import time
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from torch import Tensor
 from rnn_infer import Classifier
 from rnn_infer.stepper import Stepper
 from rnn_train import checkpoint, classifier, distillation, metrics, plots, recipes
-from rnn_train.baseline import fit_baselines
+from rnn_train.baseline import NGramModel, fit_baselines
 from rnn_train.errors import DataError
 from rnn_train.export import Card
 from rnn_train.files import write_bytes
@@ -90,8 +92,7 @@ class ClassifierJob:
                 "data": list(sources),
                 "val_data": request.val_data,
                 "val_fraction": request.val_fraction,
-                # Each network of an ensemble gets its share of them.
-                "minutes": request.minutes and request.minutes / (request.ensemble + 1),
+                "minutes": request.minutes,
                 "epochs": epochs,
                 "ensemble": request.ensemble,
                 "teacher": teacher,
@@ -112,34 +113,48 @@ class ClassifierJob:
         return self._alphabet
 
     def prepare(self, device: torch.device, say: Say) -> float:
-        """Trains an ensemble's teachers, each in a run folder of its own, and asks them.
-
-        They have minutes of their own, see `create`."""
-        count = self._config["ensemble"]
-        if not count:
-            return 0.0
+        """Fits the linear models there are, so that their time is known; trains an ensemble's
+        teachers, each in a run folder of its own, and asks them."""
+        started = time.monotonic()
+        assert self._baselines is not None
+        seconds = time.monotonic() - started
+        if not self._config["ensemble"]:
+            return seconds
         path = self._run.folder / TARGETS
         if not path.exists():
-            networks = []
-            for number in range(1, count + 1):
-                say(f"teacher {number} of {count}")
-                networks.append(self._teacher(number, device, say))
-            linear = distillation.linear_answers(self._train, self._alphabet, self.training.seed)
-            targets = torch.from_numpy(distillation.blend(networks, linear))
-            checkpoint.write(path, {"origin": self._run.origin(), "targets": targets})
+            self._teach(path, seconds, device, say)
         kept = checkpoint.read(path)
         self._run.check_origin(kept["origin"])
         self._targets = kept["targets"].numpy()
         # So that a resumed run goes the same way as one that was never interrupted.
         torch.manual_seed(self.training.seed)
-        return 0.0
+        return seconds + float(kept.get("seconds", 0.0))
 
-    def _teacher(self, number: int, device: torch.device, say: Say) -> NDArray[np.float32]:
-        """One teacher's probabilities [rows, labels] on the rows it was trained on."""
+    def _teach(self, path: Path, spent: float, device: torch.device, say: Say) -> None:
+        """Writes what the ensemble says of each row; `spent` seconds of the minutes are gone."""
+        started, count = time.monotonic(), self._config["ensemble"]
+        linear = distillation.linear_answers(self._train, self._alphabet, self.training.seed)
+        seconds = time.monotonic() - started
+        plan = self._plan(spent + seconds)
+        networks = []
+        for number in range(1, count + 1):
+            say(f"teacher {number} of {count}")
+            answers, trained = self._teacher(number, plan, device, say)
+            networks.append(answers)
+            seconds += trained
+        targets = torch.from_numpy(distillation.blend(networks, linear))
+        kept = {"origin": self._run.origin(), "targets": targets, "seconds": seconds}
+        checkpoint.write(path, kept)
+
+    def _teacher(
+        self, number: int, plan: Plan, device: torch.device, say: Say
+    ) -> tuple[NDArray[np.float32], float]:
+        """One teacher's probabilities [rows, labels] on the rows it was trained on, and its
+        seconds."""
         seed = self.training.seed + number
         run = self._run.part(f"teachers/{number}")
         model = self._network(seed, **self._config["teacher"]["model"]).to(device)
-        trainer = Trainer(run, self._task(model, seed, device), self._plan(), self.training, device)
+        trainer = Trainer(run, self._task(model, seed, device), plan, self.training, device)
         if checkpoint.exists(run.checkpoints):
             state, warnings = run.last_state()
             for warning in warnings:
@@ -154,11 +169,13 @@ class ClassifierJob:
         # The balance is the pupil's own affair: its targets are as frequent as the labels.
         shift = torch.tensor(self._alphabet.log_prior(self._train)) * self._config["balance"]
         answers: NDArray[np.float32] = torch.softmax(logits + shift, -1).numpy()
-        return answers
+        return answers, outcome.seconds
 
-    def _plan(self) -> Plan:
-        """A teacher's: of minutes it gets as many as the pupil."""
+    def _plan(self, spent: float) -> Plan:
+        """A teacher's: of minutes it gets as many as the pupil, when so many seconds are gone."""
         minutes = self._config["minutes"]
+        if minutes is not None:
+            minutes = max(minutes - spent / 60, minutes / 2) / (self._config["ensemble"] + 1)
         epochs = self._config["teacher"].get("epochs", self._config["epochs"])
         steps = None if epochs is None else max(1, round(epochs * self.steps_per_epoch))
         return Plan(self.training.learning_rate, steps=steps, minutes=minutes)
@@ -217,8 +234,7 @@ class ClassifierJob:
             return []
         logits, labels = self._held_out_logits(model)
         scored = {"network": logits} | {
-            each.name: each.scores(self._held.texts)
-            for each in fit_baselines(self._train, self._alphabet, self.training.seed)
+            each.name: each.scores(self._held.texts) for each in self._baselines
         }
         figures = {
             name: {
@@ -235,6 +251,13 @@ class ClassifierJob:
         text = json.dumps(found, indent=2, ensure_ascii=False) + "\n"
         write_bytes(folder / "held_out.json", text.encode())
         return _comparison(figures)
+
+    @cached_property
+    def _baselines(self) -> list[NGramModel]:
+        """What a network is set beside on the held-out rows."""
+        if not len(self._held):
+            return []
+        return fit_baselines(self._train, self._alphabet, self.training.seed)
 
     def _log_prior(self) -> tuple[float, ...]:
         """What is left of it after `balance`, so that a `prior` of 1 is an even one for all."""

@@ -24,6 +24,8 @@ from rnn_train.run import Run
 from rnn_train.training import Trainer, pick_device
 
 _EXPORT_SECONDS = 4.0
+_LEAST_SHARE = 0.1
+"""Of the minutes that there are: so much goes into training, whatever must come before it."""
 _JUDGE_VALIDATIONS = 6
 """What comes after training takes about as long as this many validations."""
 
@@ -230,9 +232,9 @@ class _Training:
         self._job.model.to(device)
         for warning in self._job.warnings:
             self._say(f"warning: {warning}")
-        spent += self._job.prepare(device, self._say)
+        prepared = self._job.prepare(device, self._say)
         task = self._job.task(device)
-        plan = Plan(**state["plan"]) if state else self._plan(task, spent)
+        plan = Plan(**state["plan"]) if state else self._plan(task, spent, prepared)
         trainer = Trainer(self._run, task, plan, self._job.training, device)
         self._say(self._introduction(device, plan))
         if state:
@@ -257,7 +259,7 @@ class _Training:
             )
         return Report(self._run.folder, self._out, outcome.finished, verdict.metrics)
 
-    def _plan(self, task: Any, spent: float) -> Plan:
+    def _plan(self, task: Any, spent: float, prepared: float) -> Plan:
         minutes, epochs = self._config["minutes"], self._config["epochs"]
         rate = self._job.training.learning_rate
         if minutes is None:
@@ -268,8 +270,8 @@ class _Training:
         task.validate(task.model.eval())
         task.model.train()
         after = _JUDGE_VALIDATIONS * (time.monotonic() - started) + _EXPORT_SECONDS
-        left = max(minutes * 60 - spent - after, minutes * 30)
-        return Plan(rate, steps=None, minutes=left / 60)
+        left = max(minutes * 60 - prepared, _LEAST_SHARE * minutes * 60)
+        return Plan(rate, steps=None, minutes=max(left - spent - after, left / 2) / 60)
 
     def _introduction(self, device: torch.device, plan: Plan) -> str:
         config = self._config

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 import torch
 
 import rnn_infer
-from rnn_train import checkpoint, classifier_job, pipeline
+from rnn_train import baseline, checkpoint, classifier_job, pipeline
 from rnn_train.classifier import Alphabet, label_indices, logits_of
 from rnn_train.distillation import blend, linear_answers
 from rnn_train.errors import CellError, RunError
@@ -269,3 +270,29 @@ def test_balance_favours_the_rare_label(
     assert believed[1] > believed[0]
     assert left[1] == pytest.approx([0.2 * each for each in left[0]])
     assert np.exp(left[0]).sum() == pytest.approx(1)
+
+
+# --- minutes --------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("no_file")
+@pytest.mark.parametrize("ensemble", [0, 2])
+def test_minutes_hold_the_linear_models_and_the_teachers(
+    tmp_path: Path, table: str, monkeypatch: pytest.MonkeyPatch, ensemble: int
+) -> None:
+    plain = baseline.fit_baselines
+
+    def slow(*arguments: Any) -> Any:
+        time.sleep(1.5)
+        return plain(*arguments)
+
+    monkeypatch.setattr(classifier_job, "fit_baselines", slow)
+    started = time.monotonic()
+    train(tmp_path / "run", table, epochs=None, minutes=0.1, ensemble=ensemble)
+    seconds = time.monotonic() - started
+    runs = [tmp_path / "run", *(tmp_path / "run" / "teachers").glob("*")]
+    states = [checkpoint.load_latest(run / "checkpoints")[0] for run in runs]
+    planned = sum(state["plan"]["minutes"] for state in states) * 60
+    assert len(states) == ensemble + 1
+    assert planned <= 6 - 1.5
+    assert sum(state["elapsed"] for state in states) < seconds - 1.5
