@@ -100,7 +100,7 @@ def _short(minutes: float | None, device: str) -> bool:
 
 FINE_TUNING = 0.25
 """Share of the learning rate for weights that know much already (--init-from)."""
-TEACHERS_SAY = 1.0
+TEACHERS_SAY = 0.8
 """Share of the teachers in what a character model learns; the rest is what did follow."""
 CHARACTER_DROPOUT = 0.05
 """Share of a text's characters read as unknown in training."""
