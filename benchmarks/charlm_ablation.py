@@ -59,7 +59,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "one layer of the same size": {"model": {"layers": 1, "hidden": 400}},
     "head that reads all layers": {"model": {"skip": True}},
     "with an MLP head": {"model": {"head": 256}},
-    "taught by two networks of its kind": {"teachers": 2},
+    "taught by two of it, without dropout": {
+        "teachers": 2,
+        "model": {"dropout_input": 0.0, "dropout_layer": 0.0, "dropout_output": 0.0},
+    },
 }
 
 
@@ -98,7 +101,7 @@ def main() -> None:
 
 
 def measure(train: str, held: str, change: dict[str, Any], seed: int, epochs: float) -> Figures:
-    """Trains one variant, after its teachers if it has any, and measures it."""
+    """Trains one variant, after its teachers if it has any, by the recipe; and measures it."""
     started = time.process_time()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -106,7 +109,7 @@ def measure(train: str, held: str, change: dict[str, Any], seed: int, epochs: fl
             (folder / side).write_text(text, "utf-8")
         teachers = []
         for number in range(1, change.get("teachers", 0) + 1):
-            job, model, _ = _learn(folder / str(number), change, seed + 100 * number, epochs)
+            job, model, _ = _learn(folder / str(number), {}, seed + 100 * number, epochs)
             teachers.append(folder / f"{number}.onnx")
             export(model, job.card(job.judge(model)), teachers[-1])
         job, model, learnt = _learn(folder / "run", change, seed, epochs, tuple(teachers))
