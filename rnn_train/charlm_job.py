@@ -23,9 +23,10 @@ from rnn_train.corpus import (
     open_corpus,
 )
 from rnn_train.datasets import open_texts
+from rnn_train.distillation import seconds_of_teacher, train_teacher
 from rnn_train.errors import RunError
-from rnn_train.export import Card
-from rnn_train.files import write_bytes
+from rnn_train.export import Card, export
+from rnn_train.heritage import Base, Lesson, Teaching
 from rnn_train.job import Request, Say, Verdict, rounded, unmeasured
 from rnn_train.models import CharLSTM, CharLSTMConfig
 from rnn_train.run import Run
@@ -57,15 +58,13 @@ class CharLMJob:
         self.model = CharLSTM(CharLSTMConfig(**config["model"]))
         if config["init_from"]:
             self.model.load_state_dict(checkpoint.read(run.folder / INITIAL))
-        self._streams = Streams(
-            self.train_tokens, self.training.batch, self.training.window, self.training.seed
-        )
+        self._streams = self._cut(self.training.seed)
         self.steps_per_epoch = self._streams.windows
         # Runs from before these could be given have none.
         self._temperature = config.get("temperature", 1.0)
-        self._teachers = [run.folder / name for name in config.get("teachers", {})]
+        self._run, self._answers = run, run.folder / ANSWERS
         self._say = config.get("teachers_say", 0.0)
-        self._folder, self._answers = run.folder, run.folder / ANSWERS
+        self._lesson = Lesson(**config.get("lesson", {}))
         self.warnings = unmeasured(len(self.held_out), self._temperature)
 
     @staticmethod
@@ -79,24 +78,39 @@ class CharLMJob:
             DataError: the text cannot be used.
         """
         sources = request.data or ("python",)
-        base = _Base.of(request) if request.init_from else None
-        teachers = _Teaching.of(request) if request.teachers else None
+        if request.init_from and request.ensemble:
+            raise RunError("--init-from takes no --ensemble; give it the models as --teacher")
+        base = Base.of(request) if request.init_from else None
+        teachers = Teaching.of(request) if request.teachers else None
         corpus = _encode(run, request, sources, base, teachers)
         characters = len(corpus.tokens)
         minutes = request.minutes
         if minutes is None and request.epochs is None:
             minutes = recipes.charlm_minutes(characters, device)
-        if base:
-            model = base.model
-        else:
-            model = recipes.charlm_model(
-                len(corpus.vocabulary),
-                characters,
-                device,
-                minutes=minutes,
-                epochs=request.epochs,
-                taught=teachers is not None,
+        lesson = Lesson(
+            given=len(request.teachers),
+            trained=request.ensemble,
+            minutes=minutes and minutes / (request.ensemble + 1),
+            epochs=request.epochs,
+        )
+
+        def model(taught: bool) -> dict[str, Any]:
+            chosen = (
+                base.model
+                if base
+                else recipes.charlm_model(
+                    len(corpus.vocabulary),
+                    characters,
+                    device,
+                    minutes=lesson.minutes,
+                    epochs=request.epochs,
+                    taught=taught,
+                )
             )
+            return dataclasses.asdict(dataclasses.replace(chosen, **request.model))
+
+        if request.ensemble:
+            lesson = dataclasses.replace(lesson, model=model(taught=False))
         tuned = base is not None
         training = recipes.charlm_training(characters, minutes, device, request.seed, tuned)
         run.write_config(
@@ -113,41 +127,74 @@ class CharLMJob:
                 "minutes": minutes,
                 "epochs": request.epochs,
                 "temperature": request.temperature,
-                "teachers": teachers.copy(run) if teachers else {},
+                "teachers": teachers.copy(run) if teachers else [],
+                "lesson": dataclasses.asdict(lesson),
                 "teachers_say": recipes.TEACHERS_SAY,
                 "device": device,
                 **notes,
-                "model": dataclasses.asdict(dataclasses.replace(model, **request.model)),
+                "model": model(taught=lesson.teachers > 0),
                 "training": dataclasses.asdict(dataclasses.replace(training, **request.training)),
             }
         )
         return CharLMJob(run)
 
     def prepare(self, device: torch.device, say: Say) -> float:
-        """Asks the teachers, if there are any."""
+        """Trains the teachers there are to be, and asks all."""
+        if not self._lesson.teachers:
+            return 0.0
+        files = [self._run.folder / name for name in self._lesson.files]
+        trained = files[self._lesson.given :]
+        for number, file in enumerate(trained, 1):
+            if not file.exists():
+                say(f"teacher {number} of {len(trained)}")
+                self._train_teacher(number, file, device, say)
         started = time.monotonic()
-        if self._teachers and not self._answered():
-            say(f"teachers read the text ({len(self.train_tokens):,} characters)")
-            where: Device = "auto" if device.type == "cuda" else "cpu"
-            try:
-                teachers = Teachers(self._teachers, where, torch.get_num_threads())
-                teachers.answer(self.train_tokens, self._answers)
-            except KeyboardInterrupt:
-                say(f"interrupted; go on with: rnn-train charlm --resume {self._folder}")
-                raise
-        return time.monotonic() - started
+        if not self._answered():
+            self._ask(files, device, say)
+        seconds = time.monotonic() - started
+        # So that a resumed run goes the same way as one that was never interrupted.
+        torch.manual_seed(self.training.seed)
+        return seconds + sum(seconds_of_teacher(self._run, file.stem) for file in trained)
+
+    def _train_teacher(self, number: int, file: Path, device: torch.device, say: Say) -> None:
+        seed = self.training.seed + number
+        torch.manual_seed(seed)
+        model = CharLSTM(CharLSTMConfig(**self._lesson.model)).to(device)
+        task = self._task(model, self._cut(seed), device)
+        plan = self._lesson.plan(self.training.learning_rate, self.steps_per_epoch)
+        outcome = train_teacher(self._run, file.stem, task, plan, self.training, device, say)
+        assert isinstance(outcome.model, CharLSTM)
+        export(outcome.model, self._card(self.judge(outcome.model), {}), file)
+
+    def _ask(self, files: list[Path], device: torch.device, say: Say) -> None:
+        say(f"{len(files)} teachers read the text ({len(self.train_tokens):,} characters)")
+        where: Device = "auto" if device.type == "cuda" else "cpu"
+        try:
+            teachers = Teachers(files, where, torch.get_num_threads())
+            teachers.answer(self.train_tokens, self._answers)
+        except KeyboardInterrupt:
+            say(f"interrupted; go on with: rnn-train charlm --resume {self._run.folder}")
+            raise
 
     def _answered(self) -> bool:
         size = len(self.train_tokens) * len(self.corpus.vocabulary) * ANSWER.itemsize
         return self._answers.exists() and self._answers.stat().st_size == size
 
+    def _cut(self, seed: int) -> Streams:
+        return Streams(self.train_tokens, self.training.batch, self.training.window, seed)
+
     def task(self, device: torch.device) -> Task:
         answers = None
-        if self._teachers:
+        if self._lesson.teachers:
             answers = Ring(open_answers(self._answers, len(self.corpus.vocabulary)))
+        return self._task(self.model, self._streams, device, answers)
+
+    def _task(
+        self, model: CharLSTM, streams: Streams, device: torch.device, answers: Ring | None = None
+    ) -> charlm.CharLMTask:
         return charlm.CharLMTask(
-            self.model,
-            self._streams,
+            model,
+            streams,
             self.held_out,
             self.corpus.vocabulary,
             self._start(),
@@ -183,6 +230,10 @@ class CharLMJob:
         return sequence_loss(stepper, rows.astype(np.int64))
 
     def card(self, verdict: Verdict) -> Card:
+        count = self._lesson.teachers
+        return self._card(verdict, {"teachers": count} if count else {})
+
+    def _card(self, verdict: Verdict, facts: dict[str, int]) -> Card:
         return Card(
             vocabulary=self.corpus.vocabulary,
             unknown=self.corpus.unknown,
@@ -191,7 +242,7 @@ class CharLMJob:
             training={
                 "data_sha256": self.corpus.sha256,
                 "data_characters": len(self.corpus.tokens),
-                **({"teachers": len(self._teachers)} if self._teachers else {}),
+                **facts,
                 **rounded(verdict.metrics),
             },
         )
@@ -202,69 +253,12 @@ class CharLMJob:
         return vocabulary.index("\n") if "\n" in vocabulary else int(self.corpus.tokens[0])
 
 
-@dataclasses.dataclass(frozen=True)
-class _Base:
-    """What a run takes from an earlier one."""
-
-    vocabulary: tuple[str, ...]
-    unknown: int | None
-    model: CharLSTMConfig
-    weights: dict[str, torch.Tensor]
-
-    @classmethod
-    def of(cls, request: Request) -> "_Base":
-        """Reads the run to start from. Raises `RunError`: it cannot be, or options do not fit."""
-        assert request.init_from is not None
-        if request.min_count > 1:
-            raise RunError("--init-from keeps the vocabulary as it is; drop --min-count")
-        run = Run.open(request.init_from)
-        try:
-            config = run.config()
-            if config.get("command") != "charlm":
-                raise RunError(f"{run.folder} is no charlm run; --init-from needs one")
-            state, _ = run.last_state()
-        finally:
-            run.close()
-        model = CharLSTMConfig(**config["model"])
-        for name in ("embedding", "hidden", "layers", "head", "skip"):
-            if request.model.get(name, own := getattr(model, name)) != own:
-                raise RunError(f"{run.folder} has {name} {own}, which stays; drop --{name}")
-        weights = checkpoint.averaged_weights(state)
-        return cls(tuple(config["vocabulary"]), config["unknown"], model, weights)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Teaching:
-    """The files a run is to learn from."""
-
-    files: tuple[Path, ...]
-    vocabulary: tuple[str, ...]
-    unknown: int | None
-
-    @classmethod
-    def of(cls, request: Request) -> "_Teaching":
-        """Reads them. Raises `RnnInferError`, `RnnTrainError`: they cannot teach, or options do
-        not fit."""
-        if request.min_count > 1:
-            raise RunError("--teacher keeps the vocabulary as it is; drop --min-count")
-        teachers = Teachers(request.teachers)
-        return cls(request.teachers, teachers.vocabulary, teachers.unknown)
-
-    def copy(self, run: Run) -> dict[str, str]:
-        """Puts them into a run's folder, which then needs the originals no more. Returns where
-        they lie there, and where they came from."""
-        kept = {f"teachers/{number}.onnx": file for number, file in enumerate(self.files, 1)}
-        for name, file in kept.items():
-            write_bytes(run.folder / name, file.read_bytes())
-        return {name: str(file) for name, file in kept.items()}
-
-
 def _encode(
     run: Run,
     request: Request,
     sources: Sequence[str],
-    base: _Base | None,
-    teachers: _Teaching | None,
+    base: Base | None,
+    teachers: Teaching | None,
 ) -> Corpus:
     """Writes a new run's texts, and the weights it begins with, into its folder."""
     path, files = run.folder / "corpus.bin", open_texts(sources)

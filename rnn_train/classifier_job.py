@@ -24,7 +24,7 @@ from rnn_train.labelled import NORMALIZATION, Rows, describe, load_rows, split_r
 from rnn_train.models import ClassifierConfig, RecurrentClassifier
 from rnn_train.plan import Plan
 from rnn_train.run import Run
-from rnn_train.training import Task, Trainer, TrainingConfig
+from rnn_train.training import Task, TrainingConfig
 
 TARGETS = "targets.ckpt"
 _LOSS_ROWS = 2_000
@@ -152,19 +152,12 @@ class ClassifierJob:
         """One teacher's probabilities [rows, labels] on the rows it was trained on, and its
         seconds."""
         seed = self.training.seed + number
-        run = self._run.part(f"teachers/{number}")
         model = self._network(seed, **self._config["teacher"]["model"]).to(device)
-        trainer = Trainer(run, self._task(model, seed, device), plan, self.training, device)
-        if checkpoint.exists(run.checkpoints):
-            state, warnings = run.last_state()
-            for warning in warnings:
-                say(f"warning: {warning}")
-            trainer.restore(state)
-        outcome = trainer.fit()
+        task = self._task(model, seed, device)
+        outcome = distillation.train_teacher(
+            self._run, str(number), task, plan, self.training, device, say
+        )
         assert isinstance(outcome.model, RecurrentClassifier)
-        if not outcome.finished:
-            say(f"interrupted; go on with: rnn-train classifier --resume {self._run.folder}")
-            raise KeyboardInterrupt
         logits = classifier.logits_of(outcome.model, self._alphabet, self._train.texts)
         # The balance is the pupil's own affair: its targets are as frequent as the labels.
         shift = torch.tensor(self._alphabet.log_prior(self._train)) * self._config["balance"]

@@ -81,6 +81,14 @@ def _shared(command: str) -> Callable[[Callable[..., None]], Callable[..., None]
                 show_default=True,
                 help="Divides the logits with --val-fraction 0; found by a run that held data out.",
             ),
+            click.option(
+                "--ensemble",
+                type=click.IntRange(0, 100),
+                default=0,
+                show_default=True,
+                help="Networks to train first, which teach the one exported: better, in as many "
+                "times --epochs more, or in the same --minutes.",
+            ),
             click.option("--hidden", type=click.IntRange(1, 8192), help="Width of each layer."),
             click.option("--layers", type=click.IntRange(1, 16)),
             click.option("--embedding", type=click.IntRange(1, 8192)),
@@ -153,6 +161,7 @@ def charlm(**options: Any) -> None:
       rnn-train charlm --data 'plays/*.txt' --val-data held-out.txt --epochs 20
       rnn-train charlm --resume runs/charlm-1
       rnn-train charlm --init-from runs/charlm-1 --data sequel.txt
+      rnn-train charlm --data book.txt --ensemble 3 --minutes 120
       rnn-train charlm --teacher one.onnx --teacher two.onnx --data book.txt
     """
     shape = ("hidden", "layers", "embedding", "head", "skip", "weight_drop")
@@ -174,13 +183,6 @@ def charlm(**options: Any) -> None:
 @click.option("--evidence", type=click.IntRange(1, 8), help="Longest read as naive Bayes does.")
 @click.option("--pool/--no-pool", default=None, help="Also read running mean and maximum states.")
 @click.option("--dropout", type=_RATE)
-@click.option(
-    "--ensemble",
-    type=click.IntRange(0, 100),
-    default=0,
-    show_default=True,
-    help="Networks that teach the one exported, with linear models; N + 1 times as long.",
-)
 @click.option(
     "--balance", type=click.FloatRange(0, 1), help="Favour rare labels: 1 takes all as frequent."
 )
@@ -309,7 +311,7 @@ def _run(
             min_count=options.get("min_count", 1),
             init_from=options.get("init_from"),
             teachers=options.get("teacher", ()),
-            ensemble=options.get("ensemble", 0),
+            ensemble=options["ensemble"],
             balance=options.get("balance"),
             temperature=options["temperature"],
             model=given(model),

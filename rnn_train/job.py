@@ -36,7 +36,7 @@ class Request:
     epochs: float | None = None
     seed: int = 0
     ensemble: int = 0
-    """classifier: networks that teach the one that is exported; 0: it learns from the labels."""
+    """Networks that are trained first, and teach the one that is exported."""
     balance: float | None = None
     """classifier: see `ClassifierTask`"""
     temperature: float = 1.0

@@ -6,11 +6,10 @@ checkpoints/    the last few
 initial.ckpt    the weights it began with (--init-from)
 corpus.bin      the encoded text (charlm)
 held_out.bin    the encoded held-out text, where one was named (charlm)
-teachers/       the models it learns from (charlm, --teacher)
-answers.bin     what they expect after each character
+teachers/       the models it learns from, and a run for each network of an ensemble
+answers.bin     what they expect after each character (charlm)
+targets.ckpt    what they say of each row (classifier)
 rows.jsonl      the rows of both sides (classifier)
-teachers/       one run for each network of an ensemble (classifier)
-targets.ckpt    what the ensemble teaches
 held_out.json   how the model compares, and figures by label (classifier)
 *.png           plots
 """

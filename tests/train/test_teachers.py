@@ -1,8 +1,11 @@
 """What exported character models expect, and a run that learns it."""
 
 import json
+import os
 import shutil
+import signal
 from collections import namedtuple
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from rnn_infer.stepper import Stepper
-from rnn_train import pipeline, teachers
+from rnn_train import checkpoint, pipeline, recipes, teachers
 from rnn_train.charlm import CharLMTask
 from rnn_train.corpus import Ring, build_corpus
 from rnn_train.errors import DataError, RunError
@@ -142,7 +145,7 @@ def test_run_has_its_teachers_with_it(finished: Report, story: Path, tmp_path: P
     job.prepare(CPU, lambda _: None)
     answers = open_answers(run.folder / "answers.bin", len(job.corpus.vocabulary))
     assert len(answers) == len(job.train_tokens) == 3600, "held-out text is not asked about"
-    assert run.config()["teachers"] == {"teachers/1.onnx": str(file)}
+    assert run.config()["teachers"] == [str(file)]
     assert job.card(job.judge(job.model.eval())).training["teachers"] == 1
     run.close()
 
@@ -179,8 +182,11 @@ def test_loss(finished: Report, story: Path, tmp_path: Path, say: float) -> None
     assert loss.item() == pytest.approx((say * answers + (1 - say) * follows).item(), abs=1e-4)
 
 
-def test_pupil_takes_after_its_teacher(other: Path, story: Path, tmp_path: Path) -> None:
+def test_pupil_takes_after_its_teacher(
+    other: Path, story: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It is nearer to it than one that learns from the text alone."""
+    monkeypatch.setattr(recipes, "TEACHERS_SAY", 1.0)
     report = learn(story, tmp_path / "pupil", other, epochs=15.0)
     tokens = build_corpus([TextFile(story)], tmp_path / "corpus.bin").tokens[:2000]
     pupil, teacher = expected(report.out, tokens), expected(other, tokens)
@@ -258,3 +264,63 @@ def test_fine_tuned_by_a_teacher(finished: Report, other: Path, story: Path) -> 
     request = Request(data=(str(story),), epochs=1.0, init_from=finished.folder, teachers=(other,))
     report = pipeline.train("charlm", request, Path("tuned.onnx"), device="cpu", say=lambda _: None)
     assert report.finished
+
+
+# --- an ensemble of its own -----------------------------------------------------------
+
+
+def test_ensemble(finished: Report, story: Path, tmp_path: Path) -> None:
+    """Teachers of its own beside one that is given; they are trained apart, with dropout."""
+    said: list[str] = []
+    report = learn(story, tmp_path / "run", finished.out, ensemble=2, epochs=8.0, say=said.append)
+    assert [line for line in said if "teacher" in line] == [
+        "teacher 1 of 2",
+        "teacher 2 of 2",
+        "3 teachers read the text (3,600 characters)",
+    ]
+    folder = report.folder / "teachers"
+    assert (folder / "1.onnx").read_bytes() == finished.out.read_bytes()
+    own = [Stepper.open(folder / f"{n}.onnx").file.metadata.training for n in (2, 3)]
+    pupil = Stepper.open(report.out).file.metadata.training
+    assert pupil["teachers"] == 3
+    assert "teachers" not in own[0]
+    assert (own[0]["model.dropout_input"], pupil["model.dropout_input"]) == (0.06, 0)
+    assert own[0]["model.hidden"] == pupil["model.hidden"] == 16
+    assert own[0]["held_out_nats_per_char"] != own[1]["held_out_nats_per_char"]
+
+
+@pytest.mark.parametrize("step", [5, 61, 130])
+def test_interrupted_ensemble_ends_the_same(
+    story: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    """In its first teacher, its second, and itself: 56 steps each."""
+    whole = learn(story, tmp_path / "whole", ensemble=2)
+    plain, steps = CharLMTask.loss, iter(range(1000))
+
+    def die(own: CharLMTask, number: int) -> tuple[torch.Tensor, int]:
+        if next(steps) == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return plain(own, number)
+
+    said: list[str] = []
+    with monkeypatch.context() as patch, suppress(KeyboardInterrupt):
+        patch.setattr(CharLMTask, "loss", die)
+        assert not learn(story, tmp_path / "run", ensemble=2, say=said.append).finished
+    assert "interrupted; go on with: rnn-train charlm --resume" in said[-1]
+    again = pipeline.resume(tmp_path / "run", say=lambda _: None)
+    assert again.finished
+    assert again.out.read_bytes() == whole.out.read_bytes()
+
+
+def test_minutes_hold_the_ensemble(story: Path, tmp_path: Path) -> None:
+    report = learn(story, tmp_path / "run", ensemble=2, epochs=None, minutes=0.15)
+    runs = [report.folder, report.folder / "teachers" / "1", report.folder / "teachers" / "2"]
+    states = [checkpoint.load_latest(run / "checkpoints")[0] for run in runs]
+    planned = [state["plan"]["minutes"] for state in states]
+    assert planned[1:] == pytest.approx([0.05, 0.05])
+    assert 0 < planned[0] < 0.05
+
+
+def test_fine_tuned_ensemble_is_refused(finished: Report, story: Path, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="takes no --ensemble; give it the models as --teacher"):
+        create(tmp_path / "run", story, init_from=finished.folder, ensemble=1)
