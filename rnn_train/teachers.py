@@ -1,8 +1,8 @@
 """What exported character models expect after every character of a text, for another to learn.
 
-The mean of their probabilities is a better answer than any one of them gives, and says more than
-the one character that did follow (Hinton et al., 2015, "Distilling the knowledge in a neural
-network").
+Their geometric mean is a better answer than any one of them gives, a little better than the
+arithmetic one, and says more than the one character that did follow (Hinton et al., 2015,
+"Distilling the knowledge in a neural network").
 """
 
 import shutil
@@ -91,11 +91,12 @@ class Teachers:
                 mean = np.zeros((streams, size, width), np.float32)
                 for i, stepper in enumerate(self._steppers):
                     logits, states[i] = stepper.forward(rows, states[i])
-                    mean += _softmax(logits) / len(self._steppers)
-                for start, answers in zip(starts + begin, mean.astype(ANSWER), strict=True):
-                    kept = answers[max(0, -begin) :]
+                    # Logits are logarithms but for a constant, which the mean's softmax takes out.
+                    mean += logits / len(self._steppers)
+                answers = _softmax(mean).astype(ANSWER)
+                for start, row in zip(starts + begin, answers, strict=True):
                     file.seek((start + max(0, -begin)) * width * ANSWER.itemsize)
-                    file.write(kept.tobytes())
+                    file.write(row[max(0, -begin) :].tobytes())
                 bar.update(streams * max(0, min(size, begin + size)))
 
 
