@@ -1,6 +1,7 @@
 """A run that trains a character LSTM on a text."""
 
 import dataclasses
+import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -86,7 +87,7 @@ class CharLMJob:
         characters = len(corpus.tokens)
         minutes = request.minutes
         if minutes is None and request.epochs is None:
-            minutes = recipes.charlm_minutes(characters, device)
+            minutes = recipes.charlm_minutes(characters, device) * (request.ensemble + 1)
         lesson = Lesson(
             given=len(request.teachers),
             trained=request.ensemble,
@@ -112,7 +113,7 @@ class CharLMJob:
         if request.ensemble:
             lesson = dataclasses.replace(lesson, model=model(taught=False))
         tuned = base is not None
-        training = recipes.charlm_training(characters, minutes, device, request.seed, tuned)
+        training = recipes.charlm_training(characters, lesson.minutes, device, request.seed, tuned)
         run.write_config(
             {
                 "command": "charlm",
@@ -262,7 +263,9 @@ def _encode(
 ) -> Corpus:
     """Writes a new run's texts, and the weights it begins with, into its folder."""
     path, files = run.folder / "corpus.bin", open_texts(sources)
-    (run.folder / ANSWERS).unlink(missing_ok=True)  # of an attempt that died
+    # What an attempt that died may have left.
+    (run.folder / ANSWERS).unlink(missing_ok=True)
+    shutil.rmtree(run.folder / "teachers", ignore_errors=True)
     if base and teachers and base.vocabulary != teachers.vocabulary:
         raise RunError(f"{request.init_from} has another vocabulary than {teachers.files[0]}")
     if base:

@@ -52,7 +52,7 @@ def learn(data: Path, folder: Path, *files: Path, **more: Any) -> Report:
 def create(folder: Path, data: Path, *files: Path, **more: Any) -> CharLMJob:
     run = Run.create("charlm", folder)
     try:
-        request = Request(data=(str(data),), teachers=files, epochs=1.0, **more)
+        request = Request(data=(str(data),), teachers=files, **({"epochs": 1.0} | more))
         return CharLMJob.create(run, request, "cpu")
     finally:
         run.close()
@@ -245,11 +245,13 @@ def test_other_answers_are_refused(finished: Report, story: Path, tmp_path: Path
 
 def test_left_answers_are_not_taken(finished: Report, story: Path, tmp_path: Path) -> None:
     whole = learn(story, tmp_path / "whole", finished.out)
-    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "teachers").mkdir(parents=True)
+    (tmp_path / "run" / "teachers" / "2.onnx").write_bytes(b"another's")
     path = whole.folder / "answers.bin"
     (tmp_path / "run" / "answers.bin").write_bytes(path.read_bytes()[::-1])
     learn(story, tmp_path / "run", finished.out)
     assert (tmp_path / "run" / "answers.bin").read_bytes() == path.read_bytes()
+    assert not (tmp_path / "run" / "teachers" / "2.onnx").exists()
 
 
 def test_options_that_do_not_fit(finished: Report, story: Path, tmp_path: Path) -> None:
@@ -320,6 +322,14 @@ def test_minutes_hold_the_ensemble(story: Path, tmp_path: Path) -> None:
     planned = [state["plan"]["minutes"] for state in states]
     assert planned[1:] == pytest.approx([0.05, 0.05])
     assert 0 < planned[0] < 0.05
+
+
+def test_duration_that_is_chosen_is_for_each_network(story: Path, tmp_path: Path) -> None:
+    job = create(tmp_path / "run", story, ensemble=2, epochs=None)
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    each = recipes.charlm_minutes(4000, "cpu")
+    assert (config["minutes"], config["lesson"]["minutes"]) == (3 * each, each)
+    assert job.training == recipes.charlm_training(4000, each, "cpu", 0)
 
 
 def test_fine_tuned_ensemble_is_refused(finished: Report, story: Path, tmp_path: Path) -> None:
