@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from rnn_infer.charlm import sequence_loss
 from rnn_infer.runtime import Device
@@ -59,14 +60,16 @@ class CharLMJob:
         self.model = CharLSTM(CharLSTMConfig(**config["model"]))
         if config["init_from"]:
             self.model.load_state_dict(checkpoint.read(run.folder / INITIAL))
-        self._streams = self._cut(self.training.seed)
+        self._streams = self._cut(self.train_tokens, self.training.seed)
         self.steps_per_epoch = self._streams.windows
         # Runs from before these could be given have none.
         self._temperature = config.get("temperature", 1.0)
         self._run, self._answers = run, run.folder / ANSWERS
         self._say = config.get("teachers_say", 0.0)
         self._lesson = Lesson(**config.get("lesson", {}))
-        self.warnings = unmeasured(len(self.held_out), self._temperature)
+        # What teachers expect says how sure one may be, too.
+        taught = self._lesson.teachers > 0
+        self.warnings = [] if taught else unmeasured(len(self.held_out), self._temperature)
 
     @staticmethod
     def create(run: Run, request: Request, device: str, **notes: Any) -> "CharLMJob":
@@ -161,11 +164,16 @@ class CharLMJob:
         seed = self.training.seed + number
         torch.manual_seed(seed)
         model = CharLSTM(CharLSTMConfig(**self._lesson.model)).to(device)
-        task = self._task(model, self._cut(seed), device)
-        plan = self._lesson.plan(self.training.learning_rate, self.steps_per_epoch)
+        learnt, held_out = self.train_tokens, self.held_out
+        if not self._has_held_out():
+            # One that is as sure of new text as of what it learnt by heart teaches just that.
+            learnt, held_out = self.corpus.split(recipes.TEACHERS_HELD_OUT)
+        streams = self._cut(learnt, seed)
+        task = self._task(model, streams, held_out, device)
+        plan = self._lesson.plan(self.training.learning_rate, streams.windows)
         outcome = train_teacher(self._run, file.stem, task, plan, self.training, device, say)
         assert isinstance(outcome.model, CharLSTM)
-        export(outcome.model, self._card(self.judge(outcome.model), {}), file)
+        export(outcome.model, self._card(_verdict(outcome.model, held_out), {}), file)
 
     def _ask(self, files: list[Path], device: torch.device, say: Say) -> None:
         say(f"{len(files)} teachers read the text ({len(self.train_tokens):,} characters)")
@@ -181,22 +189,30 @@ class CharLMJob:
         size = len(self.train_tokens) * len(self.corpus.vocabulary) * ANSWER.itemsize
         return self._answers.exists() and self._answers.stat().st_size == size
 
-    def _cut(self, seed: int) -> Streams:
-        return Streams(self.train_tokens, self.training.batch, self.training.window, seed)
+    def _has_held_out(self) -> bool:
+        return len(self.held_out) >= 2
+
+    def _cut(self, tokens: NDArray[np.integer], seed: int) -> Streams:
+        return Streams(tokens, self.training.batch, self.training.window, seed)
 
     def task(self, device: torch.device) -> Task:
         answers = None
         if self._lesson.teachers:
             answers = Ring(open_answers(self._answers, len(self.corpus.vocabulary)))
-        return self._task(self.model, self._streams, device, answers)
+        return self._task(self.model, self._streams, self.held_out, device, answers)
 
     def _task(
-        self, model: CharLSTM, streams: Streams, device: torch.device, answers: Ring | None = None
+        self,
+        model: CharLSTM,
+        streams: Streams,
+        held_out: NDArray[np.integer],
+        device: torch.device,
+        answers: Ring | None = None,
     ) -> charlm.CharLMTask:
         return charlm.CharLMTask(
             model,
             streams,
-            self.held_out,
+            held_out,
             self.corpus.vocabulary,
             self._start(),
             device,
@@ -205,16 +221,9 @@ class CharLMJob:
         )
 
     def judge(self, model: CharLSTM) -> Verdict:
-        if len(self.held_out) < 2:
+        if not self._has_held_out():
             return Verdict({}, self._temperature)
-        temperature = charlm.fit_temperature(model, self.held_out)
-        nats = charlm.held_out_loss(model, self.held_out, temperature=temperature)
-        metrics = {
-            "held_out_nats_per_char": nats,
-            "held_out_bits_per_char": charlm.bits(nats),
-            "held_out_characters": float(len(self.held_out)),
-        }
-        return Verdict(metrics, temperature)
+        return _verdict(model, self.held_out)
 
     def plot(self, model: CharLSTM, folder: Path) -> None:
         """The loss curve says it all."""
@@ -252,6 +261,17 @@ class CharLMJob:
         """A line end, after which any line may begin; else the text's own first character."""
         vocabulary = self.corpus.vocabulary
         return vocabulary.index("\n") if "\n" in vocabulary else int(self.corpus.tokens[0])
+
+
+def _verdict(model: CharLSTM, held_out: NDArray[np.integer]) -> Verdict:
+    temperature = charlm.fit_temperature(model, held_out)
+    nats = charlm.held_out_loss(model, held_out, temperature=temperature)
+    metrics = {
+        "held_out_nats_per_char": nats,
+        "held_out_bits_per_char": charlm.bits(nats),
+        "held_out_characters": float(len(held_out)),
+    }
+    return Verdict(metrics, temperature)
 
 
 def _encode(

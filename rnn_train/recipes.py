@@ -103,6 +103,9 @@ FINE_TUNING = 0.25
 """Share of the learning rate for weights that know much already (--init-from)."""
 TEACHERS_SAY = 0.8
 """Share of the teachers in what a character model learns; the rest is what did follow."""
+TEACHERS_HELD_OUT = 0.05
+"""Share of a text that an ensemble's teachers leave out where all of it is to be learnt: to know
+how sure of themselves they may be."""
 CHARACTER_DROPOUT = 0.05
 """Share of a text's characters read as unknown in training."""
 BALANCE = 0.2

@@ -332,6 +332,24 @@ def test_duration_that_is_chosen_is_for_each_network(story: Path, tmp_path: Path
     assert job.training == recipes.charlm_training(4000, each, "cpu", 0)
 
 
+def test_teachers_hold_out_where_nothing_is(story: Path, tmp_path: Path) -> None:
+    """They know how sure they may be, so that their pupil need not be told."""
+    said: list[str] = []
+    report = learn(story, tmp_path / "run", ensemble=1, val_fraction=0.0, say=said.append)
+    facts = Stepper.open(report.folder / "teachers" / "1.onnx").file.metadata.training
+    assert facts["held_out_characters"] == 200
+    assert facts["temperature"] != 1
+    answers = open_answers(report.folder / "answers.bin", len(job_vocabulary(report)))
+    assert len(answers) == 4000
+    assert not report.metrics
+    assert not any("warning" in line for line in said)
+
+
+def job_vocabulary(report: Report) -> str:
+    vocabulary: str = json.loads((report.folder / "config.json").read_text())["vocabulary"]
+    return vocabulary
+
+
 def test_fine_tuned_ensemble_is_refused(finished: Report, story: Path, tmp_path: Path) -> None:
     with pytest.raises(RunError, match="takes no --ensemble; give it the models as --teacher"):
         create(tmp_path / "run", story, init_from=finished.folder, ensemble=1)
