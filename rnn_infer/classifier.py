@@ -9,14 +9,21 @@ from numpy.typing import NDArray
 
 from rnn_infer.contract import ClassifierSection, Metadata
 from rnn_infer.errors import OptionError, WrongKindError
+from rnn_infer.prefixes import PrefixTree
 from rnn_infer.ragged import Ragged
 from rnn_infer.runtime import Device
-from rnn_infer.stepper import Stepper
+from rnn_infer.stepper import State, Stepper
 from rnn_infer.streams import chunk_length
 from rnn_infer.text import Unknown, Vocabulary
 
-_BATCH = 64
+_BATCH = 96
 """Texts a run: of short ones, what passes between two operators then stays in a near cache."""
+_MANY = 512
+"""Texts of which enough begin alike for it to pay to find out."""
+_STEP_BATCH = 256
+"""Texts a run of one step: more, since a run has a price of its own."""
+_BLOCK = 4096
+"""Texts whose beginnings are looked at together."""
 
 
 class LabelProbability(NamedTuple):
@@ -152,11 +159,8 @@ class Classifier:
             raise _nothing_known(texts[int(tokens.lengths.argmin())])
         tokens = tokens.between(self._begin, self._end)
         logits = np.empty((len(texts), len(self.labels)), np.float32)
-        # By length, so that a batch is hardly padded.
-        order = np.argsort(tokens.lengths, kind="stable")
-        for begin in range(0, len(order), _BATCH):
-            rows = order[begin : begin + _BATCH]
-            logits[rows] = self._last_logits(tokens, rows)
+        for begin in range(0, len(texts), _BLOCK):
+            self._fill(logits, tokens, np.arange(begin, min(begin + _BLOCK, len(texts))))
         predictions = self._predictions(texts, logits, top, prior, min_probability)
         return predictions[0] if isinstance(text, str) else predictions
 
@@ -200,17 +204,72 @@ class Classifier:
                 f"text {list(texts).index('')} is empty; there is nothing to classify"
             )
 
-    def _last_logits(self, texts: Ragged, chosen: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Logits [chosen, labels] after the last token of each of some texts.
+    def _fill(self, logits: NDArray[np.float32], texts: Ragged, rows: NDArray[np.int64]) -> None:
+        """Writes logits [texts, labels] after the last token of each of some texts.
+
+        What many of them begin with is read once, then each goes its own way.
+        """
+        if len(rows) < _MANY:
+            nodes = np.zeros(len(rows), np.int64)
+            logits[rows] = self._rest(texts, rows, 0, self._stepper.zeros(1), nodes)
+            return
+        tree = PrefixTree(texts, rows)
+        found = np.empty((len(tree.rows), len(self.labels)), np.float32)
+        state, nodes, depth = self._stepper.zeros(1), np.zeros(len(tree.rows), np.int64), 0
+        while level := tree.level(depth):
+            answers, state = self._step(level.tokens, state, level.parents)
+            nodes, depth = level.nodes, depth + 1
+            found[level.ended] = answers[nodes[level.ended]]
+        left = np.flatnonzero(tree.lengths > depth)
+        found[left] = self._rest(texts, tree.rows[left], depth, state, nodes[left])
+        copies, places = tree.copies
+        logits[copies] = found[places]
+
+    def _rest(
+        self,
+        texts: Ragged,
+        rows: NDArray[np.int64],
+        start: int,
+        state: State,
+        nodes: NDArray[np.int64],
+    ) -> NDArray[np.float32]:
+        """Logits [rows, labels] after the last token of each of some texts, of which `start`
+        tokens have been read: row i of them into row `nodes[i]` of a state."""
+        logits = np.empty((len(rows), len(self.labels)), np.float32)
+        # By length, so that a batch is hardly padded.
+        order = np.argsort(texts.lengths[rows], kind="stable")
+        for begin in range(0, len(rows), _BATCH):
+            some = order[begin : begin + _BATCH]
+            own = tuple(each[nodes[some]] for each in state)
+            logits[some] = self._last_logits(texts, rows[some], start, own)
+        return logits
+
+    def _step(
+        self, tokens: NDArray[np.int64], state: State, parents: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float32], State]:
+        """Logits and states after one token each, from the rows `parents` of a state."""
+        parts = []
+        for begin in range(0, len(tokens), _STEP_BATCH):
+            some = slice(begin, begin + _STEP_BATCH)
+            own = tuple(each[parents[some]] for each in state)
+            parts.append(self._stepper.forward(tokens[some, None], own))
+        logits = np.concatenate([part[0][:, 0] for part in parts])
+        return logits, tuple(map(np.concatenate, zip(*(part[1] for part in parts), strict=True)))
+
+    def _last_logits(
+        self, texts: Ragged, chosen: NDArray[np.int64], start: int, state: State
+    ) -> NDArray[np.float32]:
+        """Logits [chosen, labels] after the last token of each of some texts, of which `start`
+        tokens have been read into `state`.
 
         Shorter rows are padded at their end, which comes later in time than what is read, and
         leave the batch once they are over.
         """
         lengths = texts.lengths[chosen]
         last = np.empty((len(chosen), len(self.labels)), np.float32)
-        rows, state = np.arange(len(chosen)), self._stepper.zeros(len(chosen))
+        rows = np.arange(len(chosen))
         size = chunk_length(self._stepper, len(chosen))
-        for begin in range(0, int(lengths.max()), size):
+        for begin in range(start, int(lengths.max()), size):
             going = lengths[rows] > begin
             if not going.all():
                 rows, state = rows[going], tuple(each[going] for each in state)
