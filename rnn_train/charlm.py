@@ -28,6 +28,7 @@ class CharLMTask:
     """Next-character prediction by stateful truncated BPTT: the state is carried, detached."""
 
     unit = "characters"
+    bfloat16 = True
 
     def __init__(
         self,

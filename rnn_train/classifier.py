@@ -66,6 +66,7 @@ class ClassifierTask:
     """Cross-entropy of the label, or of a teacher's belief, after the last character."""
 
     unit = "texts"
+    bfloat16 = False
 
     def __init__(
         self,

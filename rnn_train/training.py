@@ -36,6 +36,10 @@ class Task(Protocol):
         """Matrices for `Muon`."""
 
     @property
+    def bfloat16(self) -> bool:
+        """Whether it gains by bfloat16, and loses nothing, on a processor that has it."""
+
+    @property
     def unit(self) -> str:
         """What a batch's size counts, for the progress bar: "characters" or "texts"."""
 
@@ -103,7 +107,7 @@ class Trainer:
         self.device = device
         self.optimizers = _optimizers(task, config)
         self.average = AveragedModel(task.model, multi_avg_fn=self._blend)
-        self.precision = pick_precision(device)
+        self.precision = pick_precision(device, task.bfloat16)
         self.scaler = torch.amp.GradScaler(
             device.type, enabled=self.precision is torch.float16, init_scale=2.0**12
         )
@@ -294,9 +298,16 @@ def pick_device(name: str) -> torch.device:
     return torch.device("cuda" if available and name != "cpu" else "cpu")
 
 
-def pick_precision(device: torch.device) -> torch.dtype:
-    """float16 on CUDA; on the CPU float32 (see `benchmarks/` for why not bfloat16)."""
-    return torch.float16 if device.type == "cuda" else torch.float32
+def pick_precision(device: torch.device, bfloat16: bool) -> torch.dtype:
+    """float16 on CUDA; on a CPU that computes in it, `bfloat16` where it may be; else float32.
+
+    Emulated, as elsewhere, bfloat16 would be slower than float32.
+    """
+    if device.type == "cuda":
+        return torch.float16
+    known = torch.cpu.get_capabilities()
+    own = known.get("avx512_bf16") or known.get("amx_bf16")
+    return torch.bfloat16 if bfloat16 and own else torch.float32
 
 
 def _optimizers(task: Task, config: TrainingConfig) -> list[torch.optim.Optimizer]:

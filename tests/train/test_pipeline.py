@@ -181,6 +181,19 @@ def test_charlm_ends_the_same(story: Path, stop: Any, step: int, dead: bool) -> 
     assert_same(resume(Path("run"), say=quiet), whole)
 
 
+@pytest.mark.parametrize("bfloat16", [True, False])
+def test_charlm_ends_the_same_in_any_precision(
+    story: Path, stop: Any, monkeypatch: pytest.MonkeyPatch, bfloat16: bool
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": bfloat16})
+    whole = start("charlm", story, "whole")
+    interrupt("charlm", story, stop, 3, dead=True)
+    assert_same(resume(Path("run"), say=quiet), whole)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": not bfloat16})
+    other = start("charlm", story, "other")
+    assert other.metrics != whole.metrics, "it is used"
+
+
 def test_classifier_ends_the_same(table: Path, stop: Any) -> None:
     whole = start("classifier", table, "whole")
     interrupt("classifier", table, stop, 3, dead=True)

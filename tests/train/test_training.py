@@ -30,6 +30,7 @@ class Slope:
     """Learns y = 2x from noisy points; what it draws and carries must come back on resuming."""
 
     unit = "points"
+    bfloat16 = False
 
     @property
     def gates(self) -> Sequence[nn.Parameter]:
@@ -336,8 +337,19 @@ def test_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert pick_device("auto") == pick_device("cuda") == torch.device("cuda")
     assert pick_device("cpu") == torch.device("cpu")
-    assert pick_precision(torch.device("cuda")) == torch.float16
-    assert pick_precision(torch.device("cpu")) == torch.float32
+    for bfloat16 in (True, False):
+        assert pick_precision(torch.device("cuda"), bfloat16) == torch.float16
+
+
+@pytest.mark.parametrize("having", ["avx512_bf16", "amx_bf16", None])
+def test_bfloat16_where_the_processor_has_it(
+    monkeypatch: pytest.MonkeyPatch, having: str | None
+) -> None:
+    known = {"avx2": True, "avx512_bf16": False} | ({having: True} if having else {})
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: known)
+    cpu = torch.device("cpu")
+    assert pick_precision(cpu, True) == (torch.bfloat16 if having else torch.float32)
+    assert pick_precision(cpu, False) == torch.float32
 
 
 def test_who_updates_what(run: Run) -> None:
