@@ -305,7 +305,7 @@ def pick_precision(device: torch.device, bfloat16: bool) -> torch.dtype:
     """
     if device.type == "cuda":
         return torch.float16
-    known = torch.cpu.get_capabilities()
+    known: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # not in older ones
     own = known.get("avx512_bf16") or known.get("amx_bf16")
     return torch.bfloat16 if bfloat16 and own else torch.float32
 

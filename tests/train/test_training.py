@@ -350,6 +350,8 @@ def test_bfloat16_where_the_processor_has_it(
     cpu = torch.device("cpu")
     assert pick_precision(cpu, True) == (torch.bfloat16 if having else torch.float32)
     assert pick_precision(cpu, False) == torch.float32
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
+    assert pick_precision(cpu, True) == torch.float32, "an older torch cannot tell"
 
 
 def test_who_updates_what(run: Run) -> None:
