@@ -216,7 +216,7 @@ class Classifier:
         tree = PrefixTree(texts, rows)
         found = np.empty((len(tree.rows), len(self.labels)), np.float32)
         state, nodes, depth = self._stepper.zeros(1), np.zeros(len(tree.rows), np.int64), 0
-        while level := tree.level(depth):
+        for level in tree.levels():
             answers, state = self._step(level.tokens, state, level.parents)
             nodes, depth = level.nodes, depth + 1
             found[level.ended] = answers[nodes[level.ended]]
@@ -240,7 +240,9 @@ class Classifier:
         order = np.argsort(texts.lengths[rows], kind="stable")
         for begin in range(0, len(rows), _BATCH):
             some = order[begin : begin + _BATCH]
-            own = tuple(each[nodes[some]] for each in state)
+            own = self._stepper.zeros(len(some))
+            if start:
+                own = tuple(each[nodes[some]] for each in state)
             logits[some] = self._last_logits(texts, rows[some], start, own)
         return logits
 

@@ -1,5 +1,6 @@
 """What several texts begin with, found so that it is read once: their prefix tree, by levels."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,24 +55,21 @@ class PrefixTree:
         # How many tokens each has in common with the one before it. (A copy has all of them in
         # common with it, so that leaving copies out changes nothing for those after them.)
         self._alike = np.concatenate([[0], alike])[own]
-        self._nodes = np.zeros(len(self.rows), np.int64)
 
-    def level(self, depth: int) -> Level | None:
-        """The nodes of `depth` + 1 tokens, to be asked for one level after the other; None where
-        too little is shared for it to pay."""
-        if depth >= self._window.shape[1]:
-            return None
-        going = self.lengths > depth
-        opens = going & (self._alike <= depth)
-        first = np.flatnonzero(opens)
-        rows = int(np.count_nonzero(going))
-        if rows - len(first) < max(_LEAST_ROWS, _LEAST_SHARE * rows):
-            return None
-        parents = self._nodes[first]
-        # Sorted texts that are alike so far stand side by side.
-        self._nodes = np.cumsum(opens) - 1
-        ended = np.flatnonzero(self.lengths == depth + 1)
-        return Level(self._window[first, depth], parents, self._nodes, ended)
+    def levels(self) -> Iterator[Level]:
+        """The nodes of one token, of two, and so on, as long as enough is shared for it to pay."""
+        nodes: Places = np.zeros(len(self.rows), np.int64)
+        for depth, tokens in enumerate(self._window.T):
+            going = self.lengths > depth
+            opens = going & (self._alike <= depth)
+            first = np.flatnonzero(opens)
+            rows = int(np.count_nonzero(going))
+            if rows - len(first) < max(_LEAST_ROWS, _LEAST_SHARE * rows):
+                return
+            parents = nodes[first]
+            # Sorted texts that are alike so far stand side by side.
+            nodes = np.cumsum(opens) - 1
+            yield Level(tokens[first], parents, nodes, np.flatnonzero(self.lengths == depth + 1))
 
 
 def _sorted(window: Tokens) -> Places:

@@ -28,11 +28,12 @@ from rnn_train.datasets import open_texts
 from rnn_train.distillation import seconds_of_teacher, train_teacher
 from rnn_train.errors import RunError
 from rnn_train.export import Card, export
-from rnn_train.heritage import Base, Lesson, Teaching
+from rnn_train.heritage import Base, Lesson
 from rnn_train.job import Request, Say, Verdict, rounded, unmeasured
 from rnn_train.models import CharLSTM, CharLSTMConfig
+from rnn_train.plan import Plan
 from rnn_train.run import Run
-from rnn_train.teachers import ANSWER, Teachers, open_answers
+from rnn_train.teachers import Teachers, open_answers
 from rnn_train.training import Task, TrainingConfig
 
 INITIAL = "initial.ckpt"
@@ -85,7 +86,7 @@ class CharLMJob:
         if request.init_from and request.ensemble:
             raise RunError("--init-from takes no --ensemble; give it the models as --teacher")
         base = Base.of(request) if request.init_from else None
-        teachers = Teaching.of(request) if request.teachers else None
+        teachers = Teachers(request.teachers) if request.teachers else None
         corpus = _encode(run, request, sources, base, teachers)
         characters = len(corpus.tokens)
         minutes = request.minutes
@@ -115,6 +116,7 @@ class CharLMJob:
 
         if request.ensemble:
             lesson = dataclasses.replace(lesson, model=model(taught=False))
+        lesson.copy(request.teachers, run)
         tuned = base is not None
         training = recipes.charlm_training(characters, lesson.minutes, device, request.seed, tuned)
         run.write_config(
@@ -131,7 +133,7 @@ class CharLMJob:
                 "minutes": minutes,
                 "epochs": request.epochs,
                 "temperature": request.temperature,
-                "teachers": teachers.copy(run) if teachers else [],
+                "teachers": list(map(str, request.teachers)),
                 "lesson": dataclasses.asdict(lesson),
                 "teachers_say": recipes.TEACHERS_SAY,
                 "device": device,
@@ -153,7 +155,7 @@ class CharLMJob:
                 say(f"teacher {number} of {len(trained)}")
                 self._train_teacher(number, file, device, say)
         started = time.monotonic()
-        if not self._answered():
+        if not self._answers.exists():
             self._ask(files, device, say)
         seconds = time.monotonic() - started
         # So that a resumed run goes the same way as one that was never interrupted.
@@ -170,7 +172,8 @@ class CharLMJob:
             learnt, held_out = self.corpus.split(recipes.TEACHERS_HELD_OUT)
         streams = self._cut(learnt, seed)
         task = self._task(model, streams, held_out, device)
-        plan = self._lesson.plan(self.training.learning_rate, streams.windows)
+        rate, lesson = self.training.learning_rate, self._lesson
+        plan = Plan.of(rate, streams.windows, lesson.epochs, lesson.minutes)
         outcome = train_teacher(self._run, file.stem, task, plan, self.training, device, say)
         assert isinstance(outcome.model, CharLSTM)
         export(outcome.model, self._card(_verdict(outcome.model, held_out), {}), file)
@@ -184,10 +187,6 @@ class CharLMJob:
         except KeyboardInterrupt:
             say(f"interrupted; go on with: rnn-train charlm --resume {self._run.folder}")
             raise
-
-    def _answered(self) -> bool:
-        size = len(self.train_tokens) * len(self.corpus.vocabulary) * ANSWER.itemsize
-        return self._answers.exists() and self._answers.stat().st_size == size
 
     def _has_held_out(self) -> bool:
         return len(self.held_out) >= 2
@@ -279,7 +278,7 @@ def _encode(
     request: Request,
     sources: Sequence[str],
     base: Base | None,
-    teachers: Teaching | None,
+    teachers: Teachers | None,
 ) -> Corpus:
     """Writes a new run's texts, and the weights it begins with, into its folder."""
     path, files = run.folder / "corpus.bin", open_texts(sources)
@@ -287,10 +286,13 @@ def _encode(
     (run.folder / ANSWERS).unlink(missing_ok=True)
     shutil.rmtree(run.folder / "teachers", ignore_errors=True)
     if base and teachers and base.vocabulary != teachers.vocabulary:
-        raise RunError(f"{request.init_from} has another vocabulary than {teachers.files[0]}")
+        raise RunError(f"{request.init_from} has another vocabulary than {request.teachers[0]}")
     if base:
         checkpoint.write(run.folder / INITIAL, base.weights)
     if known := base or teachers:
+        if request.min_count > 1:
+            option = "--init-from" if base else "--teacher"
+            raise RunError(f"{option} keeps the vocabulary as it is; drop --min-count")
         corpus = encode_text(files, known.vocabulary, known.unknown, path, MIN_CHARACTERS)
     else:
         corpus = build_corpus(files, path, request.min_count)

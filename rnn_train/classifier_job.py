@@ -170,8 +170,7 @@ class ClassifierJob:
         if minutes is not None:
             minutes = max(minutes - spent / 60, minutes / 2) / (self._config["ensemble"] + 1)
         epochs = self._config["teacher"].get("epochs", self._config["epochs"])
-        steps = None if epochs is None else max(1, round(epochs * self.steps_per_epoch))
-        return Plan(self.training.learning_rate, steps=steps, minutes=minutes)
+        return Plan.of(self.training.learning_rate, self.steps_per_epoch, epochs, minutes)
 
     def _network(self, seed: int, **change: Any) -> RecurrentClassifier:
         """A fresh one; what is drawn after it depends on `seed` too."""

@@ -1,6 +1,7 @@
 """What a character model's run takes from models that stand already: weights, or answers."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,7 @@ from rnn_train.errors import RunError
 from rnn_train.files import write_bytes
 from rnn_train.job import Request
 from rnn_train.models import CharLSTMConfig
-from rnn_train.plan import Plan
 from rnn_train.run import Run
-from rnn_train.teachers import Teachers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,8 +28,6 @@ class Base:
     def of(cls, request: Request) -> "Base":
         """Reads the run to start from. Raises `RunError`: it cannot be, or options do not fit."""
         assert request.init_from is not None
-        if request.min_count > 1:
-            raise RunError("--init-from keeps the vocabulary as it is; drop --min-count")
         run = Run.open(request.init_from)
         try:
             config = run.config()
@@ -45,31 +42,6 @@ class Base:
                 raise RunError(f"{run.folder} has {name} {own}, which stays; drop --{name}")
         weights = checkpoint.averaged_weights(state)
         return cls(tuple(config["vocabulary"]), config["unknown"], model, weights)
-
-
-@dataclasses.dataclass(frozen=True)
-class Teaching:
-    """The files a run is to learn from."""
-
-    files: tuple[Path, ...]
-    vocabulary: tuple[str, ...]
-    unknown: int | None
-
-    @classmethod
-    def of(cls, request: Request) -> "Teaching":
-        """Reads them. Raises `RnnInferError`, `RnnTrainError`: they cannot teach, or options do
-        not fit."""
-        if request.min_count > 1:
-            raise RunError("--teacher keeps the vocabulary as it is; drop --min-count")
-        teachers = Teachers(request.teachers)
-        return cls(request.teachers, teachers.vocabulary, teachers.unknown)
-
-    def copy(self, run: Run) -> list[str]:
-        """Puts them into a run's folder, which then needs the originals no more. Returns where
-        they came from."""
-        for name, file in zip(Lesson(given=len(self.files)).files, self.files, strict=True):
-            write_bytes(run.folder / name, file.read_bytes())
-        return list(map(str, self.files))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,8 +66,7 @@ class Lesson:
         """Where they lie in the run's folder, those given first."""
         return [f"teachers/{number}.onnx" for number in range(1, self.teachers + 1)]
 
-    def plan(self, rate: float, steps_per_epoch: int) -> Plan:
-        """How long each is trained."""
-        if self.epochs is not None:
-            return Plan(rate, steps=max(1, round(self.epochs * steps_per_epoch)), minutes=None)
-        return Plan(rate, steps=None, minutes=self.minutes)
+    def copy(self, files: Sequence[Path], run: Run) -> None:
+        """Puts those that are given into a run's folder, which then needs the originals no more."""
+        for name, file in zip(self.files, files, strict=False):
+            write_bytes(run.folder / name, file.read_bytes())

@@ -263,8 +263,7 @@ class _Training:
         minutes, epochs = self._config["minutes"], self._config["epochs"]
         rate = self._job.training.learning_rate
         if minutes is None:
-            steps = max(1, round(epochs * self._job.steps_per_epoch))
-            return Plan(rate, steps=steps, minutes=None)
+            return Plan.of(rate, self._job.steps_per_epoch, epochs, None)
         # The minutes asked for hold all: reading the data, and what comes after training.
         started = time.monotonic()
         task.validate(task.model.eval())

@@ -16,6 +16,15 @@ class Plan:
     warmup: float = 0.02
     """Share of the run in which the rate rises."""
 
+    @classmethod
+    def of(
+        cls, rate: float, steps_per_epoch: int, epochs: float | None, minutes: float | None
+    ) -> "Plan":
+        """From a budget of epochs, or else of minutes."""
+        if epochs is None:
+            return cls(rate, steps=None, minutes=minutes)
+        return cls(rate, steps=max(1, round(epochs * steps_per_epoch)), minutes=None)
+
     def progress(self, step: int, elapsed: float, step_seconds: float = 0.0) -> float:
         """Share of the run that is over: after `step` steps and `elapsed` seconds.
 

@@ -10,22 +10,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from rnn_infer.runtime import Device
 from rnn_infer.stepper import Stepper
+from rnn_infer.streams import chunk_length
 from rnn_train.corpus import Ring
 from rnn_train.errors import DataError, RunError
 from rnn_train.files import replacing
 from rnn_train.progress import progress_bar
 
 _STREAMS = 32
-_CHUNK = 128
 _CONTEXT = 256
 """Characters before each stream that are read for the state alone."""
-_MAX_LOGITS = 2**22
-"""Numbers of one call's logits."""
-ANSWER = np.dtype("<f2")
+_ANSWER = np.dtype("<f2")
 """Probabilities as they lie on disk."""
 
 
@@ -73,12 +72,12 @@ class Teachers:
             RunError: there is no room for it.
         """
         width = len(self.vocabulary)
-        _check_room(path, len(tokens) * width * ANSWER.itemsize)
+        _check_room(path, len(tokens) * width * _ANSWER.itemsize)
         streams = max(1, min(_STREAMS, len(tokens) // _CONTEXT))
         length = -(-len(tokens) // streams)
         # The last stream would run past the end: it starts earlier, and says some things twice.
         starts = np.minimum(np.arange(streams) * length, len(tokens) - length)
-        chunk = max(1, min(_CHUNK, _MAX_LOGITS // (streams * width)))
+        chunk = chunk_length(self._steppers[0], streams)
         ring = Ring(tokens)
         states = [stepper.zeros(streams) for stepper in self._steppers]
         with (
@@ -93,22 +92,16 @@ class Teachers:
                     logits, states[i] = stepper.forward(rows, states[i])
                     # Logits are logarithms but for a constant, which the mean's softmax takes out.
                     mean += logits / len(self._steppers)
-                answers = _softmax(mean).astype(ANSWER)
+                answers = torch.softmax(torch.from_numpy(mean), -1).numpy().astype(_ANSWER)
                 for start, row in zip(starts + begin, answers, strict=True):
-                    file.seek((start + max(0, -begin)) * width * ANSWER.itemsize)
+                    file.seek((start + max(0, -begin)) * width * _ANSWER.itemsize)
                     file.write(row[max(0, -begin) :].tobytes())
                 bar.update(streams * max(0, min(size, begin + size)))
 
 
 def open_answers(path: Path, vocabulary: int) -> NDArray[np.float16]:
     """Probabilities [characters, vocabulary] of what follows each, memory-mapped."""
-    return np.memmap(path, ANSWER, "r").reshape(-1, vocabulary)
-
-
-def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    logits = np.exp(logits - logits.max(-1, keepdims=True))
-    total: NDArray[np.float32] = logits.sum(-1, keepdims=True)
-    return logits / total
+    return np.memmap(path, _ANSWER, "r").reshape(-1, vocabulary)
 
 
 def _check_room(path: Path, size: int) -> None:

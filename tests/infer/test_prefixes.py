@@ -24,7 +24,7 @@ def walk(rows: Rows) -> tuple[PrefixTree, list[list[list[int]]]]:
     """The tree, and what each of its nodes stands for, level by level, by following parents."""
     tree = tree_of(rows)
     levels: list[list[list[int]]] = [[[]]]
-    while level := tree.level(len(levels) - 1):
+    for level in tree.levels():
         depth = len(levels)
         above = levels[-1]
         levels.append(

@@ -14,8 +14,9 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
+from rnn_infer import streams
 from rnn_infer.stepper import Stepper
-from rnn_train import checkpoint, pipeline, recipes, teachers
+from rnn_train import checkpoint, pipeline, recipes
 from rnn_train.charlm import CharLMTask
 from rnn_train.corpus import Ring, build_corpus
 from rnn_train.errors import DataError, RunError
@@ -96,7 +97,7 @@ def test_answers_do_not_depend_on_how_much_is_read_at_once(
     tokens = build_corpus([TextFile(story)], tmp_path / "corpus.bin").tokens[:1200]
     asked = Teachers([finished.out])
     asked.answer(tokens, tmp_path / "whole.bin")
-    monkeypatch.setattr(teachers, "_MAX_LOGITS", numbers * 4)
+    monkeypatch.setattr(streams, "_CHUNK_LOGITS", numbers * 4)
     asked.answer(tokens, tmp_path / "parts.bin")
     assert (tmp_path / "parts.bin").read_bytes() == (tmp_path / "whole.bin").read_bytes()
 
@@ -170,9 +171,9 @@ def test_loss(finished: Report, story: Path, tmp_path: Path, say: float) -> None
     assert isinstance(task, CharLMTask)
     task._say = say
     loss, _ = task.loss(5)
-    streams = job._streams
-    tokens = torch.from_numpy(streams.window(5)[0])
-    places = torch.from_numpy(streams.beside(Ring(np.arange(3600)), 5))
+    cut = job._streams
+    tokens = torch.from_numpy(cut.window(5)[0])
+    places = torch.from_numpy(cut.beside(Ring(np.arange(3600)), 5))
     assert np.array_equal(job.train_tokens[places], tokens[:, :-1])
     table = open_answers(job._answers, len(job.corpus.vocabulary))
     goals = torch.from_numpy(np.array(table[places])).float()
@@ -221,12 +222,13 @@ def test_interrupted_while_they_read(
     plain = Stepper.forward
 
     def die(own: Stepper, tokens: Any, state: Any) -> Any:
-        if tokens.shape[1] < teachers._CHUNK:  # the last
+        if tokens.shape[1] < streams.MAX_CHUNK:  # the last
             raise KeyboardInterrupt
         return plain(own, tokens, state)
 
     said: list[str] = []
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(streams, "MAX_CHUNK", 128)
         patch.setattr(Stepper, "forward", die)
         learn(story, tmp_path / "run", finished.out, say=said.append)
     assert said[-1] == f"interrupted; go on with: rnn-train charlm --resume {tmp_path / 'run'}"
