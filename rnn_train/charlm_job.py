@@ -25,7 +25,7 @@ from rnn_train.corpus import (
     open_corpus,
 )
 from rnn_train.datasets import open_texts
-from rnn_train.distillation import seconds_of_teacher, train_teacher
+from rnn_train.ensemble import seconds_of_teacher, train_teacher
 from rnn_train.errors import RunError
 from rnn_train.export import Card, export
 from rnn_train.heritage import Base, Lesson

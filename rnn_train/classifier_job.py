@@ -16,6 +16,7 @@ from rnn_infer import Classifier
 from rnn_infer.stepper import Stepper
 from rnn_train import checkpoint, classifier, distillation, metrics, plots, recipes
 from rnn_train.baseline import NGramModel, fit_baselines
+from rnn_train.ensemble import train_teacher
 from rnn_train.errors import DataError
 from rnn_train.export import Card
 from rnn_train.files import write_bytes
@@ -154,9 +155,7 @@ class ClassifierJob:
         seed = self.training.seed + number
         model = self._network(seed, **self._config["teacher"]["model"]).to(device)
         task = self._task(model, seed, device)
-        outcome = distillation.train_teacher(
-            self._run, str(number), task, plan, self.training, device, say
-        )
+        outcome = train_teacher(self._run, str(number), task, plan, self.training, device, say)
         assert isinstance(outcome.model, RecurrentClassifier)
         logits = classifier.logits_of(outcome.model, self._alphabet, self._train.texts)
         # The balance is the pupil's own affair: its targets are as frequent as the labels.
