@@ -55,8 +55,9 @@ def load(
     *,
     device: Device = "auto",
     threads: int = 1,
+    streams: int | None = None,
     sha256: str | None = None,
 ) -> CharLM | Classifier:
     """Loads a model file of either kind. Arguments and errors: as `CharLM.load`."""
-    stepper = Stepper.open(path, device=device, threads=threads, sha256=sha256)
+    stepper = Stepper.open(path, device=device, threads=threads, streams=streams, sha256=sha256)
     return CharLM(stepper) if stepper.file.metadata.kind == "charlm" else Classifier(stepper)

@@ -97,6 +97,7 @@ class CharLM:
         *,
         device: Device = "auto",
         threads: int = 1,
+        streams: int | None = None,
         sha256: str | None = None,
     ) -> Self:
         """Loads a model file.
@@ -105,6 +106,8 @@ class CharLM:
             path: the `.onnx` file.
             device: `cuda`, strictly; `cpu`; or `auto`: CUDA where it really works.
             threads: CPU threads one call may use.
+            streams: how many texts will be drawn or read at once, where that is known: `auto` then
+                takes the CPU where a GPU could not be faster.
             sha256: refuse any other file.
 
         Raises:
@@ -112,7 +115,9 @@ class CharLM:
             DeviceError: `cuda` does not work here.
             RuntimeMissingError: onnxruntime is not installed.
         """
-        return cls(Stepper.open(path, device=device, threads=threads, sha256=sha256))
+        return cls(
+            Stepper.open(path, device=device, threads=threads, streams=streams, sha256=sha256)
+        )
 
     @property
     def device(self) -> str:

@@ -88,10 +88,13 @@ class Classifier:
         *,
         device: Device = "auto",
         threads: int = 1,
+        streams: int | None = None,
         sha256: str | None = None,
     ) -> Self:
         """Loads a model file. Arguments and errors: as `CharLM.load`."""
-        return cls(Stepper.open(path, device=device, threads=threads, sha256=sha256))
+        return cls(
+            Stepper.open(path, device=device, threads=threads, streams=streams, sha256=sha256)
+        )
 
     @property
     def device(self) -> str:

@@ -15,7 +15,7 @@ import rnn_infer
 from rnn_infer import inspection
 from rnn_infer.errors import RnnInferError
 from rnn_infer.inputs import read_text, read_texts
-from rnn_infer.runtime import DEVICES
+from rnn_infer.runtime import DEVICES, offers_cuda
 from rnn_infer.sampling import MAX_SEED
 from rnn_infer.stepper import Stepper
 from rnn_infer.terminal import bar, print_prediction, print_trace, short
@@ -100,11 +100,23 @@ def _model(function: Any) -> Any:
     """The options of every command that loads a model."""
     for option in (
         click.option("--threads", type=click.IntRange(1, 1024), default=1, show_default=True),
-        click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True),
+        click.option(
+            "--device",
+            type=click.Choice(DEVICES),
+            default="auto",
+            show_default=True,
+            help="auto: CUDA where it works and is worth it.",
+        ),
         click.option("--model", required=True, metavar="FILE", help="The .onnx file."),
     ):
         function = option(function)
     return function
+
+
+def _say_device(asked: str, taken: str) -> None:
+    """Where there was a choice, and it was left to us."""
+    if asked == "auto" and offers_cuda():
+        click.echo(f"device: {taken}", err=True)
 
 
 _json = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
@@ -147,7 +159,8 @@ def generate(
       rnn-infer generate --model exported/charlm.onnx --count 5 --length 80 --json
       rnn-infer generate --model exported/charlm.onnx --prompt - < start.txt
     """
-    lm = rnn_infer.CharLM.load(model, device=device, threads=threads)
+    lm = rnn_infer.CharLM.load(model, device=device, threads=threads, streams=count)
+    _say_device(device, lm.device)
     if prompt == "-":
         prompt = read_text("-")
     if count == 1 and not as_json:
@@ -204,8 +217,10 @@ def classify(
     """
     if bool(texts) == (source is not None):
         raise click.UsageError("give texts, or --input FILE, one of the two")
-    classifier = rnn_infer.Classifier.load(model, device=device, threads=threads)
     given = iter(texts) if source is None else read_texts(source)
+    streams = len(texts) if source is None else _ROWS
+    classifier = rnn_infer.Classifier.load(model, device=device, threads=threads, streams=streams)
+    _say_device(device, classifier.device)
     if trace:
         for text in given:
             steps = classifier.trace(text, **options)
@@ -235,7 +250,8 @@ def score(model: str, device: Any, threads: int, file: str, unknown: Any, as_jso
       rnn-infer score --model exported/charlm.onnx held-out.txt
       cat poem.txt | rnn-infer score --model exported/charlm.onnx - --json
     """
-    lm = rnn_infer.CharLM.load(model, device=device, threads=threads)
+    lm = rnn_infer.CharLM.load(model, device=device, threads=threads, streams=1)
+    _say_device(device, lm.device)
     result = lm.score(read_text(file), unknown=unknown)
     row = {
         "nats_per_char": result.nats_per_char,
@@ -267,7 +283,8 @@ def next(  # noqa: A001  (the command's name)
     Example:
       rnn-infer next --model exported/charlm.onnx --prompt "To be or not to b"
     """
-    lm = rnn_infer.CharLM.load(model, device=device, threads=threads)
+    lm = rnn_infer.CharLM.load(model, device=device, threads=threads, streams=1)
+    _say_device(device, lm.device)
     if prompt == "-":
         prompt = read_text("-")
     found = lm.next(prompt, top, unknown=unknown)

@@ -20,6 +20,7 @@ TEMPERATURE = "temperature"  # float32 [batch], 0: the most likely token
 TOP_K = "top_k"  # int64 [batch], 0: off
 TOP_P = "top_p"  # float32 [batch], 1: off
 GENERATED = "generated"  # int64 [batch, steps]
+# A file that is given one token a call and draws one says 1 where `time` and `steps` stand here.
 GENERATION_INPUTS = (UNIFORM, TEMPERATURE, TOP_K, TOP_P)
 NEXT = "_next"
 """An input `x` is state exactly when there is an output `x` + NEXT; both float32 [batch, width]."""

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from rnn_infer import contract, onnxproto
 from rnn_infer.contract import Metadata
@@ -134,8 +134,18 @@ def _check_names(graph: Any) -> None:
             given.add(output)
 
 
-def check_interface(graph: Any, metadata: Metadata) -> tuple[tuple[StateSpec, ...], bool]:
-    """Inputs and outputs by name, type and shape. Returns the states and whether it draws."""
+class Interface(NamedTuple):
+    """What a graph takes and gives, beside tokens and logits."""
+
+    states: tuple[StateSpec, ...]
+    generates: bool
+    """Whether it draws tokens."""
+    one_step: bool
+    """Whether it reads, and draws, a single token a call."""
+
+
+def check_interface(graph: Any, metadata: Metadata) -> Interface:
+    """Inputs and outputs by name, type and shape."""
     inputs = {plain_text(value.name, "an input"): _tensor_type(value) for value in graph.input}
     outputs = {plain_text(value.name, "an output"): _tensor_type(value) for value in graph.output}
     if len(outputs) != len(graph.output):
@@ -155,9 +165,11 @@ def check_interface(graph: Any, metadata: Metadata) -> tuple[tuple[StateSpec, ..
     if generates != bool(metadata.golden.generated):
         raise ViolationError("bad metadata: golden.generated goes with generation inputs")
     dynamic = None
-    expected: dict[str, tuple[int, list[int | None]]] = {contract.TOKENS: (_INT64, [dynamic] * 2)}
+    one_step = inputs[contract.TOKENS][1][1:] == [1]
+    by_time = [dynamic, 1 if one_step else dynamic]
+    expected: dict[str, tuple[int, list[int | None]]] = {contract.TOKENS: (_INT64, by_time)}
     if generates:
-        expected[contract.UNIFORM] = (_FLOAT32, [dynamic] * 2)
+        expected[contract.UNIFORM] = (_FLOAT32, by_time)
         expected[contract.TEMPERATURE] = (_FLOAT32, [dynamic])
         expected[contract.TOP_K] = (_INT64, [dynamic])
         expected[contract.TOP_P] = (_FLOAT32, [dynamic])
@@ -174,11 +186,11 @@ def check_interface(graph: Any, metadata: Metadata) -> tuple[tuple[StateSpec, ..
         ):
             _expect_type(tensor_name, actual, (_FLOAT32, [dynamic, width]))
         states.append(StateSpec(name, width))
-    logits = (_FLOAT32, [dynamic, dynamic, metadata.outputs])
+    logits = (_FLOAT32, [*by_time, metadata.outputs])
     _expect_type(contract.LOGITS, outputs[contract.LOGITS], logits)
     if generates:
-        _expect_type(contract.GENERATED, outputs[contract.GENERATED], (_INT64, [dynamic, dynamic]))
-    return tuple(states), generates
+        _expect_type(contract.GENERATED, outputs[contract.GENERATED], (_INT64, by_time))
+    return Interface(tuple(states), generates, one_step)
 
 
 _TensorType = tuple[int, list[int | None]]

@@ -29,6 +29,8 @@ class ModelFile:
     states: tuple[StateSpec, ...]
     generates: bool
     """Whether the graph draws tokens itself (False: a step-only export)."""
+    one_step: bool
+    """Whether a call reads, and draws, a single token (see `rnn_infer.replay`)."""
     operators: frozenset[str]
 
     def not_numbers(self) -> ModelFileError:
@@ -102,8 +104,8 @@ def _check(name: str, data: bytes, digest: str) -> ModelFile:
     metadata = _read_metadata(model)
     walk = Walk()
     walk.graph(model.graph, depth=1)
-    states, generates = check_interface(model.graph, metadata)
-    return ModelFile(name, data, digest, metadata, states, generates, frozenset(walk.operators))
+    interface = check_interface(model.graph, metadata)
+    return ModelFile(name, data, digest, metadata, *interface, frozenset(walk.operators))
 
 
 def _read_metadata(model: Any) -> Metadata:

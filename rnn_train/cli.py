@@ -215,12 +215,22 @@ def classifier(**options: Any) -> None:
 )
 @click.option("--step-only", is_flag=True, help="Tokens and state only, no generation inputs.")
 @click.option(
+    "--one-step",
+    is_flag=True,
+    help="One character a call and no control flow: for CUDA graphs, on a GPU with many streams.",
+)
+@click.option(
     "--temperature",
     type=_TEMPERATURE,
     help="Divides the logits, in place of what the run found on its held-out data.",
 )
 def export(
-    run: Path, out: Path, quantize: "Weights | None", step_only: bool, temperature: float | None
+    run: Path,
+    out: Path,
+    quantize: "Weights | None",
+    step_only: bool,
+    one_step: bool,
+    temperature: float | None,
 ) -> None:
     """Export a run's latest weights, proved against the model.
 
@@ -228,6 +238,7 @@ def export(
     Examples:
       rnn-train export runs/charlm-1 --out exported/charlm.int8.onnx --quantize int8
       rnn-train export runs/charlm-1 --out exported/charlm.step.onnx --step-only
+      rnn-train export runs/charlm-1 --out gpu.onnx --one-step --quantize float16
     """
 
     def work() -> None:
@@ -237,6 +248,7 @@ def export(
             run,
             out,
             step_only=step_only,
+            one_step=one_step,
             weights=quantize or "float32",
             temperature=temperature,
             say=click.echo,

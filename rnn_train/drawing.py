@@ -1,4 +1,5 @@
-"""Generation inside the graph: the rule of `rnn_infer.sampling.draw`, as ONNX nodes in a Loop."""
+"""Generation inside the graph: the rule of `rnn_infer.sampling.draw`, as ONNX nodes in a Loop, or
+of a single draw without one."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -24,7 +25,8 @@ class _Prepared(NamedTuple):
     uniforms: str
     """Of all draws but the first, float32 [steps - 1, batch, 1]."""
     filters: str
-    """Whether any row filters by top-k or top-p, bool []. Where not, the rest means nothing."""
+    """Whether any row filters by top-k or top-p, bool []. Where not, the rest means nothing.
+    Empty: not known, so all is ready for rows that do."""
     select: str
     """How many tokens to rank, int64 [1]."""
     inside: str
@@ -48,7 +50,7 @@ _SHAPES: tuple[tuple[int, Sequence[str | int]], ...] = (
 
 
 class Drawing:
-    """The four generation inputs, and the Loop that draws with them.
+    """The four generation inputs, and what draws with them: `add`, or `add_one`.
 
     What a call does not need costs it next to nothing: one that only reads draws nothing, and
     the vocabulary is ranked where some row filters by top-k or top-p, and only there. (Both by
@@ -56,10 +58,11 @@ class Drawing:
     but not for one that lies deeper.)
     """
 
-    def __init__(self, graph: Graph, vocabulary: int, feed: Feed) -> None:
+    def __init__(self, graph: Graph, vocabulary: int, feed: Feed, steps: str | int) -> None:
+        """`steps`: how many draws a call can be asked for: a name, or 1."""
         self._vocabulary = vocabulary
         self._feed = feed
-        self._uniform = graph.input(contract.UNIFORM, FLOAT, ["batch", "steps"])
+        self._uniform = graph.input(contract.UNIFORM, FLOAT, ["batch", steps])
         self._temperature = graph.input(contract.TEMPERATURE, FLOAT, ["batch"])
         self._top_k = graph.input(contract.TOP_K, INT64, ["batch"])
         self._top_p = graph.input(contract.TOP_P, FLOAT, ["batch"])
@@ -90,6 +93,16 @@ class Drawing:
         drawn_all = graph.add("Concat", token, drawn_rest, axis=0, name="all_tokens")
         cut = graph.add("Slice", drawn_all, zero, steps, axis0, name="cut_tokens")
         return graph.add("Transpose", cut, perm=[1, 0], name="tokens_by_stream"), after
+
+    def add_one(self, graph: Graph, logits: str) -> str:
+        """Draws one token a stream, [batch, 1], from logits [batch, n], without control flow."""
+        column = graph.constant("axis1", [1])
+        scale, uniform = self._scale(graph), self._masked(graph, self._uniform, column)
+        by_rank, by_share, filtered = self._filtering(graph)
+        everything = graph.constant("everything", [self._vocabulary])
+        selection = self._kept(graph, by_rank, by_share, filtered, everything)
+        prepared = _Prepared(scale, "", "", *selection)
+        return graph.add("Unsqueeze", _draw(graph, logits, uniform, prepared), column)
 
     def _loop(
         self,
@@ -127,30 +140,35 @@ class Drawing:
 
     def _first(self, graph: Graph, logits: str) -> list[Value]:
         """Prepares a call, and draws its first token."""
-        zero, column = graph.constant("zero", 0.0), graph.constant("axis1", [1])
         axis0 = graph.constant("axis0", [0])
-        # At temperature 0 the huge factor leaves weight to the largest logit only, and the
-        # uniform 0 picks the first of several.
-        scale = graph.add(
-            "Min",
-            graph.add("Reciprocal", self._temperature),
-            graph.constant("greedy", _GREEDY),
-            name="scale",
-        )
-        random = graph.add("Cast", graph.add("Greater", self._temperature, zero), to=FLOAT)
-        clipped = graph.add("Clip", self._uniform, zero, graph.constant("below_one", _BELOW_ONE))
-        by_step = graph.add("Transpose", clipped, perm=[1, 0])
-        masked = graph.add("Mul", by_step, random, name="masked_uniform")
+        by_step = graph.add("Transpose", self._uniform, perm=[1, 0])
+        masked = self._masked(graph, by_step, axis0)
         uniforms = graph.add("Unsqueeze", masked, graph.constant("axis2", [2]), name="uniforms")
         first = graph.add("Gather", uniforms, graph.constant("at0", 0), axis=0, name="first_row")
         end = graph.constant("end", [np.iinfo(np.int64).max])
         prepared = _Prepared(
-            graph.add("Unsqueeze", scale, column, name="scale_column"),
+            self._scale(graph),
             graph.add("Slice", uniforms, graph.constant("single", [1]), end, axis0, name="rest"),
             *self._filters(graph),
         )
         token = _draw(graph, logits, first, prepared)
         return [(token, INT64, ["batch"]), *_sized(prepared)]
+
+    def _scale(self, graph: Graph) -> str:
+        """One over the temperature, [batch, 1]."""
+        # At temperature 0 the huge factor leaves weight to the largest logit only, and the
+        # uniform 0 picks the first of several.
+        over, greedy = graph.add("Reciprocal", self._temperature), graph.constant("greedy", _GREEDY)
+        scale = graph.add("Min", over, greedy, name="scale")
+        return graph.add("Unsqueeze", scale, graph.constant("axis1", [1]), name="scale_column")
+
+    def _masked(self, graph: Graph, uniforms: str, axis: str) -> str:
+        """Uniforms as they can be used, 0 at temperature 0; `axis`: theirs that is no stream."""
+        zero = graph.constant("zero", 0.0)
+        random = graph.add("Cast", graph.add("Greater", self._temperature, zero), to=FLOAT)
+        clipped = graph.add("Clip", uniforms, zero, graph.constant("below_one", _BELOW_ONE))
+        mask = graph.add("Unsqueeze", random, axis, name="random")
+        return graph.add("Mul", clipped, mask, name="masked_uniform")
 
     def _no_draw(self, graph: Graph) -> list[Value]:
         """As `_first` where there is nothing to draw: values that nobody looks at."""
@@ -164,9 +182,7 @@ class Drawing:
 
     def _filters(self, graph: Graph) -> list[str]:
         """The last five fields of `_Prepared`."""
-        by_rank = graph.add("Greater", self._top_k, graph.constant("no_limit", 0), name="by_rank")
-        by_share = graph.add("Less", self._top_p, graph.constant("one", 1.0), name="by_share")
-        filtered = graph.add("Or", by_rank, by_share, name="filtered")
+        by_rank, by_share, filtered = self._filtering(graph)
         rows = graph.add("Cast", filtered, to=INT64)
         any_row = graph.add("Cast", graph.add("ReduceMax", rows, keepdims=0), to=BOOL)
 
@@ -180,18 +196,30 @@ class Drawing:
 
         return graph.branch(any_row, some, none)
 
+    def _filtering(self, graph: Graph) -> tuple[str, str, str]:
+        """Which rows filter by top-k, by top-p, and by any, bool [batch]."""
+        by_rank = graph.add("Greater", self._top_k, graph.constant("no_limit", 0), name="by_rank")
+        by_share = graph.add("Less", self._top_p, graph.constant("one", 1.0), name="by_share")
+        return by_rank, by_share, graph.add("Or", by_rank, by_share, name="filtered")
+
     def _selection(self, graph: Graph, by_rank: str, by_share: str, filtered: str) -> list[str]:
-        """The last four fields of `_Prepared`."""
-        column, size = graph.constant("axis1", [1]), graph.constant("vocabulary", self._vocabulary)
-        k = graph.add("Min", self._top_k, size, name="k")
-        width = graph.add("Where", by_rank, k, size, name="width")
-        # As many as any row needs; a row without a filter needs none.
-        needed = graph.add("Where", filtered, width, graph.constant("one_rank", 1), name="needed")
+        """The last four fields of `_Prepared`, with as many ranks as any row needs."""
+        # A row without a filter needs none.
+        one = graph.constant("one_rank", 1)
+        needed = graph.add("Where", filtered, self._width(graph, by_rank), one, name="needed")
         axis0 = graph.constant("axis0", [0])
         select = graph.add("ReduceMax", needed, axis0, keepdims=1, name="select")
+        return self._kept(graph, by_rank, by_share, filtered, select)
+
+    def _kept(
+        self, graph: Graph, by_rank: str, by_share: str, filtered: str, select: str
+    ) -> list[str]:
+        """The last four fields of `_Prepared`, where `select` tokens are ranked."""
+        axis0, column = graph.constant("axis0", [0]), graph.constant("axis1", [1])
         ranks = graph.constant("ranks", np.arange(self._vocabulary)[None])
         ranks = graph.add("Slice", ranks, axis0, select, column, name="selected_ranks")
-        inside = graph.add("Less", ranks, graph.add("Unsqueeze", width, column), name="inside")
+        width = graph.add("Unsqueeze", self._width(graph, by_rank), column)
+        inside = graph.add("Less", ranks, width, name="inside")
         infinity = graph.constant("infinity", np.float32(np.inf))
         limit = graph.add("Where", by_share, self._top_p, infinity, name="limit")
         return [
@@ -200,6 +228,12 @@ class Drawing:
             graph.add("Unsqueeze", limit, column, name="limit_column"),
             graph.add("Unsqueeze", filtered, column, name="filtered_column"),
         ]
+
+    def _width(self, graph: Graph, by_rank: str) -> str:
+        """How many of the likeliest tokens top-k keeps, int64 [batch]."""
+        size = graph.constant("vocabulary", self._vocabulary)
+        k = graph.add("Min", self._top_k, size, name="k")
+        return graph.add("Where", by_rank, k, size, name="width")
 
     @staticmethod
     def _no_filters(graph: Graph) -> list[str]:
@@ -235,7 +269,10 @@ def _draw(graph: Graph, logits: str, uniform: str, prepared: _Prepared) -> str:
         del body
         return [(weight, FLOAT, ["batch", "n"])]
 
-    (weight,) = graph.branch(prepared.filters, filtered, plain)
+    if prepared.filters:
+        (weight,) = graph.branch(prepared.filters, filtered, plain)
+    else:
+        ((weight, *_),) = filtered(graph)
     cumulative = graph.add("CumSum", weight, axis, name="cumulative")
     total = graph.add("Gather", cumulative, last, axis=1, name="total")
     target = graph.add("Mul", total, uniform, name="target")

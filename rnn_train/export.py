@@ -52,6 +52,7 @@ def export(
     path: Path,
     *,
     step_only: bool = False,
+    one_step: bool = False,
     weights: Weights = "float32",
     loss: Loss | None = None,
 ) -> dict[str, float]:
@@ -62,6 +63,7 @@ def export(
     Args:
         path: written whole or not at all.
         step_only: leave generation out, for hosts that want tokens and state only.
+        one_step: one token a call and no control flow, so that a CUDA graph can hold it.
         weights: of the large matrices: int8 is for the CPU, float16 for CUDA.
         loss: measures what rounded weights cost, which then stands in the file; they need it.
 
@@ -76,13 +78,15 @@ def export(
     if bad := [name for name, value in model.named_parameters() if not value.isfinite().all()]:
         raise ExportError(f"weights of {bad[0]} are no numbers; train again at a lower rate")
     draws = isinstance(model, CharLSTM) and not step_only
-    build = _Build(model, card, draws, weights)
+    build = _Build(model, card, draws, one_step, weights)
     # First without knowledge of itself, then with what running it showed.
     blank = build.metadata(_blank_golden(build), {})
     with proof.opened(build.bytes(blank)) as stepper:
         golden = proof.record(stepper)
         if loss and weights != "float32":
-            with proof.opened(_Build(model, card, draws, "float32").bytes(blank)) as exact:
+            with proof.opened(
+                _Build(model, card, draws, one_step, "float32").bytes(blank)
+            ) as exact:
                 shown = proof.prove_rounded(exact, stepper, loss, weights)
         else:
             assert weights == "float32"
@@ -99,9 +103,15 @@ class _Build:
     """A model's graph, and the metadata that goes with it."""
 
     def __init__(
-        self, model: CharLSTM | RecurrentClassifier, card: Card, draws: bool, weights: Weights
+        self,
+        model: CharLSTM | RecurrentClassifier,
+        card: Card,
+        draws: bool,
+        one_step: bool,
+        weights: Weights,
     ) -> None:
         self.model = model
+        self.one_step = one_step
         self.weights = weights
         self.card = card
         self.draws = draws
@@ -110,30 +120,49 @@ class _Build:
     def bytes(self, metadata: Metadata) -> bytes:
         """The whole file."""
         graph = Graph("rnn", weights=self.weights)
-        tokens = graph.input(contract.TOKENS, INT64, ["batch", "time"])
+        time, steps = (1, 1) if self.one_step else ("time", "steps")
+        tokens = graph.input(contract.TOKENS, INT64, ["batch", time])
         widths = {name: width for layer in self.layers for name, width in layer.states.items()}
         states = [graph.input(name, FLOAT, ["batch", width]) for name, width in widths.items()]
-        drawing = Drawing(graph, metadata.outputs, self._feed) if self.draws else None
-
-        by_time = graph.add("Transpose", tokens, perm=[1, 0], name="tokens_by_time")
-        logits, after = self._sequence(graph, by_time, states)
-        if drawing:
-            last = graph.add("Gather", logits, graph.constant("last_index", -1), axis=0, name="now")
-            sized = list(zip(after, widths.values(), strict=True))
-            generated, after = drawing.add(graph, last, sized)
-        by_stream = graph.add("Transpose", logits, perm=[1, 0, 2], name="logits_by_stream")
-        graph.output(
-            by_stream, FLOAT, ["batch", "time", metadata.outputs], name=graph.fresh(contract.LOGITS)
-        )
+        drawing = Drawing(graph, metadata.outputs, self._feed, steps) if self.draws else None
+        run = self._once if self.one_step else self._at_length
+        logits, after, generated = run(graph, tokens, states, drawing)
+        dims = ["batch", time, metadata.outputs]
+        graph.output(logits, FLOAT, dims, name=graph.fresh(contract.LOGITS))
         for value, (name, width) in zip(after, widths.items(), strict=True):
             graph.output(value, FLOAT, ["batch", width], name=graph.fresh(name + contract.NEXT))
-        if drawing:
-            graph.output(generated, INT64, ["batch", "steps"], name=graph.fresh(contract.GENERATED))
+        if generated:
+            graph.output(generated, INT64, ["batch", steps], name=graph.fresh(contract.GENERATED))
         return graph.model(
             contract.OPSET,
             contract.IR_VERSIONS.start,
             {contract.METADATA_KEY: metadata.to_json()},
         )
+
+    def _at_length(
+        self, graph: Graph, tokens: str, states: Sequence[str], drawing: Drawing | None
+    ) -> tuple[str, list[str], str]:
+        """Any number of tokens, then any number of draws: tokens [batch, time] → logits
+        [batch, time, n], the states in the end, and what is drawn."""
+        by_time = graph.add("Transpose", tokens, perm=[1, 0], name="tokens_by_time")
+        logits, after = self._sequence(graph, by_time, states)
+        generated = ""
+        if drawing:
+            last = graph.add("Gather", logits, graph.constant("last_index", -1), axis=0, name="now")
+            widths = [width for layer in self.layers for width in layer.states.values()]
+            generated, after = drawing.add(graph, last, list(zip(after, widths, strict=True)))
+        by_stream = graph.add("Transpose", logits, perm=[1, 0, 2], name="logits_by_stream")
+        return by_stream, after, generated
+
+    def _once(
+        self, graph: Graph, tokens: str, states: Sequence[str], drawing: Drawing | None
+    ) -> tuple[str, list[str], str]:
+        """One token and one draw."""
+        column = graph.constant("axis1", [1])
+        token = graph.add("Squeeze", tokens, column, name="token_read")
+        logits, after = self._feed(graph, token, states)
+        generated = drawing.add_one(graph, logits) if drawing else ""
+        return graph.add("Unsqueeze", logits, column, name="logits_once"), after, generated
 
     def _sequence(self, graph: Graph, tokens: str, states: Sequence[str]) -> tuple[str, list[str]]:
         """Layer by layer over all times: tokens [time, batch] → logits [time, batch, n]."""

@@ -112,6 +112,7 @@ def export_run(
     out: Path,
     *,
     step_only: bool = False,
+    one_step: bool = False,
     weights: Weights = "float32",
     temperature: float | None = None,
     say: Say = print,
@@ -119,7 +120,7 @@ def export_run(
     """Exports a run's averaged weights as they stand in its last checkpoint.
 
     Args:
-        weights: see `export`.
+        step_only, one_step, weights: see `export`.
         temperature: divides the logits; None: the run's own.
 
     Returns:
@@ -133,7 +134,13 @@ def export_run(
         if temperature is not None:
             verdict = dataclasses.replace(verdict, temperature=temperature)
         return export(
-            job.model, job.card(verdict), out, step_only=step_only, weights=weights, loss=job.loss
+            job.model,
+            job.card(verdict),
+            out,
+            step_only=step_only,
+            one_step=one_step,
+            weights=weights,
+            loss=job.loss,
         )
 
 

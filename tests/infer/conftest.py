@@ -44,6 +44,12 @@ def step_lm() -> CharLM:
 
 
 @pytest.fixture(scope="session")
+def one_lm() -> CharLM:
+    """The weights of `lm` in a file that reads and draws one character a call."""
+    return CharLM.load(DATA / "charlm.one.onnx", device="cpu")
+
+
+@pytest.fixture(scope="session")
 def wide() -> CharLM:
     """300 characters with Chinese and emoji, and an unknown token."""
     return CharLM.load(DATA / "wide.onnx", device="cpu")

@@ -36,8 +36,9 @@ def in_child(work: Callable[[], None]) -> int:
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_child_answers_as_its_parent(data: Path, threads: int) -> None:
-    lm = CharLM.load(data / "charlm.onnx", device="cpu", threads=threads)
+@pytest.mark.parametrize("name", ["charlm", "charlm.one"])
+def test_child_answers_as_its_parent(data: Path, name: str, threads: int) -> None:
+    lm = CharLM.load(data / f"{name}.onnx", device="cpu", threads=threads)
     session = lm.session(seed=4)
     session.feed("the")
     expected = session.fork().generate(40)

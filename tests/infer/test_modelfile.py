@@ -24,7 +24,9 @@ FLOAT, INT32, INT64, STRING, BFLOAT16 = 1, 6, 7, 8, 16
 # --- the file as a whole --------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["charlm", "charlm.step", "wide", "classifier", "gru"])
+@pytest.mark.parametrize(
+    "name", ["charlm", "charlm.step", "charlm.one", "wide", "classifier", "gru"]
+)
 def test_good_file_passes(data: Path, name: str) -> None:
     path = data / f"{name}.onnx"
     file = read_model(path)
@@ -223,7 +225,7 @@ def outcome(path: Path) -> str:
     return "runs"
 
 
-@pytest.mark.parametrize("name", ["charlm", "charlm.step", "classifier"])
+@pytest.mark.parametrize("name", ["charlm", "charlm.step", "charlm.one", "classifier"])
 def test_damaged_files_run_or_are_refused(data: Path, tmp_path: Path, name: str) -> None:
     good = (data / f"{name}.onnx").read_bytes()
     path = tmp_path / "damaged.onnx"

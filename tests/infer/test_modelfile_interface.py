@@ -103,6 +103,26 @@ def test_shape_of_a_value(
     assert refusal(edited(lambda it: reshape(it, name, dims))).startswith(f"'{name}")
 
 
+@pytest.mark.parametrize(
+    ("name", "dims"),
+    [
+        ("tokens", [None, None]),
+        ("tokens", [1, 1]),
+        ("tokens", [None, 2]),
+        ("uniform", [None, None]),
+        ("uniform", [None, 2]),
+        ("logits", [None, None, 46]),
+        ("generated", [None, None]),
+    ],
+)
+def test_shape_of_a_value_of_one_step(
+    refusal: Refusal, edited: Edited, name: str, dims: list[int | None]
+) -> None:
+    """All of them say one, or none does."""
+    said = refusal(edited(lambda it: reshape(it, name, dims), of="charlm.one"))
+    assert "is float" in said or "is int64" in said
+
+
 @pytest.mark.parametrize("dims", [[], [None, None], [None, 0], [None, -1], [None, 2**16 + 1]])
 def test_state_without_a_fixed_width(
     refusal: Refusal, edited: Edited, dims: list[int | None]

@@ -23,7 +23,7 @@ OPTIONS: list[dict[str, Any]] = [
 PROMPTS = ["the fox", "", "a", "DEED\ncafé", "one two three four"]
 
 
-@pytest.fixture(params=["lm", "step_lm", "wide"])
+@pytest.fixture(params=["lm", "step_lm", "one_lm", "wide"])
 def any_lm(request: pytest.FixtureRequest) -> CharLM:
     found: CharLM = request.getfixturevalue(request.param)
     return found

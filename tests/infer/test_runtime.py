@@ -7,14 +7,16 @@ import importlib.metadata
 import sys
 import warnings
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import onnxruntime as real
 import pytest
 from click.testing import CliRunner
 
+import rnn_infer
 from rnn_infer import CharLM, DeviceError, ModelFileError, OptionError, RuntimeMissingError
 from rnn_infer.cli import main
 from rnn_infer.inspection import examine
@@ -35,6 +37,8 @@ class Fake(ModuleType):
         aloud: whether it falls back as the real one does where a session cannot be made and
             fallback was not switched off: with a banner on standard output.
         sums: what it adds to each result, where it computes wrongly on CUDA.
+        strayed: operators of each model that it puts on the CPU, though it runs on CUDA.
+        captures: whether it can record a CUDA graph; raises where not.
         runs_on: the provider of a session that was to run on CUDA, one for each in turn, the last
             for all after it: first come probes, if any, then models.
     """
@@ -46,13 +50,19 @@ class Fake(ModuleType):
         opens: bool = True,
         aloud: bool = False,
         sums: float = 0,
+        strayed: tuple[str, ...] = (),
+        captures: bool = True,
         runs_on: tuple[str, ...] = (CUDA,),
     ) -> None:
         super().__init__("onnxruntime")
         self.__version__ = "9.9.9"
         self._listed, self._opens, self._aloud = listed, opens, aloud
         self._sums, self._runs_on = sums, list(runs_on)
+        self._strayed, self._captures = strayed, captures
         self.SessionOptions = real.SessionOptions
+        self.OrtValue = FakeValue
+        self.captured: list[bool] = []
+        """Of each model opened on CUDA: whether a graph was asked for."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(real, name)
@@ -79,17 +89,49 @@ class Fake(ModuleType):
             return FakeSession(real.InferenceSession(model, providers=[CPU]), CPU, 0)
         if not self._opens:
             raise RuntimeError("CUDA error 35: driver too old\nat cuda_call.cc:129\n" + "x" * 5000)
+        settings = next((each[1] for each in providers if each[0] == CUDA), None)
+        if settings is not None:
+            self.captured.append(settings.get("enable_cuda_graph") == "1")
+            if self.captured[-1] and not self._captures:
+                raise RuntimeError("This session cannot use the graph capture feature")
         on = self._runs_on[0]
         if len(self._runs_on) > 1:
             del self._runs_on[0]
-        return FakeSession(real.InferenceSession(model, providers=[CPU]), on, self._sums)
+        session = real.InferenceSession(model, providers=[CPU])
+        return FakeSession(session, on, self._sums, self._strayed)
+
+
+class FakeValue:
+    """Makes values on the CPU, wherever they are asked for."""
+
+    @staticmethod
+    def ortvalue_from_shape_and_type(shape: Any, kind: Any, device: str, _index: int) -> Any:
+        assert device == "cuda"
+        return real.OrtValue.ortvalue_from_shape_and_type(shape, kind, "cpu", 0)
 
 
 class FakeSession:
     """A session that says it runs on `provider`."""
 
-    def __init__(self, session: Any, provider: str, sums: float) -> None:
+    def __init__(
+        self, session: Any, provider: str, sums: float, strayed: tuple[str, ...] = ()
+    ) -> None:
         self._session, self._provider, self._sums = session, provider, sums
+        self._strayed = strayed
+        self.graphs: list[str] = []
+        """Of each run with bound values, the number of its CUDA graph."""
+
+    def run_with_iobinding(self, binding: Any, options: Any) -> None:
+        self.graphs.append(options.get_run_config_entry("gpu_graph_id"))
+        self._session.run_with_iobinding(binding, options)
+
+    def get_provider_graph_assignment_info(self) -> list[Any]:
+        nodes = [SimpleNamespace(op_type=each) for each in self._strayed]
+        sums = [SimpleNamespace(op_type="Gemm")]
+        return [
+            SimpleNamespace(ep_name=name, get_nodes=lambda held=held: held)
+            for name, held in ((CPU, nodes), (CUDA, sums))
+        ]
 
     def run(self, *arguments: Any) -> list[Any]:
         return [each + each.dtype.type(self._sums) for each in self._session.run(*arguments)]
@@ -140,6 +182,7 @@ BROKEN: dict[str, dict[str, Any]] = {
     "listed, but no session can be made": {"opens": False},
     "listed, and sessions fall back in silence": {"runs_on": (CPU,)},
     "the model's session falls back, after one that did not": {"runs_on": (CUDA, CPU)},
+    "products are put on the CPU, after a probe that was not": {"strayed": ("Add", "FusedGemm")},
 }
 
 
@@ -196,10 +239,11 @@ def test_command_line_says_so_in_one_line(install: Install, path: Path, how: str
 def test_command_line_warns_in_one_line(install: Install, path: Path) -> None:
     install(opens=False)
     arguments = ["generate", "--model", str(path), "--length", "5", "--seed", "1"]
-    result = CliRunner().invoke(main, arguments)
+    result = CliRunner().invoke(main, [*arguments, "--count", "5000"])
     assert result.exit_code == 0
-    (line,) = result.stderr.splitlines()
+    line, device = result.stderr.splitlines()
     assert line.startswith("warning: device auto takes the CPU: ")
+    assert device == "device: cpu"
 
 
 def test_nothing_of_the_runtimes_own_is_printed(
@@ -221,6 +265,72 @@ def test_cuda_that_works(install: Install, path: Path, lm: CharLM) -> None:
 
 
 # --- what doctor finds ----------------------------------------------------------------
+
+
+def test_control_flow_and_shapes_may_stay_on_the_cpu(install: Install, path: Path) -> None:
+    install(strayed=("Shape", "Gather", "Loop"))
+    assert CharLM.load(path, device="cuda").device == "cuda"
+
+
+@pytest.mark.parametrize(("streams", "device"), [(None, "cuda"), (1, "cpu"), (10_000, "cuda")])
+def test_auto_takes_the_cpu_for_little_work(
+    install: Install, path: Path, streams: int | None, device: str
+) -> None:
+    install()
+    assert CharLM.load(path, device="auto", streams=streams).device == device
+    assert rnn_infer.load(path, device="auto", streams=streams).device == device
+    assert CharLM.load(path, device="cuda", streams=streams).device == "cuda"
+
+
+@pytest.mark.parametrize(("count", "device"), [("1", "cpu"), ("5000", "cuda")])
+def test_command_line_says_what_auto_took(
+    install: Install, path: Path, count: str, device: str
+) -> None:
+    install()
+    arguments = ["generate", "--model", str(path), "--length", "1", "--count", count]
+    for more, expected in (([], f"device: {device}\n"), (["--device", "cpu"], "")):
+        result = CliRunner().invoke(main, [*arguments, *more])
+        assert result.exit_code == 0, result.output
+        assert result.stderr == expected
+
+
+# --- files for CUDA graphs ------------------------------------------------------------
+
+
+@pytest.fixture
+def one_step(data: Path) -> Path:
+    return data / "charlm.one.onnx"
+
+
+def test_steps_are_replayed(install: Install, one_step: Path, lm: CharLM) -> None:
+    fake = install()
+    found = CharLM.load(one_step, device="cuda")
+    assert (found.device, fake.captured) == ("cuda", [True])
+    prompts = ["dead", "beef", "cab."]
+    assert found.generate(prompts, length=9, seed=1) == lm.generate(prompts, length=9, seed=1)
+    graphs = found._stepper._session._session.graphs
+    # Two that take turns, however many characters are read and drawn.
+    assert set(graphs) == {"1", "2"}
+    assert all(a != b for a, b in pairwise(graphs))
+    # Four rows were used for three; a batch of four needs no other.
+    found.generate([*prompts, "fad"], length=9, seed=1)
+    assert set(graphs) == {"1", "2"}
+    assert found.generate("dead", length=9, seed=1) == lm.generate("dead", length=9, seed=1)
+    assert set(graphs) == {"1", "2", "3", "4"}
+
+
+def test_no_graph_of_files_with_control_flow(install: Install, path: Path) -> None:
+    fake = install()
+    CharLM.load(path, device="cuda")
+    assert fake.captured == [False]
+
+
+def test_graph_that_cannot_be_recorded(install: Install, one_step: Path, lm: CharLM) -> None:
+    fake = install(captures=False)
+    with pytest.warns(RuntimeWarning, match="without a CUDA graph, slower.*cannot use the graph"):
+        found = CharLM.load(one_step, device="cuda")
+    assert (found.device, fake.captured) == ("cuda", [True, False])
+    assert found.generate("dead", length=9, seed=1) == lm.generate("dead", length=9, seed=1)
 
 
 @pytest.mark.parametrize("how", sorted(how for how in BROKEN if "after" not in how))

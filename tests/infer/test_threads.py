@@ -77,7 +77,7 @@ def together(work: Callable[[int], Any]) -> list[Any]:
         return list(pool.map(one, range(THREADS)))
 
 
-@pytest.mark.parametrize(("model", "calls"), [("lm", 25), ("step_lm", 6)])
+@pytest.mark.parametrize(("model", "calls"), [("lm", 25), ("step_lm", 6), ("one_lm", 6)])
 def test_threads_get_what_one_thread_gets(
     model: str, calls: int, request: pytest.FixtureRequest
 ) -> None:
