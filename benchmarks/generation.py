@@ -22,8 +22,8 @@ COMPILED = (Shape(1, 128), Shape(2, 512))
 def contestants(shape: Shape, streams: int, threads: int, compiled: bool) -> dict[str, Work]:
     """Everybody who can run this shape."""
     torch.set_num_threads(threads)
-    float32 = networks.ours(shape, int8=False, threads=threads)
-    int8 = networks.ours(shape, int8=True, threads=threads)
+    float32 = networks.ours(shape, threads=threads)
+    int8 = networks.ours(shape, weights="int8", threads=threads)
     lstm, cells = networks.torch_lstm(shape, streams), networks.torch_cells(shape, streams)
     found = {
         "ours": networks.our_generation(float32, streams),

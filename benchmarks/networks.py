@@ -13,6 +13,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
+from rnn_infer.runtime import Device
 from rnn_infer.sampling import Sampling
 from rnn_infer.stepper import Stepper
 from rnn_train.charlm import without_onednn
@@ -23,6 +24,7 @@ from rnn_train.models import CharLSTM, CharLSTMConfig
 from .harness import Work
 
 TEMPERATURE = 0.8
+SAMPLING = Sampling(temperature=TEMPERATURE)
 
 
 @dataclass(frozen=True)
@@ -48,22 +50,27 @@ class Shape:
         return CharLSTM(config).eval()
 
 
-def ours(shape: Shape, *, int8: bool, threads: int) -> Stepper:
+def ours(
+    shape: Shape,
+    *,
+    threads: int,
+    weights: Weights = "float32",
+    one_step: bool = False,
+    device: Device = "cpu",
+) -> Stepper:
     """This project's exported file, opened as a user's would be."""
     characters = tuple(chr(0x4E00 + i) for i in range(shape.vocabulary))
     card = Card(vocabulary=characters, unknown=None, start=characters[0])
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
-        weights: Weights = "int8" if int8 else "float32"
-        export(shape.model(), card, path, weights=weights, loss=lambda _: 0.0)
-        return Stepper.open(path, device="cpu", threads=threads)
+        export(shape.model(), card, path, weights=weights, one_step=one_step, loss=lambda _: 0.0)
+        return Stepper.open(path, device=device, threads=threads)
 
 
 def our_generation(stepper: Stepper, streams: int) -> Work:
     """Generation as `CharLM.generate` runs it: pieces of 128 characters."""
     random = np.random.default_rng(0)
     state, tokens = stepper.zeros(streams), np.zeros((streams, 1), np.int64)
-    sampling = Sampling(temperature=TEMPERATURE)
 
     def work(count: int) -> None:
         nonlocal state, tokens
@@ -71,7 +78,7 @@ def our_generation(stepper: Stepper, streams: int) -> Work:
             steps = min(count, 128)
             count -= steps
             uniform = random.random((streams, steps), np.float32)
-            drawn, state = stepper.draw(tokens, state, uniform, sampling)
+            drawn, state = stepper.draw(tokens, state, uniform, SAMPLING)
             tokens = drawn[:, -1:]
 
     return work
@@ -189,22 +196,41 @@ class _Stacked(nn.Module):
         return self.head(x), after
 
 
-def torch_lstm(shape: Shape, streams: int, *, int8: bool = False) -> Work:
-    """`nn.LSTM`, one call a character; `int8`: dynamically quantised."""
-    network: nn.Module = _Stacked(shape.model()).eval()
+def torch_lstm(
+    shape: Shape,
+    streams: int,
+    *,
+    int8: bool = False,
+    where: Device = "cpu",
+    half: bool = False,
+    graph: bool = False,
+) -> Work:
+    """`nn.LSTM`, one call a character.
+
+    Args:
+        int8: dynamically quantised.
+        half: in float16.
+        graph: the whole step, drawing included, recorded once as a CUDA graph.
+    """
+    network: nn.Module = _Stacked(shape.model()).eval().to(where)
+    if half:
+        network = network.half()
     if int8:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             kinds = {nn.LSTM, nn.Linear}
             quantize: Any = torch.ao.quantization.quantize_dynamic
             network = quantize(network, kinds, dtype=torch.qint8)
-    zeros = torch.zeros(shape.layers, streams, shape.width)
+    kind = torch.float16 if half else torch.float32
+    zeros = torch.zeros(shape.layers, streams, shape.width, device=where, dtype=kind)
 
     def step(tokens: Tensor, state: Any) -> tuple[Tensor, Any]:
         logits, state = network(tokens[:, None], state)
         return logits[:, -1], state
 
-    return _torch_work(step, (zeros, zeros), streams)
+    if graph:
+        return _torch_graph(step, (zeros, zeros.clone()), streams)
+    return _torch_work(step, (zeros, zeros), streams, where)
 
 
 def torch_cells(shape: Shape, streams: int, *, compiled: bool = False) -> Work:
@@ -218,17 +244,52 @@ def torch_cells(shape: Shape, streams: int, *, compiled: bool = False) -> Work:
 
 
 def _torch_work(
-    step: Callable[[Tensor, Any], tuple[Tensor, Any]], state: Any, streams: int
+    step: Callable[[Tensor, Any], tuple[Tensor, Any]],
+    state: Any,
+    streams: int,
+    where: Device = "cpu",
 ) -> Work:
-    tokens = torch.zeros(streams, dtype=torch.int64)
+    tokens = torch.zeros(streams, dtype=torch.int64, device=where)
 
     def work(count: int) -> None:
         nonlocal tokens, state
         with torch.inference_mode():
             for _ in range(count):
                 logits, state = step(tokens, state)
-                weights = torch.softmax(logits / TEMPERATURE, -1)
+                weights = torch.softmax(logits.float() / TEMPERATURE, -1)
                 tokens = torch.multinomial(weights, 1)[:, 0]
+            tokens.cpu()  # on a GPU all of it only begins before this
+
+    return work
+
+
+def _torch_graph(
+    step: Callable[[Tensor, Any], tuple[Tensor, Any]], state: tuple[Tensor, Tensor], streams: int
+) -> Work:
+    """A step that was recorded; tokens and state are written where they are read."""
+    tokens = torch.zeros(streams, dtype=torch.int64, device="cuda")
+
+    def once() -> None:
+        logits, after = step(tokens, state)
+        weights = torch.softmax(logits.float() / TEMPERATURE, -1)
+        tokens.copy_(torch.multinomial(weights, 1)[:, 0])
+        for each, new in zip(state, after, strict=True):
+            each.copy_(new)
+
+    with torch.inference_mode():
+        aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        with torch.cuda.stream(aside):
+            for _ in range(3):
+                once()
+        torch.cuda.current_stream().wait_stream(aside)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            once()
+
+    def work(count: int) -> None:
+        for _ in range(count):
+            graph.replay()
+        tokens.cpu()
 
     return work
 

@@ -56,8 +56,8 @@ def main() -> None:
         torch.set_num_threads(1)
         plain = _torch(shape, streams)
         contestants = {
-            "ours": _ours(networks.ours(shape, int8=False, threads=1), streams),
-            "ours int8": _ours(networks.ours(shape, int8=True, threads=1), streams),
+            "ours": _ours(networks.ours(shape, threads=1), streams),
+            "ours int8": _ours(networks.ours(shape, weights="int8", threads=1), streams),
             "torch": plain,
             "torch, no oneDNN": networks.guarded(plain),
         }

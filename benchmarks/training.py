@@ -54,34 +54,37 @@ class _Tutorial(nn.Module):
         return logits
 
 
-def tutorial(layers: int, width: int, tokens: Tensor) -> Work:
+def tutorial(layers: int, width: int, tokens: Tensor, device: str = "cpu") -> Work:
     """The loop as tutorials write it."""
-    model = _Tutorial(layers, width)
+    model = _Tutorial(layers, width).to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     loader = DataLoader(_Windows(tokens), batch_size=BATCH, shuffle=True)
     batches = iter(loader)
 
     def work(count: int) -> None:
         for _ in range(count):
-            x, y = next(batches)
+            x, y = (each.to(device) for each in next(batches))
             optimizer.zero_grad()
             loss = cross_entropy(model(x).flatten(0, 1), y.flatten())
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
+        loss.item()  # on a GPU all of it only begins before this
 
     return work
 
 
-def ours(layers: int, width: int, tokens: NDArray[np.uint8], folder: Path) -> Work:
+def ours(
+    layers: int, width: int, tokens: NDArray[np.uint8], folder: Path, device_name: str = "cpu"
+) -> Work:
     """This project's loop: `Trainer.fit`, with nothing to validate."""
     config = CharLSTMConfig(
         vocabulary=VOCABULARY, embedding=VOCABULARY, hidden=width, layers=layers
     )
     training = TrainingConfig(batch=BATCH, window=WINDOW, validate_every=1e9)
     names = tuple(chr(0x4E00 + i) for i in range(VOCABULARY))
-    device = torch.device("cpu")
+    device = torch.device(device_name)
     task = CharLMTask(
-        CharLSTM(config), Streams(tokens, BATCH, WINDOW, 0), tokens[:0], names, 0, device
+        CharLSTM(config).to(device), Streams(tokens, BATCH, WINDOW, 0), tokens[:0], names, 0, device
     )
     run = Run.create("charlm", folder / f"{layers}x{width}")
     run.write_config({})
