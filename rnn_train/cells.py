@@ -24,6 +24,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from rnn_train.bptt import ElmanScan
 from rnn_train.errors import CellError
 
 State = tuple[Tensor, ...]
@@ -88,6 +89,19 @@ class ElmanCell(Cell):
     def forward(self, x: Tensor, state: State) -> State:
         (s,) = state
         return (torch.tanh(x + s @ self.U),)
+
+    def scan(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """As of any cell, to the same numbers up to rounding, and faster."""
+        own = type(self)
+        if (own.forward, own.output) != (ElmanCell.forward, Cell.output):
+            return super().scan(x, state)  # a cell made of this one has equations of its own
+        projected = self.project(x.transpose(0, 1))
+        where = x.device.type
+        mixed = torch.is_autocast_enabled(where)
+        given = (projected, state[0], self.U)
+        kind = torch.get_autocast_dtype(where) if mixed else projected.dtype
+        states = ElmanScan.apply(*(each.to(kind) for each in given))  # type: ignore[no-untyped-call]
+        return states.transpose(0, 1), (states[-1],)
 
 
 class GRUCell(Cell):

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from rnn_train.bptt import ElmanScan
 from rnn_train.cells import (
     CELLS,
     Cell,
@@ -83,6 +84,56 @@ def test_elman_is_torch_rnn(x: Tensor) -> None:
     expected, expected_last = layer(x, state[0][None])
     same(outputs, expected)
     same(last, expected_last[0])
+
+
+def test_gradients_of_elman_are_those_of_its_steps() -> None:
+    cell = shaken(ElmanCell(IN, WIDTH)).double()
+    x = torch.randn(BATCH, TIME, IN, dtype=torch.double, requires_grad=True)
+    state = torch.randn(BATCH, WIDTH, dtype=torch.double, requires_grad=True)
+    weights = torch.randn(BATCH, TIME, WIDTH, dtype=torch.double)
+    for outputs_only in (False, True):
+        found = []
+        for scan in (cell.scan, partial(Cell.scan, cell)):
+            outputs, (last,) = scan(x, (state,))
+            loss = (outputs * weights).sum() + (0 if outputs_only else last.cos().sum())
+            found.append(torch.autograd.grad(loss, [x, state, *cell.parameters()]))
+        for hand_written, stepped in zip(*found, strict=True):
+            torch.testing.assert_close(hand_written, stepped, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("time", [1, 2])
+def test_gradients_of_elman_by_differences(time: int) -> None:
+    inputs = [
+        torch.randn(*shape, dtype=torch.double, requires_grad=True)
+        for shape in ((time, BATCH, WIDTH), (BATCH, WIDTH), (WIDTH, WIDTH))
+    ]
+    assert torch.autograd.gradcheck(ElmanScan.apply, inputs)
+
+
+def test_elman_in_bfloat16_is_near() -> None:
+    cell, x = shaken(ElmanCell(IN, WIDTH)), torch.randn(BATCH, TIME, IN)
+    exact, _ = cell.scan(x, cell.zeros(BATCH, x))
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded, (last,) = cell.scan(x, cell.zeros(BATCH, x))
+        rounded.float().sum().backward()  # type: ignore[no-untyped-call]
+    assert last.dtype == torch.bfloat16
+    assert all(each.grad is not None and each.grad.isfinite().all() for each in cell.parameters())
+    torch.testing.assert_close(rounded.float(), exact, rtol=0, atol=0.1)
+
+
+def test_cell_made_of_elman_has_its_own_equation(x: Tensor) -> None:
+    class Slow(ElmanCell):
+        def forward(self, x: Tensor, state: State) -> State:
+            (new,) = super().forward(x, state)
+            return ((new + state[0]) / 2,)
+
+    cell = shaken(Slow(IN, WIDTH))
+    whole, (last,) = cell.scan(x, cell.zeros(BATCH, x))
+    (state,) = cell.zeros(BATCH, x)
+    for t in range(TIME):
+        (state,) = cell(cell.project(x[:, t]), (state,))
+        same(whole[:, t], state)
+    same(last, state)
 
 
 def test_gru_is_torch_gru(x: Tensor) -> None:
