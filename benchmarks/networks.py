@@ -13,7 +13,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from rnn_infer.runtime import Device
+from rnn_infer.device import Device
 from rnn_infer.sampling import Sampling
 from rnn_infer.stepper import Stepper
 from rnn_train.charlm import without_onednn

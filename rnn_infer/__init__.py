@@ -10,6 +10,7 @@ import os
 from rnn_infer.charlm import CharLM, Generation, NextChar, Score
 from rnn_infer.classifier import Classifier, LabelProbability, Prediction
 from rnn_infer.contract import Metadata
+from rnn_infer.device import Device
 from rnn_infer.errors import (
     DeviceError,
     ModelFileError,
@@ -21,7 +22,6 @@ from rnn_infer.errors import (
     WrongKindError,
 )
 from rnn_infer.pool import PoolStream, StreamPool
-from rnn_infer.runtime import Device
 from rnn_infer.session import Session
 from rnn_infer.stepper import Stepper
 

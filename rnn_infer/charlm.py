@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnn_infer.contract import Metadata
+from rnn_infer.device import Device
 from rnn_infer.errors import OptionError, WrongKindError
 from rnn_infer.pool import StreamPool
-from rnn_infer.runtime import Device
 from rnn_infer.sampling import Sampling, Uniforms, check_length, seeds_for
 from rnn_infer.session import DEFAULT_LENGTH, STREAM_CHUNK, Session
 from rnn_infer.stepper import Stepper

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnn_infer.contract import ClassifierSection, Metadata
+from rnn_infer.device import Device
 from rnn_infer.errors import OptionError, WrongKindError
 from rnn_infer.prefixes import PrefixTree
 from rnn_infer.ragged import Ragged
-from rnn_infer.runtime import Device
 from rnn_infer.stepper import State, Stepper
 from rnn_infer.streams import chunk_length
 from rnn_infer.text import Unknown, Vocabulary

@@ -13,9 +13,10 @@ import click
 
 import rnn_infer
 from rnn_infer import inspection
+from rnn_infer.device import DEVICES
 from rnn_infer.errors import RnnInferError
 from rnn_infer.inputs import read_text, read_texts
-from rnn_infer.runtime import DEVICES, offers_cuda
+from rnn_infer.runtime import offers_cuda
 from rnn_infer.sampling import MAX_SEED
 from rnn_infer.stepper import Stepper
 from rnn_infer.terminal import bar, print_prediction, print_trace, short

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnn_infer import contract
+from rnn_infer.device import Device, open_session
 from rnn_infer.errors import DeviceError, ModelFileError
 from rnn_infer.modelfile import ModelFile, read_model
 from rnn_infer.replay import ReplaySession
-from rnn_infer.runtime import Device, open_session
 from rnn_infer.sampling import Sampling, draw
 
 State = tuple[NDArray[np.float32], ...]

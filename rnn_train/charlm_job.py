@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from rnn_infer.charlm import sequence_loss
-from rnn_infer.runtime import Device
+from rnn_infer.device import Device
 from rnn_infer.stepper import Stepper
 from rnn_train import charlm, checkpoint, recipes
 from rnn_train.corpus import (

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rnn_infer.classifier import Classifier
-from rnn_infer.runtime import Device
+from rnn_infer.device import Device
 from rnn_infer.stepper import Stepper
 from rnn_infer.text import Vocabulary
 from rnn_train import classifier, metrics

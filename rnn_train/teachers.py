@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rnn_infer.runtime import Device
+from rnn_infer.device import Device
 from rnn_infer.stepper import Stepper
 from rnn_infer.streams import chunk_length
 from rnn_train.corpus import Ring

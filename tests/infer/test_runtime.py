@@ -19,8 +19,8 @@ from click.testing import CliRunner
 import rnn_infer
 from rnn_infer import CharLM, DeviceError, ModelFileError, OptionError, RuntimeMissingError
 from rnn_infer.cli import main
+from rnn_infer.device import DEVICES
 from rnn_infer.inspection import examine
-from rnn_infer.runtime import DEVICES
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 PROMPT = "dead beef.\n"
