@@ -97,7 +97,7 @@ class ElmanCell(Cell):
             return super().scan(x, state)  # a cell made of this one has equations of its own
         projected = self.project(x.transpose(0, 1))
         where = x.device.type
-        mixed = torch.is_autocast_enabled(where)
+        mixed = torch.amp.is_autocast_available(where) and torch.is_autocast_enabled(where)
         given = (projected, state[0], self.U)
         kind = torch.get_autocast_dtype(where) if mixed else projected.dtype
         states = ElmanScan.apply(*(each.to(kind) for each in given))  # type: ignore[no-untyped-call]

@@ -107,6 +107,9 @@ class Trainer:
         self.device = device
         self.optimizers = _optimizers(task, config)
         self.average = AveragedModel(task.model, multi_avg_fn=self._blend)
+        for module in self.average.modules():
+            if isinstance(module, nn.RNNBase):
+                module.flatten_parameters()  # what cuDNN wants, and a copy has not
         self.precision = pick_precision(device, task.bfloat16)
         self.scaler = torch.amp.GradScaler(
             device.type, enabled=self.precision is torch.float16, init_scale=2.0**12
