@@ -1,9 +1,11 @@
 """Steps of a one-step file: state and token stay on the device from one to the next.
 
-Each step is the same call on the same memory, so that CUDA can record it as a graph once and
-replay it: what a step costs there is mostly the launching of some fifty small kernels. There are
-two sets of buffers, and each step reads one and writes the other: recording runs a step more than
-once, which would advance a state that is written where it is read.
+Each step is a call on the same memory as some step before it, so that CUDA can record it as a graph
+once and replay it: what a step costs there is mostly the launching of some fifty small kernels.
+States have two buffers, and each step reads one and writes the other: recording runs a step more
+than once, which would advance a state that is written where it is read. Tokens have a row of
+slots: a step that draws reads one slot and writes the next, and what was drawn is fetched when the
+row is full.
 """
 
 import threading
@@ -20,6 +22,8 @@ from rnn_infer.runtime import onnxruntime
 Feed = dict[str, NDArray[Any]]
 _MOST_KEPT = 32
 """Batch sizes to keep buffers, and graphs, for."""
+_SLOTS = 16
+"""Steps that draw between two fetches; even, so that each has its own pair of state buffers."""
 
 
 class ReplaySession:
@@ -40,25 +44,18 @@ class ReplaySession:
             feed: every input by name; tokens and uniforms [batch, any number].
         """
         tokens = feed[contract.TOKENS]
-        batch, time = tokens.shape
-        uniform = feed.get(contract.UNIFORM, np.empty((batch, 0), np.float32))
-        steps = uniform.shape[1]
-        reads = names[0] == contract.LOGITS
-        found: list[NDArray[Any]] = []
         with self._turn:
-            replay = self._of(batch)
+            replay = self._of(len(tokens))
             replay.start(feed)
-            for step in range(time + max(0, steps - 1)):
-                draws = step - time + 1  # of the uniforms, from the last token on
-                replay.step(
-                    tokens[:, step] if step < time else None,
-                    uniform[:, draws] if 0 <= draws < steps else None,
-                )
-                if reads and step < time:
-                    found.append(replay.logits())
-                elif not reads and draws >= 0:
-                    found.append(replay.drawn())
-            return [np.concatenate(found, 1), *replay.state()]
+            if names[0] == contract.LOGITS:
+                logits = []
+                for token in tokens.T:
+                    replay.read(token)
+                    logits.append(replay.logits())
+                return [np.stack(logits, 1), *replay.state()]
+            for token in tokens.T[:-1]:
+                replay.read(token)
+            return [replay.draw(tokens[:, -1], feed[contract.UNIFORM]), *replay.state()]
 
     def _of(self, batch: int) -> "_Replay":
         rows = batch
@@ -71,7 +68,7 @@ class ReplaySession:
             if len(self._kept) == _MOST_KEPT:
                 del self._kept[next(iter(self._kept))]
             replay = _Replay(self._file, self._session, self._device, rows, self._graphs + 1)
-            self._graphs += 2
+            self._graphs += 2 + _SLOTS
         self._kept[rows] = replay
         replay.batch = batch
         return replay
@@ -83,94 +80,121 @@ class _Replay:
     batch: int
 
     def __init__(self, file: ModelFile, session: Any, device: str, rows: int, graph: int) -> None:
-        """`graph`: the number of this one's first graph; the second has the next."""
+        """`graph`: the number of this one's first graph; the others have the next ones."""
         self._session = session
-        self._inputs = [state.name for state in file.states]
-        once, number = (rows, 1), np.dtype(np.float32)
-        whole = np.dtype(np.int64)
+        self._names = [state.name for state in file.states]
 
-        def buffer(shape: tuple[int, ...], kind: np.dtype[Any]) -> _Buffer:
-            return _Buffer(shape, kind, device)
+        def buffer(kind: type[np.generic], *shape: int) -> _Buffer:
+            return _Buffer(device, kind, shape)
 
-        self._sides = [
-            {
-                contract.TOKENS: buffer(once, whole),
-                **{state.name: buffer((rows, state.width), number) for state in file.states},
-            }
-            for _ in range(2)
+        self._states = [
+            [buffer(np.float32, rows, state.width) for state in file.states] for _ in range(2)
         ]
-        self._logits = buffer((rows, 1, file.metadata.outputs), number)
-        self._drawing: dict[str, _Buffer] = {}
+        self._given = buffer(np.int64, rows, 1)
+        self._unused = buffer(np.int64, rows, 1)
+        self._logits = buffer(np.float32, rows, 1, file.metadata.outputs)
+        self._tokens = buffer(np.int64, _SLOTS + 1, rows, 1)
+        self._uniform = buffer(np.float32, _SLOTS, rows, 1)
+        self._options: dict[str, _Buffer] = {}
         if file.generates:
-            self._drawing = {
-                contract.UNIFORM: buffer(once, number),
-                contract.TEMPERATURE: buffer((rows,), number),
-                contract.TOP_K: buffer((rows,), whole),
-                contract.TOP_P: buffer((rows,), number),
+            self._options = {
+                contract.TEMPERATURE: buffer(np.float32, rows),
+                contract.TOP_K: buffer(np.int64, rows),
+                contract.TOP_P: buffer(np.float32, rows),
             }
-        self._bindings = [self._bind(*self._sides), self._bind(*self._sides[::-1])]
-        self._options = []
-        for number_of_graph in (graph, graph + 1):
-            options = onnxruntime().RunOptions()
-            options.add_run_config_entry("gpu_graph_id", str(number_of_graph))
-            self._options.append(options)
+        self._reads = [self._step(side, graph + side) for side in range(2)]
+        self._draws = [self._step(slot % 2, graph + 2 + slot, slot) for slot in range(_SLOTS)]
         self._side = 0
 
-    def _bind(self, before: "dict[str, _Buffer]", after: "dict[str, _Buffer]") -> Any:
-        binding = self._session.io_binding()
-        for name, buffer in (before | self._drawing).items():
-            binding.bind_ortvalue_input(name, buffer.value)
-        binding.bind_ortvalue_output(contract.LOGITS, self._logits.value)
-        for name in self._inputs:
-            binding.bind_ortvalue_output(name + contract.NEXT, after[name].value)
-        if self._drawing:
-            binding.bind_ortvalue_output(contract.GENERATED, after[contract.TOKENS].value)
-        return binding
+    def _step(self, side: int, graph: int, slot: int | None = None) -> tuple[Any, Any]:
+        """What a run takes, for states of one side: of a given token, or of that in a slot."""
+        bound = self._session.io_binding()
+        for name, before, after in zip(
+            self._names, self._states[side], self._states[1 - side], strict=True
+        ):
+            bound.bind_input(*before.bound(name))
+            bound.bind_output(*after.bound(name + contract.NEXT))
+        bound.bind_output(*self._logits.bound(contract.LOGITS))
+        token, drawn, place = self._given, self._unused, None
+        if slot is not None:
+            token, drawn, place = self._tokens, self._tokens, slot + 1
+        bound.bind_input(*token.bound(contract.TOKENS, slot))
+        if self._options:
+            bound.bind_input(*self._uniform.bound(contract.UNIFORM, slot or 0))
+            for name, value in self._options.items():
+                bound.bind_input(*value.bound(name))
+            bound.bind_output(*drawn.bound(contract.GENERATED, place))
+        options = onnxruntime().RunOptions()
+        options.add_run_config_entry("gpu_graph_id", str(graph))
+        return bound, options
 
     def start(self, feed: Feed) -> None:
         """Takes what is given once a run: states, and how to draw."""
-        for name in self._inputs:
-            self._sides[self._side][name].put(feed[name])
-        for name in self._drawing.keys() - {contract.UNIFORM}:
-            self._drawing[name].put(feed[name])
+        self._side = 0
+        for name, buffer in zip(self._names, self._states[0], strict=True):
+            buffer.put(feed[name])
+        for name, buffer in self._options.items():
+            buffer.put(feed[name])
 
-    def step(self, token: NDArray[np.int64] | None, uniform: NDArray[np.float32] | None) -> None:
-        """Reads a token, or the one that was drawn last, and draws one if that may be used."""
-        if token is not None:
-            self._sides[self._side][contract.TOKENS].put(token[:, None])
-        if uniform is not None:
-            self._drawing[contract.UNIFORM].put(uniform[:, None])
-        self._session.run_with_iobinding(self._bindings[self._side], self._options[self._side])
+    def read(self, token: NDArray[np.int64]) -> None:
+        """Reads tokens [batch]."""
+        self._given.put(token[:, None])
+        self._session.run_with_iobinding(*self._reads[self._side])
         self._side = 1 - self._side
 
-    def logits(self) -> NDArray[np.float32]:
-        """After the last step, [batch, 1, n]."""
-        return self._logits.get(self.batch)
+    def logits(self) -> NDArray[Any]:
+        """After the token that was read last, [batch, n]."""
+        return self._logits.get()[: self.batch, 0].copy()
 
-    def drawn(self) -> NDArray[np.int64]:
-        """By the last step, [batch, 1]."""
-        return self._sides[self._side][contract.TOKENS].get(self.batch)
+    def draw(self, token: NDArray[np.int64], uniform: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Reads tokens [batch], then draws and feeds back once for each uniform, [batch, steps]."""
+        found, done, steps = [], 0, uniform.shape[1]
+        while done < steps:
+            first = self._side
+            count = min(_SLOTS - first, steps - done)
+            self._tokens.host[first, : self.batch, 0] = token
+            self._tokens.put()
+            self._uniform.host[first : first + count, : self.batch, 0] = uniform.T[
+                done : done + count
+            ]
+            self._uniform.put()
+            for step in self._draws[first : first + count]:
+                self._session.run_with_iobinding(*step)
+            drawn = self._tokens.get()[first + 1 : first + count + 1, : self.batch, 0]
+            found.append(drawn.copy())
+            token = found[-1][-1]
+            done += count
+            self._side = (first + count) % 2
+        return np.concatenate(found).T
 
     def state(self) -> tuple[NDArray[np.float32], ...]:
         """After the last step."""
-        return tuple(self._sides[self._side][name].get(self.batch) for name in self._inputs)
+        return tuple(each.get()[: self.batch].copy() for each in self._states[self._side])
 
 
 class _Buffer:
-    """Memory on the device that stays where it is."""
+    """Memory on the device that stays where it is, and its like on the host."""
 
-    def __init__(self, shape: tuple[int, ...], kind: "np.dtype[Any]", device: str) -> None:
+    def __init__(self, device: str, kind: type[np.generic], shape: tuple[int, ...]) -> None:
+        self.host = np.zeros(shape, kind)
+        self._device = device
         make = onnxruntime().OrtValue.ortvalue_from_shape_and_type
-        self.value = make(list(shape), kind.type, device, 0)
-        self._host = np.zeros(shape, kind)
-        self.value.update_inplace(self._host)
+        self._value = make(list(shape), kind, device, 0)
+        self.put()
 
-    def put(self, rows: NDArray[Any]) -> None:
-        """Writes the first rows."""
-        self._host[: len(rows)] = rows
-        self.value.update_inplace(self._host)
+    def bound(self, name: str, index: int | None = None) -> tuple[Any, ...]:
+        """What binds a name to all of it, or to one of its first axis."""
+        part = self.host if index is None else self.host[0]
+        place = self._value.data_ptr() + (index or 0) * part.nbytes
+        return name, self._device, 0, part.dtype.type, part.shape, place
 
-    def get(self, rows: int) -> NDArray[Any]:
-        """A copy of the first rows."""
-        found: NDArray[Any] = self.value.numpy()[:rows].copy()
+    def put(self, rows: NDArray[Any] | None = None) -> None:
+        """Writes the first rows, or what stands on the host."""
+        if rows is not None:
+            self.host[: len(rows)] = rows
+        self._value.update_inplace(self.host)
+
+    def get(self) -> NDArray[Any]:
+        """All of it; on the CPU this is the memory itself."""
+        found: NDArray[Any] = self._value.numpy()
         return found
