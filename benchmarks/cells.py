@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from rnn_train.cells import ElmanCell
+from rnn_train.memory import keep_freed
 
-from .harness import Work, race, write
+from .harness import Work, apart, race, write
 
 BATCH, TIME = 64, 32
 WIDTHS = (128, 256, 512)
@@ -54,8 +55,12 @@ class _Torch(nn.Module):
         return outputs
 
 
-def step(module: nn.Module, x: Tensor) -> Work:
+def step(kind: type[nn.Module], width: int, threads: int) -> Work:
     """Forward, a loss, backward."""
+    torch.set_num_threads(threads)
+    if kind is _Ours:
+        keep_freed()  # as a training run does
+    module, x = kind(width), torch.randn(BATCH, TIME, width, requires_grad=True)
 
     def work(count: int) -> None:
         for _ in range(count):
@@ -69,13 +74,11 @@ def main() -> None:
     """All widths, on one core and on all."""
     races = []
     for threads in (1, torch.get_num_threads()):
-        torch.set_num_threads(threads)
         for width in WIDTHS:
-            x = torch.randn(BATCH, TIME, width, requires_grad=True)
             contestants = {
-                "ours": step(_Ours(width), x),
-                "torch nn.RNN": step(_Torch(width), x),
-                "plain loop": step(_PlainLoop(width), x),
+                "ours": apart(step, _Ours, width, threads),
+                "torch nn.RNN": apart(step, _Torch, width, threads),
+                "plain loop": apart(step, _PlainLoop, width, threads),
             }
             found = race(f"{width}; {threads} threads", "step", contestants, slice_=0.3)
             races.append(found)

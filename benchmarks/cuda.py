@@ -16,7 +16,7 @@ import torch
 from rnn_infer.device import Device
 
 from . import networks, training
-from .harness import Race, Work, race, write
+from .harness import Race, Work, apart, race, write
 from .networks import Shape
 
 SHAPES = (Shape(1, 128), Shape(2, 512))
@@ -75,8 +75,8 @@ def train(layers: int, width: int, where: Device) -> Race:
     with tempfile.TemporaryDirectory() as folder:
         text = torch.from_numpy(tokens.astype(np.int64))
         contestants = {
-            "ours": training.ours(layers, width, tokens, Path(folder), where),
-            "tutorial": training.tutorial(layers, width, text, where),
+            "ours": apart(training.ours, layers, width, tokens, Path(folder), where),
+            "tutorial": apart(training.tutorial, layers, width, text, where),
         }
         return race(f"training {layers}×{width}", "step", contestants, rounds=5)
 

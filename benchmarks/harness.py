@@ -5,6 +5,7 @@ all contestants met the same conditions, and the median of the rounds is shown.
 """
 
 import json
+import multiprocessing
 import platform
 import statistics
 import time
@@ -65,6 +66,32 @@ def race(
             seconds = (time.perf_counter() - started) / counts[contestant]
             result.samples[contestant].append(seconds)
     return result
+
+
+def apart(make: Callable[..., Work], *arguments: Any) -> Work:
+    """What `make(*arguments)` gives, at work in a process of its own.
+
+    For contestants that set up the process they are in: its threads, or how it keeps memory.
+    `make` and its arguments must pickle. The process ends with this one.
+    """
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    context.Process(target=_serve, args=(there, make, arguments), daemon=True).start()
+    here.recv()  # it is ready
+
+    def work(count: int) -> None:
+        here.send(count)
+        here.recv()
+
+    return work
+
+
+def _serve(orders: Any, make: Callable[..., Work], arguments: tuple[Any, ...]) -> None:
+    work = make(*arguments)
+    orders.send(None)
+    while True:
+        work(orders.recv())
+        orders.send(None)
 
 
 def machine() -> dict[str, Any]:

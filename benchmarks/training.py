@@ -23,7 +23,7 @@ from rnn_train.plan import Plan
 from rnn_train.run import Run
 from rnn_train.training import Trainer, TrainingConfig
 
-from .harness import Work, race, write
+from .harness import Work, apart, race, write
 
 VOCABULARY, BATCH, WINDOW = 65, 32, 64
 SHAPES = ((1, 256), (1, 384), (2, 512))
@@ -100,12 +100,14 @@ def ours(
 def main() -> None:
     """All shapes, on all cores."""
     tokens = np.random.default_rng(0).integers(VOCABULARY, size=400_000).astype(np.uint8)
+    text = torch.from_numpy(tokens.astype(np.int64))
     races = []
     with tempfile.TemporaryDirectory() as folder:
         for layers, width in SHAPES:
+            # Ours has a say in how its process keeps memory.
             contestants = {
-                "ours": ours(layers, width, tokens, Path(folder)),
-                "tutorial": tutorial(layers, width, torch.from_numpy(tokens.astype(np.int64))),
+                "ours": apart(ours, layers, width, tokens, Path(folder)),
+                "tutorial": apart(tutorial, layers, width, text),
             }
             found = race(f"{layers}×{width}", "step", contestants, rounds=7, slice_=0.5)
             races.append(found)

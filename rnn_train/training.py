@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from rnn_train import checkpoint
 from rnn_train.errors import TrainingError
+from rnn_train.memory import keep_freed
 from rnn_train.muon import Muon
 from rnn_train.plan import Plan
 from rnn_train.progress import progress_bar
@@ -100,6 +101,8 @@ class Trainer:
     def __init__(
         self, run: Run, task: Task, plan: Plan, config: TrainingConfig, device: torch.device
     ) -> None:
+        if device.type == "cpu":
+            keep_freed()
         self.run = run
         self.task = task
         self.plan = plan
