@@ -10,6 +10,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -88,10 +89,10 @@ def apart(make: Callable[..., Work], *arguments: Any) -> Work:
 
 def _serve(orders: Any, make: Callable[..., Work], arguments: tuple[Any, ...]) -> None:
     work = make(*arguments)
-    orders.send(None)
-    while True:
-        work(orders.recv())
-        orders.send(None)
+    with suppress(EOFError):  # the other side has ended
+        while True:
+            orders.send(None)
+            work(orders.recv())
 
 
 def machine() -> dict[str, Any]:
