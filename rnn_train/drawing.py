@@ -11,8 +11,10 @@ from rnn_train.graph import BOOL, FLOAT, INT64, Graph, Value
 
 _BELOW_ONE = np.float32(1 - 2**-24)
 _GREEDY = np.float32(1e30)
+LookUp = Callable[[Graph, str], tuple[str, int]]
+"""Adds a node that reads from a table what stands for tokens [batch]: [batch, width], and width."""
 Feed = Callable[[Graph, str, Sequence[str]], tuple[str, list[str]]]
-"""Adds nodes that feed tokens [batch] to states: gives logits [batch, n] and the next states."""
+"""Adds nodes that feed what was looked up to states: gives logits [batch, n], the next states."""
 Sized = tuple[str, int]
 """A state's value, and its width."""
 
@@ -58,10 +60,12 @@ class Drawing:
     but not for one that lies deeper.)
     """
 
-    def __init__(self, graph: Graph, vocabulary: int, feed: Feed, steps: str | int) -> None:
+    def __init__(
+        self, graph: Graph, vocabulary: int, look_up: LookUp, feed: Feed, steps: str | int
+    ) -> None:
         """`steps`: how many draws a call can be asked for: a name, or 1."""
         self._vocabulary = vocabulary
-        self._feed = feed
+        self._look_up, self._feed = look_up, feed
         self._uniform = graph.input(contract.UNIFORM, FLOAT, ["batch", steps])
         self._temperature = graph.input(contract.TEMPERATURE, FLOAT, ["batch"])
         self._top_k = graph.input(contract.TOP_K, INT64, ["batch"])
@@ -112,28 +116,31 @@ class Drawing:
         states: Sequence[Sized],
         prepared: _Prepared,
     ) -> tuple[str, list[str]]:
+        # What was looked up goes round, and the token only out: one and the same value cannot do
+        # both without a node that copies it.
+        row, width = self._look_up(graph, token)
         body = graph.subgraph("feed_and_draw")
         turn = body.input("turn", INT64, [])
         go_on = body.input("go_on", BOOL, [])
-        token_in = body.input("token_in", INT64, ["batch"])
+        row_in = body.input("row_in", FLOAT, ["batch", width])
         states_in = [
             body.input(f"state_in{i}", FLOAT, ["batch", w]) for i, (_, w) in enumerate(states)
         ]
-        logits, states_out = self._feed(body, token_in, states_in)
+        logits, states_out = self._feed(body, row_in, states_in)
         uniform = body.add("Gather", prepared.uniforms, turn, axis=0, name="uniform_now")
         drawn = _draw(body, logits, uniform, prepared)
-        body.output(go_on, BOOL, [], name=body.fresh("go_on_next"))
+        body.output(go_on, BOOL, [])
+        body.output(self._look_up(body, drawn)[0], FLOAT, ["batch", width])
+        for value, (_, own) in zip(states_out, states, strict=True):
+            body.output(value, FLOAT, ["batch", own])
         body.output(drawn, INT64, ["batch"])
-        for value, (_, width) in zip(states_out, states, strict=True):
-            body.output(value, FLOAT, ["batch", width])
-        body.output(drawn, INT64, ["batch"], name=body.fresh("token_drawn"))
         _, *after, drawn_rest = graph.add_many(
             "Loop",
             trips,
             "",
-            token,
+            row,
             *(value for value, _ in states),
-            names=["last_token", *("looped_state" for _ in states), "drawn_rest"],
+            names=["last_row", *("looped_state" for _ in states), "drawn_rest"],
             body=body.proto(),
         )
         return drawn_rest, after

@@ -124,7 +124,9 @@ class _Build:
         tokens = graph.input(contract.TOKENS, INT64, ["batch", time])
         widths = {name: width for layer in self.layers for name, width in layer.states.items()}
         states = [graph.input(name, FLOAT, ["batch", width]) for name, width in widths.items()]
-        drawing = Drawing(graph, metadata.outputs, self._feed, steps) if self.draws else None
+        drawing = None
+        if self.draws:
+            drawing = Drawing(graph, metadata.outputs, self._look_up, self._feed, steps)
         run = self._once if self.one_step else self._at_length
         logits, after, generated = run(graph, tokens, states, drawing)
         dims = ["batch", time, metadata.outputs]
@@ -160,7 +162,7 @@ class _Build:
         """One token and one draw."""
         column = graph.constant("axis1", [1])
         token = graph.add("Squeeze", tokens, column, name="token_read")
-        logits, after = self._feed(graph, token, states)
+        logits, after = self._feed(graph, self._look_up(graph, token)[0], states)
         generated = drawing.add_one(graph, logits) if drawing else ""
         return graph.add("Unsqueeze", logits, column, name="logits_once"), after, generated
 
@@ -169,11 +171,11 @@ class _Build:
         sizes = graph.add("Shape", tokens, name="time_batch")
         after: list[str] = []
         seen: list[str] = []
-        x = "" if self._folds else self._embedded(graph, tokens)
+        x, _ = self._look_up(graph, tokens)
         for index, layer in enumerate(self.layers):
             own = states[len(after) : len(after) + len(layer.states)]
             if index == 0 and self._folds:
-                x, new = layer.steps(graph, self._table_row(graph, tokens), FLOAT, own)
+                x, new = layer.steps(graph, x, FLOAT, own)
             else:
                 x, new = layer.sequence(graph, x, sizes, own)
             after += new
@@ -182,15 +184,14 @@ class _Build:
         logits = self._head(graph, graph.rows(x, width))
         return graph.by_time(logits, sizes, self._outputs()), after
 
-    def _feed(self, graph: Graph, token: str, states: Sequence[str]) -> tuple[str, list[str]]:
-        """One step of all layers: tokens [batch] → logits [batch, n]."""
+    def _feed(self, graph: Graph, x: str, states: Sequence[str]) -> tuple[str, list[str]]:
+        """One step of all layers: what was looked up of tokens [batch] → logits [batch, n]."""
         after: list[str] = []
         seen: list[str] = []
-        x = "" if self._folds else self._embedded(graph, token)
         for index, layer in enumerate(self.layers):
             own = states[len(after) : len(after) + len(layer.states)]
             if index == 0 and self._folds:
-                x, new = layer.step(graph, self._table_row(graph, token), FLOAT, own)
+                x, new = layer.step(graph, x, FLOAT, own)
             else:
                 x, new = layer.advance(graph, x, own)
             after += new
@@ -210,15 +211,16 @@ class _Build:
         """Whether the first layer's projected input is small enough for a table of all tokens."""
         return self.model.embedding.weight.shape[0] * self.layers[0].projected <= MAX_TABLE
 
-    def _table_row(self, graph: Graph, tokens: str) -> str:
-        """The first layer's projected input of tokens [...], read from a table."""
-        table = graph.constant("input_table", self.layers[0].table(self.model.embedding.weight))
-        return graph.add("Gather", table, tokens, axis=0, name="table_row")
-
-    def _embedded(self, graph: Graph, tokens: str) -> str:
-        """The first layer's input of tokens [...]."""
-        weight = graph.constant("embedding", self.model.embedding.weight.detach().numpy())
-        return graph.add("Gather", weight, tokens, axis=0, name="embedded")
+    def _look_up(self, graph: Graph, tokens: str) -> tuple[str, int]:
+        """What stands for tokens [...] in a table, [..., width], and its width: the first layer's
+        projected input where that is small enough, else its input."""
+        weight, first = self.model.embedding.weight, self.layers[0]
+        if self._folds:
+            table, name, width = first.table(weight), "input_table", first.projected
+        else:
+            table, name, width = weight.detach().numpy(), "embedding", first.input
+        row = graph.add("Gather", graph.constant(name, table), tokens, axis=0, name="table_row")
+        return row, width
 
     def _head(self, graph: Graph, x: str) -> str:
         """Hidden [rows, width] → logits [rows, n], divided by the temperature."""
