@@ -4,6 +4,7 @@ python -m benchmarks.generation [--quick]
 """
 
 import sys
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -42,17 +43,28 @@ def contestants(shape: Shape, streams: int, threads: int, compiled: bool) -> dic
 def read_rate(size: int, threads: int = 1) -> float:
     """Bytes a second that this machine reads from a working set of `size` bytes, again and again.
 
-    By a product of a matrix of that size and a vector: as many bytes as a step must read.
+    By the fastest of a sum, an inner product and a product with a vector: no step can read its
+    weights in less.
     """
     torch.set_num_threads(threads)
     matrix, vector = torch.zeros(size // 4096, 1024), torch.zeros(1024)
-    result = torch.zeros(len(matrix))
+    flat, result = matrix.flatten(), torch.zeros(len(matrix))
+    one, other = flat[: len(flat) // 2], flat[len(flat) // 2 :][: len(flat) // 2]
+    readers: dict[str, Callable[[], object]] = {
+        "sum": flat.sum,
+        "dot": lambda: torch.dot(one, other),
+        "mv": lambda: torch.mv(matrix, vector, out=result),
+    }
 
-    def work(count: int) -> None:
-        for _ in range(count):
-            torch.mv(matrix, vector, out=result)
+    def repeated(read: Callable[[], object]) -> Work:
+        def work(count: int) -> None:
+            for _ in range(count):
+                read()
 
-    return size / min(race("read", "pass", {"mv": work}).samples["mv"])
+        return work
+
+    found = race("read", "pass", {name: repeated(read) for name, read in readers.items()})
+    return size / min(min(samples) for samples in found.samples.values())
 
 
 def weight_bytes(shape: Shape, item: int) -> int:
