@@ -3,15 +3,18 @@
     python -m benchmarks.cells
 
 One layer of the Elman cell, s_t = tanh(W x_t + U s_{t-1} + b), forward and backward over a batch of
-sequences: this project's `ElmanCell`, whose input product is taken out of time; `nn.RNN` (oneDNN);
-and a Python loop over `nn.Linear` of the input and the state side by side.
+sequences: this project's `ElmanCell`, in the precision that a training run takes, with its input
+product taken out of time and its gradients by hand; `nn.RNN` (oneDNN); and a Python loop over
+`nn.Linear` of the input and the state side by side.
 """
 
 import torch
 from torch import Tensor, nn
 
 from rnn_train.cells import ElmanCell
+from rnn_train.classifier import BFLOAT16_WIDTH
 from rnn_train.memory import keep_freed
+from rnn_train.training import pick_precision
 
 from .harness import Work, apart, race, write
 
@@ -58,14 +61,19 @@ class _Torch(nn.Module):
 def step(kind: type[nn.Module], width: int, threads: int) -> Work:
     """Forward, a loss, backward."""
     torch.set_num_threads(threads)
-    if kind is _Ours:
-        keep_freed()  # as a training run does
+    precision = torch.float32
+    if kind is _Ours:  # as a training run does it
+        keep_freed()
+        precision = pick_precision(torch.device("cpu"), width >= BFLOAT16_WIDTH)
+    mixed = torch.autocast("cpu", precision, enabled=precision is not torch.float32)
     module, x = kind(width), torch.randn(BATCH, TIME, width, requires_grad=True)
 
     def work(count: int) -> None:
         for _ in range(count):
             module.zero_grad()
-            module(x).square().mean().backward()
+            with mixed:
+                outputs = module(x)
+            outputs.float().square().mean().backward()
 
     return work
 

@@ -18,6 +18,8 @@ from rnn_train.models import RecurrentClassifier
 
 BEGIN, END = "\x02", "\x03"
 """Marks around each text: Unicode's own "start of text" and "end of text"."""
+BFLOAT16_WIDTH = 256
+"""Of layers from which on converting numbers costs less than it gains (`benchmarks/cells.py`)."""
 _BUCKET = 50
 """Batches sorted by length together: little padding, and still well shuffled."""
 
@@ -66,7 +68,6 @@ class ClassifierTask:
     """Cross-entropy of the label, or of a teacher's belief, after the last character."""
 
     unit = "texts"
-    bfloat16 = False
 
     def __init__(
         self,
@@ -102,6 +103,11 @@ class ClassifierTask:
         self._device = device
         self._epoch = -1
         self._batches: list[NDArray[np.int64]] = []
+
+    @property
+    def bfloat16(self) -> bool:
+        """Where layers are wide enough to gain by it: as good, on surnames, and faster."""
+        return self.model.config.hidden >= BFLOAT16_WIDTH
 
     @property
     def batches(self) -> int:

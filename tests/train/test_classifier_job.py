@@ -296,3 +296,28 @@ def test_minutes_hold_the_linear_models_and_the_teachers(
     assert len(states) == ensemble + 1
     assert planned <= 6 - 1.5
     assert sum(state["elapsed"] for state in states) < seconds - 1.5
+
+
+@pytest.mark.usefixtures("no_file")
+@pytest.mark.parametrize(("hidden", "expected"), [(255, torch.float32), (256, torch.bfloat16)])
+def test_wide_layers_learn_in_bfloat16(
+    tmp_path: Path,
+    table: str,
+    monkeypatch: pytest.MonkeyPatch,
+    hidden: int,
+    expected: torch.dtype,
+) -> None:
+    """On a processor that says that it computes in it; here it may be emulated."""
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    taken: list[torch.dtype] = []
+
+    class Spied(Trainer):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            taken.append(self.precision)
+
+    monkeypatch.setattr(pipeline, "Trainer", Spied)
+    shape = {"hidden": hidden, "embedding": 8}
+    _, report = train(tmp_path / "run", table, epochs=8, model=shape)
+    assert taken == [expected]
+    assert report.metrics["accuracy"] > 0.8
