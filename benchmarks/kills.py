@@ -25,6 +25,8 @@ import torch
 
 import rnn_train
 from rnn_train import checkpoint
+from rnn_train.charlm import CharLMTask
+from rnn_train.training import pick_precision
 
 from .harness import RESULTS, machine
 
@@ -55,6 +57,7 @@ def main() -> None:
     print(f"{same} of {len(kills)} runs ended bit-identical ({steps} steps each)")
     report = {
         "machine": machine(),
+        "precision": str(pick_precision(torch.device("cpu"), CharLMTask.bfloat16)),
         "options": " ".join(OPTIONS),
         "steps": steps,
         "killed": len(kills),

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from rnn_infer.errors import DeviceError, ModelFileError, OptionError
 from rnn_infer.modelfile import ModelFile
+from rnn_infer.replay import ReplaySession
 from rnn_infer.runtime import CPU, CUDA, cuda_problem, first_line, offers_cuda, onnxruntime
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -27,7 +28,7 @@ def open_session(
             for what is done there before a GPU has begun.
 
     Returns:
-        The session, and the device it really runs on: "cpu" or "cuda".
+        The session, or what is run as one, and the device it really runs on: "cpu" or "cuda".
 
     Raises:
         DeviceError: `cuda` was asked for and does not work.
@@ -44,7 +45,7 @@ def open_session(
         )
     small = device == "auto" and streams is not None and _step(file) * streams <= _SMALL_STEP
     if device == "cpu" or _needs_cpu(file) or small:
-        return _create(file, [CPU], threads), "cpu"
+        return _open_on_cpu(file, threads), "cpu"
     problem = cuda_problem()
     if problem is None:
         session, problem = _open_on_cuda(file, threads)
@@ -54,7 +55,7 @@ def open_session(
         raise DeviceError(f"device cuda does not work here: {problem}")
     if offers_cuda():  # somebody meant to use it
         warnings.warn(f"device auto takes the CPU: {problem}", RuntimeWarning, stacklevel=2)
-    return _create(file, [CPU], threads), "cpu"
+    return _open_on_cpu(file, threads), "cpu"
 
 
 def _step(file: ModelFile) -> int:
@@ -63,21 +64,33 @@ def _step(file: ModelFile) -> int:
     return sum(4 * state.width**2 for state in file.states)
 
 
+def _open_on_cpu(file: ModelFile, threads: int) -> Any:
+    session = _create(file, [CPU], threads)
+    return ReplaySession(file, session, "cpu") if file.one_step else session
+
+
 def _open_on_cuda(file: ModelFile, threads: int) -> tuple[Any, str | None]:
     """A session, and what is wrong with it."""
     options = {"use_tf32": "0", "arena_extend_strategy": "kSameAsRequested"}
+    if file.one_step:
+        options["enable_cuda_graph"] = "1"
     try:
-        graph = {"enable_cuda_graph": "1" if file.one_step else "0"}
-        session = _create(file, [(CUDA, options | graph), CPU], threads)
+        session = _create(file, [(CUDA, options), CPU], threads)
     except ModelFileError as error:
         if not file.one_step:
             raise
-        session = _create(file, [(CUDA, options), CPU], threads)
-        warnings.warn(f"steps run without a CUDA graph, slower: {error}", RuntimeWarning, 2)
+        return None, f"no CUDA graph can be made of this file ({error}); use an ordinary one"
     if session.get_providers()[0] != CUDA:
         return session, "onnxruntime opened the model on the CPU instead"
     if strayed := _products_on_cpu(session):
         return session, f"onnxruntime put {', '.join(strayed)} of this file on the CPU"
+    if file.one_step:
+        session = ReplaySession(file, session, "cuda")
+        try:
+            session.try_out()
+        except Exception as error:  # onnxruntime raises many types, RuntimeError at their root
+            reason = first_line(error)
+            return session, f"its step fails as a CUDA graph ({reason}); use an ordinary file"
     return session, None
 
 

@@ -10,6 +10,8 @@ row is full.
 
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -22,8 +24,22 @@ from rnn_infer.runtime import onnxruntime
 Feed = dict[str, NDArray[Any]]
 _MOST_KEPT = 32
 """Batch sizes to keep buffers, and graphs, for."""
-_SLOTS = 16
+_SLOTS = 8
 """Steps that draw between two fetches; even, so that each has its own pair of state buffers."""
+
+
+_LEAST_ROWS = 64
+"""Of a graph: more cost a GPU nothing, and each slot begins at a multiple of 256 bytes."""
+
+
+@cache
+def _graph_thread() -> ThreadPoolExecutor:
+    """The one thread of the process that records and replays.
+
+    onnxruntime keeps the graphs of each thread apart, for ever; and while one is recorded nothing
+    else of the process may be done on the GPU.
+    """
+    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="rnn_infer-cuda")
 
 
 class ReplaySession:
@@ -43,7 +59,29 @@ class ReplaySession:
             names: logits or generated first, then all next states.
             feed: every input by name; tokens and uniforms [batch, any number].
         """
+        if self._device == "cpu":
+            return self._run(names, feed)
+        return _graph_thread().submit(self._run, names, feed).result()
+
+    def try_out(self) -> None:
+        """Reads a token, and draws one if the file can. Raises what onnxruntime does."""
+        once: Feed = {contract.TOKENS: np.zeros((1, 1), np.int64)}
+        states = {each.name: np.zeros((1, each.width), np.float32) for each in self._file.states}
+        drawing: Feed = {
+            contract.UNIFORM: np.zeros((1, 1), np.float32),
+            contract.TEMPERATURE: np.ones(1, np.float32),
+            contract.TOP_K: np.zeros(1, np.int64),
+            contract.TOP_P: np.ones(1, np.float32),
+        }
+        feed = once | states | (drawing if self._file.generates else {})
+        self.run([contract.LOGITS], feed)
+        if self._file.generates:
+            self.run([contract.GENERATED], feed)
+
+    def _run(self, names: Sequence[str], feed: Feed) -> list[NDArray[Any]]:
         tokens = feed[contract.TOKENS]
+        if any(len(each) != len(tokens) for each in feed.values()):
+            raise ValueError("inputs of different batch sizes")
         with self._turn:
             replay = self._of(len(tokens))
             replay.start(feed)
@@ -62,7 +100,7 @@ class ReplaySession:
         if self._device != "cpu":
             # A graph is recorded for one number of rows. Rows that are not used cost little
             # there, and streams that end one by one would need as many graphs.
-            rows = 1 << (batch - 1).bit_length()
+            rows = max(_LEAST_ROWS, 1 << (batch - 1).bit_length())
         replay = self._kept.pop(rows, None)
         if replay is None:
             if len(self._kept) == _MOST_KEPT:

@@ -17,7 +17,6 @@ from rnn_infer import contract
 from rnn_infer.device import Device, open_session
 from rnn_infer.errors import DeviceError, ModelFileError
 from rnn_infer.modelfile import ModelFile, read_model
-from rnn_infer.replay import ReplaySession
 from rnn_infer.sampling import Sampling, draw
 
 State = tuple[NDArray[np.float32], ...]
@@ -52,7 +51,7 @@ class Stepper:
     ) -> Self:
         """Reads, checks and opens a file. Errors: as `read_model` and `open_session`."""
         file = read_model(path, sha256=sha256)
-        return cls(file, *_opened(file, device, threads, streams), threads)
+        return cls(file, *open_session(file, device, threads, streams), threads)
 
     def zeros(self, batch: int) -> State:
         """The state of `batch` streams that have read nothing."""
@@ -134,7 +133,7 @@ class Stepper:
         # The old session must never be freed here: that would wait for threads which only the
         # parent has.
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._session))
-        self._session, _ = _opened(self.file, "cpu", self._threads)
+        self._session, _ = open_session(self.file, "cpu", self._threads)
         self._process = os.getpid()
 
     def _broken(self, what: str) -> ModelFileError:
@@ -155,13 +154,6 @@ class Stepper:
             contract.TOP_K: np.array([each.top_k for each in rows] * repeat, "i8"),
             contract.TOP_P: np.array([each.top_p for each in rows] * repeat, "f4"),
         }
-
-
-def _opened(
-    file: ModelFile, device: Device, threads: int, streams: int | None = None
-) -> tuple[Any, str]:
-    session, where = open_session(file, device, threads, streams)
-    return (ReplaySession(file, session, where) if file.one_step else session), where
 
 
 def _draw_rows(

@@ -101,7 +101,8 @@ class ElmanCell(Cell):
         given = (projected, state[0], self.U)
         kind = torch.get_autocast_dtype(where) if mixed else projected.dtype
         states = ElmanScan.apply(*(each.to(kind) for each in given))  # type: ignore[no-untyped-call]
-        return states.transpose(0, 1), (states[-1],)
+        # A copy, or whoever carries it on would keep all the others alive.
+        return states.transpose(0, 1), (states[-1].clone(),)
 
 
 class GRUCell(Cell):

@@ -119,7 +119,7 @@ class _Build:
 
     def bytes(self, metadata: Metadata) -> bytes:
         """The whole file."""
-        graph = Graph("rnn", weights=self.weights)
+        graph = Graph("rnn", weights=self.weights, recorded=self.one_step)
         time, steps = (1, 1) if self.one_step else ("time", "steps")
         tokens = graph.input(contract.TOKENS, INT64, ["batch", time])
         widths = {name: width for layer in self.layers for name, width in layer.states.items()}

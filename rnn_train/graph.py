@@ -24,9 +24,17 @@ class Graph:
     """One graph, or a subgraph of another: a branch, or what a Loop or Scan repeats."""
 
     def __init__(
-        self, name: str, parent: "Graph | None" = None, weights: Weights = "float32"
+        self,
+        name: str,
+        parent: "Graph | None" = None,
+        weights: Weights = "float32",
+        recorded: bool = False,
     ) -> None:
-        """`weights`: of large products, see `linear`."""
+        """
+        Args:
+            weights: of large products, see `linear`.
+            recorded: whether it is made for a CUDA graph to hold.
+        """
         self.name = name
         self._root: Graph = parent._root if parent else self
         self._nodes: list[onnx.NodeProto] = []
@@ -34,6 +42,7 @@ class Graph:
         self._outputs: list[onnx.ValueInfoProto] = []
         if parent is None:
             self._weights = weights
+            self._recorded = recorded
             self._initializers: dict[str, onnx.TensorProto] = {}
             self._kept: dict[tuple[str, bytes], str] = {}
             self._used: set[str] = set()
@@ -177,6 +186,13 @@ class Graph:
         """Whether `linear` rounds this weight."""
         rounded = self._root._weights != "float32"
         return rounded and weight.ndim == 2 and weight.size >= SMALLEST
+
+    @property
+    def recorded(self) -> bool:
+        """Whether a CUDA graph is to hold this: then no node may split unequally. onnxruntime keeps
+        the sizes of such a split in memory that it frees, and a replay would read it again
+        (microsoft/onnxruntime pull request 32121)."""
+        return self._root._recorded
 
     @property
     def integers(self) -> bool:

@@ -165,19 +165,28 @@ class LSTMLayer(Layer):
 
     def _gates(self, graph: Graph, gates: str, c: str) -> tuple[str, list[str]]:
         """Sums [batch, 4 width] of the gates i, f, o, and of the candidate → h, [h, c]."""
-        width = self.output
-        sizes = graph.constant("gate_sizes", [3 * width, width])
+        i, f, o, candidate = self._activated(graph, gates)
+        kept = graph.add("Mul", f, c, name="kept")
+        new = graph.add("Mul", i, candidate, name="new")
+        c = graph.add("Add", kept, new, name="c_next")
+        h = graph.add("Mul", o, graph.add("Tanh", c), name="h_next")
+        return h, [h, c]
+
+    def _activated(self, graph: Graph, gates: str) -> list[str]:
+        """The gates i, f, o and the candidate, [batch, width] each."""
+        if graph.recorded:
+            names = ["i", "f", "o", "candidate"]
+            parts = graph.add_many("Split", gates, names=names, axis=1, num_outputs=4)
+            kinds = ["Sigmoid"] * 3 + ["Tanh"]
+            return [graph.add(kind, part) for kind, part in zip(kinds, parts, strict=True)]
+        sizes = graph.constant("gate_sizes", [3 * self.output, self.output])
         sigmoids, candidate = graph.add_many(
             "Split", gates, sizes, names=["sigmoids", "candidate"], axis=1
         )
         sigmoids = graph.add("Sigmoid", sigmoids)
         candidate = graph.add("Tanh", candidate)
         i, f, o = graph.add_many("Split", sigmoids, names=["i", "f", "o"], axis=1, num_outputs=3)
-        kept = graph.add("Mul", f, c, name="kept")
-        new = graph.add("Mul", i, candidate, name="new")
-        c = graph.add("Add", kept, new, name="c_next")
-        h = graph.add("Mul", o, graph.add("Tanh", c), name="h_next")
-        return h, [h, c]
+        return [i, f, o, candidate]
 
 
 class TracedLayer(Layer):

@@ -4,7 +4,8 @@ import ctypes
 
 # From malloc.h of glibc.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
-_LARGEST = 2**30
+_LARGEST = (2**30, 2**25)
+"""Block that is kept; glibc before 2.35 knows none larger than the second."""
 
 
 def keep_freed() -> bool:
@@ -22,5 +23,5 @@ def keep_freed() -> bool:
         option = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError, TypeError):  # another system, or another C library
         return False
-    kept: bool = option(_MMAP_THRESHOLD, _LARGEST) and option(_TRIM_THRESHOLD, 2**31 - 1)
-    return bool(kept)
+    blocks = any(option(_MMAP_THRESHOLD, size) for size in _LARGEST)
+    return blocks and bool(option(_TRIM_THRESHOLD, 2**31 - 1))

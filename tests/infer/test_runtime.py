@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import numpy as np
 import onnxruntime as real
 import pytest
 from click.testing import CliRunner
@@ -21,6 +22,7 @@ from rnn_infer import CharLM, DeviceError, ModelFileError, OptionError, RuntimeM
 from rnn_infer.cli import main
 from rnn_infer.device import DEVICES
 from rnn_infer.inspection import examine
+from rnn_infer.stepper import Stepper
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 PROMPT = "dead beef.\n"
@@ -38,7 +40,7 @@ class Fake(ModuleType):
             fallback was not switched off: with a banner on standard output.
         sums: what it adds to each result, where it computes wrongly on CUDA.
         strayed: operators of each model that it puts on the CPU, though it runs on CUDA.
-        captures: whether it can record a CUDA graph; raises where not.
+        captures: when it finds that it cannot record a CUDA graph; empty: it can.
         runs_on: the provider of a session that was to run on CUDA, one for each in turn, the last
             for all after it: first come probes, if any, then models.
     """
@@ -51,7 +53,7 @@ class Fake(ModuleType):
         aloud: bool = False,
         sums: float = 0,
         strayed: tuple[str, ...] = (),
-        captures: bool = True,
+        captures: str = "",
         runs_on: tuple[str, ...] = (CUDA,),
     ) -> None:
         super().__init__("onnxruntime")
@@ -92,13 +94,13 @@ class Fake(ModuleType):
         settings = next((each[1] for each in providers if each[0] == CUDA), None)
         if settings is not None:
             self.captured.append(settings.get("enable_cuda_graph") == "1")
-            if self.captured[-1] and not self._captures:
-                raise RuntimeError("This session cannot use the graph capture feature")
+            if self.captured[-1] and self._captures == "when opened":
+                raise RuntimeError("it cannot be recorded")
         on = self._runs_on[0]
         if len(self._runs_on) > 1:
             del self._runs_on[0]
         session = real.InferenceSession(model, providers=[CPU])
-        return FakeSession(session, on, self._sums, self._strayed)
+        return FakeSession(session, on, self._sums, self._strayed, self._captures == "when run")
 
 
 class FakeValue:
@@ -106,7 +108,7 @@ class FakeValue:
 
     @staticmethod
     def ortvalue_from_shape_and_type(shape: Any, kind: Any, device: str, _index: int) -> Any:
-        assert device == "cuda"
+        assert device in ("cpu", "cuda")
         return real.OrtValue.ortvalue_from_shape_and_type(shape, kind, "cpu", 0)
 
 
@@ -114,10 +116,15 @@ class FakeSession:
     """A session that says it runs on `provider`."""
 
     def __init__(
-        self, session: Any, provider: str, sums: float, strayed: tuple[str, ...] = ()
+        self,
+        session: Any,
+        provider: str,
+        sums: float,
+        strayed: tuple[str, ...] = (),
+        fails: bool = False,
     ) -> None:
         self._session, self._provider, self._sums = session, provider, sums
-        self._strayed = strayed
+        self._strayed, self._fails = strayed, fails
         self.graphs: list[str] = []
         """Of each run with bound values, the number of its CUDA graph."""
 
@@ -135,6 +142,8 @@ class FakeSession:
         bind(name, "cpu", *where)
 
     def run_with_iobinding(self, binding: Any, options: Any) -> None:
+        if self._fails:
+            raise RuntimeError("it cannot be recorded")
         self.graphs.append(options.get_run_config_entry("gpu_graph_id"))
         self._session.run_with_iobinding(binding.real, options)
 
@@ -321,16 +330,18 @@ def test_steps_are_replayed(install: Install, one_step: Path, lm: CharLM) -> Non
     assert (found.device, fake.captured) == ("cuda", [True])
     prompts = ["dead", "beef", "cab."]
     assert found.generate(prompts, length=9, seed=1) == lm.generate(prompts, length=9, seed=1)
-    graphs = list(map(int, found._stepper._session._session.graphs))
+    # After the first, which is tried out with a token read and one drawn.
+    graphs = list(map(int, found._stepper._session._session.graphs))[2:]
     # Two take turns at reading; then others, one after another, draw.
-    assert graphs == [1, 2, 1, *range(3, 3 + 9)]
-    # Four rows were used for three; a batch of four needs no other, however long.
-    found.generate([*prompts, "fade"], length=500, seed=1)
-    known = set(found._stepper._session._session.graphs)
-    assert set(map(int, known)) == set(range(1, 19))
+    assert graphs == [1, 2, 1, *range(3, 11), 3]
+    # 64 rows were used for three; smaller batches need no other, however long.
     assert found.generate("dead", length=40, seed=1) == lm.generate("dead", length=40, seed=1)
-    more = set(found._stepper._session._session.graphs) - known
-    assert set(map(int, more)) <= set(range(19, 37))
+    known = set(map(int, found._stepper._session._session.graphs))
+    assert known == set(range(1, 11))
+    many = ["dead"] * 65
+    assert found.generate(many, length=20, seed=1) == lm.generate(many, length=20, seed=1)
+    more = set(map(int, found._stepper._session._session.graphs)) - known
+    assert more <= set(range(11, 21))
 
 
 def test_no_graph_of_files_with_control_flow(install: Install, path: Path) -> None:
@@ -339,12 +350,26 @@ def test_no_graph_of_files_with_control_flow(install: Install, path: Path) -> No
     assert fake.captured == [False]
 
 
-def test_graph_that_cannot_be_recorded(install: Install, one_step: Path, lm: CharLM) -> None:
-    fake = install(captures=False)
-    with pytest.warns(RuntimeWarning, match="without a CUDA graph, slower.*cannot use the graph"):
-        found = CharLM.load(one_step, device="cuda")
-    assert (found.device, fake.captured) == ("cuda", [True, False])
+@pytest.mark.parametrize("captures", ["when opened", "when run"])
+def test_graph_that_cannot_be_recorded(
+    install: Install, one_step: Path, lm: CharLM, captures: str
+) -> None:
+    install(captures=captures)
+    with pytest.raises(DeviceError, match="cannot be recorded.*use an ordinary") as caught:
+        CharLM.load(one_step, device="cuda")
+    assert len(str(caught.value).splitlines()) == 1
+    with pytest.warns(RuntimeWarning, match="auto takes the CPU.*cannot be recorded"):
+        found = CharLM.load(one_step, device="auto")
+    assert found.device == "cpu"
     assert found.generate("dead", length=9, seed=1) == lm.generate("dead", length=9, seed=1)
+
+
+def test_replay_is_of_one_batch(one_step: Path) -> None:
+    stepper = Stepper.open(one_step, device="cpu")
+    tokens = np.zeros((2, 1), np.int64)
+    stepper.forward(tokens, stepper.zeros(2))
+    with pytest.raises(ModelFileError, match="different batch sizes"):
+        stepper.forward(tokens, stepper.zeros(1))
 
 
 @pytest.mark.parametrize("how", sorted(how for how in BROKEN if "after" not in how))
