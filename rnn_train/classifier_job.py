@@ -214,10 +214,8 @@ class ClassifierJob:
             return
         logits, labels = self._held_out_logits(model)
         answers = logits.argmax(-1).numpy()
-        path = folder / "confusion.png"
-        plots.confusion_matrix(labels.numpy(), answers, self._alphabet.labels, path)
         reliability = metrics.reliability(metrics.tempered(logits, labels), labels)
-        plots.reliability_diagram(reliability, folder / "reliability.png")
+        plots.classifier_plots(labels.numpy(), answers, reliability, self._alphabet.labels, folder)
 
     def compare(self, model: RecurrentClassifier, folder: Path) -> list[str]:
         """Beside linear n-gram models of the same rows; all figures go into held_out.json."""

@@ -262,6 +262,12 @@ def export(
 @click.argument("target", type=click.Path(path_type=Path), metavar="RUN|FILE.onnx")
 @click.option("--data", multiple=True, required=True, metavar="SRC", help="As for training.")
 @click.option("--dynamic", is_flag=True, help="Of a charlm run: score dynamic evaluation, too.")
+@click.option(
+    "--plots",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="Of a classifier: draw its confusion matrix and its reliability there.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto")
 @click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads.")
@@ -269,6 +275,7 @@ def evaluate(
     target: Path,
     data: tuple[str, ...],
     dynamic: bool,
+    plots: Path | None,
     as_json: bool,
     device: Any,
     threads: int | None,
@@ -284,7 +291,7 @@ def evaluate(
     Examples:
       rnn-train evaluate runs/charlm-1 --data held-out.txt --dynamic
       rnn-train evaluate exported/charlm.onnx --data held-out.txt --json
-      rnn-train evaluate exported/classifier.onnx --data held-out.csv
+      rnn-train evaluate exported/classifier.onnx --data held-out.csv --plots figures/
     """
 
     def work() -> None:
@@ -293,6 +300,9 @@ def evaluate(
         pipeline.set_threads(threads)
         say = functools.partial(click.echo, err=True)
         figures = evaluation.evaluate(target, data, dynamic=dynamic, device=device, say=say)
+        if plots is not None:
+            for path in figures.draw(plots):
+                say(f"drew {path}")
         if as_json:
             click.echo(json.dumps(figures.as_json(), ensure_ascii=False))
         else:

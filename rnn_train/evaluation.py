@@ -12,7 +12,7 @@ label's precision, recall and F1.
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -34,6 +34,7 @@ from rnn_train.errors import DataError, EvaluationError
 from rnn_train.job import Say
 from rnn_train.jobs import CharLMJob, ClassifierJob
 from rnn_train.labelled import Rows, read_rows
+from rnn_train.metrics import Reliability
 from rnn_train.models import CharLSTM
 from rnn_train.pipeline import finished_job
 from rnn_train.training import pick_device
@@ -53,6 +54,11 @@ class TextFigures:
     """Scored ones."""
     nats_per_char: dict[str, float]
     """By protocol."""
+
+    def draw(self, folder: Path) -> list[Path]:
+        """Raises `EvaluationError`: there is nothing to draw."""
+        del folder
+        raise EvaluationError("plots are of classifiers; leave --plots out")
 
     def as_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -88,6 +94,19 @@ class TableFigures:
     rows: int
     metrics: dict[str, float]
     labels: tuple[LabelFigures, ...]
+    truth: NDArray[np.int64] = field(repr=False, compare=False)
+    """Index of each row's label, [rows]."""
+    answers: NDArray[np.int64] = field(repr=False, compare=False)
+    """Index of the label that it was given, [rows]."""
+    reliability: Reliability = field(repr=False, compare=False)
+
+    def draw(self, folder: Path) -> list[Path]:
+        """Which labels are taken for which, and how far answers can be trusted, as PNG."""
+        from rnn_train import plots  # slow to import
+
+        folder.mkdir(parents=True, exist_ok=True)
+        names = [each.label for each in self.labels]
+        return plots.classifier_plots(self.truth, self.answers, self.reliability, names, folder)
 
     def as_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -277,4 +296,11 @@ def _table_figures(logits: Tensor, truth: Tensor, labels: Sequence[str]) -> Tabl
         LabelFigures(name, int(each["rows"]), each["precision"], each["recall"], each["f1"])
         for name, each in metrics.by_label(logits, truth, labels).items()
     )
-    return TableFigures(len(truth), metrics.summary(logits, truth), figures)
+    return TableFigures(
+        len(truth),
+        metrics.summary(logits, truth),
+        figures,
+        truth.numpy(),
+        logits.argmax(-1).numpy(),
+        metrics.reliability(logits, truth),
+    )

@@ -79,6 +79,20 @@ def reliability_diagram(reliability: Reliability, path: Path) -> None:
     _save(figure, path)
 
 
+def classifier_plots(
+    truth: NDArray[np.int64],
+    answers: NDArray[np.int64],
+    reliability: Reliability,
+    labels: Sequence[str],
+    folder: Path,
+) -> list[Path]:
+    """Writes confusion.png and reliability.png: label indices [rows] that are right, and given."""
+    paths = [folder / "confusion.png", folder / "reliability.png"]
+    confusion_matrix(truth, answers, labels, paths[0])
+    reliability_diagram(reliability, paths[1])
+    return paths
+
+
 def _save(figure: Any, path: Path) -> None:
     try:
         with replacing(path) as stream, warnings.catch_warnings():

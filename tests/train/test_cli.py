@@ -255,9 +255,20 @@ def test_evaluate(finished: Report, story: Path) -> None:
     assert float(printed) == pytest.approx(nats, abs=2e-4)
 
 
+def test_plots_are_of_classifiers(finished: Report, story: Path) -> None:
+    result = call("evaluate", str(finished.out), "--data", str(story), "--plots", "plots")
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[-1].endswith("plots are of classifiers; leave --plots out")
+    assert not Path("plots").exists()
+
+
 def test_evaluate_a_classifier(finished_classifier: Report, table: Path) -> None:
-    result = call("evaluate", str(finished_classifier.out), "--data", str(table))
+    result = call(
+        "evaluate", str(finished_classifier.out), "--data", str(table), "--plots", "new/plots"
+    )
     assert result.exit_code == 0, result.output
+    for name in ("confusion", "reliability"):
+        assert (Path("new/plots") / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     assert "accuracy: " in result.stdout
     assert "north" in result.stdout
 
