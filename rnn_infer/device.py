@@ -96,9 +96,8 @@ def _open_on_cuda(file: ModelFile, threads: int) -> tuple[Any, str | None]:
 
 def _products_on_cpu(session: Any) -> list[str]:
     """Operators of matrix products, which are nearly all the work, that are not on CUDA."""
-    placed: list[Any] = getattr(
-        session, "get_provider_graph_assignment_info", list
-    )()  # not in older ones
+    # Older ones cannot say.
+    placed: list[Any] = getattr(session, "get_provider_graph_assignment_info", list)()
     return sorted(
         {
             node.op_type

@@ -26,8 +26,6 @@ _MOST_KEPT = 32
 """Batch sizes to keep buffers, and graphs, for."""
 _SLOTS = 8
 """Steps that draw between two fetches; even, so that each has its own pair of state buffers."""
-
-
 _LEAST_ROWS = 64
 """Of a graph: more cost a GPU nothing, and each slot begins at a multiple of 256 bytes."""
 

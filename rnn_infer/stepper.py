@@ -17,6 +17,7 @@ from rnn_infer import contract
 from rnn_infer.device import Device, open_session
 from rnn_infer.errors import DeviceError, ModelFileError
 from rnn_infer.modelfile import ModelFile, read_model
+from rnn_infer.runtime import first_line
 from rnn_infer.sampling import Sampling, draw
 
 State = tuple[NDArray[np.float32], ...]
@@ -113,8 +114,7 @@ class Stepper:
         try:
             result, *after = self._session.run([output, *self._next], feed)
         except Exception as error:  # onnxruntime raises many types, RuntimeError at their root
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
-            raise self._broken(f"fails when run: {reason}") from None
+            raise self._broken(f"fails when run: {first_line(error)}") from None
         # A file may declare one thing and do another.
         if result.shape != shape or any(
             each.shape != (shape[0], state.width)

@@ -28,7 +28,7 @@ class _Prepared(NamedTuple):
     """Of all draws but the first, float32 [steps - 1, batch, 1]."""
     filters: str
     """Whether any row filters by top-k or top-p, bool []. Where not, the rest means nothing.
-    Empty: not known, so all is ready for rows that do."""
+    Empty: a draw is made ready for rows that do."""
     select: str
     """How many tokens to rank, int64 [1]."""
     inside: str

@@ -1,0 +1,113 @@
+"""The forms that a file can have, and large vocabularies: the same text from each."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+import rnn_infer
+from rnn_train.export import Card, export
+from rnn_train.models import CharLSTM, CharLSTMConfig, ClassifierConfig, RecurrentClassifier
+
+VOCABULARY = tuple("\n abcdefghi")
+
+
+def char_lstm(**shape: Any) -> CharLSTM:
+    chosen = {"vocabulary": len(VOCABULARY), "embedding": 5, "hidden": 7, "layers": 1} | shape
+    return CharLSTM(CharLSTMConfig(**chosen))
+
+
+def lm_card(**facts: Any) -> Card:
+    return Card(**{"vocabulary": VOCABULARY, "unknown": None} | facts)
+
+
+def test_step_only_leaves_generation_out(tmp_path: Path) -> None:
+    model = char_lstm(layers=2)
+    export(model, lm_card(), tmp_path / "whole.onnx")
+    export(model, lm_card(), tmp_path / "step.onnx", step_only=True)
+    graph = onnx.load(tmp_path / "step.onnx").graph
+    states = ["h0", "c0", "h1", "c1"]
+    assert [each.name for each in graph.input] == ["tokens", *states]
+    assert {each.name for each in graph.output} == {"logits", *(f"{s}_next" for s in states)}
+    assert (tmp_path / "step.onnx").stat().st_size < (tmp_path / "whole.onnx").stat().st_size
+
+    whole, step = (rnn_infer.CharLM.load(tmp_path / name) for name in ("whole.onnx", "step.onnx"))
+    options: list[dict[str, Any]] = [{}, {"temperature": 0}, {"top_k": 4, "top_p": 0.9}]
+    for given in options:
+        texts = [lm.generate("abc", length=120, seed=8, **given) for lm in (whole, step)]
+        assert texts[0] == texts[1]
+
+
+def operators(graph: onnx.GraphProto) -> set[str]:
+    inner = [each.g for node in graph.node for each in node.attribute if each.HasField("g")]
+    return {node.op_type for node in graph.node}.union(*map(operators, inner))
+
+
+@pytest.mark.parametrize("step_only", [False, True])
+@pytest.mark.parametrize(("weights", "skip"), [("float32", False), ("float16", True)])
+def test_one_step_has_no_control_flow(
+    weights: Any, skip: bool, step_only: bool, tmp_path: Path
+) -> None:
+    """Nothing that a CUDA graph cannot hold: no subgraphs, no shape that must be computed."""
+    model = char_lstm(layers=2, skip=skip, hidden=96)
+    kind: dict[str, Any] = {"weights": weights, "loss": lambda _: 0.0, "step_only": step_only}
+    export(model, lm_card(), tmp_path / "one.onnx", one_step=True, **kind)
+    export(model, lm_card(), tmp_path / "whole.onnx", **kind)
+    graph = onnx.load(tmp_path / "one.onnx").graph
+    assert not operators(graph) & {"Loop", "Scan", "If", "Shape", "Reshape"}
+    # Nor an unequal split, which onnxruntime replays from memory that it has freed.
+    assert all(len(node.input) == 1 for node in graph.node if node.op_type == "Split")
+    assert "Loop" in operators(onnx.load(tmp_path / "whole.onnx").graph) or step_only
+    dims = {each.name: each.type.tensor_type.shape.dim for each in [*graph.input, *graph.output]}
+    assert [each.dim_value for each in dims["tokens"]] == [0, 1]
+    one, whole = (rnn_infer.CharLM.load(tmp_path / f"{name}.onnx") for name in ("one", "whole"))
+    options: list[dict[str, Any]] = [{}, {"temperature": 0}, {"top_k": 4}, {"top_p": 0.9}]
+    for given in options:
+        texts = [lm.generate(["abc", "d"], length=40, seed=8, **given) for lm in (one, whole)]
+        assert texts[0] == texts[1]
+    # In float16 a product may be rounded otherwise for one row than for many.
+    assert one.score("badcab").nats_per_char == pytest.approx(
+        whole.score("badcab").nats_per_char, abs=1e-6 if weights == "float32" else 1e-3
+    )
+
+
+def test_one_step_of_a_classifier(tmp_path: Path) -> None:
+    shape: dict[str, Any] = {"embedding": 5, "hidden": 6, "pool": False}
+    model = RecurrentClassifier(ClassifierConfig(vocabulary=len(VOCABULARY), labels=2, **shape))
+    card = lm_card(unknown=3, labels=("x", "y"), end=" ", log_prior=(-0.7, -0.7))
+    for one_step in (False, True):
+        export(model, card, tmp_path / f"{one_step}.onnx", one_step=one_step)
+    one, whole = (rnn_infer.Classifier.load(tmp_path / f"{name}.onnx") for name in (True, False))
+    texts = ["abc", "d", "deed" * 9]
+    assert one.classify(texts) == whole.classify(texts)
+
+
+def test_large_vocabulary_stays_apart(tmp_path: Path) -> None:
+    """Above the real limit, not a patched one."""
+    vocabulary = tuple(map(chr, range(0x4E00, 0x4E00 + 5000)))
+    model = char_lstm(vocabulary=5000, embedding=4, hidden=64)
+    shown = export(model, lm_card(vocabulary=vocabulary, start="一"), tmp_path / "m.onnx")
+    assert all(value < 1e-4 for value in shown.values())
+    assert "embedding" in {each.name for each in onnx.load(tmp_path / "m.onnx").graph.initializer}
+
+
+def test_twenty_thousand_characters(tmp_path: Path) -> None:
+    """Read, scored, and drawn with every filter: in the graph as by the numpy rule."""
+    size = 20_000
+    model = char_lstm(vocabulary=size)
+    card = lm_card(vocabulary=tuple(chr(0x3400 + i) for i in range(size)), start="\u3456")
+    for name, step_only in (("graph", False), ("numpy", True)):
+        export(model, card, tmp_path / f"{name}.onnx", step_only=step_only)
+    graph, numpy = (
+        rnn_infer.CharLM.load(tmp_path / f"{name}.onnx", device="cpu")
+        for name in ("graph", "numpy")
+    )
+    drawn = []
+    for options in ({}, {"top_p": 0.9}, {"top_k": 50}, {"top_k": 5000, "top_p": 0.3}):
+        drawn.append(graph.generate(length=30, seed=5, **options))
+        assert numpy.generate(length=30, seed=5, **options) == drawn[-1]
+    assert len(set(drawn)) == len(drawn)
+    assert graph.score(drawn[0]) == numpy.score(drawn[0])
+    assert graph.score(drawn[0]).nats_per_char == pytest.approx(np.log(size), rel=0.1)
