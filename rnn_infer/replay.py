@@ -54,7 +54,7 @@ class ReplaySession:
         """Reads all tokens, then draws and feeds back once for each uniform.
 
         Args:
-            names: logits or generated first, then all next states.
+            names: logits, generated or neither, then all next states.
             feed: every input by name; tokens and uniforms [batch, any number].
         """
         if self._device == "cpu":
@@ -83,15 +83,16 @@ class ReplaySession:
         with self._turn:
             replay = self._of(len(tokens))
             replay.start(feed)
-            if names[0] == contract.LOGITS:
-                logits = []
-                for token in tokens.T:
+            if names[0] == contract.GENERATED:
+                for token in tokens.T[:-1]:
                     replay.read(token)
-                    logits.append(replay.logits())
-                return [np.stack(logits, 1), *replay.state()]
-            for token in tokens.T[:-1]:
+                return [replay.draw(tokens[:, -1], feed[contract.UNIFORM]), *replay.state()]
+            logits = []
+            for token in tokens.T:
                 replay.read(token)
-            return [replay.draw(tokens[:, -1], feed[contract.UNIFORM]), *replay.state()]
+                if names[0] == contract.LOGITS:  # slow to fetch
+                    logits.append(replay.logits())
+            return [*([np.stack(logits, 1)] if logits else []), *replay.state()]
 
     def _of(self, batch: int) -> "_Replay":
         rows = batch

@@ -64,16 +64,14 @@ class Stepper:
         Returns:
             Logits [batch, time, n], and the state after the last token.
         """
-        feed = self._feed(tokens, state)
-        if self.file.generates:
-            batch = len(tokens)
-            feed |= self._sampling(_NO_MATTER, np.empty((batch, 0), np.float32))
         shape = (*tokens.shape, self.file.metadata.outputs)
-        return self._run(contract.LOGITS, shape, feed)
+        return self._run(contract.LOGITS, shape, self._reading(tokens, state))
 
     def consume(self, tokens: NDArray[np.int64], state: State) -> State:
         """Reads tokens [batch, time] for their effect on the state alone; time may be 0."""
-        return self.forward(tokens, state)[1] if tokens.shape[1] else state
+        if not tokens.shape[1] or not state:
+            return state
+        return self._call([], len(tokens), self._reading(tokens, state))[1]
 
     def draw(
         self,
@@ -109,19 +107,28 @@ class Stepper:
         self, output: str, shape: tuple[int, ...], feed: dict[str, Any]
     ) -> tuple[NDArray[Any], State]:
         """One call: an output of the shape it must have, and the next state."""
+        (result,), after = self._call([output], shape[0], feed)
+        if result.shape != shape:
+            raise self._misshapen()
+        return result, after
+
+    def _call(
+        self, outputs: list[str], batch: int, feed: dict[str, Any]
+    ) -> tuple[list[NDArray[Any]], State]:
+        """One call: some outputs, and the next state."""
         if os.getpid() != self._process:
             self._open_again()
         try:
-            result, *after = self._session.run([output, *self._next], feed)
+            found = self._session.run([*outputs, *self._next], feed)
         except Exception as error:  # onnxruntime raises many types, RuntimeError at their root
             raise self._broken(f"fails when run: {first_line(error)}") from None
-        # A file may declare one thing and do another.
-        if result.shape != shape or any(
-            each.shape != (shape[0], state.width)
+        after = tuple(found[len(outputs) :])
+        if any(
+            each.shape != (batch, state.width)
             for each, state in zip(after, self.file.states, strict=True)
         ):
-            raise self._broken("gives other shapes than it declares")
-        return result, tuple(after)
+            raise self._misshapen()
+        return found[: len(outputs)], after
 
     def _open_again(self) -> None:
         """After a fork: the parent's session has lost its threads here, and may hang."""
@@ -136,8 +143,19 @@ class Stepper:
         self._session, _ = open_session(self.file, "cpu", self._threads)
         self._process = os.getpid()
 
+    def _misshapen(self) -> ModelFileError:
+        """A file may declare one thing and do another."""
+        return self._broken("gives other shapes than it declares")
+
     def _broken(self, what: str) -> ModelFileError:
         return ModelFileError(f"{self.file.path}: the graph {what}; export the file again")
+
+    def _reading(self, tokens: NDArray[np.int64], state: State) -> dict[str, Any]:
+        """What a call is given that draws nothing."""
+        feed = self._feed(tokens, state)
+        if self.file.generates:
+            feed |= self._sampling(_NO_MATTER, np.empty((len(tokens), 0), np.float32))
+        return feed
 
     def _feed(self, tokens: NDArray[np.int64], state: State) -> dict[str, Any]:
         return {contract.TOKENS: tokens, **dict(zip(self._inputs, state, strict=True))}
