@@ -22,6 +22,7 @@ from rnn_infer import CharLM, DeviceError, ModelFileError, OptionError, RuntimeM
 from rnn_infer.cli import main
 from rnn_infer.device import DEVICES
 from rnn_infer.inspection import examine
+from rnn_infer.replay import _Replay
 from rnn_infer.stepper import Stepper
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
@@ -362,6 +363,16 @@ def test_graph_that_cannot_be_recorded(
         found = CharLM.load(one_step, device="auto")
     assert found.device == "cpu"
     assert found.generate("dead", length=9, seed=1) == lm.generate("dead", length=9, seed=1)
+
+
+def test_reading_a_prompt_fetches_no_logits(
+    one_step: Path, lm: CharLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = CharLM.load(one_step, device="cpu")
+    monkeypatch.setattr(_Replay, "logits", None)
+    assert found.generate("dead beef", length=9, seed=1) == lm.generate(
+        "dead beef", length=9, seed=1
+    )
 
 
 def test_replay_is_of_one_batch(one_step: Path) -> None:

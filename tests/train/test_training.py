@@ -370,3 +370,10 @@ def test_who_updates_what(run: Run) -> None:
 def test_without_muon(run: Run) -> None:
     (adam,) = trainer(run, Slope(), replace(SELDOM, muon=0.0)).optimizers
     assert [p.ndim for group in adam.param_groups for p in group["params"]] == [2, 1]
+
+
+def test_training_keeps_what_it_frees(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+    monkeypatch.setattr("rnn_train.training.keep_freed", lambda: asked.append(True))
+    trainer(run, Slope())
+    assert asked == [True]
