@@ -1,6 +1,7 @@
 """A small builder of ONNX graphs: nodes in order, fresh names, weights kept once at the root."""
 
 import hashlib
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, Self
 
@@ -102,11 +103,22 @@ class Graph:
         self._nodes.append(helper.make_node(op, list(inputs), outputs, **attributes))
         return outputs
 
-    def slice(self, x: str, begin: int, end: int | None, axis: int) -> str:
+    def split(self, x: str, sizes: Sequence[int], names: Sequence[str], axis: int) -> list[str]:
+        """x cut along an axis into parts of these sizes."""
+        if self.recorded and len(set(sizes)) > 1:
+            ends = list(itertools.accumulate(sizes))
+            return [
+                self.slice(x, end - size, end, axis, name)
+                for size, end, name in zip(sizes, ends, names, strict=True)
+            ]
+        cuts = self.constant("sizes", list(sizes))
+        return self.add_many("Split", x, cuts, names=names, axis=axis)
+
+    def slice(self, x: str, begin: int, end: int | None, axis: int, name: str | None = None) -> str:
         """x[begin:end] along an axis."""
         last = np.iinfo(np.int64).max if end is None else end
         bounds = [self.constant("bound", [each]) for each in (begin, last)]
-        return self.add("Slice", x, *bounds, self.constant(f"axis{axis}", [axis]))
+        return self.add("Slice", x, *bounds, self.constant(f"axis{axis}", [axis]), name=name)
 
     def branch(
         self,

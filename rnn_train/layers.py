@@ -308,12 +308,13 @@ def _copy(source: onnx.GraphProto, graph: Graph, name: str, inputs: Sequence[str
             hint = f"{name}.{node.input[1].removeprefix('cell.')}"
             renamed[node.output[0]] = graph.linear(given(node.input[0]), hint, weight, bias)
             continue
-        outputs = graph.add_many(
-            node.op_type,
-            *(given(each) for each in node.input),
-            names=[f"{name}.{node.op_type.lower()}" for _ in node.output],
-            **attributes,
-        )
+        names = [f"{name}.{node.op_type.lower()}" for _ in node.output]
+        if node.op_type == "Split" and node.input[1:] and node.input[1] in weights:
+            sizes = [int(each) for each in weights[node.input[1]]]
+            outputs = graph.split(given(node.input[0]), sizes, names, attributes["axis"])
+        else:
+            inputs = [given(each) for each in node.input]
+            outputs = graph.add_many(node.op_type, *inputs, names=names, **attributes)
         renamed |= dict(zip(node.output, outputs, strict=True))
     return [renamed[value.name] for value in source.output]
 

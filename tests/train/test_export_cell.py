@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import onnx
 import pytest
 import torch
 from torch import Tensor, nn
@@ -54,6 +55,19 @@ class Plain(Cell):
 
     def forward(self, x: Tensor, state: State) -> State:
         return (self.step(x, state[0]),)
+
+
+class Uneven(Cell):
+    """Its gate is narrower than its candidate, of one product."""
+
+    def __init__(self, input_size: int, width: int) -> None:
+        super().__init__(input_size, {"s": width})
+        self.mix = nn.Linear(input_size + width, width + 1)
+
+    def forward(self, x: Tensor, state: State) -> State:
+        (s,) = state
+        candidate, gate = self.mix(torch.cat([x, s], -1)).split([s.shape[-1], 1], -1)
+        return (s + torch.sigmoid(gate) * (torch.tanh(candidate) - s),)
 
 
 class Sine(Plain):
@@ -142,6 +156,22 @@ def test_cell_of_ones_own(
             logits, _ = model(torch.from_numpy(tokens[None]), model.zeros(1))
         expected = logits[0, -1]
         assert loaded.classify(text).label == alphabet.labels[int(expected.argmax())]
+
+
+@pytest.mark.parametrize("one_step", [False, True])
+def test_uneven_split_is_sliced_for_a_cuda_graph(
+    one_step: bool, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(CELLS, "own", Uneven)
+    shown = export(own_classifier(), CARD, out, one_step=one_step)
+    assert all(value < 1e-4 for value in shown.values())
+    kinds = operators(onnx.load(out).graph)
+    assert ("Split" in kinds, "Slice" in kinds) == (not one_step, one_step)
+
+
+def operators(graph: onnx.GraphProto) -> set[str]:
+    inner = [each.g for node in graph.node for each in node.attribute if each.HasField("g")]
+    return {node.op_type for node in graph.node}.union(*map(operators, inner))
 
 
 @pytest.mark.parametrize(
