@@ -99,6 +99,8 @@ class CharLMJob:
             epochs=request.epochs,
         )
 
+        operations = recipes.operations_a_second(device)
+
         def model(taught: bool) -> dict[str, Any]:
             chosen = (
                 base.model
@@ -106,7 +108,7 @@ class CharLMJob:
                 else recipes.charlm_model(
                     len(corpus.vocabulary),
                     characters,
-                    device,
+                    operations,
                     minutes=lesson.minutes,
                     epochs=request.epochs,
                     taught=taught,
@@ -118,7 +120,9 @@ class CharLMJob:
             lesson = dataclasses.replace(lesson, model=model(taught=False))
         lesson.copy(request.teachers, run)
         tuned = base is not None
-        training = recipes.charlm_training(characters, lesson.minutes, device, request.seed, tuned)
+        training = recipes.charlm_training(
+            characters, lesson.minutes, operations, request.seed, tuned
+        )
         run.write_config(
             {
                 "command": "charlm",

@@ -1,10 +1,21 @@
-"""Sizes, regularisation and duration chosen from the amount of data, the device and the minutes."""
+"""Sizes, regularisation and duration: chosen from the amount of data, the machine, the minutes."""
 
 import math
 from dataclasses import replace
 
+import torch
+
 from rnn_train.models import CharLSTMConfig, ClassifierConfig
-from rnn_train.training import TrainingConfig
+from rnn_train.training import TrainingConfig, pick_precision
+
+
+def operations_a_second(device: str) -> float:
+    """A rough guess at what training reaches on this machine: nothing that hangs on it is sharp."""
+    if device == "cuda":
+        return _OPERATIONS_OF_A_GPU
+    own = pick_precision(torch.device(device), bfloat16=True) is torch.bfloat16
+    cores = min(torch.get_num_threads(), _USEFUL_CORES)
+    return cores * _OPERATIONS_OF_A_CORE * (2 if own else 1)
 
 
 def charlm_minutes(characters: int, device: str) -> float:
@@ -17,7 +28,7 @@ def charlm_minutes(characters: int, device: str) -> float:
 def charlm_model(
     vocabulary: int,
     characters: int,
-    device: str,
+    operations: float,
     *,
     minutes: float | None = None,
     epochs: float | None = None,
@@ -27,8 +38,11 @@ def charlm_model(
 
     What teachers expect is hardly learnt by heart: `taught` is all but without dropout.
     Measured on tiny Shakespeare and slices of it, see `benchmarks/`.
+
+    Args:
+        operations: a second, see `operations_a_second`.
     """
-    if _scarce(characters) or _short(minutes, device):
+    if _scarce(characters) or _short(minutes, operations):
         narrow = _scarce(characters) or (minutes is not None and minutes < 1)
         embedding, hidden, layers = 96, 256 if narrow else 384, 1
     else:
@@ -38,7 +52,7 @@ def charlm_model(
     model = CharLSTMConfig(vocabulary=vocabulary, embedding=embedding, hidden=hidden, layers=layers)
     if epochs is None:
         assert minutes is not None
-        epochs = minutes * 60 * _characters_a_second(model, device) / characters
+        epochs = _characters_read(model, minutes, operations) / characters
     need = 0.0 if taught else _need_of_dropout(epochs)
     return replace(
         model,
@@ -58,16 +72,16 @@ def _need_of_dropout(epochs: float) -> float:
     return min(1.0, max(0.0, math.log2(max(epochs, 1) / 4) / 2))
 
 
-def _characters_a_second(model: CharLSTMConfig, device: str) -> float:
-    """A rough guess at what training reaches: nothing that hangs on it is sharp."""
+def _characters_read(model: CharLSTMConfig, minutes: float, operations: float) -> float:
+    """How many a model learns from in a time."""
     inputs = model.embedding + (model.layers - 1) * model.hidden
     weights = 4 * model.hidden * (inputs + model.layers * model.hidden)
     # Two operations a weight forward, twice as many backward.
-    return _OPERATIONS_A_SECOND[device] / (6 * weights)
+    return minutes * 60 * operations / (6 * weights)
 
 
 def charlm_training(
-    characters: int, minutes: float | None, device: str, seed: int, tuned: bool = False
+    characters: int, minutes: float | None, operations: float, seed: int, tuned: bool = False
 ) -> TrainingConfig:
     """Batch, window and rates; `tuned`: from trained weights.
 
@@ -75,7 +89,7 @@ def charlm_training(
     """
     if _scarce(characters):
         chosen = TrainingConfig(batch=16, window=64, learning_rate=4e-3, muon=4, seed=seed)
-    elif _short(minutes, device):
+    elif _short(minutes, operations):
         chosen = TrainingConfig(batch=32, window=64, learning_rate=3e-2, muon=0.4, seed=seed)
     else:
         chosen = TrainingConfig(
@@ -85,8 +99,11 @@ def charlm_training(
     return replace(chosen, learning_rate=chosen.learning_rate * share)
 
 
-_OPERATIONS_A_SECOND = {"cpu": 8e10, "cuda": 8e12}
-"""Of two cores with AVX2 as measured, and a cautious guess at a GPU."""
+_OPERATIONS_OF_A_CORE = 4e10
+"""With AVX2, as measured; twice as many where it computes in bfloat16."""
+_USEFUL_CORES = 8
+"""More do not make batches of this size faster: a cautious guess, as the next."""
+_OPERATIONS_OF_A_GPU = 8e12
 
 
 def _scarce(characters: int) -> bool:
@@ -94,9 +111,10 @@ def _scarce(characters: int) -> bool:
     return characters < 200_000
 
 
-def _short(minutes: float | None, device: str) -> bool:
-    """Whether only a small model is done in time."""
-    return device == "cpu" and minutes is not None and minutes < 20
+def _short(minutes: float | None, operations: float) -> bool:
+    """Whether only a small model is done in time: 20 minutes of two cores with AVX2 are enough for
+    the large one."""
+    return minutes is not None and minutes * operations < 20 * 8e10
 
 
 FINE_TUNING = 0.25

@@ -3,11 +3,14 @@
 from dataclasses import replace
 
 import pytest
+import torch
 
 from rnn_train import recipes
 from rnn_train.models import CharLSTM, parameter_count
 
 SMALL, LARGE = 20_000, 1_000_000
+CPU, GPU = 8e10, 8e12
+"""Operations a second."""
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
@@ -19,25 +22,25 @@ def test_gpu_needs_less_time() -> None:
     assert recipes.charlm_minutes(LARGE, "cuda") < recipes.charlm_minutes(LARGE, "cpu")
 
 
-def size(characters: int, minutes: float | None, device: str) -> int:
+def size(characters: int, minutes: float | None, operations: float) -> int:
     epochs = 1.0 if minutes is None else None
-    model = recipes.charlm_model(65, characters, device, minutes=minutes, epochs=epochs)
+    model = recipes.charlm_model(65, characters, operations, minutes=minutes, epochs=epochs)
     return parameter_count(CharLSTM(model))
 
 
 def test_model_grows_with_text_time_and_device() -> None:
     sizes = [
-        size(SMALL, 2.0, "cpu"),
-        size(LARGE, 2.0, "cpu"),
-        size(LARGE, 60.0, "cpu"),
+        size(SMALL, 2.0, CPU),
+        size(LARGE, 2.0, CPU),
+        size(LARGE, 60.0, CPU),
     ]
     assert sizes == sorted(set(sizes))
-    assert size(LARGE, 0.5, "cpu") < size(LARGE, 2.0, "cpu")
-    assert size(LARGE, 2.0, "cuda") == size(LARGE, None, "cpu") == sizes[-1]
+    assert size(LARGE, 0.5, CPU) < size(LARGE, 2.0, CPU)
+    assert size(LARGE, 2.0, GPU) == size(LARGE, None, CPU) == sizes[-1]
 
 
 def dropout(epochs: float) -> tuple[float, float, float]:
-    model = recipes.charlm_model(65, LARGE, "cpu", epochs=epochs)
+    model = recipes.charlm_model(65, LARGE, CPU, epochs=epochs)
     return model.dropout_input, model.dropout_layer, model.dropout_output
 
 
@@ -49,23 +52,23 @@ def test_text_seen_often_is_dropped_out_more() -> None:
 
 
 def test_pupils_need_no_dropout() -> None:
-    pupil = recipes.charlm_model(65, LARGE, "cpu", epochs=16, taught=True)
+    pupil = recipes.charlm_model(65, LARGE, CPU, epochs=16, taught=True)
     assert (pupil.dropout_input, pupil.dropout_layer, pupil.dropout_output) == dropout(2)
 
 
 def test_minutes_make_passes_of_a_text() -> None:
-    small, large = (recipes.charlm_model(65, each, "cpu", minutes=2.0) for each in (SMALL, LARGE))
+    small, large = (recipes.charlm_model(65, each, CPU, minutes=2.0) for each in (SMALL, LARGE))
     assert small.dropout_input > large.dropout_input
     assert small.dropout_output > large.dropout_output
-    slow, fast = (recipes.charlm_model(65, LARGE, each, minutes=30.0) for each in ("cpu", "cuda"))
+    slow, fast = (recipes.charlm_model(65, LARGE, each, minutes=30.0) for each in (CPU, GPU))
     assert slow.dropout_layer < fast.dropout_layer
 
 
 @pytest.mark.parametrize("characters", [SMALL, LARGE])
-@pytest.mark.parametrize(("minutes", "device"), [(2.0, "cpu"), (60.0, "cpu"), (2.0, "cuda")])
-def test_trained_weights_are_moved_less(characters: int, minutes: float, device: str) -> None:
+@pytest.mark.parametrize(("minutes", "operations"), [(2.0, CPU), (60.0, CPU), (2.0, GPU)])
+def test_trained_weights_are_moved_less(characters: int, minutes: float, operations: float) -> None:
     new, tuned = (
-        recipes.charlm_training(characters, minutes, device, 3, tuned=each)
+        recipes.charlm_training(characters, minutes, operations, 3, tuned=each)
         for each in (False, True)
     )
     assert tuned == replace(new, learning_rate=tuned.learning_rate)
@@ -76,7 +79,26 @@ def test_trained_weights_are_moved_less(characters: int, minutes: float, device:
 
 
 def test_wide_layers_take_smaller_steps() -> None:
-    short, long = (recipes.charlm_training(LARGE, each, "cpu", 0) for each in (2.0, 60.0))
+    short, long = (recipes.charlm_training(LARGE, each, CPU, 0) for each in (2.0, 60.0))
     assert long.learning_rate * long.muon < short.learning_rate * short.muon
-    assert recipes.charlm_training(LARGE, None, "cpu", 0) == long
-    assert recipes.charlm_training(LARGE, 2.0, "cuda", 0) == long
+    assert recipes.charlm_training(LARGE, None, CPU, 0) == long
+    assert recipes.charlm_training(LARGE, 2.0, GPU, 0) == long
+
+
+def test_fast_machine_gets_the_large_model_sooner() -> None:
+    slow, fast = (size(LARGE, 10.0, each) for each in (CPU, 2 * CPU))
+    assert slow < fast == size(LARGE, 60.0, CPU)
+    windows = [recipes.charlm_training(LARGE, 10.0, each, 0).window for each in (CPU, 2 * CPU)]
+    assert windows == [64, 128]
+
+
+def test_machine_is_judged_by_cores_and_arithmetic(monkeypatch: pytest.MonkeyPatch) -> None:
+    def found(threads: int, precision: torch.dtype) -> float:
+        monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+        monkeypatch.setattr(recipes, "pick_precision", lambda *_, **__: precision)
+        return recipes.operations_a_second("cpu")
+
+    assert found(2, torch.float32) == CPU
+    assert found(2, torch.bfloat16) == found(4, torch.float32) == 2 * CPU
+    assert found(64, torch.float32) == found(8, torch.float32)
+    assert recipes.operations_a_second("cuda") == GPU > found(64, torch.bfloat16)

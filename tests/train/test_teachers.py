@@ -331,7 +331,9 @@ def test_duration_that_is_chosen_is_for_each_network(story: Path, tmp_path: Path
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     each = recipes.charlm_minutes(4000, "cpu")
     assert (config["minutes"], config["lesson"]["minutes"]) == (3 * each, each)
-    assert job.training == recipes.charlm_training(4000, each, "cpu", 0)
+    assert job.training == recipes.charlm_training(
+        4000, each, recipes.operations_a_second("cpu"), 0
+    )
 
 
 def test_teachers_hold_out_where_nothing_is(story: Path, tmp_path: Path) -> None:
