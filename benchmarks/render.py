@@ -8,6 +8,7 @@ A table stands between `<!-- table NAME -->` and `<!-- end -->`; what is there i
 import re
 import statistics
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from .harness import Race, read, read_plain
@@ -163,9 +164,9 @@ def classification() -> str:
     return _table(["", "names/s", "ours, float32, is faster by"], rows)
 
 
-def charlm_ablation() -> str:
+def charlm_ablation(result: str = "charlm_ablation") -> str:
     """Parts of the character model's recipe."""
-    content = read_plain("charlm_ablation")
+    content = read_plain(result)
     whole = content["mean"]["recipe"]["held_out_nats_per_char"]
     rows = []
     for name, mean in content["mean"].items():
@@ -256,6 +257,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "cells": cells,
     "classification": classification,
     "charlm_ablation": charlm_ablation,
+    "charlm_ablation_scarce": partial(charlm_ablation, "charlm_ablation_scarce"),
     "classifier_ablation": classifier_ablation,
     "load": load,
     "machine": machine,

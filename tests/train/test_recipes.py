@@ -39,21 +39,24 @@ def test_model_grows_with_text_time_and_device() -> None:
     assert size(LARGE, 2.0, GPU) == size(LARGE, None, CPU) == sizes[-1]
 
 
-def dropout(epochs: float) -> tuple[float, float, float]:
-    model = recipes.charlm_model(65, LARGE, CPU, epochs=epochs)
-    return model.dropout_input, model.dropout_layer, model.dropout_output
+def dropout(epochs: float, taught: bool = False) -> list[float]:
+    model = recipes.charlm_model(65, LARGE, CPU, epochs=epochs, taught=taught)
+    return [model.dropout_input, model.dropout_layer, model.dropout_output, model.weight_drop]
 
 
 def test_text_seen_often_is_dropped_out_more() -> None:
-    few, some, many, more = map(dropout, (2, 8, 16, 100))
-    assert few == pytest.approx((0, 0, 0.1))
-    assert all(a < b < c for a, b, c in zip(few, some, many, strict=True))
-    assert many == more
+    rates = [dropout(epochs) for epochs in (2, 8, 16, 32, 64, 1000)]
+    assert rates[0] == [0, 0, 0.1, 0]
+    assert rates[4] == rates[5]
+    for kind in zip(*(each[:3] for each in rates[:5]), strict=True):
+        assert list(kind) == sorted(set(kind))
+    # Weight drop costs where a text is not yet learnt by heart.
+    assert [each[3] for each in rates[:3]] == [0, 0, 0]
+    assert 0 < rates[3][3] < rates[4][3]
 
 
 def test_pupils_need_no_dropout() -> None:
-    pupil = recipes.charlm_model(65, LARGE, CPU, epochs=16, taught=True)
-    assert (pupil.dropout_input, pupil.dropout_layer, pupil.dropout_output) == dropout(2)
+    assert dropout(100, taught=True) == dropout(2)
 
 
 def test_minutes_make_passes_of_a_text() -> None:
