@@ -23,6 +23,8 @@ from rnn_train.run import Run
 
 _VALIDATION_SHARE = 10
 """Seconds to learn for each that a validation takes, at least."""
+_RISE = 1.0
+"""Nats by which no sound run's smoothed loss rises again."""
 
 
 class Task(Protocol):
@@ -237,7 +239,18 @@ class Trainer:
             min(self.config.validate_every, self.plan.minutes * 60 / 6), _VALIDATION_SHARE * cost
         )
 
+    def _check_course(self) -> None:
+        """Ends a run that unlearns: it would last to its end, and give nothing of use."""
+        losses = [row["loss"] for row in self.run.metrics() if row["loss"] is not None]
+        if losses and self.loss > min(losses) + _RISE:
+            raise TrainingError(
+                f"the loss has risen from {min(losses):.3f} to {self.loss:.3f} at step "
+                f"{self.step}; start again with a lower --learning-rate (checkpoints from before "
+                f"are kept in {self.run.checkpoints})"
+            )
+
     def _validate(self, bar: "tqdm[Any]") -> None:
+        self._check_course()
         # Saved first: the numbers of a validation must not depend on whether there was one.
         self.save()
         metrics = self.task.validate(self.average.module.eval())

@@ -244,6 +244,15 @@ def test_gradient_that_is_no_number(run: Run) -> None:
     assert_last_is_sound(run, 9)
 
 
+def test_loss_that_rises_far(run: Run) -> None:
+    """A number still; but the run has gone astray, and would last to its end."""
+    task = Slope({9: lambda: torch.tensor(1e5)})
+    with pytest.raises(TrainingError, match=r"risen from .* at step 10; .*lower --learning-rate"):
+        trainer(run, task, EVERY).fit()
+    assert_last_is_sound(run, 9)
+    assert run.metrics()[-1]["step"] == 9
+
+
 def assert_last_is_sound(run: Run, step: int) -> None:
     state, _ = checkpoint.load_latest(run.checkpoints)
     assert state["step"] == step
