@@ -185,11 +185,7 @@ class Trainer:
         # Elsewhere something is wrong, though this loss may be a number still.
         sound = math.isfinite(value) and (self.scaler.is_enabled() or finite)
         if not sound:
-            raise TrainingError(
-                f"the loss is no number any more at step {self.step} ({value}, gradient {norm:g}); "
-                "start again with a lower --learning-rate (checkpoints from before are kept in "
-                f"{self.run.checkpoints})"
-            )
+            raise self._astray("is no number any more", f" ({value}, gradient {norm:g})")
         self.step += 1
         self.units += size
         self.loss = value if math.isnan(self.loss) else 0.98 * self.loss + 0.02 * value
@@ -243,11 +239,13 @@ class Trainer:
         """Ends a run that unlearns: it would last to its end, and give nothing of use."""
         losses = [row["loss"] for row in self.run.metrics() if row["loss"] is not None]
         if losses and self.loss > min(losses) + _RISE:
-            raise TrainingError(
-                f"the loss has risen from {min(losses):.3f} to {self.loss:.3f} at step "
-                f"{self.step}; start again with a lower --learning-rate (checkpoints from before "
-                f"are kept in {self.run.checkpoints})"
-            )
+            raise self._astray(f"has risen from {min(losses):.3f} to {self.loss:.3f}")
+
+    def _astray(self, how: str, figures: str = "") -> TrainingError:
+        return TrainingError(
+            f"the loss {how} at step {self.step}{figures}; start again with a lower "
+            f"--learning-rate (checkpoints from before are kept in {self.run.checkpoints})"
+        )
 
     def _validate(self, bar: "tqdm[Any]") -> None:
         self._check_course()

@@ -1,9 +1,8 @@
-"""onnxruntime missing, doubled, or lying about CUDA: what callers are told, and what they get.
+"""A runtime with CUDA, or lying about it: what callers are told, and what they get.
 
 A fake onnxruntime stands in for machines that are not here; what it runs, it runs on the CPU.
 """
 
-import importlib.metadata
 import sys
 import warnings
 from collections.abc import Callable
@@ -18,9 +17,8 @@ import pytest
 from click.testing import CliRunner
 
 import rnn_infer
-from rnn_infer import CharLM, DeviceError, ModelFileError, OptionError, RuntimeMissingError
+from rnn_infer import CharLM, DeviceError, ModelFileError, OptionError
 from rnn_infer.cli import main
-from rnn_infer.device import DEVICES
 from rnn_infer.inspection import examine
 from rnn_infer.replay import _Replay
 from rnn_infer.stepper import Stepper
@@ -287,7 +285,7 @@ def test_cuda_that_works(install: Install, path: Path, lm: CharLM) -> None:
     assert found.generate(PROMPT, length=30, seed=1) == lm.generate(PROMPT, length=30, seed=1)
 
 
-# --- what doctor finds ----------------------------------------------------------------
+# --- CUDA that works, and when it is taken ---------------------------------------------
 
 
 def test_control_flow_and_shapes_may_stay_on_the_cpu(install: Install, path: Path) -> None:
@@ -383,6 +381,9 @@ def test_replay_is_of_one_batch(one_step: Path) -> None:
         stepper.forward(tokens, stepper.zeros(1))
 
 
+# --- what doctor finds ----------------------------------------------------------------
+
+
 @pytest.mark.parametrize("how", sorted(how for how in BROKEN if "after" not in how))
 def test_doctor_of_a_machine_without_cuda(install: Install, how: str) -> None:
     install(**BROKEN[how])
@@ -410,85 +411,6 @@ def test_doctor_of_a_machine_where_nothing_runs(
     found = examine()
     assert found["ok"] is False
     assert found["cpu"] == "illegal instruction"
-
-
-# --- onnxruntime itself ---------------------------------------------------------------
-
-
-def test_onnxruntime_is_missing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    for device in DEVICES:
-        with pytest.raises(RuntimeMissingError, match="pip install onnxruntime") as caught:
-            CharLM.load(path, device=device)
-        assert isinstance(caught.value, ImportError)
-        assert len(str(caught.value).splitlines()) == 1
-    found = examine()
-    assert (found["ok"], found["onnxruntime"]) == (False, None)
-    assert "pip install onnxruntime" in found["next"]
-
-
-def test_onnxruntime_is_missing_on_the_command_line(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    for arguments in (["show", "--model", str(path)], ["doctor"]):
-        result = CliRunner().invoke(main, arguments)
-        assert result.exit_code == 1
-        assert "pip install onnxruntime" in result.output
-        assert isinstance(result.exception, SystemExit)
-
-
-def test_onnxruntime_is_broken(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "onnxruntime.py").write_text('raise ImportError("libfoo.so: no such file")\n')
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "onnxruntime")
-    with pytest.raises(RuntimeMissingError, match=r"\(libfoo.so: no such file\).*pip install"):
-        CharLM.load(path)
-
-
-def test_bad_file_is_told_without_onnxruntime(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(ModelFileError, match="no such file"):
-        CharLM.load(tmp_path / "none.onnx")
-
-
-@pytest.fixture
-def distributions(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """`distributions("onnxruntime", …)`: what is installed, as far as pip knows."""
-
-    def pretend(*names: str) -> None:
-        def version(name: str) -> str:
-            if name not in names:
-                raise importlib.metadata.PackageNotFoundError(name)
-            return "1.30.0"
-
-        monkeypatch.setattr(importlib.metadata, "version", version)
-
-    return pretend
-
-
-def test_both_distributions(path: Path, distributions: Callable[..., None]) -> None:
-    distributions("onnxruntime", "onnxruntime-gpu")
-    with pytest.warns(RuntimeWarning, match="both installed.*pip uninstall -y"):
-        assert CharLM.load(path, device="cpu").device == "cpu"
-    found = examine()
-    assert found["ok"] is False
-    assert found["installed"] == "onnxruntime 1.30.0, onnxruntime-gpu 1.30.0"
-    assert "pip uninstall -y onnxruntime onnxruntime-gpu" in found["next"]
-
-
-@pytest.mark.parametrize("names", [(), ("onnxruntime",), ("onnxruntime-gpu",)])
-def test_any_one_distribution(
-    path: Path, distributions: Callable[..., None], names: tuple[str, ...]
-) -> None:
-    """None that pip knows is fine too: another vendor's build, or one from source."""
-    distributions(*names)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert CharLM.load(path, device="cpu").device == "cpu"
-    assert examine()["ok"] is True
 
 
 # --- options --------------------------------------------------------------------------
