@@ -77,7 +77,8 @@ def _characters_read(model: CharLSTMConfig, minutes: float, operations: float) -
     inputs = model.embedding + (model.layers - 1) * model.hidden
     weights = 4 * model.hidden * (inputs + model.layers * model.hidden)
     # Two operations a weight forward, twice as many backward.
-    return minutes * 60 * operations / (6 * weights)
+    seconds = max(60 * minutes - _OTHER_SECONDS, 15 * minutes)
+    return seconds * operations / (6 * weights)
 
 
 def charlm_training(
@@ -104,6 +105,8 @@ _OPERATIONS_OF_A_CORE = 4e10
 _USEFUL_CORES = 8
 """More do not make batches of this size faster: a cautious guess, as the next."""
 _OPERATIONS_OF_A_GPU = 8e12
+_OTHER_SECONDS = 10
+"""Of a run: to start, to validate, to export."""
 
 
 def _scarce(characters: int) -> bool:

@@ -67,6 +67,12 @@ def test_minutes_make_passes_of_a_text() -> None:
     assert slow.dropout_layer < fast.dropout_layer
 
 
+def test_seconds_are_not_all_for_training() -> None:
+    """Or a very short run would be regularised for passes that it never makes."""
+    short, long = (recipes.charlm_model(65, SMALL, CPU, minutes=each) for each in (0.2, 2.0))
+    assert short.weight_drop == 0 < long.weight_drop
+
+
 @pytest.mark.parametrize("characters", [SMALL, LARGE])
 @pytest.mark.parametrize(("minutes", "operations"), [(2.0, CPU), (60.0, CPU), (2.0, GPU)])
 def test_trained_weights_are_moved_less(characters: int, minutes: float, operations: float) -> None:
