@@ -9,13 +9,14 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 _POLYNOMIALS = (
-    (4.0848, -6.8946, 2.9270),
-    (3.9505, -6.3029, 2.6377),
-    (3.7418, -5.5913, 2.3037),
-    (2.8769, -3.1427, 1.2046),
-    (2.8366, -3.0525, 1.2012),
+    (14.667, -142.7012, 473.9754, -608.682, 264.6821),
+    (6.1017, -14.4672, 12.4215, -4.1792, 0.4786),
+    (3.297, -5.9655, 5.5405, -2.2623, 0.331),
 )
-"""A coefficient triple a step of the iteration (You, 2025, as used in modded-nanogpt)."""
+"""Odd polynomials of degree 9, lowest coefficient first, by which an iteration takes singular
+values from [0.004, 1] to within 0.07 of 1: each the best approximation of 1, in the largest
+error, on the interval that the ones before it leave (Amsel et al., 2025, "The Polar Express",
+section 3). Three of them do with four fifths of the work what five of degree 5 do."""
 _MATCH = 0.2
 """Root mean square of AdamW's update at rate 1 (Liu et al., 2025, "Muon is scalable for LLM
 training", section 2.2): a rate means the same for both."""
@@ -33,6 +34,7 @@ class Muon(Optimizer):
         lr: learning rate, on AdamW's scale.
         momentum: decay of the mean gradient.
         weight_decay: share of the weights that a step at rate 1 takes away.
+        rough: see `orthogonalized`.
     """
 
     def __init__(
@@ -42,8 +44,10 @@ class Muon(Optimizer):
         lr: float,
         momentum: float = 0.95,
         weight_decay: float = 0.0,
+        rough: torch.dtype = torch.float32,
     ) -> None:
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+        self._rough = rough
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
@@ -69,12 +73,13 @@ class Muon(Optimizer):
             # Nesterov: the gradient of now counts a little more.
             smoothed.append(weight.grad.lerp(mean, group["momentum"]))
         scale = _MATCH * max(weights[0].shape) ** 0.5
-        for weight, update in zip(weights, orthogonalized(torch.stack(smoothed)), strict=True):
+        updates = orthogonalized(torch.stack(smoothed), self._rough)
+        for weight, update in zip(weights, updates, strict=True):
             weight.mul_(1 - group["lr"] * group["weight_decay"])
             weight.add_(update, alpha=-group["lr"] * scale)
 
 
-def orthogonalized(matrices: Tensor) -> Tensor:
+def orthogonalized(matrices: Tensor, rough: torch.dtype = torch.float32) -> Tensor:
     """Roughly U Vᵀ of each matrix U S Vᵀ: its singular values near 1, and none above 1.3.
 
     A Newton-Schulz iteration X ← X p(XᵀX). As all p(XᵀX) commute, it can be done on XᵀX alone,
@@ -82,18 +87,30 @@ def orthogonalized(matrices: Tensor) -> Tensor:
     times as tall as wide, less than half the work.
 
     Args:
-        matrices: [n, rows, columns]; a matrix of zeros stays one.
+        matrices: [n, rows, columns], float32; a matrix of zeros stays one.
+        rough: what the last turn and the last product are computed in. The ones before magnify
+            what they round, so that a type of 16 bits is not for them.
     """
     if matrices.size(-2) < matrices.size(-1):
-        return orthogonalized(matrices.mT).transpose(-2, -1)
+        return orthogonalized(matrices.mT, rough).transpose(-2, -1)
     x = matrices / (matrices.norm(dim=(-2, -1), keepdim=True) * 1.01 + 1e-20)
     gram = x.mT @ x
-    identity = torch.eye(gram.size(-1), device=x.device, dtype=x.dtype).expand_as(gram)
     product = None
-    for turn, (a, b, c) in enumerate(_POLYNOMIALS, 1):
-        factor = torch.baddbmm(gram, gram, gram, beta=b, alpha=c) + a * identity
+    for coefficients in _POLYNOMIALS[:-1]:
+        factor = _polynomial(gram, *coefficients)
         product = factor if product is None else product @ factor
-        if turn < len(_POLYNOMIALS):
-            gram = factor @ gram @ factor
-    result: Tensor = x @ product
-    return result
+        gram = factor @ gram @ factor
+    assert product is not None
+    last = _polynomial(gram.to(rough), *_POLYNOMIALS[-1])
+    result: Tensor = x.to(rough) @ (product.to(rough) @ last)
+    return result.to(x.dtype)
+
+
+def _polynomial(x: Tensor, a: float, b: float, c: float, d: float, e: float) -> Tensor:
+    """a + b x + c x² + d x³ + e x⁴ of square matrices, by two products (Paterson and Stockmeyer,
+    1973)."""
+    square = x @ x
+    low, high = b * x, torch.add(d * x, square, alpha=e)
+    low.diagonal(dim1=-2, dim2=-1).add_(a)
+    high.diagonal(dim1=-2, dim2=-1).add_(c)
+    return torch.baddbmm(low, square, high)

@@ -1,5 +1,7 @@
 """Muon: orthogonal updates."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -31,11 +33,24 @@ def test_singular_values_become_nearly_one(shape: tuple[int, int]) -> None:
         assert likeness > 0.97
 
 
-def test_nothing_stays_nothing() -> None:
-    assert not orthogonalized(torch.zeros(2, 4, 6)).any()
+@pytest.mark.parametrize("rough", [torch.bfloat16, torch.float16])
+def test_a_rough_last_turn_is_near_the_exact_one(rough: torch.dtype) -> None:
+    torch.manual_seed(1)
+    spread = torch.logspace(0, -3, 64)  # singular values, as unlike as a gradient's
+    blocks = torch.randn(2, 256, 64) * spread
+    exact, result = orthogonalized(blocks), orthogonalized(blocks, rough)
+    assert result.dtype == torch.float32
+    assert torch.linalg.svdvals(result).max() < 1.3
+    assert not torch.equal(result, exact), "it is computed in another type"
+    assert torch.cosine_similarity(result.flatten(1), exact.flatten(1)).min() > 0.99
 
 
-def stepped(weight: Tensor, gradients: list[Tensor], **options: float) -> Tensor:
+@pytest.mark.parametrize("rough", [torch.float32, torch.bfloat16, torch.float16])
+def test_nothing_stays_nothing(rough: torch.dtype) -> None:
+    assert not orthogonalized(torch.zeros(2, 4, 6), rough).any()
+
+
+def stepped(weight: Tensor, gradients: list[Tensor], **options: Any) -> Tensor:
     parameter = nn.Parameter(weight.clone())
     optimizer = Muon([parameter], **options)
     for gradient in gradients:
