@@ -17,7 +17,7 @@ from torch.nn.functional import cross_entropy, one_hot
 from torch.utils.data import DataLoader, Dataset
 
 from rnn_train.charlm import CharLMTask
-from rnn_train.corpus import Streams
+from rnn_train.corpus import Ring, Streams
 from rnn_train.models import CharLSTM, CharLSTMConfig
 from rnn_train.plan import Plan
 from rnn_train.run import Run
@@ -84,7 +84,12 @@ def ours(
     names = tuple(chr(0x4E00 + i) for i in range(VOCABULARY))
     device = torch.device(device_name)
     task = CharLMTask(
-        CharLSTM(config).to(device), Streams(tokens, BATCH, WINDOW, 0), tokens[:0], names, 0, device
+        CharLSTM(config).to(device),
+        Streams(Ring(tokens), BATCH, WINDOW, 0),
+        tokens[:0],
+        names,
+        0,
+        device,
     )
     run = Run.create("charlm", folder / f"{layers}x{width}")
     run.write_config({})

@@ -1,6 +1,7 @@
 """The character model's side of training: windows in, loss out, and how good it is."""
 
 import math
+import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -11,11 +12,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
+from tqdm import tqdm
 
-from rnn_train import metrics
+from rnn_train import captured, metrics
 from rnn_train.cells import State
 from rnn_train.corpus import Ring, Streams
 from rnn_train.models import CharLSTM
+from rnn_train.placement import placed
+from rnn_train.training import pick_precision
 
 SAMPLE_LENGTH = 160
 _VALIDATION_STREAMS = 32
@@ -40,21 +44,25 @@ class CharLMTask:
         device: torch.device,
         answers: Ring | None = None,
         say: float = 1.0,
+        capture: bool = True,
     ) -> None:
         """
         Args:
             answers: what teachers expect after each character, [characters, vocabulary].
             say: their share in what is to be learnt; the rest is what did follow.
+            capture: see `TrainingConfig`.
         """
         self.model = model
-        self._streams = streams
+        self._streams = streams.over(placed(streams.text, device))
         self._held_out = held_out[:_VALIDATION_CHARACTERS]
         self._vocabulary = vocabulary
         self._start = start
         self._device = device
-        self._answers = answers
+        self._answers = placed(answers, device) if answers else None
         self._say = say
         self._state = model.zeros(streams.batch)
+        self._capture = capture
+        self._pass: captured.Pass | None = None
 
     @property
     def gates(self) -> Sequence[nn.Parameter]:
@@ -63,19 +71,29 @@ class CharLMTask:
 
     def loss(self, step: int) -> tuple[Tensor, int]:
         """Mean nats a character of window `step`, and its characters."""
-        window, fresh = self._streams.window(step)
-        tokens = torch.from_numpy(window).to(self._device, non_blocking=True)  # (B, T + 1)
+        tokens, fresh = self._streams.window(step)  # (B, T + 1)
         if fresh:
             self._state = self.model.zeros(self._streams.batch)
-        logits, after = self.model(tokens[:, :-1], self._state)
+        # Not before the first step: by then the weights lie where they will stay.
+        self._pass = self._pass or self._fastest_pass(tokens.shape[1] - 1)
+        logits, after = self._pass(tokens[:, :-1], self._state)
         self._state = tuple(state.detach().float() for state in after)
         logits = logits.float().flatten(0, 1)
         loss = cross_entropy(logits, tokens[:, 1:].flatten())
         if self._answers is not None:
-            answers = torch.from_numpy(self._streams.beside(self._answers, step))
-            expected = answers.to(self._device, non_blocking=True).flatten(0, 1).float()
+            expected = self._streams.beside(self._answers, step).flatten(0, 1).float()
             loss = torch.lerp(loss, cross_entropy(logits, expected), self._say)
         return loss, self._streams.characters
+
+    def _fastest_pass(self, window: int) -> captured.Pass:
+        if self._capture and captured.possible(self._device):
+            precision = pick_precision(self._device, self.bfloat16)
+            try:
+                return captured.record(self.model, self._streams.batch, window, precision)
+            except RuntimeError as error:
+                reason = str(error).partition("\n")[0]
+                tqdm.write(f"warning: steps cannot be recorded here: {reason}", sys.stderr)
+        return self.model
 
     def around_step(self) -> AbstractContextManager[None]:
         """Weight drop lasts from forward to backward."""

@@ -196,7 +196,7 @@ class CharLMJob:
         return len(self.held_out) >= 2
 
     def _cut(self, tokens: NDArray[np.integer], seed: int) -> Streams:
-        return Streams(tokens, self.training.batch, self.training.window, seed)
+        return Streams(Ring(tokens), self.training.batch, self.training.window, seed)
 
     def task(self, device: torch.device) -> Task:
         answers = None
@@ -221,6 +221,7 @@ class CharLMJob:
             device,
             answers,
             self._say,
+            self.training.capture,
         )
 
     def judge(self, model: CharLSTM) -> Verdict:

@@ -148,6 +148,11 @@ _RATE = click.FloatRange(0, 1, max_open=True)
 )
 @click.option("--average", type=_RATE, help="Decay of the moving average of the weights.")
 @click.option("--weight-decay", type=click.FloatRange(0, 10))
+@click.option(
+    "--capture/--no-capture",
+    default=None,
+    help="On CUDA: record the passes of a step once and replay them, or launch each operation.",
+)
 def charlm(**options: Any) -> None:
     """Train a character LSTM: it writes in the voice of a text.
 
@@ -170,7 +175,7 @@ def charlm(**options: Any) -> None:
         "charlm",
         options,
         model=shape + drops,
-        training=(*_TRAINING, "window", "muon", "average", "weight_decay"),
+        training=(*_TRAINING, "window", "muon", "average", "weight_decay", "capture"),
     )
 
 

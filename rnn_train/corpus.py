@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -166,8 +166,17 @@ Reader = Callable[[int, int], NDArray[Any]]
 """Items from a start to an end."""
 
 
+class Rows(Protocol):
+    """Items [characters, ...], the first of which follows the last."""
+
+    def __len__(self) -> int: ...
+
+    def rows(self, starts: NDArray[np.integer], length: int) -> Any:
+        """The `length` items from each of some places on, [starts, length, ...]."""
+
+
 class Ring:
-    """An array [characters, ...] whose first item follows the last.
+    """`Rows` of an array, as arrays.
 
     A mapped one is read from its file, where it must begin: pages touched through the map
     would count as this process's memory, up to the whole file.
@@ -176,8 +185,11 @@ class Ring:
     def __init__(self, items: NDArray[Any]) -> None:
         self._items = items
 
+    def __len__(self) -> int:
+        return len(self._items)
+
     def rows(self, starts: NDArray[np.integer], length: int) -> NDArray[Any]:
-        """The `length` items from each of some places on, [starts, length, ...]."""
+        """See `Rows`."""
         with self._reader() as read:
             return np.stack([self._row(read, int(start), length) for start in starts])
 
@@ -213,37 +225,42 @@ class Streams:
     stands at a window's edge; the text is a ring.
     """
 
-    def __init__(self, tokens: NDArray[np.integer], batch: int, window: int, seed: int) -> None:
-        self._ring = Ring(tokens)
-        self._length = len(tokens)
+    def __init__(self, text: Rows, batch: int, window: int, seed: int) -> None:
+        self.text = text
         self._window = window
         self._seed = seed
         self.batch = batch
-        self.windows = max(1, (len(tokens) // batch) // window)
+        self.windows = max(1, (len(text) // batch) // window)
         """Windows an epoch."""
+
+    def over(self, text: Rows) -> "Streams":
+        """The same cut of the same text where it lies elsewhere."""
+        return Streams(text, self.batch, self._window, self._seed)
 
     @property
     def characters(self) -> int:
         """Characters a window of all streams."""
         return self.batch * self._window
 
-    def window(self, step: int) -> tuple[NDArray[np.int64], bool]:
+    def window(self, step: int) -> tuple[Any, bool]:
         """Window number `step` since the start of training.
 
         Returns:
-            Tokens [batch, window + 1], inputs and targets overlapping by one; and whether
-            the window opens an epoch, where the carried state is void.
+            Tokens [batch, window + 1], inputs and targets overlapping by one, in the type in which
+            the text gives its rows; and whether the window opens an epoch, where the carried state
+            is void.
         """
-        rows = self._ring.rows(self._starts(step), self._window + 1)
-        return rows.astype(np.int64), step % self.windows == 0
+        rows = self.text.rows(self._starts(step), self._window + 1)
+        return rows, step % self.windows == 0
 
-    def beside(self, ring: Ring, step: int) -> NDArray[Any]:
-        """What stands in another array beside the inputs of window `step`, [batch, window, ...]."""
-        return ring.rows(self._starts(step), self._window)
+    def beside(self, others: Rows, step: int) -> Any:
+        """What stands elsewhere beside the inputs of window `step`, [batch, window, ...]."""
+        return others.rows(self._starts(step), self._window)
 
     def _starts(self, step: int) -> NDArray[np.integer]:
         epoch, place = divmod(step, self.windows)
-        offset = int(np.random.default_rng((self._seed, epoch)).integers(self._length))
-        lanes = np.arange(self.batch) * (self._length // self.batch)
-        starts: NDArray[np.integer] = (offset + lanes + place * self._window) % self._length
+        length = len(self.text)
+        offset = int(np.random.default_rng((self._seed, epoch)).integers(length))
+        lanes = np.arange(self.batch) * (length // self.batch)
+        starts: NDArray[np.integer] = (offset + lanes + place * self._window) % length
         return starts

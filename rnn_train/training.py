@@ -80,6 +80,8 @@ class TrainingConfig:
     """Decay of the moving average of the weights, which is what is evaluated and exported."""
     validate_every: float = 60.0
     """Seconds between validations, each with a checkpoint."""
+    capture: bool = True
+    """On CUDA, record the passes of a step once and replay them (charlm), see `captured`."""
     seed: int = 0
 
 
@@ -173,9 +175,10 @@ class Trainer:
             self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         for optimizer in self.optimizers:
             self.scaler.unscale_(optimizer)
-        norm = nn.utils.clip_grad_norm_(task.model.parameters(), self.config.clip)
-        value = float(loss.detach())
-        finite = bool(norm.isfinite())
+        length = nn.utils.clip_grad_norm_(task.model.parameters(), self.config.clip)
+        # Both at once: on a GPU each look is a wait.
+        value, norm = torch.stack([loss.detach(), length]).tolist()
+        finite = math.isfinite(norm)
         if finite:
             for optimizer in self.optimizers:
                 self.scaler.step(optimizer)

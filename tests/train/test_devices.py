@@ -49,7 +49,7 @@ def test_character_model(taught: bool, head: int) -> None:
     answers = Ring(np.full((len(text), 65), 1 / 65, np.float16)) if taught else None
     names = tuple(map(chr, range(100, 165)))
     model = CharLSTM(config).to(ELSEWHERE)
-    streams = Streams(text, 4, 8, 0)
+    streams = Streams(Ring(text), 4, 8, 0)
     learn(CharLMTask(model, streams, text[:0], names, 0, ELSEWHERE, answers, 0.8))
 
 

@@ -174,7 +174,7 @@ def test_loss(finished: Report, story: Path, tmp_path: Path, say: float) -> None
     task._say = say
     loss, _ = task.loss(5)
     cut = job._streams
-    tokens = torch.from_numpy(cut.window(5)[0])
+    tokens = torch.from_numpy(cut.window(5)[0]).long()
     places = torch.from_numpy(cut.beside(Ring(np.arange(3600)), 5))
     assert np.array_equal(job.train_tokens[places], tokens[:, :-1])
     table = open_answers(job._answers, len(job.corpus.vocabulary))
