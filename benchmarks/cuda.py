@@ -22,6 +22,8 @@ from .networks import Shape
 SHAPES = (Shape(1, 128), Shape(2, 512))
 STREAMS = (1, 64, 1024, 8192)
 TRAINED = ((1, 512), (2, 512))
+WAYS = {"Loop": None, "1 step": 1, "8 steps": 8, "32 steps": 32}
+"""Steps a call: of an ordinary file, and of files of fixed steps."""
 _AGREEMENT = (16, 200)
 """Streams and characters of which texts are compared."""
 
@@ -30,11 +32,11 @@ def generating(shape: Shape, streams: int, where: Device) -> dict[str, Work]:
     """Everybody who can generate on a GPU."""
     found = {
         f"ours, {name} {weights}": networks.our_generation(
-            networks.ours(shape, threads=1, weights=weights, one_step=one_step, device=where),
+            networks.ours(shape, threads=1, weights=weights, steps=steps, device=where),
             streams,
         )
         for weights in ("float32", "float16")
-        for name, one_step in (("Loop", False), ("one step", True))
+        for name, steps in WAYS.items()
     }
     for kind, half in (("float32", False), ("float16", True)):
         lstm = networks.torch_lstm(shape, streams, where=where, half=half)
@@ -52,17 +54,16 @@ def agreement(shape: Shape, where: Device) -> dict[str, Any]:
     random = np.random.default_rng(1)
     tokens = random.integers(shape.vocabulary, size=(streams, length))
     uniform = random.random((streams, length), np.float32)
-    for one_step in (False, True):
+    for name, steps in WAYS.items():
         both = [
-            networks.ours(shape, threads=1, one_step=one_step, device=device)
-            for device in ("cpu", where)
+            networks.ours(shape, threads=1, steps=steps, device=device) for device in ("cpu", where)
         ]
         logits = [each.forward(tokens, each.zeros(streams))[0] for each in both]
         sampling = networks.SAMPLING
         drawn = [
             each.draw(tokens[:, :1], each.zeros(streams), uniform, sampling)[0] for each in both
         ]
-        found["one step" if one_step else "Loop"] = {
+        found[name] = {
             "largest_difference_of_logits": float(np.abs(logits[0] - logits[1]).max()),
             "share_of_texts_alike": float(np.mean((drawn[0] == drawn[1]).all(1))),
         }
@@ -76,6 +77,9 @@ def train(layers: int, width: int, where: Device) -> Race:
         text = torch.from_numpy(tokens.astype(np.int64))
         contestants = {
             "ours": apart(training.ours, layers, width, tokens, Path(folder), where),
+            "ours, launched": apart(
+                training.ours, layers, width, tokens, Path(folder) / "launched", where, False
+            ),
             "tutorial": apart(training.tutorial, layers, width, text, where),
         }
         return race(f"training {layers}×{width}", "step", contestants, rounds=5)

@@ -55,7 +55,7 @@ def ours(
     *,
     threads: int,
     weights: Weights = "float32",
-    one_step: bool = False,
+    steps: int | None = None,
     device: Device = "cpu",
 ) -> Stepper:
     """This project's exported file, opened as a user's would be."""
@@ -63,7 +63,7 @@ def ours(
     card = Card(vocabulary=characters, unknown=None, start=characters[0])
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
-        export(shape.model(), card, path, weights=weights, one_step=one_step, loss=lambda _: 0.0)
+        export(shape.model(), card, path, weights=weights, steps=steps, loss=lambda _: 0.0)
         return Stepper.open(path, device=device, threads=threads)
 
 

@@ -74,7 +74,12 @@ def tutorial(layers: int, width: int, tokens: Tensor, device: str = "cpu") -> Wo
 
 
 def ours(
-    layers: int, width: int, tokens: NDArray[np.uint8], folder: Path, device_name: str = "cpu"
+    layers: int,
+    width: int,
+    tokens: NDArray[np.uint8],
+    folder: Path,
+    device_name: str = "cpu",
+    capture: bool = True,
 ) -> Work:
     """This project's loop: `Trainer.fit`, with nothing to validate."""
     config = CharLSTMConfig(
@@ -90,6 +95,7 @@ def ours(
         names,
         0,
         device,
+        capture=capture,
     )
     run = Run.create("charlm", folder / f"{layers}x{width}")
     run.write_config({})

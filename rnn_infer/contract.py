@@ -20,10 +20,16 @@ TEMPERATURE = "temperature"  # float32 [batch], 0: the most likely token
 TOP_K = "top_k"  # int64 [batch], 0: off
 TOP_P = "top_p"  # float32 [batch], 1: off
 GENERATED = "generated"  # int64 [batch, steps]
-# A file that is given one token a call and draws one says 1 where `time` and `steps` stand here.
+# A file of fixed steps has their number where `time` and `steps` stand here.
 GENERATION_INPUTS = (UNIFORM, TEMPERATURE, TOP_K, TOP_P)
 NEXT = "_next"
 """An input `x` is state exactly when there is an output `x` + NEXT; both float32 [batch, width]."""
+
+DRAWN = -1
+"""In `tokens` of a file of fixed steps: what was drawn at the step before. Not at the first."""
+NO_STEP = -2
+"""There: no step any more. What a call gives is of no meaning from here on, and the next states are
+those before it. In the last steps alone, of all rows alike."""
 
 # --- limits ---------------------------------------------------------------------------
 IR_VERSIONS = range(8, 11)

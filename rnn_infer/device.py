@@ -66,25 +66,25 @@ def _step(file: ModelFile) -> int:
 
 def _open_on_cpu(file: ModelFile, threads: int) -> Any:
     session = _create(file, [CPU], threads)
-    return ReplaySession(file, session, "cpu") if file.one_step else session
+    return ReplaySession(file, session, "cpu") if file.steps else session
 
 
 def _open_on_cuda(file: ModelFile, threads: int) -> tuple[Any, str | None]:
     """A session, and what is wrong with it."""
     options = {"use_tf32": "0", "arena_extend_strategy": "kSameAsRequested"}
-    if file.one_step:
+    if file.steps:
         options["enable_cuda_graph"] = "1"
     try:
         session = _create(file, [(CUDA, options), CPU], threads)
     except ModelFileError as error:
-        if not file.one_step:
+        if not file.steps:
             raise
         return None, f"no CUDA graph can be made of this file ({error}); use an ordinary one"
     if session.get_providers()[0] != CUDA:
         return session, "onnxruntime opened the model on the CPU instead"
     if strayed := _products_on_cpu(session):
         return session, f"onnxruntime put {', '.join(strayed)} of this file on the CPU"
-    if file.one_step:
+    if file.steps:
         session = ReplaySession(file, session, "cuda")
         try:
             session.try_out()

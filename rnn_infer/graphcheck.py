@@ -140,8 +140,8 @@ class Interface(NamedTuple):
     states: tuple[StateSpec, ...]
     generates: bool
     """Whether it draws tokens."""
-    one_step: bool
-    """Whether it reads, and draws, a single token a call."""
+    steps: int | None
+    """How many tokens a call reads or draws; None: as many as are given."""
 
 
 def check_interface(graph: Any, metadata: Metadata) -> Interface:
@@ -165,8 +165,9 @@ def check_interface(graph: Any, metadata: Metadata) -> Interface:
     if generates != bool(metadata.golden.generated):
         raise ViolationError("bad metadata: golden.generated goes with generation inputs")
     dynamic = None
-    one_step = inputs[contract.TOKENS][1][1:] == [1]
-    by_time = [dynamic, 1 if one_step else dynamic]
+    times = inputs[contract.TOKENS][1][1:]
+    steps = times[0] if len(times) == 1 and times != [0] else dynamic
+    by_time = [dynamic, steps]
     expected: dict[str, tuple[int, list[int | None]]] = {contract.TOKENS: (_INT64, by_time)}
     if generates:
         expected[contract.UNIFORM] = (_FLOAT32, by_time)
@@ -190,7 +191,7 @@ def check_interface(graph: Any, metadata: Metadata) -> Interface:
     _expect_type(contract.LOGITS, outputs[contract.LOGITS], logits)
     if generates:
         _expect_type(contract.GENERATED, outputs[contract.GENERATED], (_INT64, by_time))
-    return Interface(tuple(states), generates, one_step)
+    return Interface(tuple(states), generates, steps)
 
 
 _TensorType = tuple[int, list[int | None]]

@@ -37,7 +37,7 @@ def describe(stepper: Stepper) -> dict[str, Any]:
         "producer": metadata.producer,
         "device": stepper.device,
         "generates": file.generates,
-        "one step": file.one_step,
+        "steps a call": file.steps or "any",
         "states": {state.name: state.width for state in file.states},
         "text": dataclasses.asdict(metadata.text),
         "vocabulary": list(metadata.vocabulary),

@@ -29,8 +29,8 @@ class ModelFile:
     states: tuple[StateSpec, ...]
     generates: bool
     """Whether the graph draws tokens itself (False: a step-only export)."""
-    one_step: bool
-    """Whether a call reads, and draws, a single token (see `rnn_infer.replay`)."""
+    steps: int | None
+    """How many tokens a call reads or draws (see `replay`); None: as many as are given."""
     operators: frozenset[str]
 
     def not_numbers(self) -> ModelFileError:

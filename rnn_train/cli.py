@@ -220,9 +220,9 @@ def classifier(**options: Any) -> None:
 )
 @click.option("--step-only", is_flag=True, help="Tokens and state only, no generation inputs.")
 @click.option(
-    "--one-step",
-    is_flag=True,
-    help="One character a call and no control flow: for CUDA graphs, on a GPU with many streams.",
+    "--steps",
+    type=click.IntRange(1, 64),
+    help="So many characters a call and no control flow: for CUDA graphs.",
 )
 @click.option(
     "--temperature",
@@ -234,7 +234,7 @@ def export(
     out: Path,
     quantize: "Weights | None",
     step_only: bool,
-    one_step: bool,
+    steps: int | None,
     temperature: float | None,
 ) -> None:
     """Export a run's latest weights, proved against the model.
@@ -243,7 +243,7 @@ def export(
     Examples:
       rnn-train export runs/charlm-1 --out exported/charlm.int8.onnx --quantize int8
       rnn-train export runs/charlm-1 --out exported/charlm.step.onnx --step-only
-      rnn-train export runs/charlm-1 --out gpu.onnx --one-step --quantize float16
+      rnn-train export runs/charlm-1 --out gpu.onnx --steps 1 --quantize float16
     """
 
     def work() -> None:
@@ -253,7 +253,7 @@ def export(
             run,
             out,
             step_only=step_only,
-            one_step=one_step,
+            steps=steps,
             weights=quantize or "float32",
             temperature=temperature,
             say=click.echo,

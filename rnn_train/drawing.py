@@ -1,5 +1,5 @@
 """Generation inside the graph: the rule of `rnn_infer.sampling.draw`, as ONNX nodes in a Loop, or
-of a single draw without one."""
+draw by draw without one."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -15,6 +15,8 @@ LookUp = Callable[[Graph, str], tuple[str, int]]
 """Adds a node that reads from a table what stands for tokens [batch]: [batch, width], and width."""
 Feed = Callable[[Graph, str, Sequence[str]], tuple[str, list[str]]]
 """Adds nodes that feed what was looked up to states: gives logits [batch, n], the next states."""
+Draw = Callable[[str, int], str]
+"""Adds a draw from logits [batch, n], with the uniform at a place: a token [batch]."""
 Sized = tuple[str, int]
 """A state's value, and its width."""
 
@@ -52,7 +54,7 @@ _SHAPES: tuple[tuple[int, Sequence[str | int]], ...] = (
 
 
 class Drawing:
-    """The four generation inputs, and what draws with them: `add`, or `add_one`.
+    """The four generation inputs, and what draws with them: `add`, or `one_by_one`.
 
     What a call does not need costs it next to nothing: one that only reads draws nothing, and
     the vocabulary is ranked where some row filters by top-k or top-p, and only there. (Both by
@@ -63,7 +65,7 @@ class Drawing:
     def __init__(
         self, graph: Graph, vocabulary: int, look_up: LookUp, feed: Feed, steps: str | int
     ) -> None:
-        """`steps`: how many draws a call can be asked for: a name, or 1."""
+        """`steps`: how many draws a call is asked for: a name, or a number."""
         self._vocabulary = vocabulary
         self._look_up, self._feed = look_up, feed
         self._uniform = graph.input(contract.UNIFORM, FLOAT, ["batch", steps])
@@ -98,15 +100,16 @@ class Drawing:
         cut = graph.add("Slice", drawn_all, zero, steps, axis0, name="cut_tokens")
         return graph.add("Transpose", cut, perm=[1, 0], name="tokens_by_stream"), after
 
-    def add_one(self, graph: Graph, logits: str) -> str:
-        """Draws one token a stream, [batch, 1], from logits [batch, n], without control flow."""
+    def one_by_one(self, graph: Graph, steps: int) -> Draw:
+        """Makes ready for draws without control flow."""
         column = graph.constant("axis1", [1])
-        scale, uniform = self._scale(graph), self._masked(graph, self._uniform, column)
+        scale, masked = self._scale(graph), self._masked(graph, self._uniform, column)
+        uniforms = graph.columns(masked, steps, "uniform_now")
         by_rank, by_share, filtered = self._filtering(graph)
         everything = graph.constant("everything", [self._vocabulary])
         selection = self._kept(graph, by_rank, by_share, filtered, everything)
         prepared = _Prepared(scale, "", "", *selection)
-        return graph.add("Unsqueeze", _draw(graph, logits, uniform, prepared), column)
+        return lambda logits, place: _draw(graph, logits, uniforms[place], prepared)
 
     def _loop(
         self,

@@ -52,7 +52,7 @@ def export(
     path: Path,
     *,
     step_only: bool = False,
-    one_step: bool = False,
+    steps: int | None = None,
     weights: Weights = "float32",
     loss: Loss | None = None,
 ) -> dict[str, float]:
@@ -63,7 +63,8 @@ def export(
     Args:
         path: written whole or not at all.
         step_only: leave generation out, for hosts that want tokens and state only.
-        one_step: one token a call and no control flow, so that a CUDA graph can hold it.
+        steps: exactly so many tokens a call and no control flow, so that a CUDA graph can hold it;
+            None: as many as are given.
         weights: of the large matrices: int8 is for the CPU, float16 for CUDA.
         loss: measures what rounded weights cost, which then stands in the file; they need it.
 
@@ -78,15 +79,13 @@ def export(
     if bad := [name for name, value in model.named_parameters() if not value.isfinite().all()]:
         raise ExportError(f"weights of {bad[0]} are no numbers; train again at a lower rate")
     draws = isinstance(model, CharLSTM) and not step_only
-    build = _Build(model, card, draws, one_step, weights)
+    build = _Build(model, card, draws, steps, weights)
     # First without knowledge of itself, then with what running it showed.
     blank = build.metadata(_blank_golden(build), {})
     with proof.opened(build.bytes(blank)) as stepper:
         golden = proof.record(stepper)
         if loss and weights != "float32":
-            with proof.opened(
-                _Build(model, card, draws, one_step, "float32").bytes(blank)
-            ) as exact:
+            with proof.opened(_Build(model, card, draws, steps, "float32").bytes(blank)) as exact:
                 shown = proof.prove_rounded(exact, stepper, loss, weights)
         else:
             assert weights == "float32"
@@ -107,11 +106,11 @@ class _Build:
         model: CharLSTM | RecurrentClassifier,
         card: Card,
         draws: bool,
-        one_step: bool,
+        steps: int | None,
         weights: Weights,
     ) -> None:
         self.model = model
-        self.one_step = one_step
+        self.steps = steps
         self.weights = weights
         self.card = card
         self.draws = draws
@@ -119,15 +118,15 @@ class _Build:
 
     def bytes(self, metadata: Metadata) -> bytes:
         """The whole file."""
-        graph = Graph("rnn", weights=self.weights, recorded=self.one_step)
-        time, steps = (1, 1) if self.one_step else ("time", "steps")
+        graph = Graph("rnn", weights=self.weights, recorded=self.steps is not None)
+        time, steps = self.steps or "time", self.steps or "steps"
         tokens = graph.input(contract.TOKENS, INT64, ["batch", time])
         widths = {name: width for layer in self.layers for name, width in layer.states.items()}
         states = [graph.input(name, FLOAT, ["batch", width]) for name, width in widths.items()]
         drawing = None
         if self.draws:
             drawing = Drawing(graph, metadata.outputs, self._look_up, self._feed, steps)
-        run = self._once if self.one_step else self._at_length
+        run = self._step_by_step if self.steps else self._at_length
         logits, after, generated = run(graph, tokens, states, drawing)
         dims = ["batch", time, metadata.outputs]
         graph.output(logits, FLOAT, dims, name=graph.fresh(contract.LOGITS))
@@ -156,15 +155,63 @@ class _Build:
         by_stream = graph.add("Transpose", logits, perm=[1, 0, 2], name="logits_by_stream")
         return by_stream, after, generated
 
-    def _once(
+    def _step_by_step(
         self, graph: Graph, tokens: str, states: Sequence[str], drawing: Drawing | None
     ) -> tuple[str, list[str], str]:
-        """One token and one draw."""
-        column = graph.constant("axis1", [1])
-        token = graph.add("Squeeze", tokens, column, name="token_read")
-        logits, after = self._feed(graph, self._look_up(graph, token)[0], states)
-        generated = drawing.add_one(graph, logits) if drawing else ""
-        return graph.add("Unsqueeze", logits, column, name="logits_once"), after, generated
+        """A fixed number of steps, each of a given token or of what was drawn before it."""
+        assert self.steps
+        axis1 = graph.constant("axis1", [1])
+        draw = drawing.one_by_one(graph, self.steps) if drawing else None
+        logits: list[str] = []
+        drawn: list[str] = []
+        reached: list[Sequence[str]] = []
+        for place, column in enumerate(graph.columns(tokens, self.steps, "token_column")):
+            token = graph.add("Squeeze", column, axis1, name="token_read")
+            if drawn:
+                none = graph.constant("no_token", 0)
+                token = graph.add("Where", graph.add("Less", token, none), drawn[-1], token)
+            value, states = self._feed(graph, self._look_up(graph, token)[0], states)
+            reached.append(states)
+            logits.append(value)
+            if draw:
+                drawn.append(draw(value, place))
+        generated = self._side_by_side(graph, drawn) if drawn else ""
+        return (
+            self._side_by_side(graph, logits),
+            self._reached(graph, tokens, reached),
+            generated,
+        )
+
+    @staticmethod
+    def _side_by_side(graph: Graph, values: Sequence[str]) -> str:
+        """Values [batch, …] of all steps → [batch, steps, …]."""
+        axis1 = graph.constant("axis1", [1])
+        columns = [graph.add("Unsqueeze", value, axis1) for value in values]
+        return graph.add("Concat", *columns, axis=1) if len(columns) > 1 else columns[0]
+
+    @staticmethod
+    def _reached(graph: Graph, tokens: str, states: Sequence[Sequence[str]]) -> list[str]:
+        """Of the states after each step, those after the last that is one."""
+        if len(states) == 1:
+            return list(states[0])
+        axis0, axis1 = graph.constant("axis0", [0]), graph.constant("axis1", [1])
+        bound = graph.constant("no_step", contract.NO_STEP)
+        taken = graph.add("Cast", graph.add("Greater", tokens, bound), to=INT64, name="taken")
+        count = graph.add("ReduceSum", taken, axis1, keepdims=0, name="steps_taken")
+        count = graph.add("ReduceMax", count, axis0, keepdims=0)
+        last = graph.add("Sub", count, graph.constant("single_step", 1), name="last_step")
+        return [
+            graph.add(
+                "Gather",
+                graph.add(
+                    "Concat", *(graph.add("Unsqueeze", each, axis0) for each in each_step), axis=0
+                ),
+                last,
+                axis=0,
+                name="state_reached",
+            )
+            for each_step in zip(*states, strict=True)
+        ]
 
     def _sequence(self, graph: Graph, tokens: str, states: Sequence[str]) -> tuple[str, list[str]]:
         """Layer by layer over all times: tokens [time, batch] → logits [time, batch, n]."""

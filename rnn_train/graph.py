@@ -120,6 +120,12 @@ class Graph:
         bounds = [self.constant("bound", [each]) for each in (begin, last)]
         return self.add("Slice", x, *bounds, self.constant(f"axis{axis}", [axis]), name=name)
 
+    def columns(self, x: str, count: int, name: str) -> list[str]:
+        """The columns of x [batch, count], each [batch, 1]."""
+        if count == 1:
+            return [x]
+        return self.add_many("Split", x, names=[name] * count, axis=1, num_outputs=count)
+
     def branch(
         self,
         condition: str,

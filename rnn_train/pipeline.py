@@ -112,7 +112,7 @@ def export_run(
     out: Path,
     *,
     step_only: bool = False,
-    one_step: bool = False,
+    steps: int | None = None,
     weights: Weights = "float32",
     temperature: float | None = None,
     say: Say = print,
@@ -120,7 +120,7 @@ def export_run(
     """Exports a run's averaged weights as they stand in its last checkpoint.
 
     Args:
-        step_only, one_step, weights: see `export`.
+        step_only, steps, weights: see `export`.
         temperature: divides the logits; None: the run's own.
 
     Returns:
@@ -138,7 +138,7 @@ def export_run(
             job.card(verdict),
             out,
             step_only=step_only,
-            one_step=one_step,
+            steps=steps,
             weights=weights,
             loss=job.loss,
         )

@@ -21,7 +21,7 @@ from rnn_train.models import (
     RecurrentClassifier,
 )
 
-NAMES = ("charlm", "charlm.step", "charlm.one", "wide", "classifier", "gru")
+NAMES = ("charlm", "charlm.step", "charlm.one", "charlm.three", "wide", "classifier", "gru")
 LATIN = ("\n", " ", *"!',.?", *string.ascii_lowercase, *"ABCDEFG", "é")
 UNKNOWN = "\ufffd"
 CJK = tuple(chr(0x4E00 + 7 * i) for i in range(170))
@@ -36,12 +36,13 @@ SHARES = (0.1, 0.4, 0.25, 0.05, 0.2)
 def write_models(folder: Path) -> list[Path]:
     """Writes all of NAMES into `folder`."""
     paths = [folder / f"{name}.onnx" for name in NAMES]
-    charlm, step, one, wide, classifier, gru = paths
+    charlm, step, one, three, wide, classifier, gru = paths
 
     latin = _char_lstm(len(LATIN), layers=2, hidden=12, embedding=8, spread=1.5)
     export(latin, Card(vocabulary=LATIN, unknown=None), charlm)
     export(latin, Card(vocabulary=LATIN, unknown=None), step, step_only=True)
-    export(latin, Card(vocabulary=LATIN, unknown=None), one, one_step=True)
+    export(latin, Card(vocabulary=LATIN, unknown=None), one, steps=1)
+    export(latin, Card(vocabulary=LATIN, unknown=None), three, steps=3)
     unicode = _char_lstm(len(WIDE), layers=1, hidden=8, embedding=8, spread=2.0)
     export(unicode, Card(vocabulary=WIDE, unknown=0), wide)
 

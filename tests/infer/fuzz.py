@@ -23,7 +23,7 @@ from rnn_infer import contract
 from rnn_infer.onnxproto import model_class
 
 DATA = Path(__file__).parents[1] / "data"
-NAMES = ("charlm", "charlm.step", "charlm.one", "wide", "classifier", "gru")
+NAMES = ("charlm", "charlm.step", "charlm.one", "charlm.three", "wide", "classifier", "gru")
 FLOAT, INT64 = 1, 7
 MEMORY = 2**30
 """Address space a case may take beyond what an idle process has. The system refuses more."""

@@ -336,7 +336,7 @@ def with_bias(edited: Callable[..., Path], values: Callable[[int], Any], of: str
     return edited(replace, of=of)
 
 
-@pytest.mark.parametrize("of", ["charlm", "charlm.step", "charlm.one"])
+@pytest.mark.parametrize("of", ["charlm", "charlm.step", "charlm.one", "charlm.three"])
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_model_without_numbers_says_so(edited: Callable[..., Path], of: str, value: float) -> None:
     lm = CharLM.load(with_bias(edited, lambda n: [value] * n, of), device="cpu")

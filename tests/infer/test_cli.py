@@ -200,7 +200,9 @@ def test_next(good: Printed, lm: CharLM, model: str) -> None:
     assert len(good("next", "--model", model, "--prompt", "abc").splitlines()) == 5
 
 
-@pytest.mark.parametrize("name", ["charlm", "charlm.step", "charlm.one", "classifier"])
+@pytest.mark.parametrize(
+    "name", ["charlm", "charlm.step", "charlm.one", "charlm.three", "classifier"]
+)
 def test_show(good: Printed, data: Path, name: str) -> None:
     path = str(data / f"{name}.onnx")
     (row,) = rows(good("show", "--model", path, "--json"))
@@ -223,7 +225,9 @@ def test_show_is_safe_to_look_at(good: Printed, documented: Callable[..., Path])
     assert len(said) < 5000
 
 
-@pytest.mark.parametrize("name", ["charlm", "charlm.step", "charlm.one", "classifier"])
+@pytest.mark.parametrize(
+    "name", ["charlm", "charlm.step", "charlm.one", "charlm.three", "classifier"]
+)
 def test_verify(good: Printed, data: Path, name: str) -> None:
     path = str(data / f"{name}.onnx")
     assert good("verify", "--model", path).startswith("ok: logits within ")

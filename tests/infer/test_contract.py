@@ -19,7 +19,7 @@ from rnn_infer.contract import (
 from rnn_infer.modelfile import ModelFile, read_model
 from rnn_infer.schema import decode, parse_json
 
-NAMES = ("charlm", "charlm.step", "charlm.one", "wide", "classifier", "gru")
+NAMES = ("charlm", "charlm.step", "charlm.one", "charlm.three", "wide", "classifier", "gru")
 
 
 @pytest.fixture(params=NAMES)
@@ -120,6 +120,7 @@ def test_names_of_a_graph_are_those_of_the_contract(path: Path, file: ModelFile)
         ("charlm", {"h0": 12, "c0": 12, "h1": 12, "c1": 12}, True),
         ("charlm.step", {"h0": 12, "c0": 12, "h1": 12, "c1": 12}, False),
         ("charlm.one", {"h0": 12, "c0": 12, "h1": 12, "c1": 12}, True),
+        ("charlm.three", {"h0": 12, "c0": 12, "h1": 12, "c1": 12}, True),
         ("wide", {"h0": 8, "c0": 8}, True),
         ("classifier", {"s0": 16, "sum1": 16, "max1": 16, "count1": 1}, False),
         ("gru", {"s0": 16}, False),
@@ -131,13 +132,13 @@ def test_states_of_the_tiny_models(
     file = read_model(data / f"{name}.onnx")
     assert {state.name: state.width for state in file.states} == states
     assert file.generates is generates
-    assert file.one_step is (name == "charlm.one")
+    assert file.steps == {"charlm.one": 1, "charlm.three": 3}.get(name)
 
 
 def test_operators_of_a_file_are_allowed(file: ModelFile) -> None:
     assert file.operators <= contract.OPERATORS
-    assert ("Scan" in file.operators) is not file.one_step
-    assert ("Loop" in file.operators) is (file.generates and not file.one_step)
+    assert ("Scan" in file.operators) is (file.steps is None)
+    assert ("Loop" in file.operators) is (file.generates and file.steps is None)
 
 
 @pytest.mark.parametrize(

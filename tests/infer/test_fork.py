@@ -36,7 +36,7 @@ def in_child(work: Callable[[], None]) -> int:
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("name", ["charlm", "charlm.one"])
+@pytest.mark.parametrize("name", ["charlm", "charlm.one", "charlm.three"])
 def test_child_answers_as_its_parent(data: Path, name: str, threads: int) -> None:
     lm = CharLM.load(data / f"{name}.onnx", device="cpu", threads=threads)
     session = lm.session(seed=4)

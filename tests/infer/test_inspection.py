@@ -12,7 +12,7 @@ import pytest
 from rnn_infer.inspection import describe, examine, verify
 from rnn_infer.stepper import Stepper
 
-NAMES = ("charlm", "charlm.step", "charlm.one", "wide", "classifier", "gru")
+NAMES = ("charlm", "charlm.step", "charlm.one", "charlm.three", "wide", "classifier", "gru")
 SHIPPED = sorted((Path(__file__).parents[2] / "exported").glob("*.onnx"))
 
 
@@ -34,8 +34,11 @@ def test_description(opened: Stepper) -> None:
     assert facts["vocabulary"] == list(file.metadata.vocabulary)
     assert facts["states"] == {state.name: state.width for state in file.states}
     assert ("labels" in facts) == (file.metadata.kind == "classifier")
-    assert facts["generates"] is (Path(file.path).stem in ("charlm", "charlm.one", "wide"))
-    assert facts["one step"] is (Path(file.path).stem == "charlm.one")
+    assert facts["generates"] is (
+        Path(file.path).stem in ("charlm", "charlm.one", "charlm.three", "wide")
+    )
+    steps = {"charlm.one": 1, "charlm.three": 3}.get(Path(file.path).stem, "any")
+    assert facts["steps a call"] == steps
 
 
 def test_good_file_answers_as_recorded(opened: Stepper) -> None:

@@ -25,7 +25,7 @@ FLOAT, INT32, INT64, STRING, BFLOAT16 = 1, 6, 7, 8, 16
 
 
 @pytest.mark.parametrize(
-    "name", ["charlm", "charlm.step", "charlm.one", "wide", "classifier", "gru"]
+    "name", ["charlm", "charlm.step", "charlm.one", "charlm.three", "wide", "classifier", "gru"]
 )
 def test_good_file_passes(data: Path, name: str) -> None:
     path = data / f"{name}.onnx"
@@ -225,7 +225,9 @@ def outcome(path: Path) -> str:
     return "runs"
 
 
-@pytest.mark.parametrize("name", ["charlm", "charlm.step", "charlm.one", "classifier"])
+@pytest.mark.parametrize(
+    "name", ["charlm", "charlm.step", "charlm.one", "charlm.three", "classifier"]
+)
 def test_damaged_files_run_or_are_refused(data: Path, tmp_path: Path, name: str) -> None:
     good = (data / f"{name}.onnx").read_bytes()
     path = tmp_path / "damaged.onnx"

@@ -11,17 +11,14 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-import numpy as np
 import onnxruntime as real
 import pytest
 from click.testing import CliRunner
 
 import rnn_infer
-from rnn_infer import CharLM, DeviceError, ModelFileError, OptionError
+from rnn_infer import CharLM, DeviceError, OptionError
 from rnn_infer.cli import main
 from rnn_infer.inspection import examine
-from rnn_infer.replay import _Replay
-from rnn_infer.stepper import Stepper
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 PROMPT = "dead beef.\n"
@@ -343,6 +340,20 @@ def test_steps_are_replayed(install: Install, one_step: Path, lm: CharLM) -> Non
     assert more <= set(range(11, 21))
 
 
+def test_several_steps_are_one_graph(install: Install, data: Path, lm: CharLM) -> None:
+    fake = install()
+    found = CharLM.load(data / "charlm.three.onnx", device="cuda")
+    assert (found.device, fake.captured) == ("cuda", [True])
+    tried = len(found._stepper._session._session.graphs)
+    # Six characters are read and one with which drawing begins; then 3 + 3 + 2 are drawn.
+    assert found.generate("deadbee", length=8, seed=1) == lm.generate("deadbee", length=8, seed=1)
+    graphs = list(map(int, found._stepper._session._session.graphs))[tried:]
+    assert graphs == [1, 2, 1, 2, 1]
+    many = ["dead"] * 65
+    assert found.generate(many, length=20, seed=1) == lm.generate(many, length=20, seed=1)
+    assert set(map(int, found._stepper._session._session.graphs)) == {1, 2, 3, 4}
+
+
 def test_no_graph_of_files_with_control_flow(install: Install, path: Path) -> None:
     fake = install()
     CharLM.load(path, device="cuda")
@@ -361,24 +372,6 @@ def test_graph_that_cannot_be_recorded(
         found = CharLM.load(one_step, device="auto")
     assert found.device == "cpu"
     assert found.generate("dead", length=9, seed=1) == lm.generate("dead", length=9, seed=1)
-
-
-def test_reading_a_prompt_fetches_no_logits(
-    one_step: Path, lm: CharLM, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found = CharLM.load(one_step, device="cpu")
-    monkeypatch.setattr(_Replay, "logits", None)
-    assert found.generate("dead beef", length=9, seed=1) == lm.generate(
-        "dead beef", length=9, seed=1
-    )
-
-
-def test_replay_is_of_one_batch(one_step: Path) -> None:
-    stepper = Stepper.open(one_step, device="cpu")
-    tokens = np.zeros((2, 1), np.int64)
-    stepper.forward(tokens, stepper.zeros(2))
-    with pytest.raises(ModelFileError, match="different batch sizes"):
-        stepper.forward(tokens, stepper.zeros(1))
 
 
 # --- what doctor finds ----------------------------------------------------------------

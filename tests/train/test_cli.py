@@ -234,13 +234,13 @@ def test_classifier_from_start_to_end(table: Path) -> None:
 
 
 def test_export(finished: Report) -> None:
-    given = ("--step-only", "--one-step", "--temperature", "1.5")
+    given = ("--step-only", "--steps", "3", "--temperature", "1.5")
     result = call("export", str(finished.folder), "--out", "x.onnx", *given)
     assert result.exit_code == 0, result.output
     assert "wrote x.onnx" in result.output
     file = Stepper.open("x.onnx").file
     assert file.metadata.training["temperature"] == 1.5
-    assert (file.one_step, file.generates) == (True, False)
+    assert (file.steps, file.generates) == (3, False)
 
 
 def test_evaluate(finished: Report, story: Path) -> None:

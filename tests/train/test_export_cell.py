@@ -158,15 +158,15 @@ def test_cell_of_ones_own(
         assert loaded.classify(text).label == alphabet.labels[int(expected.argmax())]
 
 
-@pytest.mark.parametrize("one_step", [False, True])
+@pytest.mark.parametrize("steps", [None, 1, 2])
 def test_uneven_split_is_sliced_for_a_cuda_graph(
-    one_step: bool, out: Path, monkeypatch: pytest.MonkeyPatch
+    steps: int | None, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(CELLS, "own", Uneven)
-    shown = export(own_classifier(), CARD, out, one_step=one_step)
+    shown = export(own_classifier(), CARD, out, steps=steps)
     assert all(value < 1e-4 for value in shown.values())
     kinds = operators(onnx.load(out).graph)
-    assert ("Split" in kinds, "Slice" in kinds) == (not one_step, one_step)
+    assert ("Split" in kinds, "Slice" in kinds) == (steps != 1, steps is not None)
 
 
 def operators(graph: onnx.GraphProto) -> set[str]:

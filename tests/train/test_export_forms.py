@@ -45,43 +45,45 @@ def operators(graph: onnx.GraphProto) -> set[str]:
     return {node.op_type for node in graph.node}.union(*map(operators, inner))
 
 
+@pytest.mark.parametrize("steps", [1, 2, 7])
 @pytest.mark.parametrize("step_only", [False, True])
 @pytest.mark.parametrize(("weights", "skip"), [("float32", False), ("float16", True)])
-def test_one_step_has_no_control_flow(
-    weights: Any, skip: bool, step_only: bool, tmp_path: Path
+def test_fixed_steps_have_no_control_flow(
+    weights: Any, skip: bool, step_only: bool, steps: int, tmp_path: Path
 ) -> None:
     """Nothing that a CUDA graph cannot hold: no subgraphs, no shape that must be computed."""
     model = char_lstm(layers=2, skip=skip, hidden=96)
     kind: dict[str, Any] = {"weights": weights, "loss": lambda _: 0.0, "step_only": step_only}
-    export(model, lm_card(), tmp_path / "one.onnx", one_step=True, **kind)
+    export(model, lm_card(), tmp_path / "fixed.onnx", steps=steps, **kind)
     export(model, lm_card(), tmp_path / "whole.onnx", **kind)
-    graph = onnx.load(tmp_path / "one.onnx").graph
+    graph = onnx.load(tmp_path / "fixed.onnx").graph
     assert not operators(graph) & {"Loop", "Scan", "If", "Shape", "Reshape"}
     # Nor an unequal split, which onnxruntime replays from memory that it has freed.
     assert all(len(node.input) == 1 for node in graph.node if node.op_type == "Split")
     assert "Loop" in operators(onnx.load(tmp_path / "whole.onnx").graph) or step_only
     dims = {each.name: each.type.tensor_type.shape.dim for each in [*graph.input, *graph.output]}
-    assert [each.dim_value for each in dims["tokens"]] == [0, 1]
-    one, whole = (rnn_infer.CharLM.load(tmp_path / f"{name}.onnx") for name in ("one", "whole"))
+    assert [each.dim_value for each in dims["tokens"]] == [0, steps]
+    fixed, whole = (rnn_infer.CharLM.load(tmp_path / f"{name}.onnx") for name in ("fixed", "whole"))
     options: list[dict[str, Any]] = [{}, {"temperature": 0}, {"top_k": 4}, {"top_p": 0.9}]
     for given in options:
-        texts = [lm.generate(["abc", "d"], length=40, seed=8, **given) for lm in (one, whole)]
+        texts = [lm.generate(["abc", "d"], length=40, seed=8, **given) for lm in (fixed, whole)]
         assert texts[0] == texts[1]
     # In float16 a product may be rounded otherwise for one row than for many.
-    assert one.score("badcab").nats_per_char == pytest.approx(
+    assert fixed.score("badcab").nats_per_char == pytest.approx(
         whole.score("badcab").nats_per_char, abs=1e-6 if weights == "float32" else 1e-3
     )
 
 
-def test_one_step_of_a_classifier(tmp_path: Path) -> None:
+def test_fixed_steps_of_a_classifier(tmp_path: Path) -> None:
     shape: dict[str, Any] = {"embedding": 5, "hidden": 6, "pool": False}
     model = RecurrentClassifier(ClassifierConfig(vocabulary=len(VOCABULARY), labels=2, **shape))
     card = lm_card(unknown=3, labels=("x", "y"), end=" ", log_prior=(-0.7, -0.7))
-    for one_step in (False, True):
-        export(model, card, tmp_path / f"{one_step}.onnx", one_step=one_step)
-    one, whole = (rnn_infer.Classifier.load(tmp_path / f"{name}.onnx") for name in (True, False))
-    texts = ["abc", "d", "deed" * 9]
-    assert one.classify(texts) == whole.classify(texts)
+    loaded = []
+    for steps in (None, 1, 4):
+        export(model, card, tmp_path / f"{steps}.onnx", steps=steps)
+        loaded.append(rnn_infer.Classifier.load(tmp_path / f"{steps}.onnx"))
+    whole, *others = (each.classify(["abc", "d", "deed" * 9]) for each in loaded)
+    assert all(each == whole for each in others)
 
 
 def test_large_vocabulary_stays_apart(tmp_path: Path) -> None:

@@ -449,7 +449,7 @@ def test_export_at_another_temperature(finished: Report, finished_classifier: Re
 
 
 def test_export_step_only(finished: Report) -> None:
-    export_run(finished.folder, OUT, step_only=True, one_step=True)
+    export_run(finished.folder, OUT, step_only=True, steps=1)
     lm = rnn_infer.CharLM.load(OUT)
     expected = rnn_infer.CharLM.load(finished.out).generate("the", length=50, seed=3)
     assert lm.generate("the", length=50, seed=3) == expected
