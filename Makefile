@@ -42,6 +42,7 @@ lint: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks.generation
+	$(BIN)/python -m benchmarks.parts
 	$(BIN)/python -m benchmarks.scoring
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.loading

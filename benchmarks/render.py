@@ -67,6 +67,25 @@ def generation() -> str:
     return _table(head, rows)
 
 
+def parts() -> str:
+    """What a step spends on products, and on all else."""
+    content, races = read("parts")
+    rows = []
+    for found in races:
+        facts = content["facts"][found.name]
+        step, products, others = (
+            found.typical(each) / content["trips"] for each in ("step", "products", "other nodes")
+        )
+        rate, count = facts["bytes"] / products, facts["other_nodes"]
+        rows.append(
+            [found.name.replace("; ", ", "), _micro(step), _micro(products), f"{rate / 1e9:.0f}"]
+            + [f"{rate / facts['bytes_a_second']:.2f}", f"{count:.0f}"]
+            + [f"{each / count * 1e6:.2f}" for each in (step - products, others)]
+        )
+    head = ["layers × width", "a character, µs", "its products, µs", "… GB/s", "… ÷ roofline's"]
+    return _table([*head, "other nodes", "µs each", "an addition alone, µs"], rows)
+
+
 def streams() -> str:
     """Many streams at once."""
     _, races = read("generation")
@@ -249,6 +268,7 @@ def machine() -> str:
 
 TABLES: dict[str, Callable[[], str]] = {
     "generation": generation,
+    "parts": parts,
     "streams": streams,
     "scoring": scoring,
     "startup": startup,
