@@ -225,6 +225,12 @@ def classifier(**options: Any) -> None:
     help="So many characters a call and no control flow: for CUDA graphs.",
 )
 @click.option(
+    "--fastest-for",
+    type=click.IntRange(1, 65536),
+    metavar="STREAMS",
+    help="Choose --steps by measuring on this machine's GPU, for so many streams at once.",
+)
+@click.option(
     "--temperature",
     type=_TEMPERATURE,
     help="Divides the logits, in place of what the run found on its held-out data.",
@@ -235,6 +241,7 @@ def export(
     quantize: "Weights | None",
     step_only: bool,
     steps: int | None,
+    fastest_for: int | None,
     temperature: float | None,
 ) -> None:
     """Export a run's latest weights, proved against the model.
@@ -243,17 +250,20 @@ def export(
     Examples:
       rnn-train export runs/charlm-1 --out exported/charlm.int8.onnx --quantize int8
       rnn-train export runs/charlm-1 --out exported/charlm.step.onnx --step-only
-      rnn-train export runs/charlm-1 --out gpu.onnx --steps 1 --quantize float16
+      rnn-train export runs/charlm-1 --out gpu.onnx --quantize float16 --fastest-for 64
     """
 
     def work() -> None:
         from rnn_train import pipeline
 
+        if steps and fastest_for:
+            raise _Refusal("--steps and --fastest-for exclude each other; give one of them")
         shown = pipeline.export_run(
             run,
             out,
             step_only=step_only,
             steps=steps,
+            fastest_for=fastest_for,
             weights=quantize or "float32",
             temperature=temperature,
             say=click.echo,

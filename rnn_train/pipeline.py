@@ -12,9 +12,10 @@ import torch
 
 from rnn_train import checkpoint, plots
 from rnn_train.datasets import fingerprint
-from rnn_train.errors import RnnTrainError, RunError
+from rnn_train.errors import ExportError, RnnTrainError, RunError
 from rnn_train.export import export
 from rnn_train.files import check_writable
+from rnn_train.forms import fastest_steps
 from rnn_train.graph import Weights
 from rnn_train.job import Job, Request, Say
 from rnn_train.jobs import JOBS
@@ -113,6 +114,7 @@ def export_run(
     *,
     step_only: bool = False,
     steps: int | None = None,
+    fastest_for: int | None = None,
     weights: Weights = "float32",
     temperature: float | None = None,
     say: Say = print,
@@ -121,6 +123,7 @@ def export_run(
 
     Args:
         step_only, steps, weights: see `export`.
+        fastest_for: streams for which `steps` is to be chosen, by measuring on CUDA.
         temperature: divides the logits; None: the run's own.
 
     Returns:
@@ -128,20 +131,31 @@ def export_run(
 
     Raises:
         RnnTrainError: no whole checkpoint, or the export fails.
+        DeviceError: `fastest_for` where CUDA does not work.
     """
+    check_writable(out)
     with finished_job(folder, say) as job:
         verdict = job.judge(job.model)
         if temperature is not None:
             verdict = dataclasses.replace(verdict, temperature=temperature)
-        return export(
-            job.model,
-            job.card(verdict),
-            out,
-            step_only=step_only,
-            steps=steps,
-            weights=weights,
-            loss=job.loss,
-        )
+        card = job.card(verdict)
+
+        def write(path: Path, steps: int | None) -> dict[str, float]:
+            return export(
+                job.model,
+                card,
+                path,
+                step_only=step_only,
+                steps=steps,
+                weights=weights,
+                loss=job.loss,
+            )
+
+        if fastest_for:
+            if step_only or card.labels:
+                raise ExportError("only a file that draws is measured; give --steps K itself")
+            steps = fastest_steps(write, fastest_for, say)
+        return write(out, steps)
 
 
 @contextmanager
