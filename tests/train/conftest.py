@@ -28,7 +28,8 @@ def _one_thread() -> None:
 
 @pytest.fixture(autouse=True)
 def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Own folder, own cache, own random numbers, and nothing outside this machine."""
+    """Own folder, own cache, own random numbers, and nothing outside this machine; no GPU of it
+    either: what must come out bit by bit does so on the CPU."""
 
     def refuse(*_: object) -> NoReturn:
         raise AssertionError("a test reached for the network")
@@ -36,6 +37,8 @@ def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / ".cache"))
     monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     torch.manual_seed(0)
 
 

@@ -1,0 +1,109 @@
+"""Training on a GPU, where there is one: what a CPU can only rehearse."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+import rnn_infer
+from rnn_train import pipeline
+from rnn_train.charlm import CharLMTask
+from rnn_train.corpus import Ring, Streams
+from rnn_train.jobs import Request
+from rnn_train.models import CharLSTM, CharLSTMConfig
+from rnn_train.placement import Resident
+from rnn_train.plan import Plan
+from rnn_train.run import Run
+from rnn_train.training import Trainer, TrainingConfig
+
+DEVICE = torch.device("cuda")
+TEXT = np.random.default_rng(0).integers(9, size=4000).astype(np.uint8)
+NAMES = tuple("abcdefghi")
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+
+
+def trainer(folder: Path, capture: bool, **model: Any) -> Trainer:
+    torch.manual_seed(0)
+    config = CharLSTMConfig(vocabulary=9, embedding=16, hidden=64, skip=True, **model)
+    training = TrainingConfig(batch=8, window=32, muon=0.5, capture=capture)
+    task = CharLMTask(
+        CharLSTM(config).to(DEVICE),
+        Streams(Ring(TEXT), training.batch, training.window, 0),
+        TEXT[:0],
+        NAMES,
+        0,
+        DEVICE,
+        capture=capture,
+    )
+    run = Run.create("charlm", folder)
+    run.write_config({})
+    return Trainer(run, task, Plan(4e-3, steps=10**6, minutes=None), training, DEVICE)
+
+
+def losses(subject: Trainer, steps: int) -> list[float]:
+    found = []
+    for _ in range(steps):
+        subject._learn(4e-3)
+        found.append(subject.loss)
+    return found
+
+
+def weights(subject: Trainer) -> list[Tensor]:
+    return [each.detach().float().cpu() for each in subject.task.model.parameters()]
+
+
+def test_recorded_steps_learn_what_launched_ones_learn(tmp_path: Path) -> None:
+    still: dict[str, Any] = dict.fromkeys(("dropout_input", "dropout_layer", "dropout_output"), 0.0)
+    recorded = trainer(tmp_path / "recorded", capture=True, **still)
+    launched = trainer(tmp_path / "launched", capture=False, **still)
+    np.testing.assert_allclose(losses(recorded, 60), losses(launched, 60), rtol=0.02)
+    assert isinstance(recorded.task, CharLMTask)
+    assert recorded.task._pass is not recorded.task.model, "it was not recorded"
+    for ours, theirs in zip(weights(recorded), weights(launched), strict=True):
+        assert torch.cosine_similarity(ours.flatten(), theirs.flatten(), 0) > 0.98
+
+
+def test_masks_are_drawn_anew_in_each_replay(tmp_path: Path) -> None:
+    subject = trainer(tmp_path / "run", capture=True, dropout_output=0.5)
+    task = subject.task
+    subject._learn(0.0)  # it is recorded
+    with torch.autocast("cuda", torch.float16):
+        found = {float(task.loss(3)[0].detach()) for _ in range(4)}
+    assert len(found) > 1
+
+
+def test_text_lies_on_the_gpu(tmp_path: Path) -> None:
+    task = trainer(tmp_path / "run", capture=False).task
+    assert isinstance(task, CharLMTask)
+    assert isinstance(task._streams.text, Resident)
+    window, _ = task._streams.window(1)
+    assert window.device.type == "cuda"
+    expected, _ = Streams(Ring(TEXT), 8, 32, 0).window(1)
+    assert np.array_equal(window.cpu().numpy(), expected)
+
+
+@pytest.mark.parametrize("taught", [False, True])
+def test_whole_run_and_its_resumption(tmp_path: Path, taught: bool) -> None:
+    data = tmp_path / "text.txt"
+    data.write_text("the cat saw the dog, and the dog saw the cat.\n" * 200)
+    request = Request(
+        data=(str(data),),
+        epochs=3,
+        ensemble=int(taught),
+        model={"hidden": 48, "embedding": 16, "weight_drop": 0.1},
+        training={"batch": 8, "window": 32},
+    )
+    out, folder = tmp_path / "model.onnx", tmp_path / "run"
+    report = pipeline.train("charlm", request, out, folder=folder, device="cuda")
+    assert report.metrics["held_out_nats_per_char"] < 2.5
+    lm = rnn_infer.CharLM.load(out, device="cpu")
+    assert len(lm.generate("the", length=30, seed=1)) == 30
+    again = pipeline.resume(folder, tmp_path / "again.onnx", device="cuda")
+    assert again.finished
+    assert rnn_infer.CharLM.load(tmp_path / "again.onnx", device="cpu").generate(
+        "the", length=30, seed=1
+    ) == lm.generate("the", length=30, seed=1)
