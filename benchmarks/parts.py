@@ -3,8 +3,8 @@
     python -m benchmarks.parts
 
 Three Loops in turns: the whole step of an exported file, with the drawing; nothing but the products
-in it, on the same weights; and as many additions of one row as it has other nodes. No profiler: it
-would take longer than most nodes do.
+in it, on the same weights, with what comes out of them collected; and as many additions of one row
+as it has other nodes. No profiler: it would take longer than most nodes do.
 """
 
 import itertools
@@ -61,7 +61,12 @@ class Step:
             rows, columns = self._weights[constants[0]].shape
             inputs.append(_value(f"x{index}", given, rows))
             outputs.append(_value(name, taken, columns))
-            nodes.append(helper.make_node(node.op_type, [f"x{index}", *constants], [name]))
+            operands = [f"x{index}", *constants]
+            if node.op_type == "Gemm" and node.input[2:]:
+                operands.append(f"sum{index}")
+                inputs.append(_value(f"sum{index}", given, columns))
+                feed[f"sum{index}"] = np.ones((1, columns), np.float32)
+            nodes.append(helper.make_node(node.op_type, operands, [name]))
             kept |= {each: self._weights[each] for each in constants}
             feed[f"x{index}"] = np.ones((1, rows), helper.tensor_dtype_to_np_dtype(given))
         weights = [numpy_helper.from_array(array, name) for name, array in kept.items()]

@@ -26,10 +26,11 @@ NEXT = "_next"
 """An input `x` is state exactly when there is an output `x` + NEXT; both float32 [batch, width]."""
 
 DRAWN = -1
-"""In `tokens` of a file of fixed steps: what was drawn at the step before. Not at the first."""
+"""In `tokens` of a file of fixed steps that draws: what was drawn at the step before."""
 NO_STEP = -2
-"""There: no step any more. What a call gives is of no meaning from here on, and the next states are
-those before it. In the last steps alone, of all rows alike."""
+"""In `tokens` of a file of fixed steps: no step any more. What a call gives has no meaning from
+here on, and the next states are those before it. In the last steps alone, of all rows alike; at
+least one step is taken."""
 
 # --- limits ---------------------------------------------------------------------------
 IR_VERSIONS = range(8, 11)
@@ -42,6 +43,9 @@ MAX_METADATA_BYTES = 8 * 2**20
 MAX_VOCABULARY = 100_000
 MAX_LABELS = 10_000
 MAX_NODES = 10_000
+MAX_STEPS = 32
+"""Of a file of fixed steps: more parts than 32 onnxruntime joins and splits by way of memory that a
+CUDA graph must not read again."""
 MAX_NESTING = 4
 """Graphs within graphs: the main graph, whether to draw, with which filters, and the Loop."""
 MAX_STATE_WIDTH = 2**16

@@ -166,7 +166,9 @@ def check_interface(graph: Any, metadata: Metadata) -> Interface:
         raise ViolationError("bad metadata: golden.generated goes with generation inputs")
     dynamic = None
     times = inputs[contract.TOKENS][1][1:]
-    steps = times[0] if len(times) == 1 and times != [0] else dynamic
+    steps = times[0] if len(times) == 1 else dynamic
+    if steps is not None and not 0 < steps <= contract.MAX_STEPS:
+        raise ViolationError(f"it takes {steps} steps a call, not 1 to {contract.MAX_STEPS}")
     by_time = [dynamic, steps]
     expected: dict[str, tuple[int, list[int | None]]] = {contract.TOKENS: (_INT64, by_time)}
     if generates:

@@ -4,6 +4,7 @@ A step on small recurrent layers is some hundreds of short kernels: launching th
 Python takes a GPU longer than running them.
 """
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -26,7 +27,8 @@ def possible(device: torch.device) -> bool:
 def record(model: CharLSTM, batch: int, window: int, precision: torch.dtype) -> Pass:
     """A model's forward pass, and its backward pass with it, for one size of batch.
 
-    The weights may change between calls, in place. What a call gives stands until the next.
+    The weights may change between calls, in place. What a call gives, gradients too, stands until
+    the next.
 
     Args:
         model: on CUDA, in training mode.
@@ -37,8 +39,17 @@ def record(model: CharLSTM, batch: int, window: int, precision: torch.dtype) -> 
     """
     tokens = torch.zeros(batch, window, dtype=torch.int64, device=model.embedding.weight.device)
     low = precision is not torch.float32
-    # A weight's copy in low precision must be made in each replay, not kept from the recording.
-    with torch.autocast(tokens.device.type, precision, enabled=low, cache_enabled=False):
+    with (
+        # A weight's copy in low precision must be made in each replay, not kept from the recording.
+        torch.autocast(tokens.device.type, precision, enabled=low, cache_enabled=False),
+        # Where recording fails, torch would go on in the stream that was recorded.
+        torch.cuda.stream(torch.cuda.current_stream()),
+        # It draws masks, and a run that is resumed must draw those of one that never ended.
+        torch.random.fork_rng(devices=[tokens.device] if tokens.is_cuda else []),
+        warnings.catch_warnings(),
+    ):
+        # It warms up in a stream of its own, of which the gradients' keepers tell torch ever after.
+        warnings.simplefilter("ignore")
         sample = (tokens, *model.zeros(batch))
         recorded: Any = torch.cuda.make_graphed_callables(_Forward(model), sample)
 

@@ -58,7 +58,7 @@ class CharLMTask:
         self._vocabulary = vocabulary
         self._start = start
         self._device = device
-        self._answers = placed(answers, device) if answers else None
+        self._answers = placed(answers, device) if answers is not None else None
         self._say = say
         self._state = model.zeros(streams.batch)
         self._capture = capture

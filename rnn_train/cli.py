@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import rnn_train
+from rnn_infer.contract import MAX_STEPS
 
 if TYPE_CHECKING:
     from rnn_train.graph import Weights
@@ -221,7 +222,7 @@ def classifier(**options: Any) -> None:
 @click.option("--step-only", is_flag=True, help="Tokens and state only, no generation inputs.")
 @click.option(
     "--steps",
-    type=click.IntRange(1, 64),
+    type=click.IntRange(1, MAX_STEPS),
     help="So many characters a call and no control flow: for CUDA graphs.",
 )
 @click.option(

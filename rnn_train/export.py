@@ -78,6 +78,8 @@ def export(
     model = _on_cpu(model)
     if bad := [name for name, value in model.named_parameters() if not value.isfinite().all()]:
         raise ExportError(f"weights of {bad[0]} are no numbers; train again at a lower rate")
+    if steps and isinstance(model, RecurrentClassifier) and model.config.ngrams > 1:
+        raise ExportError("a classifier that looks n-grams up has no form of fixed steps")
     draws = isinstance(model, CharLSTM) and not step_only
     build = _Build(model, card, draws, steps, weights)
     # First without knowledge of itself, then with what running it showed.

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from rnn_infer.device import Device
-from rnn_infer.errors import DeviceError
+from rnn_infer.errors import RnnInferError
 from rnn_infer.sampling import Sampling
 from rnn_infer.stepper import Stepper
 from rnn_train.job import Say
@@ -26,20 +26,22 @@ def fastest_steps(write: Write, streams: int, say: Say, device: Device = "cuda")
     """The number of steps a call with which so many streams are drawn fastest, of `STEPS`.
 
     Raises:
-        DeviceError: `device` does not work here.
+        RnnInferError: an ordinary file does not work on `device`.
     """
     steppers: dict[int | None, Stepper] = {}
+    seconds: dict[int | None, float] = {}
     with tempfile.TemporaryDirectory() as folder:
         for steps in STEPS:
             path = Path(folder) / "model.onnx"
             write(path, steps)
             try:
-                steppers[steps] = Stepper.open(path, device=device)
-            except DeviceError as error:
+                stepper = Stepper.open(path, device=device)
+                seconds[steps] = _draw(stepper, streams)
+                steppers[steps] = stepper
+            except RnnInferError as error:  # it cannot be recorded, or memory is short
                 if steps is None:
                     raise
                 say(f"{_name(steps)}: {error}")
-    seconds = {steps: _draw(stepper, streams) for steps, stepper in steppers.items()}
     for _ in range(_ROUNDS):  # in turns, so that all meet the same conditions
         for steps, stepper in steppers.items():
             seconds[steps] = min(seconds[steps], _draw(stepper, streams))

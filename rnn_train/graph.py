@@ -10,6 +10,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from rnn_train.errors import ExportError
 from rnn_train.quantization import INPUT_STEP, MIDDLE, SMALLEST, quantize_columns
 
 FLOAT, INT32, INT64 = TensorProto.FLOAT, TensorProto.INT32, TensorProto.INT64
@@ -114,6 +115,18 @@ class Graph:
         cuts = self.constant("sizes", list(sizes))
         return self.add_many("Split", x, cuts, names=names, axis=axis)
 
+    def join(self, parts: Sequence[str], sizes: Sequence[int], name: str) -> str:
+        """Parts [batch, size] beside one another, [batch, sum of sizes]."""
+        if not self.recorded or len(set(sizes)) == 1:
+            return self.add("Concat", *parts, axis=1, name=name)
+        total, begin, joined = sum(sizes), 0, ""
+        for part, size in zip(parts, sizes, strict=True):
+            place = np.eye(size, total, begin, dtype=np.float32)
+            placed = self.add("MatMul", part, self.constant("place", place), name="placed")
+            joined = self.add("Add", joined, placed, name=name) if joined else placed
+            begin += size
+        return joined
+
     def slice(self, x: str, begin: int, end: int | None, axis: int, name: str | None = None) -> str:
         """x[begin:end] along an axis."""
         last = np.iinfo(np.int64).max if end is None else end
@@ -207,8 +220,8 @@ class Graph:
 
     @property
     def recorded(self) -> bool:
-        """Whether a CUDA graph is to hold this: then no node may split unequally. onnxruntime keeps
-        the sizes of such a split in memory that it frees, and a replay would read it again
+        """Whether a CUDA graph is to hold this: then no node may split or join unequal parts.
+        onnxruntime keeps their sizes in memory that it frees, and a replay would read it again
         (microsoft/onnxruntime pull request 32121)."""
         return self._root._recorded
 
@@ -250,8 +263,26 @@ class Graph:
         """The whole model, as the bytes of a file: the same graph gives the same bytes."""
         imports = [helper.make_opsetid("", opset)]
         model = helper.make_model(self.proto(), opset_imports=imports, ir_version=ir_version)
+        if self.recorded:
+            _check_joints(model)
         model.ClearField("producer_name")
         for key, value in metadata.items():
             model.metadata_props.add(key=key, value=value)
         data: bytes = model.SerializeToString(deterministic=True)
         return data
+
+
+def _check_joints(model: onnx.ModelProto) -> None:
+    """Refuses nodes that join parts of unequal sizes; see `Graph.recorded`."""
+    graph = onnx.shape_inference.infer_shapes(model).graph
+    values = [*graph.input, *graph.output, *graph.value_info]
+    shapes = {each.name: list(each.type.tensor_type.shape.dim) for each in values}
+    for node in graph.node:
+        if node.op_type == "Concat":
+            (axis,) = (each.i for each in node.attribute)
+            sizes = {shapes[name][axis].dim_value for name in node.input if name in shapes}
+            if len(sizes) != 1 or not set(node.input) <= set(shapes):
+                raise ExportError(
+                    "a file of fixed steps may join parts of one size only, as a CUDA graph would "
+                    "not replay others safely; leave out --steps"
+                )

@@ -289,6 +289,8 @@ def _copy(source: onnx.GraphProto, graph: Graph, name: str, inputs: Sequence[str
     renamed |= {value.name: given for value, given in zip(source.input, inputs, strict=True)}
     weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in source.initializer}
 
+    widths = _widths(source)
+
     def given(value: str) -> str:
         if value in weights and value not in renamed:
             hint = f"{name}.{value.removeprefix('cell.')}"
@@ -310,13 +312,30 @@ def _copy(source: onnx.GraphProto, graph: Graph, name: str, inputs: Sequence[str
             continue
         names = [f"{name}.{node.op_type.lower()}" for _ in node.output]
         if node.op_type == "Split" and node.input[1:] and node.input[1] in weights:
-            sizes = [int(each) for each in weights[node.input[1]]]
-            outputs = graph.split(given(node.input[0]), sizes, names, attributes["axis"])
+            cuts = [int(each) for each in weights[node.input[1]]]
+            outputs = graph.split(given(node.input[0]), cuts, names, attributes["axis"])
+        elif (
+            node.op_type == "Concat"
+            and attributes["axis"] in (1, -1)
+            and all(widths.get(each) for each in node.input)
+        ):
+            parts = [given(each) for each in node.input]
+            outputs = [graph.join(parts, [widths[each] for each in node.input], names[0])]
         else:
             inputs = [given(each) for each in node.input]
             outputs = graph.add_many(node.op_type, *inputs, names=names, **attributes)
         renamed |= dict(zip(node.output, outputs, strict=True))
     return [renamed[value.name] for value in source.output]
+
+
+def _widths(graph: onnx.GraphProto) -> dict[str, int]:
+    """Of the values [batch, width] in a graph; 0 where none is fixed."""
+    found = {}
+    for value in [*graph.input, *graph.value_info, *graph.output]:
+        dims = value.type.tensor_type.shape.dim
+        if len(dims) == 2:
+            found[value.name] = dims[1].dim_value
+    return found
 
 
 def _weight_of_product(

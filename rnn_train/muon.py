@@ -34,7 +34,6 @@ class Muon(Optimizer):
         lr: learning rate, on AdamW's scale.
         momentum: decay of the mean gradient.
         weight_decay: share of the weights that a step at rate 1 takes away.
-        rough: see `orthogonalized`.
     """
 
     def __init__(
@@ -44,10 +43,8 @@ class Muon(Optimizer):
         lr: float,
         momentum: float = 0.95,
         weight_decay: float = 0.0,
-        rough: torch.dtype = torch.float32,
     ) -> None:
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
-        self._rough = rough
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
@@ -73,13 +70,13 @@ class Muon(Optimizer):
             # Nesterov: the gradient of now counts a little more.
             smoothed.append(weight.grad.lerp(mean, group["momentum"]))
         scale = _MATCH * max(weights[0].shape) ** 0.5
-        updates = orthogonalized(torch.stack(smoothed), self._rough)
+        updates = orthogonalized(torch.stack(smoothed))
         for weight, update in zip(weights, updates, strict=True):
             weight.mul_(1 - group["lr"] * group["weight_decay"])
             weight.add_(update, alpha=-group["lr"] * scale)
 
 
-def orthogonalized(matrices: Tensor, rough: torch.dtype = torch.float32) -> Tensor:
+def orthogonalized(matrices: Tensor) -> Tensor:
     """Roughly U Vᵀ of each matrix U S Vᵀ: its singular values near 1, and none above 1.3.
 
     A Newton-Schulz iteration X ← X p(XᵀX). As all p(XᵀX) commute, it can be done on XᵀX alone,
@@ -87,23 +84,20 @@ def orthogonalized(matrices: Tensor, rough: torch.dtype = torch.float32) -> Tens
     times as tall as wide, less than half the work.
 
     Args:
-        matrices: [n, rows, columns], float32; a matrix of zeros stays one.
-        rough: what the last turn and the last product are computed in. The ones before magnify
-            what they round, so that a type of 16 bits is not for them.
+        matrices: [n, rows, columns]; a matrix of zeros stays one.
     """
     if matrices.size(-2) < matrices.size(-1):
-        return orthogonalized(matrices.mT, rough).transpose(-2, -1)
+        return orthogonalized(matrices.mT).transpose(-2, -1)
     x = matrices / (matrices.norm(dim=(-2, -1), keepdim=True) * 1.01 + 1e-20)
     gram = x.mT @ x
     product = None
-    for coefficients in _POLYNOMIALS[:-1]:
+    for turn, coefficients in enumerate(_POLYNOMIALS, 1):
         factor = _polynomial(gram, *coefficients)
         product = factor if product is None else product @ factor
-        gram = factor @ gram @ factor
-    assert product is not None
-    last = _polynomial(gram.to(rough), *_POLYNOMIALS[-1])
-    result: Tensor = x.to(rough) @ (product.to(rough) @ last)
-    return result.to(x.dtype)
+        if turn < len(_POLYNOMIALS):
+            gram = factor @ gram @ factor
+    result: Tensor = x @ product
+    return result
 
 
 def _polynomial(x: Tensor, a: float, b: float, c: float, d: float, e: float) -> Tensor:

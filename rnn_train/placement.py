@@ -9,20 +9,19 @@ from rnn_train.corpus import Rows
 
 _SHARE_OF_FREE = 0.25
 """Of a GPU's free memory, that a text may take at most."""
-_PIECE = 1 << 22
-"""Items that are carried to the GPU at once."""
+_PIECE = 1 << 24
+"""Bytes that are carried to the GPU at once."""
 
 
 def placed(text: Rows, device: torch.device) -> Rows:
     """A text whose rows are arrays, as one whose rows are tensors on a device; tokens are int64.
 
-    A text that leaves enough of a GPU's memory free is kept there as it lies on disk: what goes
-    over to it for a window is then a few numbers.
+    A text that leaves enough of a GPU's memory free is kept there as a whole: what goes over to it
+    for a window is then a few numbers.
     """
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
-        item = _plain(text.rows(np.zeros(1, np.int64), 1))
-        if len(text) * item.nbytes <= free * _SHARE_OF_FREE:
+        if len(text) * _first(text).nbytes <= free * _SHARE_OF_FREE:
             return Resident(text, device)
     return Shipped(text, device)
 
@@ -47,12 +46,13 @@ class Resident:
 
     def __init__(self, text: Rows, device: torch.device) -> None:
         self._device = device
-        pieces = []
-        for begin in range(0, len(text), _PIECE):
-            size = min(_PIECE, len(text) - begin)
-            piece = text.rows(np.array([begin]), size)[0]
-            pieces.append(torch.from_numpy(_plain(piece)).to(device))
-        self._items = torch.cat(pieces)
+        first = torch.from_numpy(_first(text))
+        self._items = torch.empty(len(text), *first.shape[1:], dtype=first.dtype, device=device)
+        length = max(1, _PIECE // first.nbytes)
+        for begin in range(0, len(text), length):
+            size = min(length, len(text) - begin)
+            (piece,) = text.rows(np.array([begin]), size)
+            self._items[begin : begin + size] = torch.from_numpy(_plain(piece)).to(device)
 
     def __len__(self) -> int:
         return len(self._items)
@@ -62,6 +62,12 @@ class Resident:
         first = torch.from_numpy(starts.astype(np.int64)).to(self._device, non_blocking=True)
         places = first[:, None] + torch.arange(length, device=self._device)
         return _numbers(self._items[places % len(self._items)])
+
+
+def _first(text: Rows) -> NDArray[np.generic]:
+    """Its first item, [1, ...]."""
+    (item,) = text.rows(np.zeros(1, np.int64), 1)
+    return _plain(item)
 
 
 def _plain(items: NDArray[np.generic]) -> NDArray[np.generic]:

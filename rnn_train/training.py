@@ -112,12 +112,12 @@ class Trainer:
         self.plan = plan
         self.config = config
         self.device = device
+        self.optimizers = _optimizers(task, config)
         self.average = AveragedModel(task.model, multi_avg_fn=self._blend)
         for module in self.average.modules():
             if isinstance(module, nn.RNNBase):
                 module.flatten_parameters()  # what cuDNN wants, and a copy has not
         self.precision = pick_precision(device, task.bfloat16)
-        self.optimizers = _optimizers(task, config, self.precision)
         self.scaler = torch.amp.GradScaler(
             device.type, enabled=self.precision is torch.float16, init_scale=2.0**12
         )
@@ -330,9 +330,7 @@ def pick_precision(device: torch.device, bfloat16: bool) -> torch.dtype:
     return torch.bfloat16 if bfloat16 and own else torch.float32
 
 
-def _optimizers(
-    task: Task, config: TrainingConfig, precision: torch.dtype
-) -> list[torch.optim.Optimizer]:
+def _optimizers(task: Task, config: TrainingConfig) -> list[torch.optim.Optimizer]:
     """AdamW, and Muon for the gates where it is asked for. A group's `share` of the rate of the
     moment is its own."""
     gates = task.gates if config.muon else ()
@@ -349,7 +347,7 @@ def _optimizers(
     ]
     if gates:
         group = {"params": list(gates), "share": config.muon}
-        optimizers.append(Muon([group], lr=rate, weight_decay=decay, rough=precision))
+        optimizers.append(Muon([group], lr=rate, weight_decay=decay))
     return optimizers
 
 

@@ -109,7 +109,6 @@ def test_shape_of_a_value(
     [
         ("tokens", [1, 1]),
         ("tokens", [None, 2]),
-        ("tokens", [None, 0]),
         ("tokens", [None]),
         ("uniform", [None, 2]),
         ("logits", [None, 2, 46]),
@@ -122,6 +121,12 @@ def test_shape_of_a_value_of_fixed_steps(
     """All of them say the same number, or none does."""
     said = refusal(edited(lambda it: reshape(it, name, dims), of=model))
     assert "is float" in said or "is int64" in said
+
+
+@pytest.mark.parametrize("steps", [-5, 0, 33, 2**40])
+def test_number_of_steps_out_of_range(refusal: Refusal, edited: Edited, steps: int) -> None:
+    said = refusal(edited(lambda it: reshape(it, "tokens", [None, steps]), of="charlm.one"))
+    assert f"it takes {steps} steps a call, not 1 to 32" in said
 
 
 @pytest.mark.parametrize("dims", [[], [None, None], [None, 0], [None, -1], [None, 2**16 + 1]])

@@ -9,6 +9,7 @@ from typing import NoReturn
 import pytest
 import torch
 
+from rnn_infer import device
 from rnn_train import pipeline
 from rnn_train.errors import ExportError
 from rnn_train.export import Card, export
@@ -39,6 +40,8 @@ def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setattr(device, "cuda_problem", lambda: "hidden by the tests")
+    monkeypatch.setattr(device, "offers_cuda", lambda: False)
     torch.manual_seed(0)
 
 

@@ -45,6 +45,7 @@ def recorder(module: nn.Module, sample: tuple[Tensor, ...]) -> Callable[..., Any
 @pytest.fixture
 def recording(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(captured, "possible", lambda _: True)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda: None)
     monkeypatch.setattr(torch.cuda, "make_graphed_callables", recorder)
 
 
@@ -96,6 +97,7 @@ def test_where_it_cannot_be_recorded(
         raise RuntimeError("operation not permitted\nmore of it")
 
     monkeypatch.setattr(captured, "possible", lambda _: True)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda: None)
     monkeypatch.setattr(torch.cuda, "make_graphed_callables", fails)
     subject = task()
     learnt(subject, 2)

@@ -6,12 +6,28 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+import torch
+from torch import Tensor, nn
 
 import rnn_infer
+from rnn_train.cells import CELLS, Cell, State
+from rnn_train.errors import ExportError
 from rnn_train.export import Card, export
+from rnn_train.graph import FLOAT, Graph
 from rnn_train.models import CharLSTM, CharLSTMConfig, ClassifierConfig, RecurrentClassifier
 
 VOCABULARY = tuple("\n abcdefghi")
+
+
+class Joining(Cell):
+    """A cell that joins its input and its state, which are of unlike widths."""
+
+    def __init__(self, input_size: int, width: int) -> None:
+        super().__init__(input_size, {"s": width})
+        self.mix = nn.Linear(input_size + width, width)
+
+    def forward(self, x: Tensor, state: State) -> State:
+        return (torch.tanh(self.mix(torch.cat([x, state[0]], -1))),)
 
 
 def char_lstm(**shape: Any) -> CharLSTM:
@@ -72,6 +88,45 @@ def test_fixed_steps_have_no_control_flow(
     assert fixed.score("badcab").nats_per_char == pytest.approx(
         whole.score("badcab").nats_per_char, abs=1e-6 if weights == "float32" else 1e-3
     )
+
+
+def test_parts_that_a_cuda_graph_would_not_join(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """onnxruntime passes the sizes of up to 32 equal parts by value, and no others."""
+    export(char_lstm(layers=3, skip=True), lm_card(), tmp_path / "m.onnx", steps=32)
+    graph = onnx.shape_inference.infer_shapes(onnx.load(tmp_path / "m.onnx")).graph
+    assert all(max(len(each.input), len(each.output)) <= 32 for each in graph.node)
+    monkeypatch.setitem(CELLS, "own", Joining)
+    own = RecurrentClassifier(
+        ClassifierConfig(vocabulary=len(VOCABULARY), labels=2, cell="own", embedding=5, hidden=6)
+    )
+    card = lm_card(unknown=3, labels=("x", "y"), end=" ", log_prior=(-0.7, -0.7))
+    export(own, card, tmp_path / "whole.onnx")
+    export(own, card, tmp_path / "fixed.onnx", steps=4)
+    whole, fixed = (
+        rnn_infer.Classifier.load(tmp_path / f"{name}.onnx") for name in ("whole", "fixed")
+    )
+    for found, expected in zip(
+        *(each.classify(["abc", "deed" * 9]) for each in (fixed, whole)), strict=True
+    ):
+        assert found.probability == pytest.approx(expected.probability, abs=1e-6)
+
+
+def test_parts_that_cannot_be_joined_are_refused() -> None:
+    graph = Graph("unequal", recorded=True)
+    parts = [graph.input(name, FLOAT, ["batch", size]) for name, size in (("x", 2), ("y", 3))]
+    graph.output(graph.add("Concat", *parts, axis=1), FLOAT, ["batch", 5])
+    with pytest.raises(ExportError, match="join parts of one size only"):
+        graph.model(18, 9, {})
+
+
+def test_no_fixed_steps_with_ngrams(tmp_path: Path) -> None:
+    shape: dict[str, Any] = {"embedding": 5, "hidden": 6, "ngrams": 2}
+    model = RecurrentClassifier(ClassifierConfig(vocabulary=len(VOCABULARY), labels=2, **shape))
+    card = lm_card(unknown=3, labels=("x", "y"), end=" ", log_prior=(-0.7, -0.7))
+    with pytest.raises(ExportError, match="n-grams"):
+        export(model, card, tmp_path / "m.onnx", steps=1)
 
 
 def test_fixed_steps_of_a_classifier(tmp_path: Path) -> None:

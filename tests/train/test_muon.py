@@ -33,21 +33,20 @@ def test_singular_values_become_nearly_one(shape: tuple[int, int]) -> None:
         assert likeness > 0.97
 
 
-@pytest.mark.parametrize("rough", [torch.bfloat16, torch.float16])
-def test_a_rough_last_turn_is_near_the_exact_one(rough: torch.dtype) -> None:
+def test_unlike_singular_values_become_alike() -> None:
+    """A gradient's: one is large, and the others are as small as rounding allows to tell."""
     torch.manual_seed(1)
-    spread = torch.logspace(0, -3, 64)  # singular values, as unlike as a gradient's
-    blocks = torch.randn(2, 256, 64) * spread
-    exact, result = orthogonalized(blocks), orthogonalized(blocks, rough)
-    assert result.dtype == torch.float32
-    assert torch.linalg.svdvals(result).max() < 1.3
-    assert not torch.equal(result, exact), "it is computed in another type"
-    assert torch.cosine_similarity(result.flatten(1), exact.flatten(1)).min() > 0.99
+    one = torch.randn(256, 1) @ torch.randn(1, 64)
+    for spread in (torch.randn(256, 64) * torch.logspace(0, -3, 64), one + torch.randn(256, 64)):
+        result = orthogonalized(spread[None])[0]
+        assert torch.linalg.svdvals(result).max() < 1.1
+        u, before, v = np.linalg.svd(spread.double().numpy(), full_matrices=False)
+        along = np.diag(u.T @ result.double().numpy() @ v.T)
+        assert (along[before > 0.02 * before[0]] > 0.9).all()
 
 
-@pytest.mark.parametrize("rough", [torch.float32, torch.bfloat16, torch.float16])
-def test_nothing_stays_nothing(rough: torch.dtype) -> None:
-    assert not orthogonalized(torch.zeros(2, 4, 6), rough).any()
+def test_nothing_stays_nothing() -> None:
+    assert not orthogonalized(torch.zeros(2, 4, 6)).any()
 
 
 def stepped(weight: Tensor, gradients: list[Tensor], **options: Any) -> Tensor:
