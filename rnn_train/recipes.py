@@ -1,7 +1,7 @@
 """Sizes, regularisation and duration: chosen from the amount of data, the machine, the minutes."""
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -25,6 +25,61 @@ def charlm_minutes(characters: int, device: str) -> float:
     return 2.0 if characters < 200_000 else 10.0
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Kind:
+    """A shape, how its weights are moved, and how much is dropped of it in many passes."""
+
+    embedding: int
+    hidden: int
+    layers: int
+    dropout_output: float
+    training: TrainingConfig
+
+
+# Muon learns fastest at high rates, but wide layers over many steps diverge at them.
+_SCARCE = _Kind(
+    embedding=96,
+    hidden=256,
+    layers=1,
+    dropout_output=0.25,
+    training=TrainingConfig(batch=16, window=64, learning_rate=4e-3, muon=2),
+)
+_SHORT = _Kind(
+    embedding=96,
+    hidden=384,
+    layers=1,
+    dropout_output=0.25,
+    training=TrainingConfig(batch=32, window=64, learning_rate=3e-2, muon=0.4),
+)
+_MIDDLE = _Kind(
+    embedding=128,
+    hidden=640,
+    layers=1,
+    dropout_output=0.4,
+    training=TrainingConfig(batch=64, window=64, learning_rate=2e-2, muon=0.45, weight_decay=0.05),
+)
+_LONG = _Kind(
+    embedding=128,
+    hidden=512,
+    layers=2,
+    dropout_output=0.4,
+    training=TrainingConfig(batch=32, window=128, learning_rate=2e-2, muon=0.35, weight_decay=0.05),
+)
+_SHORT_MINUTES, _MIDDLE_MINUTES = 6, 40
+"""Up to so many of two cores with AVX2 is the short kind of run, the middle one: a larger model
+would not be done learning. Measured on a text of a megabyte."""
+
+
+def _kind(characters: int, minutes: float | None, operations: float) -> _Kind:
+    if _scarce(characters):
+        return _SCARCE
+    if minutes is None:
+        return _LONG
+    if minutes * operations < _SHORT_MINUTES * _TWO_CORES:
+        return replace(_SHORT, hidden=256) if minutes < 1 else _SHORT
+    return _MIDDLE if minutes * operations < _MIDDLE_MINUTES * _TWO_CORES else _LONG
+
+
 def charlm_model(
     vocabulary: int,
     characters: int,
@@ -42,24 +97,21 @@ def charlm_model(
     Args:
         operations: a second, see `operations_a_second`.
     """
-    if _scarce(characters) or _short(minutes, operations):
-        narrow = _scarce(characters) or (minutes is not None and minutes < 1)
-        embedding, hidden, layers = 96, 256 if narrow else 384, 1
-    else:
-        # One layer learns faster; two, where the head reads both, come further
-        # (`benchmarks/charlm_ablation.py`).
-        embedding, hidden, layers = 128, 512, 2
-    model = CharLSTMConfig(vocabulary=vocabulary, embedding=embedding, hidden=hidden, layers=layers)
+    kind = _kind(characters, minutes, operations)
+    model = CharLSTMConfig(
+        vocabulary=vocabulary, embedding=kind.embedding, hidden=kind.hidden, layers=kind.layers
+    )
     if epochs is None:
         assert minutes is not None
         epochs = _characters_read(model, minutes, operations) / characters
     some, many = (0.0, 0.0) if taught else (_between(epochs, 4, 16), _between(epochs, 16, 64))
+    output = kind.dropout_output * some + (0.5 - kind.dropout_output) * many
     return replace(
         model,
         skip=True,
         dropout_input=round(0.12 * some + 0.13 * many, 2),
         dropout_layer=round(0.2 * some + 0.1 * many, 2),
-        dropout_output=round(max(0.1, 0.25 * some + 0.25 * many), 2),
+        dropout_output=round(max(0.1, output), 2),
         weight_drop=round(0.3 * many, 2),
     )
 
@@ -84,24 +136,15 @@ def _characters_read(model: CharLSTMConfig, minutes: float, operations: float) -
 def charlm_training(
     characters: int, minutes: float | None, operations: float, seed: int, tuned: bool = False
 ) -> TrainingConfig:
-    """Batch, window and rates; `tuned`: from trained weights.
-
-    Muon learns fastest at high rates, but wide layers over many steps diverge at them.
-    """
-    if _scarce(characters):
-        chosen = TrainingConfig(batch=16, window=64, learning_rate=4e-3, muon=2, seed=seed)
-    elif _short(minutes, operations):
-        chosen = TrainingConfig(batch=32, window=64, learning_rate=3e-2, muon=0.4, seed=seed)
-    else:
-        chosen = TrainingConfig(
-            batch=32, window=128, learning_rate=2e-2, muon=0.35, weight_decay=0.05, seed=seed
-        )
+    """Batch, window and rates; `tuned`: from trained weights."""
+    chosen = _kind(characters, minutes, operations).training
     share = FINE_TUNING if tuned else 1.0
-    return replace(chosen, learning_rate=chosen.learning_rate * share)
+    return replace(chosen, learning_rate=chosen.learning_rate * share, seed=seed)
 
 
 _OPERATIONS_OF_A_CORE = 4e10
 """With AVX2, as measured; twice as many where it computes in bfloat16."""
+_TWO_CORES = 2 * _OPERATIONS_OF_A_CORE
 _USEFUL_CORES = 8
 """More do not make batches of this size faster: a cautious guess, as the next."""
 _OPERATIONS_OF_A_GPU = 8e12
@@ -112,12 +155,6 @@ _OTHER_SECONDS = 10
 def _scarce(characters: int) -> bool:
     """Whether a text is passed so many times that it is learnt by heart; a large one never is."""
     return characters < 200_000
-
-
-def _short(minutes: float | None, operations: float) -> bool:
-    """Whether only a small model is done in time: 20 minutes of two cores with AVX2 are enough for
-    the large one."""
-    return minutes is not None and minutes * operations < 20 * 8e10
 
 
 FINE_TUNING = 0.25

@@ -32,6 +32,7 @@ def test_model_grows_with_text_time_and_device() -> None:
     sizes = [
         size(SMALL, 2.0, CPU),
         size(LARGE, 2.0, CPU),
+        size(LARGE, 10.0, CPU),
         size(LARGE, 60.0, CPU),
     ]
     assert sizes == sorted(set(sizes))
@@ -94,11 +95,20 @@ def test_wide_layers_take_smaller_steps() -> None:
     assert recipes.charlm_training(LARGE, 2.0, GPU, 0) == long
 
 
-def test_fast_machine_gets_the_large_model_sooner() -> None:
-    slow, fast = (size(LARGE, 10.0, each) for each in (CPU, 2 * CPU))
-    assert slow < fast == size(LARGE, 60.0, CPU)
-    windows = [recipes.charlm_training(LARGE, 10.0, each, 0).window for each in (CPU, 2 * CPU)]
-    assert windows == [64, 128]
+def test_fast_machine_gets_a_larger_model_sooner() -> None:
+    for minutes in (5.0, 30.0):
+        slow, fast = (size(LARGE, minutes, each) for each in (CPU, 2 * CPU))
+        assert slow < fast == size(LARGE, 2 * minutes, CPU)
+        before, after = (recipes.charlm_training(LARGE, minutes, f * CPU, 0) for f in (1, 2))
+        assert before.learning_rate * before.muon > after.learning_rate * after.muon
+
+
+def test_wide_models_are_dropped_out_more() -> None:
+    narrow, wide = (
+        recipes.charlm_model(65, LARGE, CPU, minutes=minutes, epochs=12) for minutes in (2, 10)
+    )
+    assert narrow.hidden < wide.hidden
+    assert 0.1 < narrow.dropout_output < wide.dropout_output < 0.5
 
 
 def test_machine_is_judged_by_cores_and_arithmetic(monkeypatch: pytest.MonkeyPatch) -> None:
