@@ -104,7 +104,8 @@ def charlm_model(
     if epochs is None:
         assert minutes is not None
         epochs = _characters_read(model, minutes, operations) / characters
-    some, many = (0.0, 0.0) if taught else (_between(epochs, 4, 16), _between(epochs, 16, 64))
+    stages = ((4, 16), (16, 64), (96, 256))
+    some, many, most = (0.0 if taught else _between(epochs, *stage) for stage in stages)
     output = kind.dropout_output * some + (0.5 - kind.dropout_output) * many
     return replace(
         model,
@@ -112,7 +113,7 @@ def charlm_model(
         dropout_input=round(0.12 * some + 0.13 * many, 2),
         dropout_layer=round(0.2 * some + 0.1 * many, 2),
         dropout_output=round(max(0.1, output), 2),
-        weight_drop=round(0.3 * many, 2),
+        weight_drop=round(0.3 * many + 0.2 * most, 2),
     )
 
 
