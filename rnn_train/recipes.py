@@ -104,7 +104,9 @@ def charlm_model(
     if epochs is None:
         assert minutes is not None
         epochs = _characters_read(model, minutes, operations) / characters
-    stages = ((4, 16), (16, 64), (96, 256))
+    # The last comes the later the more text there is: at 60 kB, 150 passes, it still costs.
+    size = max(1.0, characters / 20_000)
+    stages = ((4, 16), (16, 64), (96 * size, 256 * size))
     some, many, most = (0.0 if taught else _between(epochs, *stage) for stage in stages)
     output = kind.dropout_output * some + (0.5 - kind.dropout_output) * many
     return replace(

@@ -40,8 +40,8 @@ def test_model_grows_with_text_time_and_device() -> None:
     assert size(LARGE, 2.0, GPU) == size(LARGE, None, CPU) == sizes[-1]
 
 
-def dropout(epochs: float, taught: bool = False) -> list[float]:
-    model = recipes.charlm_model(65, LARGE, CPU, epochs=epochs, taught=taught)
+def dropout(epochs: float, taught: bool = False, characters: int = LARGE) -> list[float]:
+    model = recipes.charlm_model(65, characters, CPU, epochs=epochs, taught=taught)
     return [model.dropout_input, model.dropout_layer, model.dropout_output, model.weight_drop]
 
 
@@ -53,7 +53,9 @@ def test_text_seen_often_is_dropped_out_more() -> None:
         assert list(kind) == sorted(set(kind))
     # Weight drop costs where a text is not yet learnt by heart.
     assert [each[3] for each in rates[:3]] == [0, 0, 0]
-    assert 0 < rates[3][3] < rates[4][3] < rates[5][3] == dropout(300)[3] <= 0.5
+    assert 0 < rates[3][3] < rates[4][3] == rates[5][3]
+    small = [dropout(epochs, characters=SMALL)[3] for epochs in (64, 150, 300, 1000)]
+    assert rates[4][3] == small[0] < small[1] < small[2] == small[3] <= 0.5
 
 
 def test_pupils_need_no_dropout() -> None:
