@@ -126,7 +126,7 @@ class _Replay(ABC):
     """How many it records."""
 
     def __init__(self, file: ModelFile, session: Any, device: str, rows: int) -> None:
-        self._session, self._device, self._rows = session, device, rows
+        self._session, self._device = session, device
         assert file.steps
         self._steps = file.steps
         self._names = [state.name for state in file.states]

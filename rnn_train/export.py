@@ -202,18 +202,12 @@ class _Build:
         count = graph.add("ReduceSum", taken, axis1, keepdims=0, name="steps_taken")
         count = graph.add("ReduceMax", count, axis0, keepdims=0)
         last = graph.add("Sub", count, graph.constant("single_step", 1), name="last_step")
-        return [
-            graph.add(
-                "Gather",
-                graph.add(
-                    "Concat", *(graph.add("Unsqueeze", each, axis0) for each in each_step), axis=0
-                ),
-                last,
-                axis=0,
-                name="state_reached",
-            )
-            for each_step in zip(*states, strict=True)
-        ]
+        picked = []
+        for steps in zip(*states, strict=True):  # of one state
+            rows = [graph.add("Unsqueeze", each, axis0) for each in steps]
+            every = graph.add("Concat", *rows, axis=0, name="state_by_step")
+            picked.append(graph.add("Gather", every, last, axis=0, name="state_reached"))
+        return picked
 
     def _sequence(self, graph: Graph, tokens: str, states: Sequence[str]) -> tuple[str, list[str]]:
         """Layer by layer over all times: tokens [time, batch] → logits [time, batch, n]."""

@@ -51,6 +51,7 @@ _SHORT = _Kind(
     dropout_output=0.25,
     training=TrainingConfig(batch=32, window=64, learning_rate=3e-2, muon=0.4),
 )
+_HASTY = replace(_SHORT, hidden=256)
 _MIDDLE = _Kind(
     embedding=128,
     hidden=640,
@@ -76,7 +77,7 @@ def _kind(characters: int, minutes: float | None, operations: float) -> _Kind:
     if minutes is None:
         return _LONG
     if minutes * operations < _SHORT_MINUTES * _TWO_CORES:
-        return replace(_SHORT, hidden=256) if minutes < 1 else _SHORT
+        return _HASTY if minutes < 1 else _SHORT
     return _MIDDLE if minutes * operations < _MIDDLE_MINUTES * _TWO_CORES else _LONG
 
 

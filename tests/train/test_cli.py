@@ -25,7 +25,7 @@ from rnn_train import checkpoint
 from rnn_train.charlm import CharLMTask
 from rnn_train.cli import main
 from rnn_train.jobs import CharLMJob
-from rnn_train.pipeline import Report
+from rnn_train.pipeline import Report, finished_job
 from rnn_train.run import Run
 
 LABELLED = "".join(f"text {i},{('even', 'odd')[i % 2]}\n" for i in range(24))
@@ -241,6 +241,24 @@ def test_export(finished: Report) -> None:
     file = Stepper.open("x.onnx").file
     assert file.metadata.training["temperature"] == 1.5
     assert (file.steps, file.generates) == (3, False)
+
+
+def test_steps_are_given_or_measured(finished: Report) -> None:
+    given = ("--out", "x.onnx", "--steps", "3", "--fastest-for", "8")
+    result = call("export", str(finished.folder), *given)
+    assert result.exit_code != 0
+    assert "--steps and --fastest-for exclude each other" in result.output
+    assert not Path("x.onnx").exists()
+
+
+@pytest.mark.parametrize(("given", "captures"), [((), True), (("--no-capture",), False)])
+def test_whether_steps_are_recorded(story: Path, given: tuple[str, ...], captures: bool) -> None:
+    result = call("charlm", "--data", str(story), *QUICK, *given, "--out", "x.onnx")
+    assert result.exit_code == 0, result.output
+    with finished_job(Path("runs/charlm-1")) as job:
+        task = job.task(torch.device("cpu"))
+    assert isinstance(task, CharLMTask)
+    assert task._capture is captures
 
 
 def test_evaluate(finished: Report, story: Path) -> None:
