@@ -11,10 +11,10 @@ product taken out of time and its gradients by hand; `nn.RNN` (oneDNN); and a Py
 import torch
 from torch import Tensor, nn
 
-from rnn_train.cells import ElmanCell
-from rnn_train.classifier import BFLOAT16_WIDTH
-from rnn_train.memory import keep_freed
-from rnn_train.training import pick_precision
+from rnn_train.models.cells import ElmanCell
+from rnn_train.tasks.classifier.objective import BFLOAT16_WIDTH
+from rnn_train.training.allocator import keep_freed
+from rnn_train.training.device import pick_precision
 
 from .harness import Work, apart, race, write
 

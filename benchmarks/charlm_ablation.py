@@ -16,13 +16,14 @@ from typing import Any
 
 import torch
 
-from rnn_train.charlm import fit_temperature, held_out_loss
-from rnn_train.export import export
-from rnn_train.jobs import CharLMJob, Request
-from rnn_train.models import CharLSTM, parameter_count
-from rnn_train.plan import Plan
-from rnn_train.run import Run
-from rnn_train.training import Trainer
+from rnn_train.evaluation.language_model import fit_temperature, held_out_loss
+from rnn_train.exporting.model_file import export
+from rnn_train.models.charlm import CharLSTM
+from rnn_train.models.modules import parameter_count
+from rnn_train.tasks.registry import CharLMTask, Request
+from rnn_train.training.loop import Trainer
+from rnn_train.training.run import Run
+from rnn_train.training.schedule import Schedule
 
 from .ablation import Ablation, Figures
 from .harness import RESULTS, machine
@@ -109,28 +110,28 @@ def measure(train: str, held: str, change: dict[str, Any], seed: int, epochs: fl
             (folder / side).write_text(text, "utf-8")
         teachers = []
         for number in range(1, change.get("teachers", 0) + 1):
-            job, model, _ = _learn(folder / str(number), {}, seed + 100 * number, epochs)
+            task, model, _ = _take_step(folder / str(number), {}, seed + 100 * number, epochs)
             teachers.append(folder / f"{number}.onnx")
-            export(model, job.card(job.judge(model)), teachers[-1])
-        job, model, learnt = _learn(folder / "run", change, seed, epochs, tuple(teachers))
-        temperature = fit_temperature(model, job.held_out)
-        loss = held_out_loss(model, job.held_out, 1, temperature)
+            export(model, task.card(task.measure(model)), teachers[-1])
+        task, model, learnt = _take_step(folder / "run", change, seed, epochs, tuple(teachers))
+        temperature = fit_temperature(model, task.held_out)
+        loss = held_out_loss(model, task.held_out, 1, temperature)
     return {
         "held_out_nats_per_char": loss,
         "temperature": temperature,
         "training_loss": learnt,
-        "parameters": parameter_count(job.model),
+        "parameters": parameter_count(task.model),
         "cpu_seconds": time.process_time() - started,
     }
 
 
-def _learn(
+def _take_step(
     folder: Path,
     change: dict[str, Any],
     seed: int,
     epochs: float,
     teachers: tuple[Path, ...] = (),
-) -> tuple[CharLMJob, CharLSTM, float]:
+) -> tuple[CharLMTask, CharLSTM, float]:
     """Trains one network on the texts beside its run's folder. The last is its training loss."""
     torch.manual_seed(seed)
     request = Request(
@@ -143,18 +144,18 @@ def _learn(
         training=TRAINING | {"validate_every": 1e9} | change.get("training", {}),
     )
     run = Run.create("charlm", folder)
-    job = CharLMJob.create(run, request, "cpu")
+    task = CharLMTask.create(run, request, "cpu")
     device = torch.device("cpu")
-    job.prepare(device, print)
-    steps = round(epochs * job.steps_per_epoch)
-    plan = Plan(job.training.learning_rate, steps=steps, minutes=None)
-    outcome = Trainer(run, job.task(device), plan, job.training, device).fit()
+    task.prepare(device, print)
+    steps = round(epochs * task.steps_per_epoch)
+    schedule = Schedule(task.training.learning_rate, steps=steps, minutes=None)
+    outcome = Trainer(run, task.objective(device), schedule, task.training, device).fit()
     if not outcome.finished:
         raise KeyboardInterrupt  # half a run is no figure
     assert isinstance(outcome.model, CharLSTM)
     learnt = run.metrics()[-1]["loss"]
     run.close()
-    return job, outcome.model, learnt
+    return task, outcome.model, learnt
 
 
 if __name__ == "__main__":

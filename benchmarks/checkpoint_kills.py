@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 
-from rnn_train import checkpoint
+from rnn_train.training import checkpoint
 
 from .harness import RESULTS, machine
 

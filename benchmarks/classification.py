@@ -13,9 +13,9 @@ from pathlib import Path
 import torch
 
 import rnn_infer
-from rnn_train.baseline import fit_baselines
-from rnn_train.classifier import Alphabet
-from rnn_train.labelled import load_rows
+from rnn_train.data.alphabet import Alphabet
+from rnn_train.data.labelled import load_rows
+from rnn_train.evaluation.baselines import fit_baselines
 
 from .harness import Work, race, write
 

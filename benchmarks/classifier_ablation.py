@@ -18,15 +18,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from rnn_train import metrics
-from rnn_train.baseline import fit_baselines
-from rnn_train.classifier import Alphabet, label_indices
-from rnn_train.jobs import ClassifierJob, Request
-from rnn_train.labelled import Rows, load_rows
-from rnn_train.models import parameter_count
-from rnn_train.plan import Plan
-from rnn_train.run import Run
-from rnn_train.training import Trainer
+from rnn_train.data.alphabet import Alphabet, label_indices
+from rnn_train.data.labelled import Rows, load_rows
+from rnn_train.evaluation import metrics
+from rnn_train.evaluation.baselines import fit_baselines
+from rnn_train.models.modules import parameter_count
+from rnn_train.tasks.registry import ClassifierTask, Request
+from rnn_train.training.loop import Trainer
+from rnn_train.training.run import Run
+from rnn_train.training.schedule import Schedule
 
 from .ablation import Ablation
 from .harness import RESULTS, machine
@@ -120,22 +120,22 @@ def measure(train: Rows, held: Rows, change: dict[str, Any], seed: int) -> dict[
             training=change.get("training", {}),
         )
         run = Run.create("classifier", Path(folder) / "run")
-        job = ClassifierJob.create(run, request, "cpu")
+        task = ClassifierTask.create(run, request, "cpu")
         if "character_dropout" in change:
             run.write_config(run.config() | {"character_dropout": change["character_dropout"]})
-            job = ClassifierJob(run)
+            task = ClassifierTask(run)
         device = torch.device("cpu")
-        job.prepare(device, print)
-        steps = round(run.config()["epochs"] * job.steps_per_epoch)
-        plan = Plan(job.training.learning_rate, steps=steps, minutes=None)
-        outcome = Trainer(run, job.task(device), plan, job.training, device).fit()
+        task.prepare(device, print)
+        steps = round(run.config()["epochs"] * task.steps_per_epoch)
+        schedule = Schedule(task.training.learning_rate, steps=steps, minutes=None)
+        outcome = Trainer(run, task.objective(device), schedule, task.training, device).fit()
         if not outcome.finished:
             raise KeyboardInterrupt  # half a run is no figure
-        verdict = job.judge(outcome.model)  # type: ignore[arg-type]
+        result = task.measure(outcome.model)  # type: ignore[arg-type]
         run.close()
-    return verdict.metrics | {
-        "temperature": verdict.temperature,
-        "parameters": parameter_count(job.model),
+    return result.metrics | {
+        "temperature": result.temperature,
+        "parameters": parameter_count(task.model),
         "cpu_seconds": time.process_time() - started,
     }
 

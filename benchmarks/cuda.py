@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from rnn_infer.device import Device
+from rnn_infer.runtime.device import Device
 
 from . import networks, training
 from .harness import Race, Work, apart, race, write

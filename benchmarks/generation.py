@@ -82,12 +82,12 @@ def main() -> None:
     quick = "--quick" in sys.argv
     races: list[Race] = []
     rates: dict[str, float] = {}
-    plan = [(shape, 1, 1) for shape in SHAPES]
+    schedule = [(shape, 1, 1) for shape in SHAPES]
     if not quick:
-        plan += [(OTHER_VOCABULARY, 1, 1), (Shape(2, 512), 1, 2), (Shape(1, 1024), 1, 2)]
-        plan += [(Shape(2, 512), streams, 2) for streams in STREAMS[1:]]
-        plan += [(Shape(1, 128), streams, 1) for streams in STREAMS[1:]]
-    for shape, streams, threads in plan:
+        schedule += [(OTHER_VOCABULARY, 1, 1), (Shape(2, 512), 1, 2), (Shape(1, 1024), 1, 2)]
+        schedule += [(Shape(2, 512), streams, 2) for streams in STREAMS[1:]]
+        schedule += [(Shape(1, 128), streams, 1) for streams in STREAMS[1:]]
+    for shape, streams, threads in schedule:
         name = f"{shape}; {streams} streams; {threads} threads"
         compiled = not quick and shape in COMPILED and streams in (1, 64)
         field = contestants(shape, streams, threads, compiled)

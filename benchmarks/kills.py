@@ -24,9 +24,9 @@ from typing import Any
 import torch
 
 import rnn_train
-from rnn_train import checkpoint
-from rnn_train.charlm import CharLMTask
-from rnn_train.training import pick_precision
+from rnn_train.tasks.charlm.objective import CharLMObjective
+from rnn_train.training import checkpoint
+from rnn_train.training.device import pick_precision
 
 from .harness import RESULTS, machine
 
@@ -57,7 +57,7 @@ def main() -> None:
     print(f"{same} of {len(kills)} runs ended bit-identical ({steps} steps each)")
     report = {
         "machine": machine(),
-        "precision": str(pick_precision(torch.device("cpu"), CharLMTask.bfloat16)),
+        "precision": str(pick_precision(torch.device("cpu"), CharLMObjective.bfloat16)),
         "options": " ".join(OPTIONS),
         "steps": steps,
         "killed": len(kills),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import onnxruntime
 
-from rnn_infer.stepper import Stepper
+from rnn_infer.runtime.stepper import Stepper
 
 from .harness import Work, race, write
 

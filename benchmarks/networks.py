@@ -13,13 +13,13 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from rnn_infer.device import Device
+from rnn_infer.runtime.device import Device
+from rnn_infer.runtime.stepper import Stepper
 from rnn_infer.sampling import Sampling
-from rnn_infer.stepper import Stepper
-from rnn_train.charlm import without_onednn
-from rnn_train.export import Card, export
-from rnn_train.graph import Weights
-from rnn_train.models import CharLSTM, CharLSTMConfig
+from rnn_train.exporting.graph import Weights
+from rnn_train.exporting.model_file import ModelCard, export
+from rnn_train.models.charlm import CharLSTM, CharLSTMConfig
+from rnn_train.models.decoding import without_onednn
 
 from .harness import Work
 
@@ -60,7 +60,7 @@ def ours(
 ) -> Stepper:
     """This project's exported file, opened as a user's would be."""
     characters = tuple(chr(0x4E00 + i) for i in range(shape.vocabulary))
-    card = Card(vocabulary=characters, unknown=None, start=characters[0])
+    card = ModelCard(vocabulary=characters, unknown=None, start=characters[0])
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
         export(shape.model(), card, path, weights=weights, steps=steps, loss=lambda _: 0.0)

@@ -8,7 +8,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from rnn_infer.charlm import sequence_loss
-from rnn_infer.stepper import Stepper
+from rnn_infer.runtime.stepper import Stepper
 
 from . import networks
 from .harness import Work, race, write

@@ -69,13 +69,13 @@ def main() -> None:
     parser.add_argument("--sessions", type=int, default=100_000)
     options = parser.parse_args()
     lm = rnn_infer.CharLM.load(MODEL, device="cpu")
-    plan: dict[str, tuple[Callable[[rnn_infer.CharLM, int], None], int]] = {
+    schedule: dict[str, tuple[Callable[[rnn_infer.CharLM, int], None], int]] = {
         "steps": (steps, options.steps),
         "sessions": (sessions, options.sessions),
         "streams": (streams, options.sessions // 5),
     }
     found: dict[str, Any] = {}
-    for name, (work, count) in plan.items():
+    for name, (work, count) in schedule.items():
         work(lm, max(2000, count // 20))
         before = usage()
         work(lm, count)

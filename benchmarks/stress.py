@@ -25,8 +25,8 @@ import numpy as np
 import torch
 
 import rnn_infer
-from rnn_train.export import Card, export
-from rnn_train.models import CharLSTM, CharLSTMConfig
+from rnn_train.exporting.model_file import ModelCard, export
+from rnn_train.models.charlm import CharLSTM, CharLSTMConfig
 
 from .harness import RESULTS, machine
 
@@ -98,7 +98,7 @@ def large_vocabulary(size: int) -> dict[str, Any]:
     ]
     with tempfile.TemporaryDirectory() as name:
         paths = [Path(name) / each for each in ("graph.onnx", "step.onnx")]
-        card = Card(vocabulary=characters, unknown=None, start=characters[7])
+        card = ModelCard(vocabulary=characters, unknown=None, start=characters[7])
         export(model, card, paths[0])
         export(model, card, paths[1], step_only=True)
         graph, numpy = (rnn_infer.CharLM.load(path, device="cpu") for path in paths)

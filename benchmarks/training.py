@@ -16,12 +16,13 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot
 from torch.utils.data import DataLoader, Dataset
 
-from rnn_train.charlm import CharLMTask
-from rnn_train.corpus import Ring, Streams
-from rnn_train.models import CharLSTM, CharLSTMConfig
-from rnn_train.plan import Plan
-from rnn_train.run import Run
-from rnn_train.training import Trainer, TrainingConfig
+from rnn_train.data.streams import ArrayRing, Streams
+from rnn_train.models.charlm import CharLSTM, CharLSTMConfig
+from rnn_train.tasks.charlm.objective import CharLMObjective
+from rnn_train.training.config import TrainingConfig
+from rnn_train.training.loop import Trainer
+from rnn_train.training.run import Run
+from rnn_train.training.schedule import Schedule
 
 from .harness import Work, apart, race, write
 
@@ -88,9 +89,9 @@ def ours(
     training = TrainingConfig(batch=BATCH, window=WINDOW, validate_every=1e9)
     names = tuple(chr(0x4E00 + i) for i in range(VOCABULARY))
     device = torch.device(device_name)
-    task = CharLMTask(
+    objective = CharLMObjective(
         CharLSTM(config).to(device),
-        Streams(Ring(tokens), BATCH, WINDOW, 0),
+        Streams(ArrayRing(tokens), BATCH, WINDOW, 0),
         tokens[:0],
         names,
         0,
@@ -99,11 +100,11 @@ def ours(
     )
     run = Run.create("charlm", folder / f"{layers}x{width}")
     run.write_config({})
-    trainer = Trainer(run, task, Plan(4e-3, steps=10**9, minutes=None), training, device)
+    trainer = Trainer(run, objective, Schedule(4e-3, steps=10**9, minutes=None), training, device)
 
     def work(count: int) -> None:
         for _ in range(count):
-            trainer._learn(4e-3)
+            trainer._take_step(4e-3)
 
     return work
 

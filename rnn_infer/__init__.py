@@ -10,7 +10,6 @@ import os
 from rnn_infer.charlm import CharLM, Generation, NextChar, Score
 from rnn_infer.classifier import Classifier, LabelProbability, Prediction
 from rnn_infer.contract import Metadata
-from rnn_infer.device import Device
 from rnn_infer.errors import (
     DeviceError,
     ModelFileError,
@@ -22,8 +21,9 @@ from rnn_infer.errors import (
     WrongKindError,
 )
 from rnn_infer.pool import PoolStream, StreamPool
+from rnn_infer.runtime.device import Device
+from rnn_infer.runtime.stepper import Stepper
 from rnn_infer.session import Session
-from rnn_infer.stepper import Stepper
 
 __version__ = "0.1.0"
 __all__ = [

@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnn_infer.contract import Metadata
-from rnn_infer.device import Device
 from rnn_infer.errors import OptionError, WrongKindError
 from rnn_infer.pool import StreamPool
+from rnn_infer.runtime.device import Device
+from rnn_infer.runtime.stepper import Stepper
+from rnn_infer.runtime.streams import Streams, chunk_length
 from rnn_infer.sampling import Sampling, Uniforms, check_length, seeds_for
 from rnn_infer.session import DEFAULT_LENGTH, STREAM_CHUNK, Session
-from rnn_infer.stepper import Stepper
-from rnn_infer.stopping import StopScanner
-from rnn_infer.streams import Streams, chunk_length
-from rnn_infer.text import Unknown, Vocabulary
+from rnn_infer.text.stopping import StopScanner
+from rnn_infer.text.vocabulary import Unknown, Vocabulary
 
 _GENERATE_CHUNK = 128
 

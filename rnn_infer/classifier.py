@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnn_infer.contract import ClassifierSection, Metadata
-from rnn_infer.device import Device
 from rnn_infer.errors import OptionError, WrongKindError
-from rnn_infer.prefixes import PrefixTree
-from rnn_infer.ragged import Ragged
-from rnn_infer.stepper import State, Stepper
-from rnn_infer.streams import chunk_length
-from rnn_infer.text import Unknown, Vocabulary
+from rnn_infer.runtime.device import Device
+from rnn_infer.runtime.stepper import State, Stepper
+from rnn_infer.runtime.streams import chunk_length
+from rnn_infer.text.prefix_tree import PrefixTree
+from rnn_infer.text.ragged import Ragged
+from rnn_infer.text.vocabulary import Unknown, Vocabulary
 
 _BATCH = 96
 """Texts a run: of short ones, what passes between two operators then stays in a near cache."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from rnn_infer.contract import OPSET
 from rnn_infer.errors import RuntimeMissingError
-from rnn_infer.runtime import (
+from rnn_infer.runtime.providers import (
     INSTALL_CPU,
     INSTALL_GPU,
     REMOVE_BOTH,
@@ -19,8 +19,8 @@ from rnn_infer.runtime import (
     installed_distributions,
     onnxruntime,
 )
+from rnn_infer.runtime.stepper import Stepper
 from rnn_infer.sampling import Sampling
-from rnn_infer.stepper import Stepper
 
 TOLERANCE = 1e-3
 

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnn_infer.errors import OptionError
+from rnn_infer.runtime.stepper import State, Stepper
+from rnn_infer.runtime.streams import read_ragged
 from rnn_infer.sampling import Sampling, Uniforms, check_length
-from rnn_infer.stepper import State, Stepper
-from rnn_infer.streams import read_together
-from rnn_infer.text import Unknown, Vocabulary
+from rnn_infer.text.vocabulary import Unknown, Vocabulary
 
 MAX_TICK = 32
 """Characters a tick draws at most, so that a stream that joins waits no longer than for these."""
@@ -252,7 +252,7 @@ class StreamPool:
         whole = [np.concatenate([[pending[i]], texts[i]]) for i in reading]
         known = [text if text[0] >= 0 else text[1:] for text in whole]
         own = tuple(each[reading] for each in state)
-        after = read_together(self._stepper, own, [text[:-1] for text in known])
+        after = read_ragged(self._stepper, own, [text[:-1] for text in known])
         for each, part in zip(state, after, strict=True):
             each[reading] = part
         pending[reading] = [text[-1] for text in known]

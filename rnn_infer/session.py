@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnn_infer.errors import OptionError, SnapshotError
+from rnn_infer.runtime.stepper import Stepper
+from rnn_infer.runtime.streams import Streams
 from rnn_infer.sampling import Sampling, Uniforms, check_length
-from rnn_infer.stepper import Stepper
-from rnn_infer.stopping import StopScanner
-from rnn_infer.streams import Streams
-from rnn_infer.text import Unknown, Vocabulary
+from rnn_infer.text.stopping import StopScanner
+from rnn_infer.text.vocabulary import Unknown, Vocabulary
 
 DEFAULT_LENGTH = 500
 STREAM_CHUNK = 32
@@ -125,12 +125,12 @@ class Session:
         left = length
         while left:
             count = min(chunk, left)
-            before = self._streams.mark()
+            before = self._streams.snapshot()
             text = self._vocabulary.decode(self._streams.draw(count, sampling)[0])
             scanned = scanner.scan(text)
             if scanned.stopped is not None:
                 if scanned.used < count:  # stand where the stop text ended
-                    self._streams.go_back(before)
+                    self._streams.rewind(before)
                     self._streams.draw(scanned.used, sampling)
                 self.stopped = scanned.stopped
                 if scanned.text:

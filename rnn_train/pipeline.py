@@ -10,19 +10,22 @@ from typing import Any
 
 import torch
 
-from rnn_train import checkpoint, plots
-from rnn_train.datasets import fingerprint
+from rnn_train.data.datasets import fingerprint
 from rnn_train.errors import ExportError, RnnTrainError, RunError
-from rnn_train.export import export
+from rnn_train.evaluation import plots
+from rnn_train.exporting.graph import Weights
+from rnn_train.exporting.model_file import export
+from rnn_train.exporting.variants import fastest_steps
 from rnn_train.files import check_writable
-from rnn_train.forms import fastest_steps
-from rnn_train.graph import Weights
-from rnn_train.job import Job, Request, Say
-from rnn_train.jobs import JOBS
-from rnn_train.models import parameter_count
-from rnn_train.plan import Plan
-from rnn_train.run import Run
-from rnn_train.training import Trainer, pick_device
+from rnn_train.models.modules import parameter_count
+from rnn_train.progress import Log
+from rnn_train.tasks.registry import TASKS
+from rnn_train.tasks.task import Request, Task
+from rnn_train.training import checkpoint
+from rnn_train.training.device import pick_device
+from rnn_train.training.loop import Trainer
+from rnn_train.training.run import Run
+from rnn_train.training.schedule import Schedule
 
 _EXPORT_SECONDS = 4.0
 _LEAST_SHARE = 0.1
@@ -51,7 +54,7 @@ def train(
     folder: Path | None = None,
     device: str = "auto",
     threads: int | None = None,
-    say: Say = print,
+    log: Log = print,
 ) -> Report:
     """Trains a `charlm` or a `classifier` from the start, and exports it to `out`.
 
@@ -67,8 +70,8 @@ def train(
         torch.manual_seed(request.seed)
         sources = [*request.data, *([request.val_data] if request.val_data else [])]
         notes = {"threads": threads, "out": str(out), "sources": _seen(sources)}
-        job = JOBS[command].create(run, request, where.type, **notes)
-        return _Training(run, job, out, say).carry_out(where, time.monotonic() - started)
+        task = TASKS[command].create(run, request, where.type, **notes)
+        return _Training(run, task, out, log).run(where, time.monotonic() - started)
     finally:
         run.close()
 
@@ -80,7 +83,7 @@ def resume(
     command: str | None = None,
     device: str | None = None,
     threads: int | None = None,
-    say: Say = print,
+    log: Log = print,
 ) -> Report:
     """Goes on with an interrupted run, from its last checkpoint, and exports it.
 
@@ -102,8 +105,8 @@ def resume(
         check_writable(out)
         where = pick_device(device or _noted(run, "device"))
         set_threads(threads or _noted(run, "threads"))
-        state = _last_state(run, say) if checkpoint.exists(run.checkpoints) else None
-        return _Training(run, _job(run), out, say).carry_out(where, 0.0, state)
+        state = _last_state(run, log) if checkpoint.exists(run.checkpoints) else None
+        return _Training(run, _task(run), out, log).run(where, 0.0, state)
     finally:
         run.close()
 
@@ -117,7 +120,7 @@ def export_run(
     fastest_for: int | None = None,
     weights: Weights = "float32",
     temperature: float | None = None,
-    say: Say = print,
+    log: Log = print,
 ) -> dict[str, float]:
     """Exports a run's averaged weights as they stand in its last checkpoint.
 
@@ -134,32 +137,32 @@ def export_run(
         DeviceError: `fastest_for` where CUDA does not work.
     """
     check_writable(out)
-    with finished_job(folder, say) as job:
-        verdict = job.judge(job.model)
+    with finished_task(folder, log) as task:
+        result = task.measure(task.model)
         if temperature is not None:
-            verdict = dataclasses.replace(verdict, temperature=temperature)
-        card = job.card(verdict)
+            result = dataclasses.replace(result, temperature=temperature)
+        card = task.card(result)
 
         def write(path: Path, steps: int | None) -> dict[str, float]:
             return export(
-                job.model,
+                task.model,
                 card,
                 path,
                 step_only=step_only,
                 steps=steps,
                 weights=weights,
-                loss=job.loss,
+                loss=task.loss,
             )
 
         if fastest_for:
             if step_only or card.labels:
                 raise ExportError("only a file that draws is measured; give --steps K itself")
-            steps = fastest_steps(write, fastest_for, say)
+            steps = fastest_steps(write, fastest_for, log)
         return write(out, steps)
 
 
 @contextmanager
-def finished_job(folder: Path, say: Say = print) -> Iterator[Job]:
+def finished_task(folder: Path, log: Log = print) -> Iterator[Task]:
     """A run's job, its model with the averaged weights of the last checkpoint, evaluating.
 
     Raises:
@@ -167,19 +170,19 @@ def finished_job(folder: Path, say: Say = print) -> Iterator[Job]:
     """
     run = Run.open(folder)
     try:
-        state = _last_state(run, say)
-        job = _job(run)
-        job.model.load_state_dict(checkpoint.averaged_weights(state))
-        job.model.eval()
-        yield job
+        state = _last_state(run, log)
+        task = _task(run)
+        task.model.load_state_dict(checkpoint.averaged_weights(state))
+        task.model.eval()
+        yield task
     finally:
         run.close()
 
 
-def _last_state(run: Run, say: Say) -> dict[str, Any]:
+def _last_state(run: Run, log: Log) -> dict[str, Any]:
     state, warnings = run.last_state()
     for warning in warnings:
-        say(f"warning: {warning}")
+        log(f"warning: {warning}")
     return state
 
 
@@ -210,14 +213,14 @@ def set_threads(threads: int | None) -> None:
         torch.set_num_threads(threads)
 
 
-def _job(run: Run) -> Job:
+def _task(run: Run) -> Task:
     command = run.config().get("command")
-    if command not in JOBS:
+    if command not in TASKS:
         raise RunError(f"{run.folder}/config.json names no known command")
     try:
         # A run that was killed before its first checkpoint begins again with the same weights.
         torch.manual_seed(run.config()["training"]["seed"])
-        return JOBS[command](run)
+        return TASKS[command](run)
     except RnnTrainError:
         raise  # a cell that cannot be imported, say; it is a ValueError, too
     except (KeyError, TypeError, ValueError, OSError) as error:
@@ -234,14 +237,14 @@ def _damaged(run: Run, error: Exception) -> RunError:
 class _Training:
     """One sitting of one run."""
 
-    def __init__(self, run: Run, job: Job, out: Path, say: Say) -> None:
+    def __init__(self, run: Run, task: Task, out: Path, log: Log) -> None:
         self._run = run
-        self._job = job
+        self._task = task
         self._out = out
-        self._say = say
+        self._teacher_weight = log
         self._config = run.config()
 
-    def carry_out(
+    def run(
         self, device: torch.device, spent: float, state: dict[str, Any] | None = None
     ) -> Report:
         """Trains to the end of the plan or an interruption, then judges, exports and draws.
@@ -250,71 +253,73 @@ class _Training:
             spent: seconds of the budget that are gone already.
             state: of the checkpoint to go on from.
         """
-        self._job.model.to(device)
-        for warning in self._job.warnings:
-            self._say(f"warning: {warning}")
-        prepared = self._job.prepare(device, self._say)
-        task = self._job.task(device)
-        plan = Plan(**state["plan"]) if state else self._plan(task, spent, prepared)
-        trainer = Trainer(self._run, task, plan, self._job.training, device)
-        self._say(self._introduction(device, plan))
+        self._task.model.to(device)
+        for warning in self._task.warnings:
+            self._teacher_weight(f"warning: {warning}")
+        prepared = self._task.prepare(device, self._teacher_weight)
+        objective = self._task.objective(device)
+        schedule = (
+            Schedule(**state["plan"]) if state else self._schedule(objective, spent, prepared)
+        )
+        trainer = Trainer(self._run, objective, schedule, self._task.training, device)
+        self._teacher_weight(self._introduction(device, schedule))
         if state:
             trainer.restore(state)
-            self._say(f"going on from step {trainer.step}, {self._left(trainer)}")
+            self._teacher_weight(f"going on from step {trainer.step}, {self._left(trainer)}")
         outcome = trainer.fit()
-        verdict = self._job.judge(outcome.model)
-        export(outcome.model, self._job.card(verdict), self._out)  # type: ignore[arg-type]
+        result = self._task.measure(outcome.model)
+        export(outcome.model, self._task.card(result), self._out)  # type: ignore[arg-type]
         self._draw(outcome.model)
-        for name, value in verdict.metrics.items():
+        for name, value in result.metrics.items():
             shown = f"{value:,.0f}" if value.is_integer() and value > 1 else f"{value:.4g}"
-            self._say(f"{name.replace('_', ' ')}: {shown}")
-        if verdict.metrics:
-            self._say(f"temperature fitted to them: {verdict.temperature:.4g}")
-        for line in self._job.compare(outcome.model, self._run.folder):
-            self._say(line)
-        self._say(f"wrote {self._out}   (run folder {self._run.folder})")
+            self._teacher_weight(f"{name.replace('_', ' ')}: {shown}")
+        if result.metrics:
+            self._teacher_weight(f"temperature fitted to them: {result.temperature:.4g}")
+        for line in self._task.compare(outcome.model, self._run.folder):
+            self._teacher_weight(line)
+        self._teacher_weight(f"wrote {self._out}   (run folder {self._run.folder})")
         if not outcome.finished:
-            self._say(
+            self._teacher_weight(
                 f"interrupted; go on with: rnn-train {self._config['command']} "
                 f"--resume {self._run.folder} --out {self._out}"
             )
-        return Report(self._run.folder, self._out, outcome.finished, verdict.metrics)
+        return Report(self._run.folder, self._out, outcome.finished, result.metrics)
 
-    def _plan(self, task: Any, spent: float, prepared: float) -> Plan:
+    def _schedule(self, objective: Any, spent: float, prepared: float) -> Schedule:
         minutes, epochs = self._config["minutes"], self._config["epochs"]
-        rate = self._job.training.learning_rate
+        rate = self._task.training.learning_rate
         if minutes is None:
-            return Plan.of(rate, self._job.steps_per_epoch, epochs, None)
+            return Schedule.of(rate, self._task.steps_per_epoch, epochs, None)
         # The minutes asked for hold all: reading the data, and what comes after training.
         started = time.monotonic()
-        task.validate(task.model.eval())
-        task.model.train()
+        objective.validate(objective.model.eval())
+        objective.model.train()
         after = _JUDGE_VALIDATIONS * (time.monotonic() - started) + _EXPORT_SECONDS
         left = max(minutes * 60 - prepared, _LEAST_SHARE * minutes * 60)
-        return Plan(rate, steps=None, minutes=max(left - spent - after, left / 2) / 60)
+        return Schedule(rate, steps=None, minutes=max(left - spent - after, left / 2) / 60)
 
-    def _introduction(self, device: torch.device, plan: Plan) -> str:
+    def _introduction(self, device: torch.device, schedule: Schedule) -> str:
         config = self._config
         model = ", ".join(f"{key} {value}" for key, value in config["model"].items())
         duration = (
             f"{config['minutes']:g} minutes"
             if config["minutes"] is not None
-            else f"{config['epochs']:g} epochs ({plan.steps} steps)"
+            else f"{config['epochs']:g} epochs ({schedule.steps} steps)"
         )
         return (
-            f"{config['command']}: {parameter_count(self._job.model):,} parameters ({model})\n"
+            f"{config['command']}: {parameter_count(self._task.model):,} parameters ({model})\n"
             f"training for {duration} on {device.type}, run folder {self._run.folder}; "
             "Ctrl-C ends it cleanly"
         )
 
     def _left(self, trainer: Trainer) -> str:
-        plan = trainer.plan
-        if plan.minutes is None:
-            return f"{max(0, (plan.steps or 0) - trainer.step)} steps left"
-        return f"{max(0.0, plan.minutes - trainer.elapsed / 60):.1f} minutes left"
+        schedule = trainer.schedule
+        if schedule.minutes is None:
+            return f"{max(0, (schedule.steps or 0) - trainer.step)} steps left"
+        return f"{max(0.0, schedule.minutes - trainer.elapsed / 60):.1f} minutes left"
 
     def _draw(self, model: Any) -> None:
         rows = self._run.metrics()
         if rows:
             plots.loss_curve(rows, self._run.folder / "loss.png")
-        self._job.plot(model, self._run.folder)
+        self._task.plot(model, self._run.folder)

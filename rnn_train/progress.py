@@ -1,10 +1,13 @@
 """Progress bars: on a terminal lively, in a log a line now and then."""
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from tqdm import tqdm
 
+Log = Callable[[str], None]
+"""Takes one line of text for the person who started the work; `print` is one."""
 _LOG_SECONDS = 30.0
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from rnn_infer import CharLM, Classifier
-from rnn_infer.runtime import cuda_problem
+from rnn_infer.runtime.providers import cuda_problem
+from rnn_infer.runtime.stepper import Stepper
 from rnn_infer.sampling import Sampling
-from rnn_infer.stepper import Stepper
 
 DATA = Path(__file__).parents[1] / "data"
 FORMS = ("charlm", "charlm.step", "charlm.one", "charlm.three")

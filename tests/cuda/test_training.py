@@ -10,14 +10,15 @@ from torch import Tensor
 
 import rnn_infer
 from rnn_train import pipeline
-from rnn_train.charlm import CharLMTask
-from rnn_train.corpus import Ring, Streams
-from rnn_train.jobs import Request
-from rnn_train.models import CharLSTM, CharLSTMConfig
-from rnn_train.placement import Resident
-from rnn_train.plan import Plan
-from rnn_train.run import Run
-from rnn_train.training import Trainer, TrainingConfig
+from rnn_train.data.streams import ArrayRing, Streams
+from rnn_train.data.transfer import DeviceRing
+from rnn_train.models.charlm import CharLSTM, CharLSTMConfig
+from rnn_train.tasks.charlm.objective import CharLMObjective
+from rnn_train.tasks.registry import Request
+from rnn_train.training.config import TrainingConfig
+from rnn_train.training.loop import Trainer
+from rnn_train.training.run import Run
+from rnn_train.training.schedule import Schedule
 
 DEVICE = torch.device("cuda")
 TEXT = np.tile(np.random.default_rng(0).integers(9, size=50), 800).astype(np.uint8)
@@ -30,9 +31,9 @@ def trainer(folder: Path, capture: bool, **model: Any) -> Trainer:
     torch.manual_seed(0)
     config = CharLSTMConfig(vocabulary=9, embedding=16, hidden=64, skip=True, **model)
     training = TrainingConfig(batch=32, window=128, muon=0.5, capture=capture)
-    task = CharLMTask(
+    objective = CharLMObjective(
         CharLSTM(config).to(DEVICE),
-        Streams(Ring(TEXT), training.batch, training.window, 0),
+        Streams(ArrayRing(TEXT), training.batch, training.window, 0),
         TEXT[:0],
         NAMES,
         0,
@@ -41,19 +42,19 @@ def trainer(folder: Path, capture: bool, **model: Any) -> Trainer:
     )
     run = Run.create("charlm", folder)
     run.write_config({})
-    return Trainer(run, task, Plan(4e-3, steps=10**6, minutes=None), training, DEVICE)
+    return Trainer(run, objective, Schedule(4e-3, steps=10**6, minutes=None), training, DEVICE)
 
 
 def losses(subject: Trainer, steps: int) -> list[float]:
     found = []
     for _ in range(steps):
-        subject._learn(4e-3)
+        subject._take_step(4e-3)
         found.append(subject.loss)
     return found
 
 
 def weights(subject: Trainer) -> list[Tensor]:
-    return [each.detach().float().cpu() for each in subject.task.model.parameters()]
+    return [each.detach().float().cpu() for each in subject.objective.model.parameters()]
 
 
 def test_recorded_steps_learn_what_launched_ones_learn(tmp_path: Path) -> None:
@@ -63,29 +64,29 @@ def test_recorded_steps_learn_what_launched_ones_learn(tmp_path: Path) -> None:
     ours, theirs = losses(recorded, 60), losses(launched, 60)
     assert ours[-1] < 0.8 * ours[0], "it did not learn"
     np.testing.assert_allclose(ours, theirs, rtol=0.02)
-    assert isinstance(recorded.task, CharLMTask)
-    assert recorded.task._pass is not recorded.task.model, "it was not recorded"
+    assert isinstance(recorded.objective, CharLMObjective)
+    assert recorded.objective._pass is not recorded.objective.model, "it was not recorded"
     for one, other in zip(weights(recorded), weights(launched), strict=True):
         assert torch.cosine_similarity(one.flatten(), other.flatten(), 0) > 0.98
 
 
 def test_masks_are_drawn_anew_in_each_replay(tmp_path: Path) -> None:
     subject = trainer(tmp_path / "run", capture=True, dropout_output=0.5)
-    task = subject.task
-    subject._learn(0.0)  # it is recorded
+    objective = subject.objective
+    subject._take_step(0.0)  # it is recorded
     with torch.autocast("cuda", torch.float16):
         # A step that opens an epoch: it begins with no state.
-        found = {float(task.loss(0)[0].detach()) for _ in range(4)}
+        found = {float(objective.loss(0)[0].detach()) for _ in range(4)}
     assert len(found) > 1
 
 
 def test_text_lies_on_the_gpu(tmp_path: Path) -> None:
-    task = trainer(tmp_path / "run", capture=False).task
-    assert isinstance(task, CharLMTask)
-    assert isinstance(task._streams.text, Resident)
-    window, _ = task._streams.window(1)
+    objective = trainer(tmp_path / "run", capture=False).objective
+    assert isinstance(objective, CharLMObjective)
+    assert isinstance(objective._streams.text, DeviceRing)
+    window, _ = objective._streams.window(1)
     assert window.device.type == "cuda"
-    expected, _ = Streams(Ring(TEXT), 32, 128, 0).window(1)
+    expected, _ = Streams(ArrayRing(TEXT), 32, 128, 0).window(1)
     assert np.array_equal(window.cpu().numpy(), expected)
 
 

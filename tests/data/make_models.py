@@ -13,13 +13,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from rnn_train.export import Card, export
-from rnn_train.models import (
-    CharLSTM,
-    CharLSTMConfig,
-    ClassifierConfig,
-    RecurrentClassifier,
-)
+from rnn_train.exporting.model_file import ModelCard, export
+from rnn_train.models.charlm import CharLSTM, CharLSTMConfig
+from rnn_train.models.classifier import ClassifierConfig, RecurrentClassifier
 
 NAMES = ("charlm", "charlm.step", "charlm.one", "charlm.three", "wide", "classifier", "gru")
 LATIN = ("\n", " ", *"!',.?", *string.ascii_lowercase, *"ABCDEFG", "é")
@@ -39,14 +35,14 @@ def write_models(folder: Path) -> list[Path]:
     charlm, step, one, three, wide, classifier, gru = paths
 
     latin = _char_lstm(len(LATIN), layers=2, hidden=12, embedding=8, spread=1.5)
-    export(latin, Card(vocabulary=LATIN, unknown=None), charlm)
-    export(latin, Card(vocabulary=LATIN, unknown=None), step, step_only=True)
-    export(latin, Card(vocabulary=LATIN, unknown=None), one, steps=1)
-    export(latin, Card(vocabulary=LATIN, unknown=None), three, steps=3)
+    export(latin, ModelCard(vocabulary=LATIN, unknown=None), charlm)
+    export(latin, ModelCard(vocabulary=LATIN, unknown=None), step, step_only=True)
+    export(latin, ModelCard(vocabulary=LATIN, unknown=None), one, steps=1)
+    export(latin, ModelCard(vocabulary=LATIN, unknown=None), three, steps=3)
     unicode = _char_lstm(len(WIDE), layers=1, hidden=8, embedding=8, spread=2.0)
-    export(unicode, Card(vocabulary=WIDE, unknown=0), wide)
+    export(unicode, ModelCard(vocabulary=WIDE, unknown=0), wide)
 
-    card = Card(
+    card = ModelCard(
         vocabulary=NAME_LETTERS,
         unknown=0,
         normalization="NFC",

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from rnn_infer import CharLM, Classifier, ModelFileError, runtime
-from rnn_infer.cli import main
+from rnn_infer import CharLM, Classifier, ModelFileError
+from rnn_infer.cli.commands import main
 from rnn_infer.contract import METADATA_KEY
-from rnn_infer.onnxproto import model_class
-from rnn_infer.stepper import Stepper
+from rnn_infer.modelfile.onnx_proto import model_class
+from rnn_infer.runtime import providers
+from rnn_infer.runtime.stepper import Stepper
 
 DATA = Path(__file__).parents[1] / "data"
 Edit = Callable[[Any], object]
@@ -117,7 +118,7 @@ def refusal() -> Callable[..., str]:
 @pytest.fixture
 def fresh_runtime() -> Iterator[None]:
     """What `rnn_infer.runtime` remembers of this machine is forgotten, before and after."""
-    cached = (runtime.onnxruntime, runtime.cuda_problem)
+    cached = (providers.onnxruntime, providers.cuda_problem)
     for function in cached:
         function.cache_clear()
     yield

@@ -20,7 +20,7 @@ from typing import Any
 
 import rnn_infer
 from rnn_infer import contract
-from rnn_infer.onnxproto import model_class
+from rnn_infer.modelfile.onnx_proto import model_class
 
 DATA = Path(__file__).parents[1] / "data"
 NAMES = ("charlm", "charlm.step", "charlm.one", "charlm.three", "wide", "classifier", "gru")

@@ -23,7 +23,7 @@ from rnn_infer import (
     UnknownCharacterError,
     WrongKindError,
 )
-from rnn_infer.streams import MAX_CHUNK
+from rnn_infer.runtime.streams import MAX_CHUNK
 
 LABELS = ("Danish", "French", "German", "Greek", "Polish")
 NAMES = ["Rossi", "O'Neill", "Nakamura", "Ek", "von der Lühe", "X", "Müller-Garcia", "Ng"]

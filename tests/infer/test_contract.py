@@ -16,8 +16,8 @@ from rnn_infer.contract import (
     Metadata,
     TextRules,
 )
-from rnn_infer.modelfile import ModelFile, read_model
-from rnn_infer.schema import decode, parse_json
+from rnn_infer.modelfile.reader import ModelFile, read_model
+from rnn_infer.modelfile.schema import decode, parse_json
 
 NAMES = ("charlm", "charlm.step", "charlm.one", "charlm.three", "wide", "classifier", "gru")
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rnn_infer.inspection import describe, examine, verify
-from rnn_infer.stepper import Stepper
+from rnn_infer.runtime.stepper import Stepper
 
 NAMES = ("charlm", "charlm.step", "charlm.one", "charlm.three", "wide", "classifier", "gru")
 SHIPPED = sorted((Path(__file__).parents[2] / "exported").glob("*.onnx"))

@@ -13,8 +13,8 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from rnn_infer import OptionError
+from rnn_infer.runtime.stepper import Stepper
 from rnn_infer.sampling import MAX_SEED, Sampling, Uniforms, draw, seeds_for
-from rnn_infer.stepper import Stepper
 
 INF, NAN = math.inf, math.nan
 BELOW_ONE = 1 - 2**-24

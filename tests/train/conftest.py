@@ -9,13 +9,14 @@ from typing import NoReturn
 import pytest
 import torch
 
-from rnn_infer import device
+from rnn_infer.runtime import device
 from rnn_train import pipeline
 from rnn_train.errors import ExportError
-from rnn_train.export import Card, export
-from rnn_train.jobs import Request
-from rnn_train.models import CharLSTM, RecurrentClassifier
+from rnn_train.exporting.model_file import ModelCard, export
+from rnn_train.models.charlm import CharLSTM
+from rnn_train.models.classifier import RecurrentClassifier
 from rnn_train.pipeline import Report
+from rnn_train.tasks.registry import Request
 
 SUBJECTS = ("the fox", "a bird", "my dog", "one cat", "the old owl")
 VERBS = ("sees", "hears", "meets", "likes")
@@ -112,7 +113,7 @@ def _carry_out(command: str, folder: Path, data: Path, model: dict[str, int]) ->
         folder=folder / "run",
         device="cpu",
         threads=1,
-        say=lambda _: None,
+        log=lambda _: None,
     )
 
 
@@ -125,10 +126,10 @@ def out(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def refused(out: Path) -> Callable[[CharLSTM | RecurrentClassifier, Card, str], None]:
+def refused(out: Path) -> Callable[[CharLSTM | RecurrentClassifier, ModelCard, str], None]:
     """`refused(model, card, message)`: export fails, and what stood there before still does."""
 
-    def check(model: CharLSTM | RecurrentClassifier, card: Card, message: str) -> None:
+    def check(model: CharLSTM | RecurrentClassifier, card: ModelCard, message: str) -> None:
         out.write_bytes(b"an older model")
         with pytest.raises(ExportError, match=message) as raised:
             export(model, card, out)

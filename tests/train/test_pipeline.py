@@ -12,13 +12,16 @@ import pytest
 import torch
 
 import rnn_infer
-from rnn_infer.stepper import Stepper
-from rnn_train import charlm, checkpoint, classifier, plots
+from rnn_infer.runtime.stepper import Stepper
 from rnn_train.errors import RnnTrainError, RunError, TrainingError
-from rnn_train.jobs import Request
+from rnn_train.evaluation import plots
 from rnn_train.pipeline import Report, export_run, resume, train
-from rnn_train.run import Run
-from rnn_train.training import Trainer
+from rnn_train.tasks.charlm.objective import CharLMObjective
+from rnn_train.tasks.classifier.objective import ClassifierObjective
+from rnn_train.tasks.registry import Request
+from rnn_train.training import checkpoint
+from rnn_train.training.loop import Trainer
+from rnn_train.training.run import Run
 
 TINY = {"hidden": 8, "embedding": 4}
 OUT = Path("model.onnx")
@@ -35,7 +38,7 @@ def quiet(_: str) -> None:
 
 
 def start(
-    command: str, data: Path, name: str = "run", say: Callable[[str], None] = quiet
+    command: str, data: Path, name: str = "run", log: Callable[[str], None] = quiet
 ) -> Report:
     """Trains for one epoch into the folder `name`, and exports to `name`.onnx."""
     return train(
@@ -45,7 +48,7 @@ def start(
         folder=Path(name),
         device="cpu",
         threads=1,
-        say=say,
+        log=log,
     )
 
 
@@ -55,7 +58,7 @@ class Death(BaseException):
 
 @pytest.fixture(autouse=True)
 def _short_samples(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(charlm, "SAMPLE_LENGTH", 4)
+    monkeypatch.setattr("rnn_train.tasks.charlm.objective.SAMPLE_LENGTH", 4)
 
 
 @pytest.fixture
@@ -63,17 +66,17 @@ def stop(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, bool], None]:
     """Makes training end at a step: by Ctrl-C, or by death."""
 
     def arm(step: int, dead: bool) -> None:
-        plain = Trainer._learn
+        plain = Trainer._take_step
 
         def learn(own: Trainer, rate: float) -> None:
             if own.step == step:
-                monkeypatch.setattr(Trainer, "_learn", plain)
+                monkeypatch.setattr(Trainer, "_take_step", plain)
                 if dead:
                     raise Death
                 signal.raise_signal(signal.SIGINT)
             plain(own, rate)
 
-        monkeypatch.setattr(Trainer, "_learn", learn)
+        monkeypatch.setattr(Trainer, "_take_step", learn)
 
     return arm
 
@@ -124,7 +127,7 @@ def test_same_seed_same_file(story: Path, table: Path) -> None:
 
 def test_what_is_said(story: Path) -> None:
     said: list[str] = []
-    start("charlm", story, say=said.append)
+    start("charlm", story, log=said.append)
     text = "\n".join(said)
     assert "parameters" in text
     assert "training for 1 epochs (" in text
@@ -135,7 +138,7 @@ def test_what_is_said(story: Path) -> None:
 
 def test_minutes(story: Path) -> None:
     asked = request(story, epochs=None, minutes=0.02)
-    report = train("charlm", asked, OUT, folder=Path("run"), device="cpu", say=quiet)
+    report = train("charlm", asked, OUT, folder=Path("run"), device="cpu", log=quiet)
     assert report.finished
     state, _ = checkpoint.load_latest(report.folder / "checkpoints")
     assert 0 < state["plan"]["minutes"] <= 0.02, "reading and judging come out of the budget"
@@ -145,7 +148,7 @@ def test_minutes(story: Path) -> None:
 def test_output_is_tried_before_the_work(story: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(RunError, match="cannot write file/x"):
-        train("charlm", request(story), Path("file/x.onnx"), folder=Path("run"), say=quiet)
+        train("charlm", request(story), Path("file/x.onnx"), folder=Path("run"), log=quiet)
     assert not Path("run").exists()
 
 
@@ -178,7 +181,7 @@ def test_charlm_ends_the_same(story: Path, stop: Any, step: int, dead: bool) -> 
     said = interrupt("charlm", story, stop, step, dead)
     assert dead or "--resume run --out run.onnx" in said[-1]
     torch.manual_seed(99)
-    assert_same(resume(Path("run"), say=quiet), whole)
+    assert_same(resume(Path("run"), log=quiet), whole)
 
 
 @pytest.mark.parametrize("bfloat16", [True, False])
@@ -188,7 +191,7 @@ def test_charlm_ends_the_same_in_any_precision(
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": bfloat16})
     whole = start("charlm", story, "whole")
     interrupt("charlm", story, stop, 3, dead=True)
-    assert_same(resume(Path("run"), say=quiet), whole)
+    assert_same(resume(Path("run"), log=quiet), whole)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": not bfloat16})
     other = start("charlm", story, "other")
     assert other.metrics != whole.metrics, "it is used"
@@ -198,7 +201,7 @@ def test_classifier_ends_the_same(table: Path, stop: Any) -> None:
     whole = start("classifier", table, "whole")
     interrupt("classifier", table, stop, 3, dead=True)
     torch.manual_seed(99)
-    assert_same(resume(Path("run"), say=quiet), whole)
+    assert_same(resume(Path("run"), log=quiet), whole)
 
 
 def interrupt(command: str, data: Path, stop: Any, step: int, dead: bool) -> list[str]:
@@ -206,10 +209,10 @@ def interrupt(command: str, data: Path, stop: Any, step: int, dead: bool) -> lis
     stop(step, dead)
     if dead:
         with pytest.raises(Death):
-            start(command, data, say=said.append)
+            start(command, data, log=said.append)
         assert not Path("run.onnx").exists()
     else:
-        report = start(command, data, say=said.append)
+        report = start(command, data, log=said.append)
         assert not report.finished
         assert rnn_infer.load(report.out), "what there is, is exported"
     return said
@@ -218,18 +221,18 @@ def interrupt(command: str, data: Path, stop: Any, step: int, dead: bool) -> lis
 def test_resumed_run_says_what_is_left(story: Path, stop: Any) -> None:
     interrupt("charlm", story, stop, 5, dead=True)
     said: list[str] = []
-    resume(Path("run"), say=said.append)
+    resume(Path("run"), log=said.append)
     assert any("going on from step 5, 2 steps left" in line for line in said)
 
 
 def test_resumed_minutes(story: Path, stop: Any) -> None:
     asked = request(story, epochs=None, minutes=0.1)
     stop(3, False)
-    report = train("charlm", asked, OUT, folder=Path("run"), device="cpu", say=quiet)
+    report = train("charlm", asked, OUT, folder=Path("run"), device="cpu", log=quiet)
     assert not report.finished
     before, _ = checkpoint.load_latest(Path("run/checkpoints"))
     said: list[str] = []
-    assert resume(Path("run"), say=said.append).finished
+    assert resume(Path("run"), log=said.append).finished
     after, _ = checkpoint.load_latest(Path("run/checkpoints"))
     assert after["plan"] == before["plan"]
     assert after["elapsed"] <= 60 * after["plan"]["minutes"] + 1
@@ -245,11 +248,11 @@ def test_killed_before_the_first_checkpoint_begins_again(
         raise Death
 
     with monkeypatch.context() as patch, pytest.raises(Death):
-        patch.setattr(charlm.CharLMTask, "__init__", die)
+        patch.setattr(CharLMObjective, "__init__", die)
         start("charlm", story)
     assert list(Path("run/checkpoints").iterdir()) == []
     torch.manual_seed(99)
-    assert_same(resume(Path("run"), say=quiet), whole)
+    assert_same(resume(Path("run"), log=quiet), whole)
 
 
 def test_killed_before_the_config_can_be_started_again(
@@ -272,8 +275,8 @@ def test_options_of_the_first_sitting_are_kept(
     interrupt("charlm", story, stop, 3, dead=True)
     asked: list[int] = []
     monkeypatch.setattr(torch, "set_num_threads", asked.append)
-    assert resume(Path("run"), say=quiet).out == Path("run.onnx")
-    assert resume(Path("run"), Path("other.onnx"), threads=2, say=quiet).out == Path("other.onnx")
+    assert resume(Path("run"), log=quiet).out == Path("run.onnx")
+    assert resume(Path("run"), Path("other.onnx"), threads=2, log=quiet).out == Path("other.onnx")
     assert asked == [1, 2]
     assert Path("run.onnx").read_bytes() == Path("other.onnx").read_bytes()
 
@@ -286,7 +289,7 @@ def test_another_command(copy: Path) -> None:
 def test_leftovers_of_a_kill_are_swept(copy: Path) -> None:
     part = copy / "checkpoints" / ".step-000000009.ckpt.x.part"
     part.write_bytes(b"half")
-    resume(copy, OUT, say=quiet)
+    resume(copy, OUT, log=quiet)
     assert not part.exists()
 
 
@@ -352,16 +355,16 @@ def test_changed_source_is_refused(story: Path, table: Path, stop: Any, command:
     before = source.read_bytes()
     source.write_bytes(before + before)
     with pytest.raises(RunError, match=rf"{source.name} has changed since run began"):
-        resume(Path("run"), say=quiet)
+        resume(Path("run"), log=quiet)
     source.write_bytes(before)
-    assert resume(Path("run"), say=quiet).finished
+    assert resume(Path("run"), log=quiet).finished
 
 
 def test_source_that_is_gone_is_not_needed(story: Path, stop: Any) -> None:
     whole = start("charlm", story, "whole")
     interrupt("charlm", story, stop, 5, dead=True)
     story.unlink()
-    assert_same(resume(Path("run"), say=quiet), whole)
+    assert_same(resume(Path("run"), log=quiet), whole)
 
 
 def test_changed_rows_are_refused(finished_classifier: Report, tmp_path: Path) -> None:
@@ -420,7 +423,7 @@ def test_damaged_checkpoint_falls_back_and_says_so(story: Path, how: str) -> Non
     else:
         flip(newest)
     said: list[str] = []
-    again = resume(Path("run"), Path("again.onnx"), say=said.append)
+    again = resume(Path("run"), Path("again.onnx"), log=said.append)
     assert any(newest.name in line and "the one before it is used" in line for line in said)
     assert again.out.read_bytes() == whole.out.read_bytes()
 
@@ -458,13 +461,13 @@ def test_export_step_only(finished: Report) -> None:
 def test_loss_that_is_no_number_keeps_the_last_checkpoint(
     table: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = classifier.ClassifierTask.loss
+    plain = ClassifierObjective.loss
 
     def loss(own: Any, step: int) -> tuple[torch.Tensor, int]:
         value, size = plain(own, step)
         return (value * float("nan") if step == 3 else value), size
 
-    monkeypatch.setattr(classifier.ClassifierTask, "loss", loss)
+    monkeypatch.setattr(ClassifierObjective, "loss", loss)
     with pytest.raises(TrainingError, match=r"step 3 .*lower --learning-rate"):
         start("classifier", table)
     state, _ = checkpoint.load_latest(Path("run/checkpoints"))
@@ -476,7 +479,7 @@ def test_loss_that_is_no_number_keeps_the_last_checkpoint(
 
 def test_export_in_8_bit(finished: Report, tmp_path: Path) -> None:
     out = tmp_path / "rounded.onnx"
-    shown = export_run(finished.folder, out, weights="int8", say=lambda _: None)
+    shown = export_run(finished.folder, out, weights="int8", log=lambda _: None)
     document = rnn_infer.CharLM.load(out).metadata
     assert document.training["weights"] == "int8"
     assert abs(document.proof["int8_loss"]) < 0.01
@@ -485,5 +488,5 @@ def test_export_in_8_bit(finished: Report, tmp_path: Path) -> None:
 
 def test_export_of_a_classifier_in_8_bit(finished_classifier: Report, tmp_path: Path) -> None:
     out = tmp_path / "rounded.onnx"
-    export_run(finished_classifier.folder, out, weights="int8", say=lambda _: None)
+    export_run(finished_classifier.folder, out, weights="int8", log=lambda _: None)
     assert abs(rnn_infer.Classifier.load(out).metadata.proof["int8_loss"]) < 0.01

@@ -1,0 +1,6 @@
+"""`python -m rnn_train.cli`: the command line."""
+
+from rnn_train.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""Pictures in the run folder: the loss curve, and which labels are taken for which."""
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from numpy.typing import NDArray
+
+from rnn_train.evaluation.metrics import Reliability
+from rnn_train.files import replacing
+
+matplotlib.use("Agg")
+from matplotlib import pyplot
+
+_MAX_INCHES = 60
+_MAX_LABEL = 40
+"""Characters of a label that are drawn."""
+
+
+def loss_curve(metrics: Sequence[dict[str, Any]], path: Path) -> None:
+    """Training and held-out loss over the steps, as PNG."""
+    figure, axes = pyplot.subplots(figsize=(7, 4.5), layout="constrained")
+    steps = [row["step"] for row in metrics]
+    axes.plot(steps, [row["loss"] for row in metrics], label="training", color="0.6")
+    held = [(row["step"], row["val_loss"]) for row in metrics if "val_loss" in row]
+    if held:
+        axes.plot(*zip(*held, strict=True), label="held out", color="C0", marker=".")
+        best = min(held, key=lambda pair: pair[1])
+        axes.annotate(f"{best[1]:.3f}", best, textcoords="offset points", xytext=(0, -14))
+    axes.set(xlabel="step", ylabel="nats", title="loss")
+    axes.legend()
+    axes.grid(alpha=0.3)
+    _save(figure, path)
+
+
+def confusion_matrix(
+    truth: NDArray[np.int64], answer: NDArray[np.int64], labels: Sequence[str], path: Path
+) -> None:
+    """Shares of each true label's answers, as PNG."""
+    from sklearn.metrics import confusion_matrix as count
+
+    table = count(truth, answer, labels=range(len(labels)), normalize="true")
+    size = min(max(5, 0.42 * len(labels) + 2), _MAX_INCHES)
+    figure, axes = pyplot.subplots(figsize=(size, size), layout="constrained")
+    axes.imshow(table, cmap="Blues", vmin=0, vmax=1)
+    for (row, column), share in np.ndenumerate(table):
+        if share >= 0.05:
+            color = "white" if share > 0.5 else "black"
+            axes.text(
+                column, row, f"{share:.0%}", ha="center", va="center", fontsize=6, color=color
+            )
+    ticks, names = range(len(labels)), [_short(label) for label in labels]
+    axes.set_xticks(ticks, names, rotation=90, parse_math=False)
+    axes.set_yticks(ticks, names, parse_math=False)
+    axes.set(xlabel="answer", ylabel="truth", title="held-out rows")
+    _save(figure, path)
+
+
+def _short(label: str) -> str:
+    return label if len(label) <= _MAX_LABEL else label[: _MAX_LABEL - 1] + "…"
+
+
+def reliability_diagram(reliability: Reliability, path: Path) -> None:
+    """How often answers are right against how sure they are, as PNG (DeGroot & Fienberg, 1983)."""
+    figure, (axes, below) = pyplot.subplots(
+        2, 1, figsize=(5, 6), height_ratios=(4, 1), sharex=True, layout="constrained"
+    )
+    axes.plot([0, 1], [0, 1], color="0.6", linestyle="--")
+    axes.plot(reliability.confidence, reliability.accuracy, color="C0", marker="o")
+    axes.set(ylabel="share of right answers", ylim=(0, 1))
+    axes.set_title(f"held-out rows: calibration error {reliability.error:.3f}")
+    axes.grid(alpha=0.3)
+    edges = np.linspace(0, 1, len(reliability.share) + 1)
+    below.stairs(reliability.share, edges, fill=True)
+    below.set(xlabel="probability of the answer", ylabel="rows", xlim=(0, 1))
+    _save(figure, path)
+
+
+def classifier_plots(
+    truth: NDArray[np.int64],
+    answers: NDArray[np.int64],
+    reliability: Reliability,
+    labels: Sequence[str],
+    folder: Path,
+) -> list[Path]:
+    """Writes confusion.png and reliability.png: label indices [rows] that are right, and given."""
+    paths = [folder / "confusion.png", folder / "reliability.png"]
+    confusion_matrix(truth, answers, labels, paths[0])
+    reliability_diagram(reliability, paths[1])
+    return paths
+
+
+def _save(figure: Any, path: Path) -> None:
+    try:
+        with replacing(path) as stream, warnings.catch_warnings():
+            # A sign that no font here has is drawn as a box.
+            warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
+            figure.savefig(stream, format="png", dpi=120, metadata={"Software": None})
+    finally:
+        pyplot.close(figure)

@@ -1,0 +1,4 @@
+"""The networks: recurrent cells, the character LSTM, the classifier; nothing of files or runs.
+
+May import `data` and `errors`.
+"""

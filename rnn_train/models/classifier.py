@@ -1,0 +1,146 @@
+"""The classifier: embedding, recurrent layers of any cell, a linear readout."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from rnn_train.models.cells import Cell, State
+from rnn_train.models.custom_cell import find_cell
+from rnn_train.models.modules import drop_per_sequence
+from rnn_train.models.ngrams import NGramCell
+from rnn_train.models.pooling import PassThrough, RunningPool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifierConfig:
+    """Shape and regularisation of a `RecurrentClassifier`."""
+
+    vocabulary: int
+    labels: int
+    cell: str = "elman"
+    embedding: int = 64
+    hidden: int = 256
+    layers: int = 1
+    pool: bool = True
+    """Read out the running mean and maximum of the states beside the last one."""
+    dropout: float = 0.3
+    ngrams: int = 1
+    """Longest n-gram that has a vector of its own, see `NGramCell`; 1: characters alone."""
+    evidence: int = 1
+    """Longest n-gram of which naive Bayes' evidence for each label is read; 1: none."""
+    ngram_rows: int = 14341
+    """Entries of the table of each n from 3 up."""
+    ngram_width: int = 16
+
+
+class CodedEmbedding(nn.Module):
+    """An embedding whose last column is the token's code, from 1, for `NGramCell`."""
+
+    codes: Tensor
+
+    def __init__(self, vocabulary: int, width: int) -> None:
+        super().__init__()
+        self.vectors = nn.Parameter(torch.randn(vocabulary, width) * width**-0.5)
+        self.register_buffer("codes", torch.arange(1.0, vocabulary + 1)[:, None], persistent=False)
+
+    @property
+    def weight(self) -> Tensor:
+        """[vocabulary, width + 1]"""
+        return torch.cat([self.vectors, self.codes], 1)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Tokens [...] → [..., width + 1]."""
+        return nn.functional.embedding(tokens, self.weight)
+
+
+class RecurrentClassifier(nn.Module):
+    """Embedding → recurrent layers s_t = S(s_{t-1}, x_t) → y_t = W_s s_t + b_s at every step."""
+
+    def __init__(self, config: ClassifierConfig) -> None:
+        super().__init__()
+        self.config = config
+        cell = find_cell(config.cell)
+        stack: list[Cell] = []
+        size = config.embedding
+        passed = 0
+        if (longest := max(config.ngrams, config.evidence)) > 1:
+            self.embedding: nn.Embedding | CodedEmbedding = CodedEmbedding(config.vocabulary, size)
+            # There are far fewer pairs of letters than triples.
+            rows = [config.ngram_rows // 4, *(config.ngram_rows for _ in range(3, longest + 1))]
+            ngrams = NGramCell(
+                size + 1,
+                rows,
+                (config.ngrams, config.evidence),
+                config.ngram_width,
+                config.labels,
+            )
+            stack.append(ngrams)
+            size, passed = ngrams.output_size, ngrams.evidence_size
+        else:
+            self.embedding = nn.Embedding(config.vocabulary, size)
+            nn.init.normal_(self.embedding.weight, std=size**-0.5)
+        self._first = len(stack)
+        for _ in range(config.layers):
+            layer = cell(size, config.hidden)
+            stack.append(PassThrough(layer, passed) if passed else layer)
+            size = stack[-1].output_size
+        if config.pool:
+            # The mean of the evidence is what naive Bayes judges by; its maximum tells no more.
+            stack.append(RunningPool(size, size - passed))
+        self.layers = nn.ModuleList(stack)
+        self.readout = nn.Linear(stack[-1].output_size, config.labels)
+
+    def zeros(self, batch: int) -> State:
+        """All layers' states, [batch, width] each, before the first character."""
+        like = self.readout.weight
+        return tuple(state for cell in self.cells() for state in cell.zeros(batch, like))
+
+    def forward(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
+        """Tokens [batch, time] → logits [batch, time, labels], and the state after them."""
+        x, after = self._hidden(tokens, state)
+        return self.readout(x), after
+
+    def last(self, tokens: Tensor, lengths: Tensor, own: Tensor | None = None) -> Tensor:
+        """Logits [batch, labels] after each row's own last character, from the zero state.
+
+        What follows it in a padded row comes later in time, and so cannot touch it.
+
+        Args:
+            own: label indices [batch] of rows that `count` was given, to leave them out of the
+                evidence.
+        """
+        ngrams = [cell for cell in self.cells() if isinstance(cell, NGramCell)]
+        for cell in ngrams:
+            cell.own = own
+        x, _ = self._hidden(tokens, self.zeros(len(tokens)))
+        for cell in ngrams:
+            cell.own = None
+        rows = torch.arange(len(tokens), device=tokens.device)
+        logits: Tensor = self.readout(x[rows, lengths - 1])
+        return logits.float()
+
+    def _hidden(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
+        """What the readout sees, [batch, time, width], and the state after it."""
+        x = self.embedding(tokens)
+        after: list[Tensor] = []
+        for index, cell in enumerate(self.cells()):
+            if index == self._first:
+                x = drop_per_sequence(x, self.config.dropout, self.training)
+            own = state[len(after) : len(after) + len(cell.state_sizes)]
+            x, new = cell.scan(x, own)
+            after += new
+        return drop_per_sequence(x, self.config.dropout, self.training), tuple(after)
+
+    def count(self, tokens: Tensor, lengths: Tensor, labels: Tensor) -> None:
+        """Takes the evidence from training texts: tokens [texts, time], lengths, label indices."""
+        for cell in self.cells():
+            if isinstance(cell, NGramCell):
+                cell.count(tokens.to(cell.vectors.dtype) + 1, lengths, labels)
+
+    def cells(self) -> Iterator[Cell]:
+        """The layers, from the input up."""
+        for layer in self.layers:
+            assert isinstance(layer, Cell)
+            yield layer

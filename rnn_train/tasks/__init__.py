@@ -1,0 +1,4 @@
+"""What ties a kind of model to data, training, distillation, evaluation and export.
+
+May import every family below it; `pipeline` and `evaluator` drive what stands here.
+"""

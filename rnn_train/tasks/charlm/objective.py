@@ -1,0 +1,114 @@
+"""The character model's side of training: windows in, loss out, and how good it is."""
+
+import sys
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from tqdm import tqdm
+
+from rnn_train.data.streams import ArrayRing, Streams
+from rnn_train.data.transfer import to_device
+from rnn_train.evaluation.language_model import held_out_loss
+from rnn_train.models.charlm import CharLSTM
+from rnn_train.models.decoding import generate
+from rnn_train.training import cuda_graph
+from rnn_train.training.device import pick_precision
+
+SAMPLE_LENGTH = 160
+_VALIDATION_CHARACTERS = 20_000
+"""Of the held-out text, while training; the verdict at the end reads all of it."""
+
+
+class CharLMObjective:
+    """Next-character prediction by stateful truncated BPTT: the state is carried, detached."""
+
+    unit = "characters"
+    bfloat16 = True
+
+    def __init__(
+        self,
+        model: CharLSTM,
+        streams: Streams,
+        held_out: NDArray[np.integer],
+        vocabulary: tuple[str, ...],
+        start: int,
+        device: torch.device,
+        answers: ArrayRing | None = None,
+        log: float = 1.0,
+        capture: bool = True,
+    ) -> None:
+        """
+        Args:
+            answers: what teachers expect after each character, [characters, vocabulary].
+            say: their share in what is to be learnt; the rest is what did follow.
+            capture: see `TrainingConfig`.
+        """
+        self.model = model
+        self._streams = streams.over(to_device(streams.text, device))
+        self._held_out = held_out[:_VALIDATION_CHARACTERS]
+        self._vocabulary = vocabulary
+        self._start = start
+        self._device = device
+        self._answers = to_device(answers, device) if answers is not None else None
+        self._teacher_weight = log
+        self._state = model.zeros(streams.batch)
+        self._capture = capture
+        self._pass: cuda_graph.Pass | None = None
+
+    @property
+    def gates(self) -> Sequence[nn.Parameter]:
+        """The LSTM's matrices."""
+        return [p for lstm in self.model.lstms() for p in lstm.parameters() if p.ndim > 1]
+
+    def loss(self, step: int) -> tuple[Tensor, int]:
+        """Mean nats a character of window `step`, and its characters."""
+        tokens, fresh = self._streams.window(step)  # (B, T + 1)
+        if fresh:
+            self._state = self.model.zeros(self._streams.batch)
+        # Not before the first step: by then the weights lie where they will stay.
+        self._pass = self._pass or self._fastest_pass(tokens.shape[1] - 1)
+        logits, after = self._pass(tokens[:, :-1], self._state)
+        self._state = tuple(state.detach().float() for state in after)
+        logits = logits.float().flatten(0, 1)
+        loss = cross_entropy(logits, tokens[:, 1:].flatten())
+        if self._answers is not None:
+            expected = self._streams.aligned(self._answers, step).flatten(0, 1).float()
+            loss = torch.lerp(loss, cross_entropy(logits, expected), self._teacher_weight)
+        return loss, self._streams.characters
+
+    def _fastest_pass(self, window: int) -> cuda_graph.Pass:
+        if self._capture and cuda_graph.possible(self._device):
+            precision = pick_precision(self._device, self.bfloat16)
+            try:
+                return cuda_graph.record(self.model, self._streams.batch, window, precision)
+            except RuntimeError as error:
+                reason = str(error).partition("\n")[0]
+                tqdm.write(f"warning: steps cannot be recorded here: {reason}", sys.stderr)
+        return self.model
+
+    def around_step(self) -> AbstractContextManager[None]:
+        """Weight drop lasts from forward to backward."""
+        return self.model.dropped_weights()
+
+    def validate(self, model: nn.Module) -> dict[str, Any]:
+        """Loss on the held-out text, and a sample."""
+        assert isinstance(model, CharLSTM)
+        sample = generate(model, self._start, SAMPLE_LENGTH)
+        found: dict[str, Any] = {"sample": "".join(self._vocabulary[t] for t in sample)}
+        if len(self._held_out) > 1:
+            found["val_loss"] = held_out_loss(model, self._held_out)
+        return found
+
+    def state(self) -> dict[str, Any]:
+        """The carried state."""
+        return {"carried": list(self._state)}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Takes the carried state back."""
+        self._state = tuple(each.to(self._device) for each in state["carried"])

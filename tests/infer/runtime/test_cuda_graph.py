@@ -1,0 +1,54 @@
+"""Files of fixed steps, run as any other file is: on the CPU, where onnxruntime replays nothing."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rnn_infer import CharLM, ModelFileError
+from rnn_infer.runtime.cuda_graph import _ManySteps, _OneStep
+from rnn_infer.runtime.stepper import Stepper
+from rnn_infer.sampling import Sampling
+
+
+@pytest.mark.parametrize("model", ["charlm.one", "charlm.three"])
+@pytest.mark.parametrize("read", range(8))
+@pytest.mark.parametrize("drawn", [1, 2, 3, 4, 6, 7, 17])
+def test_state_after_any_number_of_steps(
+    data: Path, lm: CharLM, model: str, read: int, drawn: int
+) -> None:
+    stepper, plain = Stepper.open(data / f"{model}.onnx", device="cpu"), lm._stepper
+    random = np.random.default_rng(read)
+    given = random.integers(40, size=(2, read))
+    uniform = random.random((2, drawn), np.float32)
+    texts, states = [], []
+    for each in (stepper, plain):
+        state = each.consume(given, each.zeros(2))
+        text, state = each.draw(np.ones((2, 1), np.int64), state, uniform, Sampling())
+        _, state = each.forward(text[:, -1:], state)
+        texts.append(text)
+        states.append(state)
+    assert np.array_equal(texts[0], texts[1])
+    for ours, theirs in zip(*states, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [_OneStep, _ManySteps])
+def test_reading_a_prompt_fetches_no_logits(
+    data: Path, lm: CharLM, monkeypatch: pytest.MonkeyPatch, kind: type
+) -> None:
+    name = "charlm.one" if kind is _OneStep else "charlm.three"
+    found = CharLM.load(data / f"{name}.onnx", device="cpu")
+    monkeypatch.setattr(kind, "read_logits", None)
+    assert found.generate("dead beef", length=9, seed=1) == lm.generate(
+        "dead beef", length=9, seed=1
+    )
+
+
+@pytest.mark.parametrize("model", ["charlm.one", "charlm.three"])
+def test_replay_is_of_one_batch(data: Path, model: str) -> None:
+    stepper = Stepper.open(data / f"{model}.onnx", device="cpu")
+    tokens = np.zeros((2, 1), np.int64)
+    stepper.forward(tokens, stepper.zeros(2))
+    with pytest.raises(ModelFileError, match="different batch sizes"):
+        stepper.forward(tokens, stepper.zeros(1))

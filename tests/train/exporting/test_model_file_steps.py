@@ -1,0 +1,171 @@
+"""The forms that a file can have, and large vocabularies: the same text from each."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from torch import Tensor, nn
+
+import rnn_infer
+from rnn_train.errors import ExportError
+from rnn_train.exporting.graph import FLOAT, Graph
+from rnn_train.exporting.model_file import ModelCard, export
+from rnn_train.models.cells import CELLS, Cell, State
+from rnn_train.models.charlm import CharLSTM, CharLSTMConfig
+from rnn_train.models.classifier import ClassifierConfig, RecurrentClassifier
+
+VOCABULARY = tuple("\n abcdefghi")
+
+
+class Joining(Cell):
+    """A cell that joins its input and its state, which are of unlike widths."""
+
+    def __init__(self, input_size: int, width: int) -> None:
+        super().__init__(input_size, {"s": width})
+        self.mix = nn.Linear(input_size + width, width)
+
+    def forward(self, x: Tensor, state: State) -> State:
+        return (torch.tanh(self.mix(torch.cat([x, state[0]], -1))),)
+
+
+def char_lstm(**shape: Any) -> CharLSTM:
+    chosen = {"vocabulary": len(VOCABULARY), "embedding": 5, "hidden": 7, "layers": 1} | shape
+    return CharLSTM(CharLSTMConfig(**chosen))
+
+
+def lm_card(**facts: Any) -> ModelCard:
+    return ModelCard(**{"vocabulary": VOCABULARY, "unknown": None} | facts)
+
+
+def test_step_only_leaves_generation_out(tmp_path: Path) -> None:
+    model = char_lstm(layers=2)
+    export(model, lm_card(), tmp_path / "whole.onnx")
+    export(model, lm_card(), tmp_path / "step.onnx", step_only=True)
+    graph = onnx.load(tmp_path / "step.onnx").graph
+    states = ["h0", "c0", "h1", "c1"]
+    assert [each.name for each in graph.input] == ["tokens", *states]
+    assert {each.name for each in graph.output} == {"logits", *(f"{s}_next" for s in states)}
+    assert (tmp_path / "step.onnx").stat().st_size < (tmp_path / "whole.onnx").stat().st_size
+
+    whole, step = (rnn_infer.CharLM.load(tmp_path / name) for name in ("whole.onnx", "step.onnx"))
+    options: list[dict[str, Any]] = [{}, {"temperature": 0}, {"top_k": 4, "top_p": 0.9}]
+    for given in options:
+        texts = [lm.generate("abc", length=120, seed=8, **given) for lm in (whole, step)]
+        assert texts[0] == texts[1]
+
+
+def operators(graph: onnx.GraphProto) -> set[str]:
+    inner = [each.g for node in graph.node for each in node.attribute if each.HasField("g")]
+    return {node.op_type for node in graph.node}.union(*map(operators, inner))
+
+
+@pytest.mark.parametrize("steps", [1, 2, 7])
+@pytest.mark.parametrize("step_only", [False, True])
+@pytest.mark.parametrize(("weights", "skip"), [("float32", False), ("float16", True)])
+def test_fixed_steps_have_no_control_flow(
+    weights: Any, skip: bool, step_only: bool, steps: int, tmp_path: Path
+) -> None:
+    """Nothing that a CUDA graph cannot hold: no subgraphs, no shape that must be computed."""
+    model = char_lstm(layers=2, skip=skip, hidden=96)
+    kind: dict[str, Any] = {"weights": weights, "loss": lambda _: 0.0, "step_only": step_only}
+    export(model, lm_card(), tmp_path / "fixed.onnx", steps=steps, **kind)
+    export(model, lm_card(), tmp_path / "whole.onnx", **kind)
+    graph = onnx.load(tmp_path / "fixed.onnx").graph
+    assert not operators(graph) & {"Loop", "Scan", "If", "Shape", "Reshape"}
+    # Nor an unequal split, which onnxruntime replays from memory that it has freed.
+    assert all(len(node.input) == 1 for node in graph.node if node.op_type == "Split")
+    assert "Loop" in operators(onnx.load(tmp_path / "whole.onnx").graph) or step_only
+    dims = {each.name: each.type.tensor_type.shape.dim for each in [*graph.input, *graph.output]}
+    assert [each.dim_value for each in dims["tokens"]] == [0, steps]
+    fixed, whole = (rnn_infer.CharLM.load(tmp_path / f"{name}.onnx") for name in ("fixed", "whole"))
+    options: list[dict[str, Any]] = [{}, {"temperature": 0}, {"top_k": 4}, {"top_p": 0.9}]
+    for given in options:
+        texts = [lm.generate(["abc", "d"], length=40, seed=8, **given) for lm in (fixed, whole)]
+        assert texts[0] == texts[1]
+    # In float16 a product may be rounded otherwise for one row than for many.
+    assert fixed.score("badcab").nats_per_char == pytest.approx(
+        whole.score("badcab").nats_per_char, abs=1e-6 if weights == "float32" else 1e-3
+    )
+
+
+def test_parts_that_a_cuda_graph_would_not_join(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """onnxruntime passes the sizes of up to 32 equal parts by value, and no others."""
+    export(char_lstm(layers=3, skip=True), lm_card(), tmp_path / "m.onnx", steps=32)
+    graph = onnx.shape_inference.infer_shapes(onnx.load(tmp_path / "m.onnx")).graph
+    assert all(max(len(each.input), len(each.output)) <= 32 for each in graph.node)
+    monkeypatch.setitem(CELLS, "own", Joining)
+    own = RecurrentClassifier(
+        ClassifierConfig(vocabulary=len(VOCABULARY), labels=2, cell="own", embedding=5, hidden=6)
+    )
+    card = lm_card(unknown=3, labels=("x", "y"), end=" ", log_prior=(-0.7, -0.7))
+    export(own, card, tmp_path / "whole.onnx")
+    export(own, card, tmp_path / "fixed.onnx", steps=4)
+    whole, fixed = (
+        rnn_infer.Classifier.load(tmp_path / f"{name}.onnx") for name in ("whole", "fixed")
+    )
+    for found, expected in zip(
+        *(each.classify(["abc", "deed" * 9]) for each in (fixed, whole)), strict=True
+    ):
+        assert found.probability == pytest.approx(expected.probability, abs=1e-6)
+
+
+def test_parts_that_cannot_be_joined_are_refused() -> None:
+    graph = Graph("unequal", recorded=True)
+    parts = [graph.input(name, FLOAT, ["batch", size]) for name, size in (("x", 2), ("y", 3))]
+    graph.output(graph.add("Concat", *parts, axis=1), FLOAT, ["batch", 5])
+    with pytest.raises(ExportError, match="join parts of one size only"):
+        graph.model(18, 9, {})
+
+
+def test_no_fixed_steps_with_ngrams(tmp_path: Path) -> None:
+    shape: dict[str, Any] = {"embedding": 5, "hidden": 6, "ngrams": 2}
+    model = RecurrentClassifier(ClassifierConfig(vocabulary=len(VOCABULARY), labels=2, **shape))
+    card = lm_card(unknown=3, labels=("x", "y"), end=" ", log_prior=(-0.7, -0.7))
+    with pytest.raises(ExportError, match="n-grams"):
+        export(model, card, tmp_path / "m.onnx", steps=1)
+
+
+def test_fixed_steps_of_a_classifier(tmp_path: Path) -> None:
+    shape: dict[str, Any] = {"embedding": 5, "hidden": 6, "pool": False}
+    model = RecurrentClassifier(ClassifierConfig(vocabulary=len(VOCABULARY), labels=2, **shape))
+    card = lm_card(unknown=3, labels=("x", "y"), end=" ", log_prior=(-0.7, -0.7))
+    loaded = []
+    for steps in (None, 1, 4):
+        export(model, card, tmp_path / f"{steps}.onnx", steps=steps)
+        loaded.append(rnn_infer.Classifier.load(tmp_path / f"{steps}.onnx"))
+    whole, *others = (each.classify(["abc", "d", "deed" * 9]) for each in loaded)
+    assert all(each == whole for each in others)
+
+
+def test_large_vocabulary_stays_apart(tmp_path: Path) -> None:
+    """Above the real limit, not a patched one."""
+    vocabulary = tuple(map(chr, range(0x4E00, 0x4E00 + 5000)))
+    model = char_lstm(vocabulary=5000, embedding=4, hidden=64)
+    shown = export(model, lm_card(vocabulary=vocabulary, start="一"), tmp_path / "m.onnx")
+    assert all(value < 1e-4 for value in shown.values())
+    assert "embedding" in {each.name for each in onnx.load(tmp_path / "m.onnx").graph.initializer}
+
+
+def test_twenty_thousand_characters(tmp_path: Path) -> None:
+    """Read, scored, and drawn with every filter: in the graph as by the numpy rule."""
+    size = 20_000
+    model = char_lstm(vocabulary=size)
+    card = lm_card(vocabulary=tuple(chr(0x3400 + i) for i in range(size)), start="\u3456")
+    for name, step_only in (("graph", False), ("numpy", True)):
+        export(model, card, tmp_path / f"{name}.onnx", step_only=step_only)
+    graph, numpy = (
+        rnn_infer.CharLM.load(tmp_path / f"{name}.onnx", device="cpu")
+        for name in ("graph", "numpy")
+    )
+    drawn = []
+    for options in ({}, {"top_p": 0.9}, {"top_k": 50}, {"top_k": 5000, "top_p": 0.3}):
+        drawn.append(graph.generate(length=30, seed=5, **options))
+        assert numpy.generate(length=30, seed=5, **options) == drawn[-1]
+    assert len(set(drawn)) == len(drawn)
+    assert graph.score(drawn[0]) == numpy.score(drawn[0])
+    assert graph.score(drawn[0]).nats_per_char == pytest.approx(np.log(size), rel=0.1)

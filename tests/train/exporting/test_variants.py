@@ -1,0 +1,107 @@
+"""The fastest form of a file, as measured; the clock is played."""
+
+import itertools
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnn_infer.errors import DeviceError
+from rnn_infer.runtime.stepper import Stepper
+from rnn_train import pipeline
+from rnn_train.errors import ExportError
+from rnn_train.exporting import variants
+from rnn_train.exporting.model_file import ModelCard, export
+from rnn_train.exporting.variants import STEPS, fastest_steps
+from rnn_train.models.charlm import CharLSTM, CharLSTMConfig
+from rnn_train.pipeline import Report, export_run
+
+CARD = ModelCard(vocabulary=tuple("\n abc"), unknown=None)
+MODEL = CharLSTM(CharLSTMConfig(vocabulary=5, embedding=4, hidden=6, layers=1))
+
+
+def write(path: Path, steps: int | None) -> None:
+    export(MODEL, CARD, path, steps=steps)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> dict[int | None, float]:
+    """Seconds that a round takes, by steps a call; each is really drawn, too."""
+    seconds: dict[int | None, float] = dict.fromkeys(STEPS, 2.0)
+    plain, now = Stepper.draw, itertools.count()
+    passed = [0.0]
+
+    def draw(self: Stepper, *given: Any) -> Any:
+        # The first round of each is slow, as on a GPU that sees it for the first time.
+        slow = next(now) < len(STEPS)
+        passed[0] += 50 if slow else seconds[self.file.steps]
+        return plain(self, *given)
+
+    monkeypatch.setattr(Stepper, "draw", draw)
+    monkeypatch.setattr("rnn_train.exporting.variants.time.perf_counter", lambda: passed[0])
+    return seconds
+
+
+@pytest.mark.parametrize("steps", STEPS)
+def test_the_fastest_is_taken(clock: dict[int | None, float], steps: int | None) -> None:
+    clock[steps] = 0.5
+    said: list[str] = []
+    assert fastest_steps(write, 3, said.append, "cpu") == steps
+    shown = dict(line.rsplit(": ", 1) for line in said)
+    assert len(shown) == len(STEPS)
+    name = f"--steps {steps}" if steps else "any number of steps"
+    assert shown.pop(name) == "768 characters/s"
+    assert set(shown.values()) == {"192 characters/s"}
+
+
+def test_a_form_that_cannot_be_recorded_is_left_out(
+    clock: dict[int | None, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock[8] = 0.1
+
+    def opened(path: Path, **options: Any) -> Stepper:
+        found = Stepper.open(path, **options)
+        if found.file.steps == 8:
+            raise DeviceError("its step fails as a CUDA graph")
+        return found
+
+    monkeypatch.setattr(variants, "Stepper", SimpleNamespace(open=opened))
+    said: list[str] = []
+    assert fastest_steps(write, 1, said.append, "cpu") != 8
+    assert "--steps 8: its step fails as a CUDA graph" in said
+
+
+def test_export_of_the_fastest(
+    finished: Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def choose(write: Any, streams: int, _teacher_weight: Any) -> int:
+        asked.append(streams)
+        write(tmp_path / "tried.onnx", 2)
+        return 2
+
+    monkeypatch.setattr(pipeline, "fastest_steps", choose)
+    export_run(finished.folder, tmp_path / "x.onnx", fastest_for=7)
+    assert asked == [7]
+    assert (tmp_path / "x.onnx").read_bytes() == (tmp_path / "tried.onnx").read_bytes()
+    found = Stepper.open(tmp_path / "x.onnx")
+    assert found.file.steps == 2
+    assert np.isfinite(found.forward(np.zeros((1, 3), np.int64), found.zeros(1))[0]).all()
+
+
+def test_without_cuda(finished: Report, tmp_path: Path) -> None:
+    with pytest.raises(DeviceError, match="device cuda does not work here"):
+        export_run(finished.folder, tmp_path / "x.onnx", fastest_for=7)
+    assert not (tmp_path / "x.onnx").exists()
+
+
+@pytest.mark.parametrize("kind", ["step only", "classifier"])
+def test_what_draws_nothing_is_not_measured(
+    kind: str, finished: Report, finished_classifier: Report, tmp_path: Path
+) -> None:
+    report = finished_classifier if kind == "classifier" else finished
+    with pytest.raises(ExportError, match="only a file that draws"):
+        export_run(report.folder, tmp_path / "x.onnx", fastest_for=7, step_only=kind == "step only")

@@ -1,0 +1,168 @@
+"""Checkpoints: whole or not there, the last few kept, the newest whole one loaded."""
+
+import os
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+import torch
+
+from rnn_train.errors import RunError
+from rnn_train.training import checkpoint
+
+
+def state(step: int) -> dict[str, Any]:
+    return {
+        "step": step,
+        "elapsed": 0.5 * step,
+        "weights": {"a": torch.full((3, 2), float(step))},
+        "carried": [torch.arange(step)],
+    }
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
+    checkpoint.save(tmp_path, 5, state(5))
+    loaded, warnings = checkpoint.load_latest(tmp_path)
+    assert warnings == []
+    assert (loaded["step"], loaded["elapsed"]) == (5, 2.5)
+    assert torch.equal(loaded["weights"]["a"], state(5)["weights"]["a"])
+    assert torch.equal(loaded["carried"][0], torch.arange(5))
+
+
+def test_last_few_are_kept(tmp_path: Path) -> None:
+    saved = [
+        checkpoint.save(tmp_path, step, state(step)).name for step in (1, 20, 300, 4000, 50000)
+    ]
+    assert names(tmp_path) == sorted(saved[-checkpoint.KEEP :])
+    assert checkpoint.load_latest(tmp_path)[0]["step"] == 50000
+
+
+def test_newest_is_by_number(tmp_path: Path) -> None:
+    for step in (100, 9, 20):
+        checkpoint.save(tmp_path, step, state(step))
+    assert checkpoint.load_latest(tmp_path)[0]["step"] == 100
+
+
+def test_same_step_again_replaces(tmp_path: Path) -> None:
+    checkpoint.save(tmp_path, 5, state(4))
+    checkpoint.save(tmp_path, 5, state(5))
+    assert len(names(tmp_path)) == 1
+    assert checkpoint.load_latest(tmp_path)[0]["step"] == 5
+
+
+def test_other_files_are_left_alone(tmp_path: Path) -> None:
+    others = ["notes.txt", "step-7.ckpt.bak", "step-x.ckpt", ".step-000000009.ckpt.abc.part"]
+    for name in others:
+        (tmp_path / name).write_text("not a checkpoint")
+    for step in range(6):
+        checkpoint.save(tmp_path, step, state(step))
+    assert set(others) < set(names(tmp_path))
+    loaded, warnings = checkpoint.load_latest(tmp_path)
+    assert (loaded["step"], warnings) == (5, [])
+
+
+def test_failed_write_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoint.save(tmp_path, 5, state(5))
+
+    def full(*_: object) -> NoReturn:
+        raise OSError(28, "No space left on device")
+
+    for call in ("fsync", "replace"):
+        with monkeypatch.context() as patch:
+            patch.setattr(os, call, full)
+            with pytest.raises(RunError, match="No space left"):
+                checkpoint.save(tmp_path, 6, state(6))
+        assert names(tmp_path) == ["step-000000005.ckpt"]
+    assert checkpoint.load_latest(tmp_path)[0]["step"] == 5
+
+
+def damage(path: Path, how: str) -> None:
+    data = bytearray(path.read_bytes())
+    if how == "flipped":
+        data[len(data) // 2] ^= 1
+    elif how == "flipped at the start":
+        data[0] ^= 1
+    elif how == "flipped checksum":
+        data[12] ^= 1
+    elif how == "longer":
+        data += b"x"
+    else:
+        del data[{"empty": 0, "head only": 40, "cut short": len(data) - 1}[how] :]
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "flipped",
+        "flipped at the start",
+        "flipped checksum",
+        "longer",
+        "empty",
+        "head only",
+        "cut short",
+    ],
+)
+def test_damaged_newest_falls_back(tmp_path: Path, how: str) -> None:
+    checkpoint.save(tmp_path, 5, state(5))
+    newest = checkpoint.save(tmp_path, 6, state(6))
+    damage(newest, how)
+    loaded, warnings = checkpoint.load_latest(tmp_path)
+    assert loaded["step"] == 5
+    (warning,) = warnings
+    assert newest.name in warning
+    assert "damaged" in warning
+
+
+def test_unreadable_newest_falls_back(tmp_path: Path) -> None:
+    checkpoint.save(tmp_path, 5, state(5))
+    (tmp_path / "step-000000006.ckpt").mkdir()
+    loaded, warnings = checkpoint.load_latest(tmp_path)
+    assert loaded["step"] == 5
+    assert len(warnings) == 1
+    assert "step-000000006.ckpt cannot be read" in warnings[0]
+
+
+def test_any_checkpoint(tmp_path: Path) -> None:
+    assert not checkpoint.exists(tmp_path)
+    damage(checkpoint.save(tmp_path, 5, state(5)), "empty")
+    assert checkpoint.exists(tmp_path)
+
+
+def test_none_whole(tmp_path: Path) -> None:
+    for step in (5, 6):
+        damage(checkpoint.save(tmp_path, step, state(step)), "flipped")
+    with pytest.raises(RunError, match="no whole checkpoint"):
+        checkpoint.load_latest(tmp_path)
+
+
+def test_none_at_all(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "missing"):
+        with pytest.raises(RunError, match="no whole checkpoint"):
+            checkpoint.load_latest(folder)
+
+
+class Trap:
+    """Runs code where it is unpickled."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (Path("sprung"),)
+
+
+def test_loading_runs_no_code(tmp_path: Path) -> None:
+    checkpoint.save(tmp_path, 5, {"step": 5, "trap": Trap()})
+    with pytest.raises(RunError, match="no whole checkpoint"):
+        checkpoint.load_latest(tmp_path)
+    with pytest.raises(RunError, match="of another version"):
+        checkpoint.read(tmp_path / "step-000000005.ckpt")
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(RunError, match="cannot write"):
+        checkpoint.save(tmp_path / "file", 5, state(5))

@@ -1,0 +1,122 @@
+"""Run folders: numbering, lock, config, metrics."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rnn_train.errors import RunError
+from rnn_train.training.run import Run
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Run]:
+    run = Run.create("charlm", tmp_path / "run")
+    run.write_config({"command": "charlm"})
+    yield run
+    run.close()
+
+
+def test_numbering() -> None:
+    for number in (1, 2, 3):
+        run = Run.create("charlm", None)
+        assert run.folder == Path(f"runs/charlm-{number}")
+        assert run.checkpoints.is_dir()
+        run.close()
+    other = Run.create("classifier", None)
+    assert other.folder == Path("runs/classifier-1")
+    other.close()
+
+
+def test_numbering_goes_on_after_the_highest() -> None:
+    for name in ("charlm-2", "charlm-10", "charlm-x", "charlm-99b", "charlm--5"):
+        Path("runs", name).mkdir(parents=True)
+    run = Run.create("charlm", None)
+    assert run.folder.name == "charlm-11"
+    run.close()
+
+
+def test_folder_of_a_run_is_not_taken_twice(run: Run) -> None:
+    run.close()
+    with pytest.raises(RunError, match=r"holds a run already; go on with --resume"):
+        Run.create("charlm", run.folder)
+
+
+def test_one_process_at_a_time(run: Run) -> None:
+    with pytest.raises(RunError, match="in use"):
+        Run.open(run.folder)
+    run.close()
+    Run.open(run.folder).close()
+
+
+def test_folder_in_use_is_not_taken(tmp_path: Path) -> None:
+    run = Run.create("charlm", tmp_path / "run")
+    with pytest.raises(RunError, match="in use"):
+        Run.create("charlm", tmp_path / "run")
+    run.close()
+
+
+@pytest.mark.parametrize("below", ["", "folder"])
+def test_folder_that_cannot_be_made(tmp_path: Path, below: str) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(RunError, match="cannot write"):
+        Run.create("charlm", tmp_path / "file" / below)
+
+
+def test_no_run(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "missing"):
+        with pytest.raises(RunError, match="no run folder"):
+            Run.open(folder)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_config_is_kept(run: Run) -> None:
+    config = {"command": "charlm", "vocabulary": "\n\r\u2028é𝄞", "minutes": None, "rate": 0.1}
+    run.write_config(config)
+    run.close()
+    again = Run.open(run.folder)
+    assert again.config() == config
+    again.close()
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"null", b'{"a": "\xff"}', b'{"command": "ch'])
+def test_damaged_config(run: Run, data: bytes) -> None:
+    (run.folder / "config.json").write_bytes(data)
+    with pytest.raises(RunError, match=r"config\.json (cannot be read|is damaged)"):
+        run.config()
+
+
+def test_metrics(run: Run) -> None:
+    assert run.metrics() == []
+    rows = [{"step": step, "loss": step / 7, "sample": "é\n\u2028"} for step in (10, 20, 30)]
+    for row in rows:
+        run.log_metrics(row)
+    assert run.metrics() == rows
+    text = (run.folder / "metrics.jsonl").read_text("utf-8")
+    assert [json.loads(line) for line in text.splitlines()] == rows
+
+
+def test_metrics_are_cut_at_a_step(run: Run) -> None:
+    rows = [{"step": step, "loss": 0.5} for step in (10, 20, 30)]
+    for row in rows:
+        run.log_metrics(row)
+    assert run.metrics(up_to=20) == rows[:2]
+    assert run.metrics() == rows[:2], "later steps are still in the file"
+    run.log_metrics({"step": 25, "loss": 0.4})
+    assert [row["step"] for row in run.metrics()] == [10, 20, 25]
+
+
+def test_line_cut_short_is_dropped(run: Run) -> None:
+    run.log_metrics({"step": 10})
+    with (run.folder / "metrics.jsonl").open("a") as stream:
+        stream.write('{"step": 20, "lo')
+    assert run.metrics(up_to=15) == [{"step": 10}]
+    run.log_metrics({"step": 15})
+    assert run.metrics() == [{"step": 10}, {"step": 15}]
+
+
+def test_metrics_that_cannot_be_written(run: Run) -> None:
+    (run.folder / "metrics.jsonl").mkdir()
+    with pytest.raises(RunError, match="cannot write"):
+        run.log_metrics({"step": 10})

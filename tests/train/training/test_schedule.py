@@ -1,0 +1,40 @@
+"""How long a run lasts, and its learning rate."""
+
+import pytest
+
+from rnn_train.training.schedule import Schedule
+
+STEPS = Schedule(0.5, steps=200, minutes=None, warmup=0.1)
+MINUTES = Schedule(0.5, steps=None, minutes=2.0, warmup=0.1)
+
+
+def test_progress_by_steps() -> None:
+    assert [STEPS.progress(step, 1e9, 5.0) for step in (0, 50, 200)] == [0, 0.25, 1]
+
+
+def test_progress_by_minutes() -> None:
+    assert [MINUTES.progress(10**9, seconds) for seconds in (0, 30, 120)] == [0, 0.25, 1]
+
+
+def test_run_of_minutes_ends_before_a_step_too_many() -> None:
+    assert MINUTES.progress(1, 110, step_seconds=9) < 1
+    assert MINUTES.progress(1, 110, step_seconds=10) >= 1
+
+
+def test_rate_rises_then_falls_to_zero() -> None:
+    rates = [STEPS.rate(step / 1000) for step in range(1001)]
+    assert rates[0] > 0
+    assert rates[0] <= 0.01 * 0.5
+    assert rates[:101] == sorted(rates[:101])
+    assert rates[100] == max(rates) == pytest.approx(0.5)
+    assert rates[100:] == sorted(rates[100:], reverse=True)
+    assert rates[550] == pytest.approx(0.25)
+    assert rates[-1] == pytest.approx(0, abs=1e-12)
+
+
+def test_rate_past_the_end_is_zero() -> None:
+    assert STEPS.rate(1.7) == pytest.approx(0, abs=1e-12)
+
+
+def test_warm_up_is_linear() -> None:
+    assert STEPS.rate(0.05) == pytest.approx(0.25)
