@@ -1,13 +1,14 @@
-"""How good a model is on data it never saw, each figure under a named protocol.
+"""Evaluates a run, or an exported file, on data that it never saw.
 
-A character model is scored in nats a character, on every character but the first:
+A character model gets its loss in nats a character, on every character but the first, under named
+protocols (see `evaluation.protocols` and `evaluation.dynamic`):
 
 windows    windows of 256 characters, each from the zero state, all positions scored
-stateful   one pass, the state carried from start to end
-dynamic    stateful, and the weights follow the text already read (see `adaptation`)
+stateful   one pass that carries the state from start to end
+dynamic    stateful, and the weights keep learning from the text already read
 
-A classifier is scored by accuracy, macro-F1, top-3 accuracy, nats, calibration error and each
-label's precision, recall and F1.
+A classifier gets accuracy, macro-F1, top-3 accuracy, nats, calibration error, and precision, recall
+and F1 of each label.
 """
 
 import tempfile
@@ -25,12 +26,14 @@ from rnn_train.data.corpus import encode_text
 from rnn_train.data.datasets import open_texts
 from rnn_train.data.labelled import Rows, read_rows
 from rnn_train.errors import DataError, EvaluationError
-from rnn_train.evaluation.classification import TableFigures, held_out_logits, table_figures
+from rnn_train.evaluation.classification import held_out_logits
 from rnn_train.evaluation.dynamic import dynamic_loss
-from rnn_train.evaluation.language_model import TextFigures, TorchReader, static_losses
+from rnn_train.evaluation.figures import CharLMFigures, ClassifierFigures
+from rnn_train.evaluation.protocols import TorchReader, static_losses
 from rnn_train.pipeline import finished_task
 from rnn_train.progress import Log
-from rnn_train.tasks.registry import CharLMTask, ClassifierTask
+from rnn_train.tasks.charlm.task import CharLMTask
+from rnn_train.tasks.classifier.task import ClassifierTask
 from rnn_train.training.device import pick_device
 
 
@@ -41,22 +44,24 @@ def evaluate(
     dynamic: bool = False,
     device: Device = "auto",
     log: Log = print,
-) -> TextFigures | TableFigures:
-    """Scores a run's averaged weights, or an exported file, on data.
+) -> CharLMFigures | ClassifierFigures:
+    """Evaluates a run's averaged weights, or an exported file, on data.
 
     Args:
         target: a run folder, or a `.onnx` file.
-        data: sources as for training, of the model's kind.
-        dynamic: score a character model's run under the protocol `dynamic`, too.
+        data: sources as for training, for the model's kind.
+        dynamic: also use the protocol `dynamic`, which needs a run of a character model.
+        device: where the model runs.
+        log: takes warnings.
 
     Raises:
-        RnnTrainError, RnnInferError: target or data cannot be used.
+        RnnTrainError, RnnInferError: the target or the data cannot be used.
     """
     if not target.is_dir():
         if dynamic:
             raise EvaluationError(
-                f"{target}: dynamic evaluation trains on while it reads, which an exported file "
-                "cannot; name its run folder"
+                f"{target}: dynamic evaluation trains while it reads, which an exported file "
+                "cannot do; name its run folder"
             )
         return _evaluate_file(target, data, device)
     where = pick_device(device)
@@ -68,48 +73,63 @@ def evaluate(
         assert isinstance(task, ClassifierTask)
         if dynamic:
             raise EvaluationError(f"{target}: dynamic evaluation is for character models")
-        rows = _rows(data, task.alphabet.labels)
-        logits, labels = held_out_logits(task.model, task.alphabet, rows)
-        return table_figures(logits / temperature, labels, task.alphabet.labels)
-
-
-def _evaluate_file(path: Path, data: Sequence[str], device: Device) -> TextFigures | TableFigures:
-    stepper = Stepper.open(path, device=device)
-    metadata = stepper.file.metadata
-    if metadata.kind == "charlm":
-        text = "".join(chunk for file in open_texts(data) for chunk in file.chunks())
-        tokens = Vocabulary(metadata).encode(text)
-        if len(tokens) < 2:
-            raise DataError(f"{data[0]}: {len(tokens)} characters of text; at least 2 are needed")
-        nats = static_losses(stepper, tokens, len(metadata.vocabulary))
-        return TextFigures(len(tokens) - 1, nats)
-    model = Classifier(stepper)
-    rows = _rows(data, model.labels)
-    place = {label: i for i, label in enumerate(model.labels)}
-    probabilities = np.zeros((len(rows), len(place)))
-    for row, answer in zip(
-        probabilities, model.classify(list(rows.texts), top=len(place)), strict=True
-    ):
-        for each in answer.top:
-            row[place[each.label]] = each.probability
-    logits = torch.from_numpy(np.log(np.maximum(probabilities, 1e-30))).float()
-    labels = torch.tensor([place[label] for label in rows.labels])
-    return table_figures(logits, labels, model.labels)
+        return _evaluate_classifier(task, data, temperature)
 
 
 def _evaluate_charlm(
     task: CharLMTask, data: Sequence[str], temperature: float, dynamic: bool
-) -> TextFigures:
-    vocabulary, unknown = task.corpus.vocabulary, task.corpus.unknown
+) -> CharLMFigures:
+    corpus = task.data.corpus
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "data.bin"
-        tokens = encode_text(open_texts(data), vocabulary, unknown, path).tokens
-        nats = static_losses(TorchReader(task.model, temperature), tokens, len(vocabulary))
+        tokens = encode_text(open_texts(data), corpus.vocabulary, corpus.unknown, path).tokens
+        reader = TorchReader(task.model, temperature)
+        nats = static_losses(reader, tokens, len(corpus.vocabulary))
         if dynamic:
-            nats["dynamic"] = dynamic_loss(task.model, tokens, task.train_tokens, temperature)
-        figures = TextFigures(len(tokens) - 1, nats)
-        del tokens  # mapped, and its file goes now
+            nats["dynamic"] = dynamic_loss(task.model, tokens, task.data.train, temperature)
+        figures = CharLMFigures(len(tokens) - 1, nats)
+        del tokens  # it maps the file, which the end of this block removes
     return figures
+
+
+def _evaluate_classifier(
+    task: ClassifierTask, data: Sequence[str], temperature: float
+) -> ClassifierFigures:
+    alphabet = task.data.alphabet
+    rows = _rows(data, alphabet.labels)
+    logits, labels = held_out_logits(task.model, alphabet, rows)
+    return ClassifierFigures.of(logits / temperature, labels, alphabet.labels)
+
+
+def _evaluate_file(
+    path: Path, data: Sequence[str], device: Device
+) -> CharLMFigures | ClassifierFigures:
+    stepper = Stepper.open(path, device=device)
+    if stepper.file.metadata.kind == "charlm":
+        return _evaluate_charlm_file(stepper, data)
+    return _evaluate_classifier_file(Classifier(stepper), data)
+
+
+def _evaluate_charlm_file(stepper: Stepper, data: Sequence[str]) -> CharLMFigures:
+    metadata = stepper.file.metadata
+    text = "".join(chunk for file in open_texts(data) for chunk in file.chunks())
+    tokens = Vocabulary(metadata).encode(text)
+    if len(tokens) < 2:
+        raise DataError(f"{data[0]}: {len(tokens)} characters of text; at least 2 are needed")
+    return CharLMFigures(len(tokens) - 1, static_losses(stepper, tokens, len(metadata.vocabulary)))
+
+
+def _evaluate_classifier_file(model: Classifier, data: Sequence[str]) -> ClassifierFigures:
+    rows = _rows(data, model.labels)
+    index = {label: i for i, label in enumerate(model.labels)}
+    probabilities = np.zeros((len(rows), len(index)))
+    predictions = model.classify(list(rows.texts), top=len(index))
+    for row, prediction in zip(probabilities, predictions, strict=True):
+        for each in prediction.top:
+            row[index[each.label]] = each.probability
+    logits = torch.from_numpy(np.log(np.maximum(probabilities, 1e-30))).float()
+    labels = torch.tensor([index[label] for label in rows.labels])
+    return ClassifierFigures.of(logits, labels, model.labels)
 
 
 def _rows(data: Sequence[str], labels: Sequence[str]) -> Rows:

@@ -1,4 +1,4 @@
-"""How good a model is: metrics, protocols, baselines, dynamic evaluation, plots.
+"""Measures how good a model is: metrics, protocols, dynamic evaluation, baselines, plots.
 
-May import `training`, `models`, `data` and below; never `tasks`.
+This family may import `training`, `models`, `data` and what is below them, but never `tasks`.
 """

@@ -1,4 +1,4 @@
-"""Linear n-gram models of the same rows: what a network must beat to earn its keep."""
+"""Linear n-gram models, trained on the same rows as the network: the baselines to beat."""
 
 import warnings
 from collections.abc import Sequence
@@ -13,37 +13,50 @@ from rnn_train.data.alphabet import BEGIN, END, Alphabet, label_indices
 from rnn_train.data.labelled import Rows, normal
 
 MAX_ROWS = 100_000
-"""Rows fitted, drawn from more: a baseline should cost seconds."""
+"""Most rows that a baseline is fitted to, so that it takes seconds. Of more rows, it takes a random
+sample."""
 _SHORT = 60
-"""Median length up to which texts are told by their letters, and above by their words."""
+"""Median length of a text in characters. Up to it, n-grams are of letters; above it, of words."""
 
 
 class NGramModel:
-    """A linear model of n-gram counts."""
+    """A linear classifier of n-gram counts."""
 
     def __init__(self, name: str, vectorizer: Any, model: Any, alphabet: Alphabet) -> None:
-        """`vectorizer` and `model`: scikit-learn's, not fitted."""
+        """Combines a vectorizer and a model.
+
+        Args:
+            name: shown to the user.
+            vectorizer: of scikit-learn, not fitted: texts to counts.
+            model: of scikit-learn, not fitted: counts to labels.
+            alphabet: the labels.
+        """
         self.name = name
         self._vectorizer = vectorizer
         self._model = model
         self._alphabet = alphabet
 
     def fit(self, rows: Rows) -> None:
-        """Learns `rows`, whatever it knew before."""
+        """Fits the model to `rows`. An earlier fit is forgotten."""
         features = self._vectorizer.fit_transform(_marked(rows.texts))
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # not fully converged serves as well
+            warnings.simplefilter("ignore")  # it need not converge fully
             self._model.fit(features, label_indices(rows, self._alphabet))
 
     def scores(self, texts: Sequence[str]) -> Tensor:
-        """[texts, labels]: the largest is the answer, and minus infinity that of unseen labels.
+        """Scores texts.
 
-        Logits of a kind: they need a temperature to give probabilities.
+        Args:
+            texts: the texts.
+
+        Returns:
+            [texts, labels]. The largest score marks the prediction. A label that was not in the
+            fitted rows scores minus infinity. A temperature turns scores into logits.
         """
         features = self._vectorizer.transform(_marked(texts))
         score = getattr(self._model, "predict_log_proba", None) or self._model.decision_function
         known: NDArray[np.float64] = score(features)
-        if known.ndim == 1:  # scikit-learn gives one column for two labels
+        if known.ndim == 1:  # for two labels scikit-learn returns one column
             known = np.stack([-known, known], 1)
         scores = np.full((len(texts), len(self._alphabet.labels)), -np.inf, np.float32)
         scores[:, self._model.classes_] = known
@@ -51,7 +64,16 @@ class NGramModel:
 
 
 def fit_baselines(rows: Rows, alphabet: Alphabet, seed: int) -> list[NGramModel]:
-    """Naive Bayes on counts and a linear SVM on tf-idf (Wang & Manning, 2012), fitted to `rows`."""
+    """Fits naive Bayes on counts and a linear SVM on tf-idf (Wang & Manning, 2012).
+
+    Args:
+        rows: training rows. At most `MAX_ROWS` are used.
+        alphabet: the labels.
+        seed: of the random sample of rows and of the SVM.
+
+    Returns:
+        The two fitted models.
+    """
     from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
     from sklearn.naive_bayes import MultinomialNB
     from sklearn.svm import LinearSVC
@@ -61,17 +83,17 @@ def fit_baselines(rows: Rows, alphabet: Alphabet, seed: int) -> list[NGramModel]
         rows = rows.take(sorted(chosen.tolist()))
     short = float(np.median([len(text) for text in rows.texts])) <= _SHORT
     unit = "letter" if short else "word"
-    few, many = ((1, 3), (1, 4)) if short else ((1, 1), (1, 2))
+    bayes_n, svm_n = ((1, 3), (1, 4)) if short else ((1, 1), (1, 2))
     common = {"analyzer": "char" if short else "word", "lowercase": False}
     bayes = NGramModel(
-        f"naive Bayes, {unit} {few[0]}–{few[1]}-grams",
-        CountVectorizer(ngram_range=few, **common),
+        f"naive Bayes, {unit} {bayes_n[0]}–{bayes_n[1]}-grams",
+        CountVectorizer(ngram_range=bayes_n, **common),
         MultinomialNB(alpha=0.1),
         alphabet,
     )
     svm = NGramModel(
-        f"linear SVM, {unit} {many[0]}–{many[1]}-grams",
-        TfidfVectorizer(ngram_range=many, sublinear_tf=True, **common),
+        f"linear SVM, {unit} {svm_n[0]}–{svm_n[1]}-grams",
+        TfidfVectorizer(ngram_range=svm_n, sublinear_tf=True, **common),
         LinearSVC(random_state=seed % 2**32),
         alphabet,
     )

@@ -1,4 +1,7 @@
-"""How good a classifier's answers are: logits [rows, labels] against true labels [rows]."""
+"""Metrics of a classifier.
+
+Most functions take `logits` [rows, labels] and `labels`, the index of each row's true label [rows].
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,13 +13,13 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 BINS = 15
-"""Of equal width, for calibration."""
+"""Number of bins of equal width, for calibration."""
 PRIORS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0)
-"""Values of `prior` that are tried."""
+"""Values of the option `prior` that `by_prior` tries."""
 
 
 def summary(logits: Tensor, labels: Tensor) -> dict[str, float]:
-    """Accuracy, macro-F1, top-3 accuracy, nats a text, expected calibration error."""
+    """Returns accuracy, macro-F1, top-3 accuracy, nats per text and expected calibration error."""
     top = logits.topk(min(3, logits.shape[-1]), -1).indices
     return {
         "accuracy": accuracy(logits, labels),
@@ -28,19 +31,19 @@ def summary(logits: Tensor, labels: Tensor) -> dict[str, float]:
 
 
 def accuracy(logits: Tensor, labels: Tensor) -> float:
-    """Share of right answers."""
+    """Returns the share of correct predictions."""
     return float((logits.argmax(-1) == labels).float().mean())
 
 
 def macro_f1(logits: Tensor, labels: Tensor) -> float:
-    """Mean F1 of all labels that occur as a truth or as an answer."""
+    """Returns the mean F1 of all labels that occur as a true label or as a prediction."""
     from sklearn.metrics import f1_score
 
     return float(f1_score(labels, logits.argmax(-1), average="macro", zero_division=0))
 
 
 def by_label(logits: Tensor, labels: Tensor, names: Sequence[str]) -> dict[str, dict[str, float]]:
-    """Precision, recall, F1 and held-out rows of each label, by its name."""
+    """Returns precision, recall, F1 and the number of rows of each label, by its name."""
     from sklearn.metrics import precision_recall_fscore_support
 
     columns = precision_recall_fscore_support(
@@ -56,7 +59,16 @@ def by_label(logits: Tensor, labels: Tensor, names: Sequence[str]) -> dict[str, 
 def by_prior(
     logits: Tensor, labels: Tensor, log_prior: Sequence[float]
 ) -> dict[float, dict[str, float]]:
-    """Accuracy and macro-F1 at each of PRIORS, `classify`'s `prior`."""
+    """Computes accuracy and macro-F1 for several values of `prior`, an option of `classify`.
+
+    Args:
+        logits: [rows, labels].
+        labels: [rows].
+        log_prior: log of each label's share of the training rows, [labels].
+
+    Returns:
+        Accuracy and macro-F1, by the value of `prior`.
+    """
     shift = torch.tensor(log_prior)
     found = {}
     for prior in PRIORS:
@@ -69,16 +81,19 @@ def by_prior(
 
 
 def fit_temperature(logits: Tensor, labels: Tensor) -> float:
-    """The number by which dividing all logits gives the least loss (Guo et al., 2017)."""
+    """Returns the number that gives the least loss when every logit is divided by it.
+
+    See Guo et al., 2017, "On calibration of modern neural networks".
+    """
     choices = torch.logspace(-1.3, 1.3, 261).tolist()  # 0.05 to 20, steps of 2.3 %
     losses = [float(cross_entropy(logits / choice, labels)) for choice in choices]
     return float(choices[int(np.argmin(losses))])
 
 
 def temperature_scaled(logits: Tensor, labels: Tensor) -> Tensor:
-    """Each half of the rows divided by the temperature that the other half gives.
+    """Divides the logits of each half of the rows by the temperature fitted on the other half.
 
-    So measured, no row has a say in the temperature it is judged at.
+    In this way no row influences the temperature that its own logits are divided by.
     """
     even = torch.arange(len(labels)) % 2 == 0
     if len(labels) < 2:
@@ -91,28 +106,29 @@ def temperature_scaled(logits: Tensor, labels: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Reliability:
-    """Answers by how sure they are, in BINS bins of equal width."""
+    """Predictions in `BINS` bins of equal width, by their probability."""
 
     confidence: NDArray[np.float64]
-    """Mean probability of a bin's answers, [BINS]; NaN in an empty one, as the next."""
+    """Mean probability of the predictions in each bin, [BINS]; NaN if the bin is empty."""
     accuracy: NDArray[np.float64]
+    """Share of correct predictions in each bin, [BINS]; NaN if the bin is empty."""
     share: NDArray[np.float64]
-    """Of all rows, [BINS]."""
+    """Share of all rows that is in each bin, [BINS]."""
 
     @property
     def error(self) -> float:
-        """Expected calibration error: the mean gap of confidence and accuracy over all rows."""
+        """Expected calibration error: mean over all rows of |confidence - accuracy| of the bin."""
         return float(np.nansum(self.share * np.abs(self.confidence - self.accuracy)))
 
 
 def reliability(logits: Tensor, labels: Tensor) -> Reliability:
-    """Sorts answers into bins of their probability."""
-    probability, answer = torch.softmax(logits.double(), -1).max(-1)
-    right = (answer == labels).double()
-    place = (probability * BINS).long().clamp(max=BINS - 1)
-    count, confidence, correct = (
-        torch.zeros(BINS, dtype=torch.double).scatter_add_(0, place, each).numpy()
-        for each in (torch.ones_like(right), probability, right)
+    """Sorts predictions into bins by their probability."""
+    probability, prediction = torch.softmax(logits.double(), -1).max(-1)
+    correct = (prediction == labels).double()
+    bin_index = (probability * BINS).long().clamp(max=BINS - 1)
+    count, confidence, hits = (
+        torch.zeros(BINS, dtype=torch.double).scatter_add_(0, bin_index, each).numpy()
+        for each in (torch.ones_like(correct), probability, correct)
     )
     with np.errstate(invalid="ignore"):
-        return Reliability(confidence / count, correct / count, count / len(labels))
+        return Reliability(confidence / count, hits / count, count / len(labels))

@@ -1,4 +1,4 @@
-"""Pictures in the run folder: the loss curve, and which labels are taken for which."""
+"""Plots as PNG files: loss curve, confusion matrix, reliability diagram."""
 
 import warnings
 from collections.abc import Sequence
@@ -17,11 +17,19 @@ from matplotlib import pyplot
 
 _MAX_INCHES = 60
 _MAX_LABEL = 40
-"""Characters of a label that are drawn."""
+"""Longest label that is drawn in full, in characters."""
 
 
 def loss_curve(metrics: Sequence[dict[str, Any]], path: Path) -> None:
-    """Training and held-out loss over the steps, as PNG."""
+    """Draws the training loss and the held-out loss over the steps.
+
+    Args:
+        metrics: rows of a run's metrics.jsonl.
+        path: the PNG file.
+
+    Raises:
+        RunError: the file cannot be written.
+    """
     figure, axes = pyplot.subplots(figsize=(7, 4.5), layout="constrained")
     steps = [row["step"] for row in metrics]
     axes.plot(steps, [row["loss"] for row in metrics], label="training", color="0.6")
@@ -37,12 +45,22 @@ def loss_curve(metrics: Sequence[dict[str, Any]], path: Path) -> None:
 
 
 def confusion_matrix(
-    truth: NDArray[np.int64], answer: NDArray[np.int64], labels: Sequence[str], path: Path
+    truth: NDArray[np.int64], predictions: NDArray[np.int64], labels: Sequence[str], path: Path
 ) -> None:
-    """Shares of each true label's answers, as PNG."""
+    """Draws, for each true label, the share of each predicted label.
+
+    Args:
+        truth: index of each row's true label, [rows].
+        predictions: index of each row's predicted label, [rows].
+        labels: name of each label.
+        path: the PNG file.
+
+    Raises:
+        RunError: the file cannot be written.
+    """
     from sklearn.metrics import confusion_matrix as count
 
-    table = count(truth, answer, labels=range(len(labels)), normalize="true")
+    table = count(truth, predictions, labels=range(len(labels)), normalize="true")
     size = min(max(5, 0.42 * len(labels) + 2), _MAX_INCHES)
     figure, axes = pyplot.subplots(figsize=(size, size), layout="constrained")
     axes.imshow(table, cmap="Blues", vmin=0, vmax=1)
@@ -64,7 +82,15 @@ def _short(label: str) -> str:
 
 
 def reliability_diagram(reliability: Reliability, path: Path) -> None:
-    """How often answers are right against how sure they are, as PNG (DeGroot & Fienberg, 1983)."""
+    """Draws accuracy over the predicted probability (DeGroot & Fienberg, 1983).
+
+    Args:
+        reliability: the bins.
+        path: the PNG file.
+
+    Raises:
+        RunError: the file cannot be written.
+    """
     figure, (axes, below) = pyplot.subplots(
         2, 1, figsize=(5, 6), height_ratios=(4, 1), sharex=True, layout="constrained"
     )
@@ -81,14 +107,28 @@ def reliability_diagram(reliability: Reliability, path: Path) -> None:
 
 def classifier_plots(
     truth: NDArray[np.int64],
-    answers: NDArray[np.int64],
+    predictions: NDArray[np.int64],
     reliability: Reliability,
     labels: Sequence[str],
     folder: Path,
 ) -> list[Path]:
-    """Writes confusion.png and reliability.png: label indices [rows] that are right, and given."""
+    """Draws confusion.png and reliability.png in a folder.
+
+    Args:
+        truth: index of each row's true label, [rows].
+        predictions: index of each row's predicted label, [rows].
+        reliability: the bins.
+        labels: name of each label.
+        folder: must exist.
+
+    Returns:
+        The two files.
+
+    Raises:
+        RunError: a file cannot be written.
+    """
     paths = [folder / "confusion.png", folder / "reliability.png"]
-    confusion_matrix(truth, answers, labels, paths[0])
+    confusion_matrix(truth, predictions, labels, paths[0])
     reliability_diagram(reliability, paths[1])
     return paths
 
@@ -96,7 +136,7 @@ def classifier_plots(
 def _save(figure: Any, path: Path) -> None:
     try:
         with replacing(path) as stream, warnings.catch_warnings():
-            # A sign that no font here has is drawn as a box.
+            # A character that no installed font has is drawn as a box.
             warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
             figure.savefig(stream, format="png", dpi=120, metadata={"Software": None})
     finally:

@@ -276,7 +276,7 @@ def test_evaluate(finished: Report, story: Path) -> None:
 def test_plots_are_of_classifiers(finished: Report, story: Path) -> None:
     result = call("evaluate", str(finished.out), "--data", str(story), "--plots", "plots")
     assert result.exit_code == 1
-    assert result.stderr.splitlines()[-1].endswith("plots are of classifiers; leave --plots out")
+    assert result.stderr.splitlines()[-1].endswith("plots are for classifiers only; leave out --plots")
     assert not Path("plots").exists()
 
 

@@ -1,4 +1,4 @@
-"""The linear models beside a network."""
+"""Baselines: linear n-gram models."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from rnn_train.evaluation.baselines import fit_baselines
 
 
 def rows(labels: str, count: int, seed: int, words: bool = False) -> Rows:
-    """Texts of a few letters of their label, the first of the alphabet's for "a" …"""
+    """Random texts. Label "a" has the letters a, b, c; label "b" has d, e, f; and so on."""
     random = np.random.default_rng(seed)
     texts, given = [], []
     for index in range(count):
@@ -24,7 +24,7 @@ def rows(labels: str, count: int, seed: int, words: bool = False) -> Rows:
 
 @pytest.mark.parametrize("labels", ["ab", "abcd"])
 @pytest.mark.parametrize("words", [False, True])
-def test_they_learn(labels: str, words: bool) -> None:
+def test_baselines_learn(labels: str, words: bool) -> None:
     train, held = rows(labels, 60, 0, words), rows(labels, 40, 1, words)
     alphabet = Alphabet.of(train)
     found = fit_baselines(train, alphabet, seed=0)
@@ -37,7 +37,7 @@ def test_they_learn(labels: str, words: bool) -> None:
         assert ("word" in each.name) == words
 
 
-def test_a_label_that_was_not_drawn_is_never_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_label_outside_the_sample_is_never_predicted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(baselines, "MAX_ROWS", 30)
     train = rows("ab", 500, 0).plus(Rows(("zzz",), ("rare",)))
     held = rows("ab", 20, 1).plus(Rows(("zzz",), ("rare",)))
@@ -49,7 +49,7 @@ def test_a_label_that_was_not_drawn_is_never_answered(monkeypatch: pytest.Monkey
         assert (scores[:20].argmax(-1) < 2).all()
 
 
-def test_same_seed_same_scores() -> None:
+def test_same_seed_gives_the_same_scores() -> None:
     train, held = rows("abc", 60, 0), rows("abc", 12, 1)
     one, other = (fit_baselines(train, Alphabet.of(train), seed=3) for _ in range(2))
     for a, b in zip(one, other, strict=True):

@@ -1,4 +1,4 @@
-"""Figures of merit against counts by hand and against scikit-learn."""
+"""Metrics, compared with hand counts and with scikit-learn."""
 
 import math
 
@@ -14,31 +14,31 @@ ROWS, LABELS = 400, 5
 
 
 @pytest.fixture
-def answers() -> tuple[Tensor, Tensor]:
+def predictions() -> tuple[Tensor, Tensor]:
     labels = torch.randint(LABELS, (ROWS,))
     logits = torch.randn(ROWS, LABELS)
     logits[torch.arange(ROWS), labels] += 1.5
     return logits, labels
 
 
-def test_metrics_are_scikit_learns(answers: tuple[Tensor, Tensor]) -> None:
-    logits, labels = answers
+def test_summary_agrees_with_scikit_learn(predictions: tuple[Tensor, Tensor]) -> None:
+    logits, labels = predictions
     found = metrics.summary(logits, labels)
-    guesses = logits.argmax(-1)
-    assert found["accuracy"] == pytest.approx((guesses == labels).numpy().mean())
-    assert found["macro_f1"] == pytest.approx(f1_score(labels, guesses, average="macro"))
+    predicted = logits.argmax(-1)
+    assert found["accuracy"] == pytest.approx((predicted == labels).numpy().mean())
+    assert found["macro_f1"] == pytest.approx(f1_score(labels, predicted, average="macro"))
     assert found["top_3_accuracy"] == pytest.approx(top_k_accuracy_score(labels, logits, k=3))
     probability = torch.softmax(logits, -1)[torch.arange(ROWS), labels]
     assert found["nats_per_text"] == pytest.approx(float(-probability.log().mean()), abs=1e-5)
 
 
-def test_two_labels_have_no_third_place() -> None:
+def test_top_3_accuracy_of_two_labels() -> None:
     found = metrics.summary(torch.eye(2), torch.tensor([0, 1]))
     assert found["top_3_accuracy"] == 1
 
 
 def test_reliability_by_hand() -> None:
-    """Four answers: two at 0.5, of which one is right; two at 0.9, both right."""
+    """Four predictions: two at 0.5, one of them correct; two at 0.9, both correct."""
     even, sure = [0.0, 0.0], [math.log(9), 0.0]
     logits = torch.tensor([even, even, sure, sure])
     found = metrics.reliability(logits, torch.tensor([0, 1, 0, 0]))
@@ -50,48 +50,50 @@ def test_reliability_by_hand() -> None:
     assert np.isnan(found.accuracy[0])
 
 
-def test_certain_answers_have_a_bin() -> None:
+def test_probability_1_is_in_the_last_bin() -> None:
     found = metrics.reliability(torch.tensor([[1000.0, 0.0]]), torch.tensor([1]))
     assert found.share[-1] == 1
     assert found.error == 1
 
 
 @pytest.mark.parametrize("factor", [0.5, 1.0, 3.0])
-def test_temperature_undoes_a_factor(answers: tuple[Tensor, Tensor], factor: float) -> None:
-    logits, labels = answers
+def test_temperature_grows_with_a_factor_on_the_logits(
+    predictions: tuple[Tensor, Tensor], factor: float
+) -> None:
+    logits, labels = predictions
     plain = metrics.fit_temperature(logits, labels)
     assert metrics.fit_temperature(logits * factor, labels) == pytest.approx(
         plain * factor, rel=0.05
     )
 
 
-def test_no_row_has_a_say_in_its_own_temperature(answers: tuple[Tensor, Tensor]) -> None:
-    logits, labels = answers
+def test_no_row_influences_its_own_temperature(predictions: tuple[Tensor, Tensor]) -> None:
+    logits, labels = predictions
     before = metrics.temperature_scaled(logits * 3, labels)
     changed = (labels + 1) % LABELS
-    changed[1::2] = labels[1::2]  # the even rows' labels are now wrong
+    changed[1::2] = labels[1::2]  # the labels of the even rows are now wrong
     after = metrics.temperature_scaled(logits * 3, changed)
     torch.testing.assert_close(after[::2], before[::2])
     assert not torch.allclose(after[1::2], before[1::2])
     assert torch.equal(metrics.temperature_scaled(logits[:1], labels[:1]), logits[:1])
 
 
-def test_by_label(answers: tuple[Tensor, Tensor]) -> None:
-    logits, labels = answers
+def test_by_label(predictions: tuple[Tensor, Tensor]) -> None:
+    logits, labels = predictions
     names = ["a", "b", "c", "d", "e", "never seen"]
     logits = torch.cat([logits, torch.full((ROWS, 1), -99.0)], 1)
     found = metrics.by_label(logits, labels, names)
-    guesses = logits.argmax(-1)
+    predicted = logits.argmax(-1)
     for index, name in enumerate(names[:-1]):
-        hits = int(((guesses == index) & (labels == index)).sum())
-        assert found[name]["precision"] == pytest.approx(hits / int((guesses == index).sum()))
+        hits = int(((predicted == index) & (labels == index)).sum())
+        assert found[name]["precision"] == pytest.approx(hits / int((predicted == index).sum()))
         assert found[name]["recall"] == pytest.approx(hits / int((labels == index).sum()))
         assert found[name]["rows"] == int((labels == index).sum())
     assert found["never seen"] == {"precision": 0, "recall": 0, "f1": 0, "rows": 0}
 
 
-def test_prior_serves_rare_labels() -> None:
-    """A label of one row in a hundred is found once labels count as equally frequent."""
+def test_prior_finds_rare_labels() -> None:
+    """A label of 1 row in 100 is found when every label counts as equally frequent."""
     labels = torch.tensor([0] * 99 + [1])
     logits = torch.tensor([[2.0, 0.0]] * 99 + [[1.0, 0.5]])
     found = metrics.by_prior(logits, labels, [math.log(0.99), math.log(0.01)])

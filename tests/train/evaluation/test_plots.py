@@ -1,4 +1,4 @@
-"""Pictures in the run folder."""
+"""Plots as PNG files."""
 
 import struct
 from pathlib import Path
@@ -37,20 +37,20 @@ def test_loss_curve(tmp_path: Path, rows: list[dict[str, Any]]) -> None:
     assert 300 < height < width < 2000
 
 
-def test_same_picture_same_bytes(tmp_path: Path) -> None:
+def test_same_plot_gives_the_same_bytes(tmp_path: Path) -> None:
     for name in ("a.png", "b.png"):
         loss_curve([{"step": 1, "loss": 2.0}], tmp_path / name)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
-def matrix(path: Path, *labels: str) -> None:
+def draw_matrix(path: Path, *labels: str) -> None:
     index = np.arange(len(labels))
     confusion_matrix(index, index, labels, path)
 
 
 def test_confusion_matrix(tmp_path: Path) -> None:
-    truth, answer = np.array([0, 0, 1, 2]), np.array([0, 1, 1, 1])
-    confusion_matrix(truth, answer, ["a", "b", "c", "never seen"], tmp_path / "confusion.png")
+    truth, predictions = np.array([0, 0, 1, 2]), np.array([0, 1, 1, 1])
+    confusion_matrix(truth, predictions, ["a", "b", "c", "never seen"], tmp_path / "confusion.png")
     width, height = size(tmp_path / "confusion.png")
     assert 300 < height == width < 2000
 
@@ -58,24 +58,24 @@ def test_confusion_matrix(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "label", ["$\\frac$", "a$b", "100 %", "a\\b", "_x^2", "中文", "עברית", "🙂", "long" * 3000]
 )
-def test_any_label_can_be_drawn(tmp_path: Path, label: str) -> None:
-    matrix(tmp_path / "confusion.png", label, "other")
+def test_every_label_can_be_drawn(tmp_path: Path, label: str) -> None:
+    draw_matrix(tmp_path / "confusion.png", label, "other")
     size(tmp_path / "confusion.png")
 
 
-def test_many_labels_stay_within_bounds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """An image of 30,000 by 30,000 dots would take all memory there is."""
-    dots: list[float] = []
+def test_size_is_limited_for_many_labels(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An image of 30,000 by 30,000 pixels would take all memory."""
+    pixels: list[float] = []
 
     def save(figure: Figure, *_: object, dpi: float, **__: object) -> None:
-        dots.extend(figure.get_size_inches() * dpi)
+        pixels.extend(figure.get_size_inches() * dpi)
 
     monkeypatch.setattr(Figure, "savefig", save)
-    matrix(tmp_path / "confusion.png", *(f"label {i}" for i in range(400)))
-    assert max(dots) <= 10_000
+    draw_matrix(tmp_path / "confusion.png", *(f"label {i}" for i in range(400)))
+    assert max(pixels) <= 10_000
 
 
-def test_picture_that_cannot_be_written(tmp_path: Path) -> None:
+def test_file_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(RunError, match="cannot write"):
         loss_curve([{"step": 1, "loss": 2.0}], tmp_path / "file" / "loss.png")

@@ -1,0 +1,70 @@
+"""Held-out loss and temperature of a character model."""
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from rnn_train.evaluation.language_model import bits, fit_temperature, held_out_loss
+from rnn_train.evaluation.protocols import TorchReader, stateful_loss
+from rnn_train.models.charlm import CharLSTM, CharLSTMConfig
+
+
+@pytest.fixture
+def model() -> CharLSTM:
+    return CharLSTM(CharLSTMConfig(vocabulary=5, embedding=6, hidden=12, layers=2)).eval()
+
+
+def random_tokens(length: int) -> NDArray[np.integer]:
+    return np.random.default_rng(length).integers(5, size=length).astype(np.uint8)
+
+
+@pytest.mark.parametrize("length", [2, 300, 1999])
+@pytest.mark.parametrize("temperature", [1.0, 0.7])
+def test_one_stream_is_the_stateful_protocol(
+    model: CharLSTM, length: int, temperature: float
+) -> None:
+    tokens = random_tokens(length)
+    expected = stateful_loss(TorchReader(model, temperature), tokens, 5)
+    for streams in (0, 1):  # so short a text is one stream in any case
+        found = held_out_loss(model, tokens, streams, temperature)
+        assert found == pytest.approx(expected, abs=1e-5)
+
+
+def test_each_stream_starts_from_the_zero_state(model: CharLSTM) -> None:
+    tokens = random_tokens(3001)
+    parts = [tokens[begin : begin + 1001] for begin in (0, 1000, 2000)]
+    expected = np.mean([held_out_loss(model, part, streams=1) for part in parts])
+    assert held_out_loss(model, tokens) == pytest.approx(float(expected), abs=1e-5)
+    assert held_out_loss(model, tokens, streams=1) != pytest.approx(float(expected), abs=1e-7)
+
+
+@torch.inference_mode()
+def sampled_tokens(model: CharLSTM, length: int) -> NDArray[np.integer]:
+    """Tokens sampled from the model's own distribution."""
+    token, state, tokens = torch.zeros(1, 1, dtype=torch.int64), model.zeros(1), []
+    for _ in range(length):
+        logits, state = model(token, state)
+        token = torch.multinomial(torch.softmax(logits[0], -1), 1)
+        tokens.append(int(token))
+    return np.array(tokens, np.uint8)
+
+
+def test_temperature_corrects_a_scaled_head(model: CharLSTM) -> None:
+    with torch.no_grad():
+        model.get_submodule("head").get_parameter("weight").mul_(
+            6
+        )  # far from uniform, so that a temperature matters
+    tokens = sampled_tokens(model, 4001)
+    assert fit_temperature(model, tokens) == pytest.approx(1, rel=0.1)
+    with torch.no_grad():
+        for weight in model.get_submodule("head").parameters():
+            weight.mul_(3)
+    best = fit_temperature(model, tokens)
+    assert best == pytest.approx(3, rel=0.1)
+    losses = [held_out_loss(model, tokens, 4, best * factor) for factor in (0.9, 1.0, 1.1)]
+    assert min(losses) == losses[1]
+
+
+def test_bits() -> None:
+    assert bits(np.log(2)) == pytest.approx(1)
