@@ -1,13 +1,16 @@
-"""Runs small recurrent networks from one `.onnx` file, on numpy and onnxruntime alone.
+"""Run small recurrent networks from one `.onnx` file, with numpy and onnxruntime only.
 
 >>> import rnn_infer
 >>> lm = rnn_infer.CharLM.load("exported/charlm.onnx")
 >>> print(lm.generate("ROMEO:", length=200, seed=1))
+
+Public are the names in `__all__`, their documented attributes and methods, and the command
+`rnn-infer`. Semantic versioning holds for them: a minor release only adds, a major release may
+remove. A name that will be removed warns with `DeprecationWarning` for at least one minor release.
+Submodules can be imported, but they are private: they may change in any release.
 """
 
-import os
-
-from rnn_infer.charlm import CharLM, Generation, NextChar, Score
+from rnn_infer.charlm import CharLM
 from rnn_infer.classifier import Classifier, LabelProbability, Prediction
 from rnn_infer.contract import Metadata
 from rnn_infer.errors import (
@@ -20,9 +23,12 @@ from rnn_infer.errors import (
     UnknownCharacterError,
     WrongKindError,
 )
+from rnn_infer.generation import Generation
+from rnn_infer.loading import load
 from rnn_infer.pool import PoolStream, StreamPool
-from rnn_infer.runtime.device import Device
-from rnn_infer.runtime.stepper import Stepper
+from rnn_infer.runtime.load_options import LoadOptions
+from rnn_infer.sampling import Sampling
+from rnn_infer.scoring import NextChar, Score
 from rnn_infer.session import Session
 
 __version__ = "0.1.0"
@@ -32,6 +38,7 @@ __all__ = [
     "DeviceError",
     "Generation",
     "LabelProbability",
+    "LoadOptions",
     "Metadata",
     "ModelFileError",
     "NextChar",
@@ -40,6 +47,7 @@ __all__ = [
     "Prediction",
     "RnnInferError",
     "RuntimeMissingError",
+    "Sampling",
     "Score",
     "Session",
     "SnapshotError",
@@ -48,16 +56,3 @@ __all__ = [
     "WrongKindError",
     "load",
 ]
-
-
-def load(
-    path: str | os.PathLike[str],
-    *,
-    device: Device = "auto",
-    threads: int = 1,
-    streams: int | None = None,
-    sha256: str | None = None,
-) -> CharLM | Classifier:
-    """Loads a model file of either kind. Arguments and errors: as `CharLM.load`."""
-    stepper = Stepper.open(path, device=device, threads=threads, streams=streams, sha256=sha256)
-    return CharLM(stepper) if stepper.file.metadata.kind == "charlm" else Classifier(stepper)

@@ -1,7 +1,7 @@
-"""The model file's contract: names, limits, operators and the metadata document.
+"""The contract of the model file: names, limits, operators and the metadata document.
 
-The one place where both sides, the exporter and the reader, find them. The
-format page in `exported/README.md` says the same in prose.
+The exporter and the reader both take them from here. `exported/README.md` describes the same
+format in prose.
 """
 
 import json
@@ -10,47 +10,49 @@ from typing import Literal
 
 FORMAT_VERSION = 1
 METADATA_KEY = "rnn_model"
-"""Key in ONNX `metadata_props` under which the one JSON document stands."""
+"""The key of the one JSON document in the ONNX field `metadata_props`."""
 
-# --- tensors, all batch first ---------------------------------------------------------
+# --- tensors: the first axis is always the batch -------------------------------------
 TOKENS = "tokens"  # int64 [batch, time]
 LOGITS = "logits"  # float32 [batch, time, n]
 UNIFORM = "uniform"  # float32 [batch, steps], in [0, 1)
-TEMPERATURE = "temperature"  # float32 [batch], 0: the most likely token
+TEMPERATURE = "temperature"  # float32 [batch], 0: always the most likely token
 TOP_K = "top_k"  # int64 [batch], 0: off
 TOP_P = "top_p"  # float32 [batch], 1: off
 GENERATED = "generated"  # int64 [batch, steps]
-# A file of fixed steps has their number where `time` and `steps` stand here.
+# In a file with a fixed number of steps per call, `time` and `steps` are that number.
 GENERATION_INPUTS = (UNIFORM, TEMPERATURE, TOP_K, TOP_P)
 NEXT = "_next"
-"""An input `x` is state exactly when there is an output `x` + NEXT; both float32 [batch, width]."""
+"""An input `x` is a state if, and only if, there is an output `x` + NEXT. Both are float32
+[batch, width]."""
 
 DRAWN = -1
-"""In `tokens` of a file of fixed steps that draws: what was drawn at the step before."""
+"""A value in `tokens` of a fixed-step file that draws: take the token drawn at the step before."""
 NO_STEP = -2
-"""In `tokens` of a file of fixed steps: no step any more. What a call gives has no meaning from
-here on, and the next states are those before it. In the last steps alone, of all rows alike; at
-least one step is taken."""
+"""A value in `tokens` of a fixed-step file: this step and all after it are skipped. Their outputs
+have no meaning, and the next states are those before them. Only the last steps of a call may be
+skipped, the same ones in all rows, and never the first step."""
 
 # --- limits ---------------------------------------------------------------------------
 IR_VERSIONS = range(8, 11)
 OPSETS = range(17, 22)
 OPSET = 18
-"""What the exporter writes: the lowest torch's own exporter traces a cell to. The CUDA kernels of
-the recurrent ops are registered for schemas below 22."""
+"""The opset that the exporter writes: the lowest that torch's own exporter can trace a cell to. The
+CUDA kernels of the recurrent operators are registered for opsets below 22."""
 MAX_FILE_BYTES = 512 * 2**20
 MAX_METADATA_BYTES = 8 * 2**20
 MAX_VOCABULARY = 100_000
 MAX_LABELS = 10_000
 MAX_NODES = 10_000
 MAX_STEPS = 32
-"""Of a file of fixed steps: more parts than 32 onnxruntime joins and splits by way of memory that a
-CUDA graph must not read again."""
+"""Steps per call of a fixed-step file. onnxruntime joins and splits more than 32 parts through
+memory that a CUDA graph must not read again."""
 MAX_NESTING = 4
-"""Graphs within graphs: the main graph, whether to draw, with which filters, and the Loop."""
+"""Depth of nested graphs: the main graph, an If on whether to draw, an If on the filters, and the
+Loop."""
 MAX_STATE_WIDTH = 2**16
 MAX_GOLDEN = 1024
-"""Tokens of the recorded run."""
+"""Tokens of the recorded run, at most."""
 
 _MATHEMATICS = """Add Sub Mul Div Neg Abs Sqrt Exp Log Pow Reciprocal Max Min Clip Erf
     Round Sigmoid Tanh Relu LeakyRelu Elu Selu Softplus Softsign HardSigmoid HardSwish Gelu Mish
@@ -60,78 +62,97 @@ _MATHEMATICS = """Add Sub Mul Div Neg Abs Sqrt Exp Log Pow Reciprocal Max Min Cl
 _MOVEMENT = """Gather GatherElements Concat Split Slice Reshape Squeeze Unsqueeze Transpose
     Flatten Shape TopK ArgMax Where Cast Identity Constant"""
 OPERATORS = frozenset(f"{_MATHEMATICS} {_MOVEMENT} Loop Scan If".split())
-"""The only operators a file may use, subgraphs included: standard-domain mathematics and control
-flow. None reads a file, draws random numbers or takes a path."""
+"""The only operators that a file may use, also in subgraphs: mathematics and control flow of the
+standard domain. None of them reads a file, draws random numbers or takes a path."""
 
 
 # --- the metadata document ------------------------------------------------------------
 @dataclass(frozen=True)
 class TextRules:
-    """How a text becomes tokens: normalise, map line ends, look each code point up."""
+    """How a text becomes tokens: map line ends, normalise, look up each code point."""
 
     normalization: Literal["none", "NFC"]
+    """NFC: texts are brought to Unicode Normalization Form C."""
     newlines: Literal["keep", "lf"]
-    """lf: CRLF and a lone CR become LF before the look-up."""
+    """lf: CRLF and a single CR become LF."""
     unknown: int | None
-    """Token that stands for any character outside the vocabulary; null: such a text is refused."""
+    """The token for every character outside the vocabulary. None: such a text is refused."""
 
 
 @dataclass(frozen=True)
 class CharLMSection:
-    """What only a character language model has."""
+    """The part of the document that only a character language model has."""
 
     start: str
-    """Fed in place of an empty prompt."""
+    """The text that is read in place of an empty prompt."""
 
 
 @dataclass(frozen=True)
 class ClassifierSection:
-    """What only a classifier has."""
+    """The part of the document that only a classifier has."""
 
     labels: tuple[str, ...]
+    """The labels, in the order of the logits."""
     begin: str
-    """Put before each text; may be empty."""
+    """The text put before each text. It may be empty."""
     end: str
-    """Put after each text; the answer is the logits at the last position."""
+    """The text put after each text. It may be empty. The prediction is read at the last token."""
     log_prior: tuple[float, ...]
-    """Log of each label's share in the training rows, for the `prior` of `classify`."""
+    """For each label the natural logarithm of its share in the training data. `prior` of
+    `Classifier.classify` uses it."""
 
 
 @dataclass(frozen=True)
 class Golden:
-    """One recorded run from zero state, which `verify` repeats."""
+    """One recorded run from the zero state. `rnn-infer verify` repeats it."""
 
     tokens: tuple[int, ...]
+    """The tokens that are read."""
     logits: tuple[float, ...]
-    """At the last token."""
+    """The logits after the last token, [n]."""
     uniform: tuple[float, ...]
+    """The random numbers, each in [0, 1). Empty if the file does not draw."""
     generated: tuple[int, ...]
-    """Drawn with these uniforms at temperature 1; both empty where the file draws nothing."""
+    """The tokens drawn with `uniform` at temperature 1. Empty if the file does not draw."""
 
 
 @dataclass(frozen=True)
 class Metadata:
-    """The JSON document under METADATA_KEY. Every key is required, no other is allowed."""
+    """The metadata document of a model file. Every key is required, and no other is allowed."""
 
     format_version: int
+    """The version of the format, now 1."""
     kind: Literal["charlm", "classifier"]
+    """The kind of model."""
     producer: str
+    """The program that wrote the file."""
     text: TextRules
+    """How a text becomes tokens."""
     vocabulary: tuple[str, ...]
-    """One code point each; the index is the token."""
+    """The characters, one code point each. The index is the token."""
     charlm: CharLMSection | None
+    """Present if `kind` is "charlm"."""
     classifier: ClassifierSection | None
+    """Present if `kind` is "classifier"."""
     training: dict[str, bool | str | int | float]
-    """Facts: data hash, sizes, held-out metrics, package versions."""
+    """Facts about the training: data hash, sizes, held-out metrics, package versions."""
     proof: dict[str, float]
-    """Largest differences the exporter measured between two ways to the same numbers."""
+    """The largest differences that the exporter measured between two ways to compute the same
+    numbers."""
     golden: Golden
+    """A recorded run."""
 
     def to_json(self) -> str:
-        """One line, sorted keys, ASCII: the same document gives the same bytes."""
+        """Return the document as one line of ASCII with sorted keys.
+
+        The same document always gives the same bytes.
+
+        Raises:
+            ValueError: a number is NaN or infinite.
+        """
         return json.dumps(asdict(self), sort_keys=True, allow_nan=False, separators=(",", ":"))
 
     @property
     def outputs(self) -> int:
-        """Width n of the logits."""
+        """The width n of the logits: the number of labels, or of characters."""
         return len(self.classifier.labels) if self.classifier else len(self.vocabulary)

@@ -1,21 +1,21 @@
-"""Every error this package raises on purpose.
+"""The errors that this package raises on purpose.
 
     RnnInferError
-    ├── RuntimeMissingError   no usable onnxruntime            (also an ImportError)
-    ├── DeviceError           the device asked for is not there (also a RuntimeError)
-    ├── ModelFileError        a bad model file                  (also a ValueError)
-    │   └── WrongKindError    a good file of the other kind
-    ├── UnknownCharacterError a character outside the vocabulary (also a ValueError)
-    ├── OptionError           an argument out of range          (also a ValueError)
-    └── SnapshotError         bytes that are no session of this model (also a ValueError)
+    ├── RuntimeMissingError    onnxruntime cannot be imported     (also an ImportError)
+    ├── DeviceError            the device does not work           (also a RuntimeError)
+    ├── ModelFileError         the model file is bad              (also a ValueError)
+    │   └── WrongKindError     the file is good, but of another kind
+    ├── UnknownCharacterError  a character is not in the vocabulary (also a ValueError)
+    ├── OptionError            an argument is out of range        (also a ValueError)
+    └── SnapshotError          the bytes are not a session of this model (also a ValueError)
 
-Each message is one line that says what is wrong and what to do about it. The
-second base class is what a caller who never heard of this package would catch.
+Each message is one line: what is wrong, then what to do. The second base class is the one that a
+caller who does not know this package would catch.
 """
 
 
 class RnnInferError(Exception):
-    """Base of all errors raised by `rnn_infer`."""
+    """The base class of all errors of `rnn_infer`."""
 
 
 class RuntimeMissingError(RnnInferError, ImportError):
@@ -23,24 +23,24 @@ class RuntimeMissingError(RnnInferError, ImportError):
 
 
 class DeviceError(RnnInferError, RuntimeError):
-    """The device asked for cannot run the model."""
+    """The requested device cannot run the model."""
 
 
 class ModelFileError(RnnInferError, ValueError):
-    """The file is missing, damaged, foreign, too new, or breaks the format."""
+    """The file is missing, damaged, from another program, too new, or breaks the format."""
 
 
 class WrongKindError(ModelFileError):
-    """A good model file, but of another kind than the one asked for."""
+    """The file is good, but holds another kind of model than the caller asked for."""
 
 
 class UnknownCharacterError(RnnInferError, ValueError):
-    """A text holds a character that the model's vocabulary lacks."""
+    """A text has a character that is not in the model's vocabulary."""
 
 
 class OptionError(RnnInferError, ValueError):
-    """An argument is out of its range."""
+    """An argument is out of range."""
 
 
 class SnapshotError(RnnInferError, ValueError):
-    """A session snapshot is damaged, or was taken from another model."""
+    """The bytes of a saved session are damaged, or belong to another model file."""

@@ -1,4 +1,4 @@
-"""What a file says of itself, whether it answers as recorded, and what works on this machine."""
+"""Inspection: describe a model file, repeat its recorded run, and examine this machine."""
 
 import dataclasses
 import math
@@ -23,10 +23,11 @@ from rnn_infer.runtime.stepper import Stepper
 from rnn_infer.sampling import Sampling
 
 TOLERANCE = 1e-3
+"""The largest difference of a logit that counts as the same."""
 
 
 def describe(stepper: Stepper) -> dict[str, Any]:
-    """What a model file is, in plain values."""
+    """Return the facts about a model file, as values that JSON can hold."""
     file, metadata = stepper.file, stepper.file.metadata
     facts: dict[str, Any] = {
         "file": file.path,
@@ -48,12 +49,13 @@ def describe(stepper: Stepper) -> dict[str, Any]:
 
 
 def verify(stepper: Stepper) -> dict[str, Any]:
-    """Repeats the file's recorded run.
+    """Repeat the file's recorded run and compare.
 
     Returns:
-        ok, the largest difference of the logits (null: they are no numbers), and whether the
-        same tokens were drawn (null where the file draws none). On CUDA only the logits decide: a
-        drawn token may differ where rounding does.
+        `ok`: whether the file passed. `logits_difference`: the largest difference of the logits,
+        None if one is NaN or infinite. `same_generated`: whether the same tokens were drawn, None
+        if the file does not draw. `device`. On CUDA `ok` depends on the logits only, because
+        rounding may change a drawn token.
     """
     golden = stepper.file.metadata.golden
     tokens = np.array([golden.tokens], np.int64)
@@ -64,7 +66,7 @@ def verify(stepper: Stepper) -> dict[str, Any]:
         uniform = np.array([golden.uniform], np.float32)
         drawn, _ = stepper.draw(tokens, stepper.zeros(1), uniform, Sampling(temperature=1.0))
         same = drawn[0].tolist() == list(golden.generated)
-    close = difference < TOLERANCE  # false for NaN too
+    close = difference < TOLERANCE  # also false for NaN
     finite = difference if math.isfinite(difference) else None
     return {
         "ok": close and (same is not False or stepper.device == "cuda"),
@@ -75,7 +77,10 @@ def verify(stepper: Stepper) -> dict[str, Any]:
 
 
 def examine() -> dict[str, Any]:
-    """What is installed, which devices really work (a session is made on each), what to do next."""
+    """Return what is installed, which devices work, and what to do next.
+
+    A device works if a session ran on it.
+    """
     installed = installed_distributions()
     findings: dict[str, Any] = {
         "ok": False,
@@ -98,10 +103,10 @@ def examine() -> dict[str, Any]:
     findings["cuda"] = "works" if problem is None else problem
     if len(installed) > 1:
         findings["next"] = (
-            f"both runtimes overwrite each other; run: {REMOVE_BOTH} && "
+            f"onnxruntime and onnxruntime-gpu overwrite each other; run: {REMOVE_BOTH} && "
             f"{INSTALL_GPU if sys.platform != 'darwin' else INSTALL_CPU}"
         )
         return findings
     findings["ok"] = cpu is None
-    findings["next"] = f"rnn-infer verify --model FILE   (models of opset {OPSET} run here)"
+    findings["next"] = f"rnn-infer verify --model FILE   (files of opset {OPSET} run here)"
     return findings

@@ -1,9 +1,9 @@
-"""How one token is drawn from logits: the options, the uniforms, and the rule itself in numpy."""
+"""Drawing a token from logits: the options, the random numbers, and the rule in numpy."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,22 +11,26 @@ from numpy.typing import NDArray
 from rnn_infer.errors import OptionError
 
 MAX_SEED = 2**64
+"""Seeds are below it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
-    """Options of a draw.
+    """How to draw a token.
 
     Raises:
-        OptionError: an option is out of its range.
+        OptionError: an option is out of range.
     """
 
     temperature: float = 0.8
-    """Divides the logits; 0 takes the most likely token."""
+    """Divisor of the logits, from 0 to 1e6. 0: always the most likely token."""
     top_k: int = 0
-    """Draw among the k most likely tokens (and any tied with the k-th); 0: all."""
+    """Draw only from the k most likely tokens and those tied with the k-th (Fan et al.,
+    "Hierarchical Neural Story Generation", 2018). 0: from all."""
     top_p: float = 1.0
-    """Draw among the fewest most likely tokens that together reach this probability; 1: all."""
+    """Draw only from the fewest most likely tokens whose probabilities add up to this (nucleus
+    sampling, Holtzman et al., "The Curious Case of Neural Text Degeneration", 2020). 1: from
+    all."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.temperature <= 1e6:  # NaN fails every comparison
@@ -37,11 +41,32 @@ class Sampling:
             raise OptionError(f"top_p must be above 0 and at most 1, got {self.top_p}")
 
 
-class Uniforms:
-    """The random numbers of one stream: float32 in [0, 1), one a drawn token.
+class SamplingKeywords(TypedDict, total=False):
+    """The fields of `Sampling` as keywords of a call."""
 
-    numpy's Philox (counter-based, Salmon et al. 2011) keyed by the seed, so that any
-    position is reached at once and any language can repeat the sequence.
+    temperature: float
+    top_k: int
+    top_p: float
+
+
+def with_keywords(sampling: Sampling | None, keywords: SamplingKeywords) -> Sampling:
+    """Return `sampling` (None: the defaults) with the fields that `keywords` gives.
+
+    Raises:
+        OptionError: an option is out of range.
+    """
+    return replace(sampling or Sampling(), **keywords)
+
+
+class Uniforms:
+    """The random numbers of one stream: float32 in [0, 1), one per drawn token.
+
+    They come from numpy's Philox generator with the seed as key. Philox is counter-based (Salmon
+    et al., "Parallel random numbers: as easy as 1, 2, 3", 2011): any position is reached at once,
+    and any language can repeat the sequence.
+
+    Raises:
+        OptionError: the seed is not an integer from 0 to 2**64 - 1.
     """
 
     def __init__(self, seed: int, position: int = 0) -> None:
@@ -51,16 +76,16 @@ class Uniforms:
         self.seek(position)
 
     def seek(self, position: int) -> None:
-        """Makes `position` (a count of numbers) the next one drawn."""
+        """Go to a position. It counts the numbers from the start of the sequence."""
         bits = np.random.Philox(key=self.seed)
-        # One counter step makes four 64-bit words, and a float32 takes half a word.
+        # One counter step makes four 64-bit words, and a float32 uses half a word.
         bits.advance(position // 8)
         self._generator = np.random.Generator(bits)
         self._generator.random(position % 8, dtype=np.float32)
         self.position = position
 
     def take(self, count: int) -> NDArray[np.float32]:
-        """The next `count` numbers."""
+        """Return the next `count` numbers."""
         self.position += count
         return self._generator.random(count, dtype=np.float32)
 
@@ -68,29 +93,29 @@ class Uniforms:
 def draw(
     logits: NDArray[np.float32], uniform: NDArray[np.float32], sampling: Sampling
 ) -> NDArray[np.int64]:
-    """Draws one token a row by inverse CDF: the rule the model file's graph follows, in numpy.
+    """Draw one token per row by inverse CDF. The graph of a model file follows the same rule.
 
     Args:
         logits: [batch, n].
         uniform: [batch], in [0, 1).
-        sampling: for all rows alike.
+        sampling: the same for all rows.
 
     Returns:
-        Tokens [batch]. Rows whose logits are not numbers give token 0.
+        Tokens [batch]. A row whose maximum is NaN or infinite gives token 0.
     """
     one = np.float32(1)
     temperature = np.float32(sampling.temperature)
     with np.errstate(all="ignore"):
-        # At temperature 0 (or all but 0) the huge factor leaves weight only to the maximum, and the
-        # uniform 0 picks the first of several.
+        # At temperature 0 the huge factor leaves weight only to the maximum, and the uniform 0
+        # picks the first of several maxima.
         scale = np.minimum(one / temperature, np.float32(1e30))
         uniform = uniform * np.float32(bool(temperature))
         weights = np.exp((logits - logits.max(-1, keepdims=True)) * scale)
         if sampling.top_k or np.float32(sampling.top_p) < 1:
             weights = weights * (logits >= _threshold(logits, scale, sampling))
         cumulative = weights.cumsum(-1, dtype=np.float32)
-        # uniform < 1 and a float32 product rounded to nearest stay below the last sum, so
-        # the index never passes the last token of weight.
+        # uniform < 1, and the float32 product is rounded to nearest: it stays below the last sum,
+        # so the index never passes the last token that has weight.
         target = np.minimum(uniform, one - np.float32(2**-24))[:, None] * cumulative[:, -1:]
         return np.asarray((cumulative <= target).sum(-1), np.int64)
 
@@ -98,7 +123,7 @@ def draw(
 def _threshold(
     logits: NDArray[np.float32], scale: np.float32, sampling: Sampling
 ) -> NDArray[np.float32]:
-    """The least logit kept by top-k and top-p, [batch, 1]."""
+    """Return the smallest logit that top-k and top-p keep, [batch, 1]."""
     width = min(sampling.top_k, logits.shape[-1]) if sampling.top_k else logits.shape[-1]
     ranked = -np.sort(-logits, -1)[:, :width]
     weights = np.exp((ranked - ranked[:, :1]) * scale)
@@ -112,16 +137,20 @@ def _threshold(
 
 
 def check_length(length: int) -> None:
-    """Raises `OptionError`: `length` is no count of characters."""
+    """Check a number of characters.
+
+    Raises:
+        OptionError: `length` is not an integer of 0 or more.
+    """
     if isinstance(length, bool) or not isinstance(length, int) or length < 0:
         raise OptionError(f"length must be an integer of 0 or more, got {length!r}")
 
 
 def seeds_for(seed: int | Sequence[int] | None, count: int) -> list[int]:
-    """One seed a stream: those given, or `seed + i` for stream i, or fresh ones.
+    """Return one seed per stream: the given list, or `seed + i` for stream i, or fresh seeds.
 
     Raises:
-        OptionError: a list of seeds of another length.
+        OptionError: the list has another length than `count`.
     """
     if seed is None:
         first = int(np.random.SeedSequence().generate_state(1, np.uint32)[0])

@@ -1,6 +1,6 @@
-"""The command line `rnn-infer`: options in, one library call, one line for an error.
+"""The command line `rnn-infer`: options in, one library call, one line per error.
 
-May import everything of `rnn_infer`, and click; the library never imports it.
+May import all of `rnn_infer`, and click. The library never imports the command line.
 """
 
 from rnn_infer.cli.commands import main

@@ -1,50 +1,46 @@
-"""`rnn-infer`: options in, one library call, errors to one line."""
+"""The commands of `rnn-infer`."""
 
 import dataclasses
-import json
 import sys
-import warnings
-from collections.abc import Callable
-from functools import wraps
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
 import rnn_infer
 from rnn_infer import inspection
+from rnn_infer.cli.guards import OneLineGroup, guarded
 from rnn_infer.cli.inputs import read_text, read_texts
-from rnn_infer.cli.terminal import bar, print_prediction, print_trace, short
-from rnn_infer.errors import RnnInferError
-from rnn_infer.runtime.device import DEVICES
-from rnn_infer.runtime.providers import offers_cuda
+from rnn_infer.cli.json_output import prediction_row, print_json, score_row
+from rnn_infer.cli.options import (
+    json_option,
+    model_options,
+    report_device,
+    sampling_options,
+    unknown_option,
+    utf8,
+)
+from rnn_infer.cli.terminal import (
+    print_facts,
+    print_findings,
+    print_next,
+    print_prediction,
+    print_score,
+    print_trace,
+    print_verification,
+)
 from rnn_infer.runtime.stepper import Stepper
 from rnn_infer.sampling import MAX_SEED
-from rnn_infer.text.vocabulary import UNKNOWN_POLICIES
+from rnn_infer.session import DEFAULT_LENGTH
 
 _ROWS = 4096
-"""Texts classified at a time, so that memory does not grow with the input."""
-
-
-class _Group(click.Group):
-    """Says what is wrong with the options in one line, where click prints the usage too."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except click.UsageError as error:
-            command = f"{ctx.command_path} {ctx.invoked_subcommand}"
-            path = error.ctx.command_path if error.ctx else command
-            message = " ".join(error.format_message().split())
-            raise _OptionsError(f"{message} See: {path} --help") from None
-
-
-class _OptionsError(click.ClickException):
-    exit_code = click.UsageError.exit_code
+"""Texts classified at once, so that memory does not grow with the input."""
 
 
 @click.group(
-    cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    cls=OneLineGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(rnn_infer.__version__)
 def main() -> None:
@@ -60,99 +56,39 @@ def main() -> None:
 
 
 def _command(function: Callable[..., None]) -> Any:
-    """A command whose library errors become one line and exit code 1."""
-
-    @wraps(function)
-    def guarded(*args: Any, **kwargs: Any) -> None:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("default", RuntimeWarning)
-                warnings.showwarning = _warn  # type: ignore[assignment]
-                function(*args, **kwargs)
-        except RnnInferError as error:
-            _fail(str(error))
-        except UnicodeDecodeError as error:
-            _fail(f"the input is not UTF-8 at byte {error.start}; convert it with iconv")
-        except UnicodeEncodeError as error:
-            _fail(f"the answer cannot be written as {error.encoding}; set PYTHONIOENCODING=utf-8")
-
-    return main.command()(guarded)
-
-
-def _warn(message: Warning | str, *_: Any) -> None:
-    click.echo(f"warning: {message}", err=True)
-
-
-def _fail(message: str) -> NoReturn:
-    raise click.ClickException(message)
-
-
-def _unicode(_: click.Context, __: click.Parameter, value: Any) -> Any:
-    """Refuses an argument of other bytes than UTF-8, which Python keeps as half surrogate pairs."""
-    for text in (value,) if isinstance(value, str) else value or ():
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            raise click.BadParameter("is not UTF-8; convert it with iconv.") from None
-    return value
-
-
-def _model(function: Any) -> Any:
-    """The options of every command that loads a model."""
-    for option in (
-        click.option("--threads", type=click.IntRange(1, 1024), default=1, show_default=True),
-        click.option(
-            "--device",
-            type=click.Choice(DEVICES),
-            default="auto",
-            show_default=True,
-            help="auto: CUDA where it works and is worth it.",
-        ),
-        click.option("--model", required=True, metavar="FILE", help="The .onnx file."),
-    ):
-        function = option(function)
-    return function
-
-
-def _say_device(asked: str, taken: str) -> None:
-    """Where there was a choice, and it was left to us."""
-    if asked == "auto" and offers_cuda():
-        click.echo(f"device: {taken}", err=True)
-
-
-_json = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-_unknown = click.option(
-    "--unknown",
-    type=click.Choice(UNKNOWN_POLICIES),
-    default="default",
-    show_default=True,
-    help="Characters outside the vocabulary: as the file says, refuse, drop, or nearest known.",
-)
+    return main.command()(guarded(function))
 
 
 @_command
-@_model
+@model_options
 @click.option(
-    "--prompt", default="", callback=_unicode, help="Text to go on from; - reads standard input."
+    "--prompt", default="", callback=utf8, help="The text to continue; - reads standard input."
 )
-@click.option("--length", type=click.IntRange(1), default=500, show_default=True)
-@click.option("--temperature", type=float, default=0.8, show_default=True, help="0: greedy.")
-@click.option("--top-k", type=int, default=0, show_default=True, help="0: off.")
-@click.option("--top-p", type=float, default=1.0, show_default=True, help="1: off.")
-@click.option("--seed", type=click.IntRange(0, MAX_SEED - 1), help="Sample i draws with seed + i.")
-@click.option("--count", type=click.IntRange(1, 100_000), default=1, show_default=True)
 @click.option(
-    "--stop",
-    multiple=True,
-    callback=_unicode,
-    help="End before this text; may be given several times.",
+    "--length",
+    type=click.IntRange(1),
+    default=DEFAULT_LENGTH,
+    show_default=True,
+    help="Characters to draw.",
 )
-@_unknown
-@_json
+@sampling_options
+@click.option("--seed", type=click.IntRange(0, MAX_SEED - 1), help="Text i has seed + i.")
+@click.option(
+    "--count",
+    type=click.IntRange(1, 100_000),
+    default=1,
+    show_default=True,
+    help="Texts to draw.",
+)
+@click.option(
+    "--stop", multiple=True, callback=utf8, help="End before this text; can be given several times."
+)
+@unknown_option
+@json_option
 def generate(
     model: str, device: Any, threads: int, prompt: str, count: int, as_json: bool, **options: Any
 ) -> None:
-    """Draw text from a character model. It streams to standard output as it is drawn.
+    """Draw text from a character model. One text is printed while it is drawn.
 
     \b
     Examples:
@@ -161,7 +97,7 @@ def generate(
       rnn-infer generate --model exported/charlm.onnx --prompt - < start.txt
     """
     lm = rnn_infer.CharLM.load(model, device=device, threads=threads, streams=count)
-    _say_device(device, lm.device)
+    report_device(device, lm.device)
     if prompt == "-":
         prompt = read_text("-")
     if count == 1 and not as_json:
@@ -172,31 +108,42 @@ def generate(
         return
     for sample in lm.complete([prompt] * count, **options):
         if as_json:
-            _print_json(sample)
+            print_json(dataclasses.asdict(sample))
         else:
             click.secho(f"── seed {sample.seed}", dim=True)
             click.echo(sample.text)
 
 
 @_command
-@_model
-@click.argument("texts", nargs=-1, metavar="[TEXT]...", callback=_unicode)
+@model_options
+@click.argument("texts", nargs=-1, metavar="[TEXT]...", callback=utf8)
 @click.option(
-    "--input", "source", metavar="FILE", help="Texts from a file: .csv/.tsv, .jsonl, lines; or -."
+    "--input",
+    "source",
+    metavar="FILE",
+    help="Read the texts from a .csv, .tsv or .jsonl file, or one per line; - is standard input.",
 )
-@click.option("--top", type=click.IntRange(1), default=3, show_default=True)
-@click.option("--prior", type=float, default=0.0, show_default=True, help="1: all labels alike.")
+@click.option(
+    "--top", type=click.IntRange(1), default=3, show_default=True, help="Labels to show per text."
+)
+@click.option(
+    "--prior",
+    type=float,
+    default=0.0,
+    show_default=True,
+    help="0: labels are as frequent as in training; 1: all are equally frequent.",
+)
 @click.option(
     "--min-probability",
     type=float,
     default=0.0,
     show_default=True,
     metavar="P",
-    help="Name no label that is less likely.",
+    help="Give no label if its probability is below P.",
 )
-@click.option("--trace", is_flag=True, help="The belief after each character.")
-@_unknown
-@_json
+@click.option("--trace", is_flag=True, help="Show the prediction after each character.")
+@unknown_option
+@json_option
 def classify(
     model: str,
     device: Any,
@@ -207,7 +154,7 @@ def classify(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Name the label of each text.
+    """Predict the label of each text.
 
     \b
     Examples:
@@ -221,30 +168,40 @@ def classify(
     given = iter(texts) if source is None else read_texts(source)
     streams = len(texts) if source is None else _ROWS
     classifier = rnn_infer.Classifier.load(model, device=device, threads=threads, streams=streams)
-    _say_device(device, classifier.device)
-    if trace:
-        for text in given:
-            steps = classifier.trace(text, **options)
-            if as_json:
-                _print_json({"text": text, "trace": [_answer(each) for each in steps]})
-            else:
-                print_trace(text, steps)
-        return
-    while batch := list(islice(given, _ROWS)):
+    report_device(device, classifier.device)
+    show = _show_traces if trace else _show_predictions
+    show(classifier, given, as_json, options)
+
+
+def _show_traces(
+    classifier: rnn_infer.Classifier, texts: Iterable[str], as_json: bool, options: dict[str, Any]
+) -> None:
+    for text in texts:
+        steps = classifier.trace(text, **options)
+        if as_json:
+            print_json({"text": text, "trace": [prediction_row(each) for each in steps]})
+        else:
+            print_trace(text, steps)
+
+
+def _show_predictions(
+    classifier: rnn_infer.Classifier, texts: Iterator[str], as_json: bool, options: dict[str, Any]
+) -> None:
+    while batch := list(islice(texts, _ROWS)):
         for prediction in classifier.classify(batch, **options):
             if as_json:
-                _print_json(_answer(prediction))
+                print_json(prediction_row(prediction))
             else:
                 print_prediction(prediction)
 
 
 @_command
-@_model
+@model_options
 @click.argument("file", metavar="FILE|-")
-@_unknown
-@_json
+@unknown_option
+@json_option
 def score(model: str, device: Any, threads: int, file: str, unknown: Any, as_json: bool) -> None:
-    """Say how well a character model foretells a text, read once from start to end.
+    """Measure how well a character model predicts a text, read once from start to end.
 
     \b
     Examples:
@@ -252,55 +209,49 @@ def score(model: str, device: Any, threads: int, file: str, unknown: Any, as_jso
       cat poem.txt | rnn-infer score --model exported/charlm.onnx - --json
     """
     lm = rnn_infer.CharLM.load(model, device=device, threads=threads, streams=1)
-    _say_device(device, lm.device)
-    result = lm.score(read_text(file), unknown=unknown)
-    row = {
-        "nats_per_char": result.nats_per_char,
-        "bits_per_char": result.bits_per_char,
-        "perplexity": result.perplexity,
-        "characters": result.characters,
-    }
+    report_device(device, lm.device)
+    row = score_row(lm.score(read_text(file), unknown=unknown))
     if as_json:
-        _print_json(row)
-        return
-    for name, value in row.items():
-        click.echo(f"{name.replace('_', ' '):15} {value:,.4f}".removesuffix(".0000"))
+        print_json(row)
+    else:
+        print_score(row)
 
 
 @_command
-@_model
+@model_options
 @click.option(
-    "--prompt", required=True, callback=_unicode, help="The text before; - reads standard input."
+    "--prompt", required=True, callback=utf8, help="The text before; - reads standard input."
 )
-@click.option("--top", type=click.IntRange(1), default=5, show_default=True)
-@_unknown
-@_json
+@click.option(
+    "--top", type=click.IntRange(1), default=5, show_default=True, help="Characters to show."
+)
+@unknown_option
+@json_option
 def next(  # noqa: A001  (the command's name)
     model: str, device: Any, threads: int, prompt: str, top: int, unknown: Any, as_json: bool
 ) -> None:
-    """Show which characters may follow a text.
+    """Show the most likely characters after a text.
 
     \b
     Example:
       rnn-infer next --model exported/charlm.onnx --prompt "To be or not to b"
     """
     lm = rnn_infer.CharLM.load(model, device=device, threads=threads, streams=1)
-    _say_device(device, lm.device)
+    report_device(device, lm.device)
     if prompt == "-":
         prompt = read_text("-")
     found = lm.next(prompt, top, unknown=unknown)
     if as_json:
-        _print_json({"prompt": prompt, "top": [dataclasses.asdict(each) for each in found]})
-        return
-    for each in found:
-        click.echo(f"{each.char!r:8} {each.probability:6.1%} {bar(each.probability)}")
+        print_json({"prompt": prompt, "top": [dataclasses.asdict(each) for each in found]})
+    else:
+        print_next(found)
 
 
 @_command
-@_model
-@_json
+@model_options
+@json_option
 def show(model: str, device: Any, threads: int, as_json: bool) -> None:
-    """Say what a model file is: kind, size, vocabulary, training, proof.
+    """Show what a model file is: kind, size, vocabulary, training, proof.
 
     \b
     Example:
@@ -308,23 +259,16 @@ def show(model: str, device: Any, threads: int, as_json: bool) -> None:
     """
     facts = inspection.describe(Stepper.open(model, device=device, threads=threads))
     if as_json:
-        _print_json(facts)
-        return
-    for name, value in facts.items():
-        if isinstance(value, dict):
-            click.echo(f"{name}:")
-            for key, each in value.items():
-                click.echo(f"  {short(key):28} {short(each)}")
-        else:
-            shown = "".join(value) if name == "vocabulary" else value
-            click.echo(f"{name:14} {short(shown)}")
+        print_json(facts)
+    else:
+        print_facts(facts)
 
 
 @_command
-@_model
-@_json
+@model_options
+@json_option
 def verify(model: str, device: Any, threads: int, as_json: bool) -> None:
-    """Run a model file's recorded vectors again; exit code 1 where the answers differ.
+    """Repeat the recorded run of a model file; exit code 1 if the result differs.
 
     \b
     Example:
@@ -332,25 +276,17 @@ def verify(model: str, device: Any, threads: int, as_json: bool) -> None:
     """
     result = inspection.verify(Stepper.open(model, device=device, threads=threads))
     if as_json:
-        _print_json(result)
+        print_json(result)
     else:
-        difference = result["logits_difference"]
-        within = "are no numbers" if difference is None else f"within {difference:.2g}"
-        click.echo(
-            f"{'ok' if result['ok'] else 'FAILED'}: logits {within}"
-            + {True: ", same tokens drawn", False: ", other tokens drawn", None: ""}[
-                result["same_generated"]
-            ]
-            + f", on {result['device']}"
-        )
+        print_verification(result)
     if not result["ok"]:
         sys.exit(1)
 
 
 @_command
-@_json
+@json_option
 def doctor(as_json: bool) -> None:
-    """Say what is installed, which devices really work, and what to run next.
+    """Show what is installed, which devices work, and what to run next.
 
     \b
     Example:
@@ -358,29 +294,8 @@ def doctor(as_json: bool) -> None:
     """
     findings = inspection.examine()
     if as_json:
-        _print_json(findings)
+        print_json(findings)
     else:
-        for name, value in findings.items():
-            click.echo(f"{name.replace('_', ' '):14} {value if value else '–'}")
+        print_findings(findings)
     if not findings["ok"]:
         sys.exit(1)
-
-
-def _answer(prediction: rnn_infer.Prediction) -> dict[str, Any]:
-    return {
-        "text": prediction.text,
-        "label": prediction.label,
-        "probability": prediction.probability,
-        "top": [each._asdict() for each in prediction.top],
-    }
-
-
-def _print_json(value: Any) -> None:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        value = dataclasses.asdict(value)
-    try:
-        click.echo(json.dumps(value, ensure_ascii=False, allow_nan=False))
-    except ValueError as error:
-        if isinstance(error, UnicodeError):
-            raise
-        _fail("the answer is infinite, which JSON cannot say; leave --json out")

@@ -1,43 +1,56 @@
-"""What a command reads: one text, or the texts of a file, one at a time."""
+"""Inputs of a command: one text, or the texts of a file one at a time."""
 
 import csv
 import json
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NoReturn
 
 import click
 
+from rnn_infer.cli.guards import fail
 from rnn_infer.text.tables import columns
 
 
 def read_text(source: str) -> str:
-    """A whole file, or what stands on standard input (-), as one text."""
+    """Read a whole file, or standard input (-), as one text.
+
+    Raises:
+        click.ClickException: the file cannot be read.
+        UnicodeDecodeError: it is not UTF-8.
+    """
     try:
         with click.open_file(source, "rb") as stream:
             data = stream.read()
     except OSError as error:
-        _fail(f"{source}: cannot be read: {error.strerror}")
+        fail(f"{source}: cannot be read: {error.strerror}")
     if source == "-":
-        # A prompt from a pipe ends with the line end its maker added.
+        # `echo` and editors add a line end that is not part of the prompt.
         data = data.removesuffix(b"\n").removesuffix(b"\r")
     return str(data, "utf-8-sig")
 
 
 def read_texts(source: str) -> Iterator[str]:
-    """Texts of a file, one at a time: memory stays constant."""
+    """Yield the texts of a file one at a time, so that memory stays constant.
+
+    Args:
+        source: a .csv, .tsv or .jsonl file, another file of one text per line, or - for standard
+            input.
+
+    Raises:
+        click.ClickException: the file cannot be read, or a line is bad. The message names it.
+    """
     try:
         with click.open_file(source, "rb") as stream:
             yield from _rows(source, _lines(source, _watched(source, stream)))
     except OSError as error:
-        _fail(f"{source}: cannot be read: {error.strerror}")
+        fail(f"{source}: cannot be read: {error.strerror}")
     except csv.Error as error:
-        _fail(f"{source}: is no table of texts: {error}")
+        fail(f"{source}: is not a table of texts: {error}")
 
 
 def _watched(source: str, stream: Iterable[bytes]) -> Iterator[bytes]:
-    """The lines of a file, with a progress bar where answers do not go to the same screen."""
+    """Yield the lines of a file, with a progress bar unless the output goes to the same screen."""
     size = 0 if source == "-" else Path(source).stat().st_size
     with click.progressbar(
         length=size,
@@ -56,7 +69,7 @@ def _lines(source: str, stream: Iterable[bytes]) -> Iterator[str]:
         try:
             yield str(line, "utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError:
-            _fail(f"{source}: line {number}: is not UTF-8; convert it with iconv")
+            fail(f"{source}: line {number}: is not UTF-8; convert it with iconv")
 
 
 def _rows(source: str, lines: Iterable[str]) -> Iterator[str]:
@@ -74,14 +87,14 @@ def _rows(source: str, lines: Iterable[str]) -> Iterator[str]:
             except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
                 text = None
             if not text:
-                _fail(f'{source}: line {number}: expected {{"text": "…"}}')
+                fail(f'{source}: line {number}: expected {{"text": "…"}}')
             yield text
         else:
             yield line
 
 
 def _cells(rows: Iterable[list[str]]) -> Iterator[str]:
-    """The texts of a table: under its header, or else the first cells."""
+    """Yield the text column of a table with a header, else the first column."""
     place: int | None = None
     for row in filter(None, rows):
         if place is None:
@@ -92,7 +105,3 @@ def _cells(rows: Iterable[list[str]]) -> Iterator[str]:
             place = 0
         if len(row) > place and row[place].strip():
             yield row[place].strip()
-
-
-def _fail(message: str) -> NoReturn:
-    raise click.ClickException(message)

@@ -1,20 +1,22 @@
-"""How answers look in a terminal."""
+"""Results as a person reads them in a terminal."""
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import click
 
 from rnn_infer.classifier import Prediction
+from rnn_infer.scoring import NextChar
 
 _BAR = 24
+"""Columns of a full bar."""
 _DASH = "–"
-"""In place of a label where the answer abstains."""
+"""Printed in place of a label if the prediction abstains."""
 
 
 def print_prediction(prediction: Prediction) -> None:
-    """A text, its label, and what else it may be: one line."""
+    """Print one line: the text, its label, and the labels after it."""
     click.echo(
         f"{padded(prediction.text, 24)} {padded(_label(prediction), 14)} "
         f"{prediction.probability:4.0%}   {_others(prediction)}"
@@ -26,13 +28,13 @@ def _label(prediction: Prediction) -> str:
 
 
 def _others(prediction: Prediction) -> str:
-    """Labels that stand beside the answer; where there is none, the likeliest too."""
+    """Return the labels after the first. If the prediction abstains, the first one too."""
     beside = prediction.top if prediction.abstains else prediction.top[1:]
     return ", ".join(f"{each.label} {each.probability:.0%}" for each in beside)
 
 
 def print_trace(text: str, trace: Sequence[Prediction]) -> None:
-    """The belief after each character, a line each."""
+    """Print the text, and one line per character with the prediction after it."""
     click.secho(text, bold=True)
     previous = None
     for prediction in trace:
@@ -47,19 +49,60 @@ def print_trace(text: str, trace: Sequence[Prediction]) -> None:
         previous = label
 
 
+def print_score(row: Mapping[str, float]) -> None:
+    """Print one line per figure of a score."""
+    for name, value in row.items():
+        click.echo(f"{name.replace('_', ' '):15} {value:,.4f}".removesuffix(".0000"))
+
+
+def print_next(chars: Iterable[NextChar]) -> None:
+    """Print one line per character: its probability, and a bar."""
+    for each in chars:
+        click.echo(f"{each.char!r:8} {each.probability:6.1%} {bar(each.probability)}")
+
+
+def print_facts(facts: Mapping[str, Any]) -> None:
+    """Print the facts about a model file."""
+    for name, value in facts.items():
+        if isinstance(value, dict):
+            click.echo(f"{name}:")
+            for key, each in value.items():
+                click.echo(f"  {short(key):28} {short(each)}")
+        else:
+            shown = "".join(value) if name == "vocabulary" else value
+            click.echo(f"{name:14} {short(shown)}")
+
+
+def print_verification(result: Mapping[str, Any]) -> None:
+    """Print one line: whether the recorded run gave the same result."""
+    difference = result["logits_difference"]
+    logits = "are no numbers" if difference is None else f"within {difference:.2g}"
+    tokens = {True: ", same tokens drawn", False: ", other tokens drawn", None: ""}
+    click.echo(
+        f"{'ok' if result['ok'] else 'FAILED'}: logits {logits}"
+        f"{tokens[result['same_generated']]}, on {result['device']}"
+    )
+
+
+def print_findings(findings: Mapping[str, Any]) -> None:
+    """Print one line per finding about this machine."""
+    for name, value in findings.items():
+        click.echo(f"{name.replace('_', ' '):14} {value if value else _DASH}")
+
+
 def bar(share: float) -> str:
-    """A bar to an eighth of a character."""
+    """Return a bar whose length is a share from 0 to 1, exact to an eighth of a column."""
     whole, part = divmod(round(share * _BAR * 8), 8)
     return "█" * whole + ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")[part]
 
 
 def padded(text: str, width: int) -> str:
-    """Filled with spaces to a width of so many columns."""
+    """Return a text filled with spaces to a width in columns. Wide characters take two."""
     wide = sum(1 + (unicodedata.east_asian_width(c) in "WF") for c in text)
     return text + " " * (width - wide)
 
 
 def short(value: Any) -> str:
-    """A value on one line of at most 200 characters."""
+    """Return a value as one line of at most 200 characters, without control characters."""
     text = repr(value) if isinstance(value, str) and not value.isprintable() else str(value)
     return text if len(text) <= 200 else text[:199] + "…"

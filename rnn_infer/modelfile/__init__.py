@@ -1,4 +1,4 @@
-"""What stands in a model file, and what is refused before anything runs it.
+"""The content of a model file, and the checks before anything runs it.
 
-May import `contract`, `errors` and `text`; the `runtime` opens what is read here.
+May import `contract`, `errors` and `text`. The family `runtime` opens the files that are read here.
 """

@@ -1,9 +1,9 @@
-"""The ONNX messages, as far as a model file of ours may use them.
+"""The ONNX messages, with only those fields that a model file may use.
 
-A private descriptor pool keeps them apart from the real `onnx` package, whose
-messages would collide by name. Fields left out here on purpose (functions,
-training graphs, sparse or optional types) come out of a parse as unknown
-fields, which the loader refuses. Field numbers: onnx/onnx.proto.
+They are in a private descriptor pool, because messages of the same name as those of the `onnx`
+package would collide. Fields that are left out on purpose (functions, training graphs, sparse and
+optional types) become unknown fields of a parsed message, and the checks refuse those. The field
+numbers are those of onnx/onnx.proto.
 """
 
 from functools import cache
@@ -20,10 +20,10 @@ _TYPES = {
     "float": _Field.TYPE_FLOAT,
     "double": _Field.TYPE_DOUBLE,
     "bytes": _Field.TYPE_BYTES,
-    # Strings too: the walk decodes them itself, so that bad UTF-8 is an error of ours.
+    # Read as bytes. The checks decode them, so that bad UTF-8 gives an error of this package.
     "string": _Field.TYPE_BYTES,
 }
-# message -> "number name type", a trailing * for repeated
+# Per message: "number name type" of each field. A * at the end means repeated.
 _MESSAGES: dict[str, str] = {
     "Model": """1 ir_version int64, 8 opset_import OperatorSetId*, 2 producer_name string,
         3 producer_version string, 4 domain string, 5 model_version int64, 6 doc_string string,
@@ -54,19 +54,20 @@ TEXT_FIELDS: dict[str, tuple[str, ...]] = {
     )
     for message, fields in _MESSAGES.items()
 }
-"""The fields of each message that must be UTF-8."""
+"""Per message: the fields that must be UTF-8."""
 
 
 class DataType(NamedTuple):
-    """An element type a file may use."""
+    """An element type that a file may use."""
 
     name: str
     size: int
-    """Bytes an element."""
+    """Bytes per element."""
     field: str
-    """The repeated field that holds it where `raw_data` does not."""
+    """The repeated field for the values if `raw_data` is not used."""
 
 
+# Keys: the numbers of TensorProto.DataType.
 DATA_TYPES: dict[int, DataType] = {
     1: DataType("float32", 4, "float_data"),
     2: DataType("uint8", 1, "int32_data"),
@@ -77,6 +78,7 @@ DATA_TYPES: dict[int, DataType] = {
     10: DataType("float16", 2, "int32_data"),
     11: DataType("float64", 8, "double_data"),
 }
+# Keys: the numbers of AttributeProto.AttributeType.
 ATTRIBUTE_FIELDS = {
     1: "f",
     2: "i",
@@ -91,7 +93,7 @@ ATTRIBUTE_FIELDS = {
 
 @cache
 def model_class() -> Any:
-    """The class of the top-level message; `model_class().FromString(data)` parses a file."""
+    """Return the class of the top-level message. `model_class().FromString(data)` parses a file."""
     file = descriptor_pb2.FileDescriptorProto(
         name="rnn_infer/onnx.proto", package=_PACKAGE, syntax="proto2"
     )

@@ -1,9 +1,8 @@
 """Strict decoding of JSON values into dataclasses.
 
-The dataclass is the schema: every field must be present, no other may be, and
-types are held to exactly (`"1"` is not 1, `null` only where the type says so).
-None of this package's four dependencies offers that: protobuf's JSON reader
-takes strings for numbers and null for anything.
+The dataclass is the schema: every field must be present, no other key may be, and types must match
+exactly (`"1"` is not 1, and `null` is allowed only if the type is optional). No dependency of this
+package does that: protobuf's JSON reader accepts strings as numbers and null as anything.
 """
 
 import dataclasses
@@ -17,11 +16,15 @@ T = TypeVar("T")
 
 
 class SchemaError(ValueError):
-    """A value does not fit its schema; the message names the place."""
+    """A value does not fit its schema. The message names the place of the value."""
 
 
 def parse_json(text: str) -> Any:
-    """Parses strict JSON: no duplicate keys, no NaN or Infinity, no deep nesting."""
+    """Parse strict JSON: no duplicate keys, no NaN or Infinity, no deep nesting.
+
+    Raises:
+        SchemaError: the text is not such JSON.
+    """
     try:
         return json.loads(text, object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
     except RecursionError:
@@ -33,9 +36,15 @@ def parse_json(text: str) -> Any:
 
 
 def decode(cls: type[T], value: Any, where: str) -> T:
-    """Builds a `cls` (a dataclass) from a parsed JSON `value`.
+    """Build a dataclass from a parsed JSON value.
 
-    `where` names the value in messages. Raises `SchemaError`.
+    Args:
+        cls: the dataclass.
+        value: the parsed value.
+        where: the name of the value in messages.
+
+    Raises:
+        SchemaError: the value does not fit the dataclass.
     """
     if not isinstance(value, dict):
         raise SchemaError(f"{where}: expected an object, got {_name(value)}")
@@ -60,7 +69,7 @@ def _value(hint: Any, value: Any, where: str) -> Any:
     if origin is Literal:
         if value not in get_args(hint):
             choices = ", ".join(map(repr, get_args(hint)))
-            # Only a text is shown: anything else may be nested too deeply for that.
+            # Only a text is shown. Another value may be nested too deeply to be shown.
             got = f"{value!r:.80}" if isinstance(value, str) else _name(value)
             raise SchemaError(f"{where}: expected one of {choices}, got {got}")
         return value
@@ -99,7 +108,7 @@ def _union(choices: tuple[Any, ...], value: Any, where: str) -> Any:
 
 
 def _scalar(hint: Any, value: Any, where: str) -> Any:
-    # bool is a subclass of int, and JSON writes 1.0 as 1: both decided here.
+    # JSON may write 1.0 as 1, so an int is a float here. A bool, a subclass of int, is not.
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         try:
             value = float(value)
@@ -110,7 +119,7 @@ def _scalar(hint: Any, value: Any, where: str) -> Any:
     if hint is float and not math.isfinite(value):
         raise SchemaError(f"{where}: number out of range")
     if hint is str and not _is_unicode(value):
-        raise SchemaError(f"{where}: half a surrogate pair is no Unicode character")
+        raise SchemaError(f"{where}: half a surrogate pair is not a Unicode character")
     return value
 
 
@@ -122,11 +131,11 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_constant(name: str) -> Any:
-    raise SchemaError(f"holds {name}, which JSON does not know")
+    raise SchemaError(f"holds {name}, which JSON does not allow")
 
 
 def _is_unicode(text: str) -> bool:
-    """Whether a text can be written out: JSON can spell half of a surrogate pair."""
+    """Return whether a text can be encoded. JSON can express half of a surrogate pair."""
     try:
         return text.isascii() or bool(text.encode())
     except UnicodeEncodeError:
@@ -134,7 +143,7 @@ def _is_unicode(text: str) -> bool:
 
 
 def _shown(key: str) -> str:
-    """A key as part of a place in a message: short, on one line."""
+    """Return a key as part of a place in a message: short, on one line."""
     shown = key if key.isprintable() else repr(key)
     return shown if len(shown) <= 80 else shown[:79] + "…"
 

@@ -1,4 +1,4 @@
-"""A broken rule of the file format, said in words; who reads the file adds its name."""
+"""Violations of the file format. `reader` makes a `ModelFileError` with the file's name of them."""
 
 from typing import Any
 
@@ -8,23 +8,29 @@ from rnn_infer.modelfile import onnx_proto
 
 
 class ViolationError(Exception):
-    """A broken rule; the caller adds the file's name."""
+    """A broken rule of the file format. The message does not have the file's name."""
 
 
 def damaged(what: str) -> ViolationError:
-    """The file is not what its writer wrote."""
+    """Return the error for a file whose bytes were changed."""
     return ViolationError(f"damaged or not an ONNX file: {what}")
 
 
 def foreign(what: str) -> ViolationError:
-    """The file is another program's."""
+    """Return the error for a file that another program wrote."""
     return ViolationError(f"not a model made by rnn-train: {what}")
 
 
 def check_fields(message: Any, where: str) -> None:
-    """No field the format does not know, and texts in UTF-8; messages inside are not visited."""
+    """Check that a message has only known fields, and that its texts are UTF-8.
+
+    It does not look into the messages inside the message.
+
+    Raises:
+        ViolationError: a field is unknown, or a text is not UTF-8.
+    """
     if len(UnknownFieldSet(message)):
-        raise foreign(f"{where} holds fields the format does not know")
+        raise foreign(f"{where} has fields that the format does not know")
     for name in onnx_proto.TEXT_FIELDS[message.DESCRIPTOR.name]:
         value = getattr(message, name)
         for each in (value,) if isinstance(value, bytes) else value:
@@ -32,7 +38,11 @@ def check_fields(message: Any, where: str) -> None:
 
 
 def plain_text(data: bytes, where: str) -> str:
-    """A name of the file as text."""
+    """Decode a text of the file.
+
+    Raises:
+        ViolationError: the bytes are not UTF-8.
+    """
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:

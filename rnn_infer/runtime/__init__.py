@@ -1,5 +1,5 @@
-"""onnxruntime: finding it, choosing a device, stepping a checked file.
+"""onnxruntime: find it, choose a device, and step a checked file.
 
-May import `modelfile`, `text`, `sampling`, `contract`, `errors`; knows nothing of prompts,
-labels or command lines.
+May import `modelfile`, `text`, `sampling`, `contract` and `errors`. Knows nothing of prompts,
+labels or the command line.
 """

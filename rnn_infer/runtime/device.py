@@ -1,9 +1,9 @@
-"""Choosing a device, and opening a checked file there."""
+"""The device: choose it, and open a checked file on it."""
 
 import warnings
 from typing import Any, Literal
 
-from rnn_infer.errors import DeviceError, ModelFileError, OptionError
+from rnn_infer.errors import DeviceError, ModelFileError
 from rnn_infer.modelfile.reader import ModelFile
 from rnn_infer.runtime.cuda_graph import ReplaySession
 from rnn_infer.runtime.providers import (
@@ -16,41 +16,35 @@ from rnn_infer.runtime.providers import (
 )
 
 Device = Literal["auto", "cpu", "cuda"]
+"""The name of a device. "auto": CUDA if it works, else the CPU."""
 DEVICES: tuple[Device, ...] = ("auto", "cpu", "cuda")
 _SMALL_STEP = 2**20
-"""Multiply-adds that one CPU core does in about 0.1 ms, while a GPU is not done launching a step's
-kernels: some fifty, of a few microseconds each."""
+"""Multiply-adds that one CPU core does in about 0.1 ms. A GPU needs longer just to launch
+the kernels of a step, which are about fifty, of a few microseconds each."""
 
 
 def open_session(
     file: ModelFile, device: Device = "auto", threads: int = 1, streams: int | None = None
 ) -> tuple[Any, str]:
-    """Opens an `InferenceSession` on a checked file.
+    """Open an onnxruntime session on a checked file.
 
     Args:
         file: from `read_model`.
-        device: `cpu`; `cuda`, strictly; or `auto`: CUDA where it really works, else the CPU.
-        threads: CPU threads one call may use.
-        streams: how many will be stepped at once, where that is known: `auto` then takes the CPU
-            for what is done there before a GPU has begun.
+        device, threads, streams: as in `LoadOptions`, which checks them.
 
     Returns:
-        The session, or what is run as one, and the device it really runs on: "cpu" or "cuda".
+        The session, and the device it runs on: "cpu" or "cuda". For a fixed-step file the session
+        is a `ReplaySession`, else an `InferenceSession`.
 
     Raises:
-        DeviceError: `cuda` was asked for and does not work.
+        DeviceError: `cuda` was requested and does not work.
         ModelFileError: onnxruntime refuses the graph.
-        OptionError: `device` or `threads` is out of range.
     """
-    if device not in DEVICES:
-        raise OptionError(f"device must be one of {', '.join(DEVICES)}, got {device!r}")
-    if not isinstance(threads, int) or not 1 <= threads <= 1024:
-        raise OptionError(f"threads must be 1 or more, got {threads!r}")
     if device == "cuda" and _needs_cpu(file):
         raise DeviceError(
-            f"{file.path}: 8-bit weights are for the CPU; use the float32 file on cuda"
+            f"{file.path}: has 8-bit weights, which are for the CPU; use the float32 file on cuda"
         )
-    small = device == "auto" and streams is not None and _step(file) * streams <= _SMALL_STEP
+    small = device == "auto" and streams is not None and _step_cost(file) * streams <= _SMALL_STEP
     if device == "cpu" or _needs_cpu(file) or small:
         return _open_on_cpu(file, threads), "cpu"
     problem = cuda_problem()
@@ -60,14 +54,16 @@ def open_session(
             return session, "cuda"
     if device == "cuda":
         raise DeviceError(f"device cuda does not work here: {problem}")
-    if offers_cuda():  # somebody meant to use it
+    if offers_cuda():  # a CUDA build is installed, so the caller meant to use CUDA
         warnings.warn(f"device auto takes the CPU: {problem}", RuntimeWarning, stacklevel=2)
     return _open_on_cpu(file, threads), "cpu"
 
 
-def _step(file: ModelFile) -> int:
-    """Multiply-adds of one step of one stream, roughly: a layer has some four matrices as high and
-    wide as its state."""
+def _step_cost(file: ModelFile) -> int:
+    """Return the approximate multiply-adds of one step of one stream.
+
+    A layer has about four square matrices of the width of its state.
+    """
     return sum(4 * state.width**2 for state in file.states)
 
 
@@ -77,7 +73,7 @@ def _open_on_cpu(file: ModelFile, threads: int) -> Any:
 
 
 def _open_on_cuda(file: ModelFile, threads: int) -> tuple[Any, str | None]:
-    """A session, and what is wrong with it."""
+    """Return a session, and the problem that makes it unusable (None: it is good)."""
     options = {"use_tf32": "0", "arena_extend_strategy": "kSameAsRequested"}
     if file.steps:
         options["enable_cuda_graph"] = "1"
@@ -86,24 +82,24 @@ def _open_on_cuda(file: ModelFile, threads: int) -> tuple[Any, str | None]:
     except ModelFileError as error:
         if not file.steps:
             raise
-        return None, f"no CUDA graph can be made of this file ({error}); use an ordinary one"
+        return None, f"this file cannot become a CUDA graph ({error}); use an ordinary file"
     if session.get_providers()[0] != CUDA:
         return session, "onnxruntime opened the model on the CPU instead"
-    if strayed := _products_on_cpu(session):
-        return session, f"onnxruntime put {', '.join(strayed)} of this file on the CPU"
+    if misplaced := _products_on_cpu(session):
+        return session, f"onnxruntime put {', '.join(misplaced)} of this file on the CPU"
     if file.steps:
         session = ReplaySession(file, session, "cuda")
         try:
             session.try_out()
-        except Exception as error:  # onnxruntime raises many types, RuntimeError at their root
+        except Exception as error:  # onnxruntime raises errors of many types
             reason = first_line(error)
             return session, f"its step fails as a CUDA graph ({reason}); use an ordinary file"
     return session, None
 
 
 def _products_on_cpu(session: Any) -> list[str]:
-    """Operators of matrix products, which are nearly all the work, that are not on CUDA."""
-    # Older ones cannot say.
+    """Return the matrix-product operators that are not on CUDA. They are nearly all the work."""
+    # Older versions of onnxruntime cannot tell.
     placed: list[Any] = getattr(session, "get_provider_graph_assignment_info", list)()
     return sorted(
         {
@@ -117,7 +113,7 @@ def _products_on_cpu(session: Any) -> list[str]:
 
 
 def _needs_cpu(file: ModelFile) -> bool:
-    """Whether the file holds 8-bit weights, which only the CPU path is made for."""
+    """Return whether the file has 8-bit weights, which are made for the CPU only."""
     return "MatMulInteger" in file.operators
 
 
@@ -126,17 +122,16 @@ def _create(file: ModelFile, providers: list[Any], threads: int) -> Any:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # what goes wrong is raised, and must not be printed too
-    # A small recurrent step is over before a sleeping thread wakes, but spinning would
-    # burn every core of the host program between steps.
+    options.log_severity_level = 4  # errors are raised; onnxruntime must not print them too
+    # Spinning threads would keep every core of the host program busy between steps.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.load_model_format", "ONNX")
     if len(providers) > 1:
         options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     try:
-        # With its own fallback on, onnxruntime prints and silently takes the CPU.
+        # With its own fallback onnxruntime would print a banner and silently take the CPU.
         session = ort.InferenceSession(file.data, options, providers=providers, enable_fallback=0)
-    except Exception as error:  # onnxruntime raises many types, RuntimeError at their root
+    except Exception as error:  # onnxruntime raises errors of many types
         raise ModelFileError(
             f"{file.path}: onnxruntime refuses the graph: {first_line(error)}"
         ) from None

@@ -1,4 +1,4 @@
-"""onnxruntime: finding it, and what of it really works here."""
+"""onnxruntime and its execution providers: find them, and test whether they work here."""
 
 import importlib
 import io
@@ -11,28 +11,28 @@ import numpy as np
 
 from rnn_infer.errors import RuntimeMissingError
 
-# The runtime's own distributions rather than this package's extras: these commands hold
-# however this package itself was installed.
+# These commands name onnxruntime's own packages, not the extras of this package. So they are right
+# however this package was installed.
 INSTALL_CPU = "pip install onnxruntime"
 INSTALL_GPU = 'pip install "onnxruntime-gpu[cuda,cudnn]"'
 INSTALL_GPU_CUDA_12 = 'pip install "onnxruntime-gpu[cuda,cudnn]<1.27"'
 REMOVE_BOTH = "pip uninstall -y onnxruntime onnxruntime-gpu"
-# Names of execution providers.
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+"""Names of execution providers."""
 
 
 @cache
 def onnxruntime() -> ModuleType:
-    """The onnxruntime module.
+    """Return the onnxruntime module.
 
-    Warns where both distributions are installed: they write the same folder.
+    Warns if both distributions are installed, because they write the same folder.
 
     Raises:
-        RuntimeMissingError: it cannot be imported; the message has the command that mends it.
+        RuntimeMissingError: it cannot be imported. The message has the command that installs it.
     """
     try:
         module = importlib.import_module("onnxruntime")
-    except Exception as error:  # a broken build raises what it likes
+    except Exception as error:  # a broken build may raise anything
         absent = isinstance(error, ModuleNotFoundError)
         reason = "" if absent else f" ({first_line(error)})"
         raise RuntimeMissingError(
@@ -51,8 +51,8 @@ def onnxruntime() -> ModuleType:
 
 
 def installed_distributions() -> dict[str, str]:
-    """Version of each onnxruntime distribution that writes the `onnxruntime` folder."""
-    import importlib.metadata  # slow to import, and this is the only use
+    """Return the version of each installed distribution that writes the `onnxruntime` folder."""
+    import importlib.metadata  # imported here because it is slow to import
 
     found = {}
     for name in ("onnxruntime", "onnxruntime-gpu"):
@@ -64,16 +64,16 @@ def installed_distributions() -> dict[str, str]:
 
 
 def offers_cuda() -> bool:
-    """Whether this onnxruntime was built for CUDA; it may not work."""
+    """Return whether this onnxruntime was built for CUDA. CUDA may still not work."""
     return CUDA in onnxruntime().get_available_providers()
 
 
 @cache
 def cuda_problem() -> str | None:
-    """Why CUDA cannot be used here, with the cure; None where a probe session really ran on it.
+    """Return why CUDA does not work here and what to do. None: a probe session ran on it.
 
-    The list of available providers is no proof: it names CUDA on machines where no
-    session can be created, and creation then falls back to the CPU with only a warning.
+    The list of available providers is not enough. It names CUDA also on machines where no session
+    can be created, and onnxruntime then falls back to the CPU with only a warning.
     """
     ort = onnxruntime()
     if not offers_cuda():
@@ -81,8 +81,8 @@ def cuda_problem() -> str | None:
             f"this onnxruntime is a CPU build; run: pip uninstall -y onnxruntime && {INSTALL_GPU}"
         )
     if hasattr(ort, "preload_dlls"):
-        # Finds the CUDA libraries that came as wheels. Where it fails it prints, and the probe
-        # fails after it.
+        # Finds the CUDA libraries that were installed as wheels. If it fails it prints, and the
+        # probe below fails too.
         with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
             ort.preload_dlls()
     failure = _probe(CUDA)
@@ -90,17 +90,17 @@ def cuda_problem() -> str | None:
         return None
     return (
         f"a CUDA probe failed ({failure}); check nvidia-smi, then run: {INSTALL_GPU}   "
-        f"or, where the driver is for CUDA 12: {INSTALL_GPU_CUDA_12}"
+        f"or, if the driver is for CUDA 12: {INSTALL_GPU_CUDA_12}"
     )
 
 
 def cpu_problem() -> str | None:
-    """Why the CPU provider cannot be used; None where a probe session really ran on it."""
+    """Return why the CPU provider does not work. None: a probe session ran on it."""
     return _probe(CPU)
 
 
 def _probe(provider: str) -> str | None:
-    """Runs one addition on a provider and nowhere else; returns what went wrong."""
+    """Run one addition on this provider only. Return what went wrong, or None."""
     ort = onnxruntime()
     options = ort.SessionOptions()
     options.log_severity_level = 4
@@ -115,16 +115,16 @@ def _probe(provider: str) -> str | None:
         session.disable_fallback()
         (result,) = session.run(None, {"x": np.ones(1, np.float32)})
         return None if result[0] == 2 else "one plus one was not two"
-    except Exception as error:  # onnxruntime raises many types, RuntimeError at their root
+    except Exception as error:  # onnxruntime raises errors of many types
         return first_line(error)
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says first; onnxruntime's go on for pages."""
+    """Return the first line of an error's message. onnxruntime's messages can be pages long."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
 
 
-# y = x + x on one float: an ONNX model of 60 bytes, so that proving CUDA needs no file.
+# y = x + x on one float, as an ONNX model of 60 bytes. The probe then needs no file.
 _PROBE = bytes.fromhex(
     "08083a350a0e0a01780a017812017922034164641201675a0f0a0178120a0a08080112040a02"
     "0801620f0a0179120a0a08080112040a02080142040a001012"

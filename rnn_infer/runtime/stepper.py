@@ -1,14 +1,13 @@
-"""The one stepping core: a checked file, an open session, and nothing of text.
+"""The stepper: runs a checked file on tokens. It knows nothing of text.
 
-Tokens go in and logits or drawn tokens come out; state is a tuple of arrays, one
-row a stream, that the caller holds. So a stepper itself never changes, and any
-number of threads and streams may share one.
+Tokens go in, logits or drawn tokens come out. The caller holds the state: a tuple of arrays with
+one row per stream. So a stepper never changes, and any number of threads and streams may share it.
 """
 
 import ctypes
 import os
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,24 +15,25 @@ from numpy.typing import NDArray
 from rnn_infer import contract
 from rnn_infer.errors import DeviceError, ModelFileError
 from rnn_infer.modelfile.reader import ModelFile, read_model
-from rnn_infer.runtime.device import Device, open_session
+from rnn_infer.runtime.device import open_session
+from rnn_infer.runtime.load_options import LoadKeywords, LoadOptions, with_keywords
 from rnn_infer.runtime.providers import first_line
 from rnn_infer.sampling import Sampling, draw
 
 State = tuple[NDArray[np.float32], ...]
-"""One float32 [batch, width] array for each of the file's states, in the file's order."""
+"""One float32 [batch, width] array per state of the file, in the file's order."""
 
-_NO_MATTER = Sampling()
-"""Where nothing is drawn: made, and checked, once instead of at every step."""
+_UNUSED = Sampling()
+"""Sampling for calls that draw nothing. It is made and checked once, not at every step."""
 
 
 class Stepper:
-    """Runs a model file."""
+    """Runs a model file. Make one with `Stepper.open`."""
 
     def __init__(self, file: ModelFile, session: Any, device: str, threads: int = 1) -> None:
         self.file = file
         self.device = device
-        """Where the session really runs: "cpu" or "cuda"."""
+        """The device that the session runs on: "cpu" or "cuda"."""
         self._session = session
         self._threads = threads
         self._process = os.getpid()
@@ -45,30 +45,49 @@ class Stepper:
         cls,
         path: str | os.PathLike[str],
         *,
-        device: Device = "auto",
-        threads: int = 1,
-        streams: int | None = None,
-        sha256: str | None = None,
+        options: LoadOptions | None = None,
+        **keywords: Unpack[LoadKeywords],
     ) -> Self:
-        """Reads, checks and opens a file. Errors: as `read_model` and `open_session`."""
-        file = read_model(path, sha256=sha256)
-        return cls(file, *open_session(file, device, threads, streams), threads)
+        """Read, check and open a file.
+
+        Args:
+            path: the `.onnx` file.
+            options: how to load it.
+            **keywords: fields of `LoadOptions`. A keyword replaces that field of `options`.
+
+        Raises:
+            ModelFileError: the file is missing, damaged, or breaks the format.
+            DeviceError: `cuda` does not work here.
+            OptionError: an option is out of range.
+            RuntimeMissingError: onnxruntime is not installed.
+        """
+        options = with_keywords(options, keywords)
+        file = read_model(path, sha256=options.sha256)
+        session, device = open_session(file, options.device, options.threads, options.streams)
+        return cls(file, session, device, options.threads)
 
     def zeros(self, batch: int) -> State:
-        """The state of `batch` streams that have read nothing."""
+        """Return the state of `batch` streams that have read nothing."""
         return tuple(np.zeros((batch, state.width), np.float32) for state in self.file.states)
 
     def forward(self, tokens: NDArray[np.int64], state: State) -> tuple[NDArray[np.float32], State]:
-        """Reads tokens [batch, time], time ≥ 1.
+        """Read tokens and return the logits after each.
+
+        Args:
+            tokens: [batch, time], time ≥ 1.
+            state: the state before the first token.
 
         Returns:
             Logits [batch, time, n], and the state after the last token.
+
+        Raises:
+            ModelFileError: the graph fails, or its outputs have other shapes than it declares.
         """
         shape = (*tokens.shape, self.file.metadata.outputs)
         return self._run(contract.LOGITS, shape, self._reading(tokens, state))
 
     def consume(self, tokens: NDArray[np.int64], state: State) -> State:
-        """Reads tokens [batch, time] for their effect on the state alone; time may be 0."""
+        """Read tokens [batch, time], time ≥ 0, and return only the state after the last."""
         if not tokens.shape[1] or not state:
             return state
         return self._call([], len(tokens), self._reading(tokens, state))[1]
@@ -80,15 +99,19 @@ class Stepper:
         uniform: NDArray[np.float32],
         sampling: Sampling | Sequence[Sampling],
     ) -> tuple[NDArray[np.int64], State]:
-        """Reads tokens [batch, time], then draws and feeds back once for each uniform.
+        """Read tokens, then draw a token and feed it back, once per uniform.
 
         Args:
-            tokens: time ≥ 1.
-            uniform: float32 [batch, steps], steps ≥ 1.
-            sampling: options for all rows alike, or of each row.
+            tokens: [batch, time], time ≥ 1.
+            state: the state before the first token.
+            uniform: float32 [batch, steps] in [0, 1), steps ≥ 1.
+            sampling: the same for all rows, or one per row.
 
         Returns:
             Drawn tokens [batch, steps], and the state that has read all but the last of them.
+
+        Raises:
+            ModelFileError: the graph fails, or its outputs have other shapes than it declares.
         """
         if self.file.generates:
             feed = self._feed(tokens, state) | self._sampling(sampling, uniform)
@@ -106,7 +129,7 @@ class Stepper:
     def _run(
         self, output: str, shape: tuple[int, ...], feed: dict[str, Any]
     ) -> tuple[NDArray[Any], State]:
-        """One call: an output of the shape it must have, and the next state."""
+        """Run one call. Return one output, whose shape is checked, and the next state."""
         (result,), after = self._call([output], shape[0], feed)
         if result.shape != shape:
             raise self._misshapen()
@@ -115,12 +138,12 @@ class Stepper:
     def _call(
         self, outputs: list[str], batch: int, feed: dict[str, Any]
     ) -> tuple[list[NDArray[Any]], State]:
-        """One call: some outputs, and the next state."""
+        """Run one call. Return some outputs, and the next state."""
         if os.getpid() != self._process:
             self._open_again()
         try:
             found = self._session.run([*outputs, *self._next], feed)
-        except Exception as error:  # onnxruntime raises many types, RuntimeError at their root
+        except Exception as error:  # onnxruntime raises errors of many types
             raise self._broken(f"fails when run: {first_line(error)}") from None
         after = tuple(found[len(outputs) :])
         if any(
@@ -131,30 +154,29 @@ class Stepper:
         return found[: len(outputs)], after
 
     def _open_again(self) -> None:
-        """After a fork: the parent's session has lost its threads here, and may hang."""
+        """Open the file again in a forked child: the session has no threads here and may hang."""
         if self.device == "cuda":
             raise DeviceError(
-                "cuda cannot be used in a forked child of a process that uses it; load the model "
-                "in the child, or start children by the spawn method"
+                "cuda does not work in a forked child of a process that uses it; load the model "
+                "in the child, or start children with the spawn method"
             )
-        # The old session must never be freed here: that would wait for threads which only the
+        # The old session must never be freed here. That would wait for threads that only the
         # parent has.
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._session))
         self._session, _ = open_session(self.file, "cpu", self._threads)
         self._process = os.getpid()
 
     def _misshapen(self) -> ModelFileError:
-        """A file may declare one thing and do another."""
-        return self._broken("gives other shapes than it declares")
+        return self._broken("returns other shapes than it declares")
 
     def _broken(self, what: str) -> ModelFileError:
         return ModelFileError(f"{self.file.path}: the graph {what}; export the file again")
 
     def _reading(self, tokens: NDArray[np.int64], state: State) -> dict[str, Any]:
-        """What a call is given that draws nothing."""
+        """Return the inputs of a call that draws nothing."""
         feed = self._feed(tokens, state)
         if self.file.generates:
-            feed |= self._sampling(_NO_MATTER, np.empty((len(tokens), 0), np.float32))
+            feed |= self._sampling(_UNUSED, np.empty((len(tokens), 0), np.float32))
         return feed
 
     def _feed(self, tokens: NDArray[np.int64], state: State) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""Independent text streams in one batch: what each has read, and what it will draw.
+"""Independent streams of tokens in one batch: the state and the random numbers of each.
 
-Every way to generate goes through here: a session is a batch of one, a list of prompts a batch
-of many. A stream's text depends on its own prompt and seed alone, whatever stands beside it.
+A session is a batch of one stream, a list of prompts a batch of many. The text of a stream depends
+only on its own prompt and seed, not on the other streams of the batch.
 """
 
 from collections.abc import Sequence
@@ -16,12 +16,14 @@ from rnn_infer.sampling import Sampling, Uniforms
 from rnn_infer.text.ragged import Tokens
 
 MAX_CHUNK = 1024
+"""Tokens per stream and call, at most."""
 _CHUNK_LOGITS = 2**22
+"""Logits per call, about."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A moment of some streams, to come back to."""
+    """The state of some streams at one moment. `Streams.rewind` goes back to it."""
 
     state: State
     pending: Tokens
@@ -29,10 +31,10 @@ class Snapshot:
 
 
 class Streams:
-    """`batch` streams. Each has read all its tokens but the last, which is pending.
+    """A batch of streams. The state of each has read all its tokens but the last, the pending one.
 
-    The last token stays unread so that drawing, which starts from a token's logits, needs no
-    logits kept. Not to be shared by threads without a lock of their own.
+    Drawing starts from the logits after the last token. So the last token is read together with
+    the next draw, and no logits need to be kept. For one thread at a time.
     """
 
     def __init__(self, stepper: Stepper, uniforms: Sequence[Uniforms]) -> None:
@@ -41,13 +43,14 @@ class Streams:
         self.state: State = stepper.zeros(len(self.uniforms))
         self.pending: Tokens = np.zeros(len(self.uniforms), np.int64)
         self.started = False
-        """Whether anything was fed; before, `pending` means nothing."""
+        """Whether any text was fed. Before that, `pending` has no meaning."""
 
     def feed(self, texts: Sequence[Tokens]) -> None:
-        """Reads one token sequence a stream; lengths may differ, and none may be empty at first.
+        """Read one token sequence per stream.
 
-        Streams of unequal length are read together as far as all go, then those left, so that
-        nothing is padded.
+        Args:
+            texts: one array [time] per stream. Lengths may differ. In the first call none may be
+                empty.
         """
         if self.started:
             texts = [np.concatenate([[p], t]) for p, t in zip(self.pending, texts, strict=True)]
@@ -56,43 +59,49 @@ class Streams:
         self.state = read_ragged(self._stepper, self.state, [tokens[:-1] for tokens in texts])
 
     def logits(self) -> NDArray[np.float32]:
-        """Logits [batch, n] of the next token of each stream. Moves nothing."""
+        """Return the logits of the next token, [batch, n]. The streams do not change."""
         return self._stepper.forward(self.pending[:, None], self.state)[0][:, -1]
 
     def draw(self, count: int, sampling: Sampling) -> Tokens:
-        """Draws the next `count` ≥ 1 tokens of each stream, [batch, count]."""
+        """Draw the next `count` ≥ 1 tokens of each stream, [batch, count]."""
         uniform = np.stack([each.take(count) for each in self.uniforms])
         drawn, self.state = self._stepper.draw(self.pending[:, None], self.state, uniform, sampling)
         self.pending = drawn[:, -1]
         return drawn
 
     def keep(self, rows: Sequence[int]) -> None:
-        """Drops all streams but these."""
+        """Keep these streams, and drop the others."""
         self.uniforms = [self.uniforms[row] for row in rows]
         self.state = tuple(each[rows] for each in self.state)
         self.pending = self.pending[rows]
 
     def snapshot(self) -> Snapshot:
-        """This moment. State arrays are never written in place, so nothing is copied."""
+        """Return this moment. State arrays are never changed in place, so nothing is copied."""
         return Snapshot(self.state, self.pending, tuple(each.position for each in self.uniforms))
 
     def rewind(self, snapshot: Snapshot) -> None:
-        """Returns to a moment marked before."""
+        """Go back to the moment of a snapshot."""
         self.state, self.pending = snapshot.state, snapshot.pending
         for uniforms, position in zip(self.uniforms, snapshot.positions, strict=True):
             uniforms.seek(position)
 
     def fork(self, uniforms: Sequence[Uniforms]) -> Self:
-        """The same streams at the same place, drawing from other uniforms."""
+        """Return a copy of the streams that draws with other random numbers."""
         twin = type(self)(self._stepper, uniforms)
         twin.state, twin.pending, twin.started = self.state, self.pending, self.started
         return twin
 
 
 def read_ragged(stepper: Stepper, state: State, texts: Sequence[Tokens]) -> State:
-    """The state after each row has read its own text; lengths may differ, and may be 0.
+    """Read one text per row, and return the state after it.
 
-    Rows are read together as far as all go, then those left, so that nothing is padded.
+    The rows are read together up to the end of the shortest, then the remaining ones, and so on.
+    So nothing is padded.
+
+    Args:
+        stepper: the open model.
+        state: the state before the texts.
+        texts: one array [time] per row. Lengths may differ and may be 0.
     """
     lengths = np.array([len(tokens) for tokens in texts])
     chunk = chunk_length(stepper, len(texts))
@@ -112,5 +121,5 @@ def read_ragged(stepper: Stepper, state: State, texts: Sequence[Tokens]) -> Stat
 
 
 def chunk_length(stepper: Stepper, batch: int) -> int:
-    """Tokens to read a call: many, unless their logits would take much memory."""
+    """Return how many tokens to read per call, so that the logits do not take too much memory."""
     return max(1, min(MAX_CHUNK, _CHUNK_LOGITS // (stepper.file.metadata.outputs * batch)))

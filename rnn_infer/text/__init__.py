@@ -1,4 +1,4 @@
-"""Text to tokens and back, and texts of many lengths in one array.
+"""Text to tokens and back, and many texts of different lengths in one array.
 
 May import `contract` and `errors` only.
 """

@@ -1,4 +1,4 @@
-"""What several texts begin with, found so that it is read once: their prefix tree, by levels."""
+"""The prefix tree of many texts, level by level, so that a common prefix is read only once."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,34 +9,35 @@ from numpy.typing import NDArray
 from rnn_infer.text.ragged import Ragged, Tokens
 
 DEPTH = 16
-"""Tokens from the start that are compared: those who share more are rare, and long."""
+"""Levels of the tree, at most. Texts with longer common prefixes are rare."""
 _LEAST_ROWS, _LEAST_SHARE = 64, 0.3
-"""A level is worth a call of its own if it spares so many steps, and such a share of all."""
+"""A level needs a call of its own. It must save at least so many steps, and such a share of all."""
 
 Places = NDArray[np.int64]
+"""Positions in another array."""
 
 
 @dataclass(frozen=True)
 class Level:
-    """The tree's nodes at one depth: each stands for one or more texts that are alike so far."""
+    """The nodes at one depth. A node stands for all texts with the same prefix of that length."""
 
     tokens: Tokens
-    """[nodes], which a node ends with."""
+    """[nodes]: the last token of the prefix."""
     parents: Places
-    """[nodes], on the level above; all 0 on the first."""
+    """[nodes]: the node on the level above. On the first level all are 0."""
     nodes: Places
-    """[texts] that each text stands at; nothing to go by for those that were over before."""
+    """[texts]: the node of each text. It has no meaning for texts that ended on a level above."""
     ended: Places
-    """Texts that end here."""
+    """The texts that end on this level."""
 
 
 class PrefixTree:
-    """Of some texts, which are sorted for it; equal ones of up to `DEPTH` tokens count as one."""
+    """The prefix tree of some texts. Equal texts of up to `DEPTH` tokens count as one."""
 
     def __init__(self, texts: Ragged, rows: Places) -> None:
-        """`rows`: of `texts`, those to take, at least one."""
+        """Build the tree of the texts `rows` (at least one) of `texts`."""
         depth = min(DEPTH, int(texts.lengths[rows].max()))
-        # One more than the token, so that a text which is over sorts first.
+        # Token + 1, so that 0 marks the end of a text, and a shorter text sorts first.
         window = texts.window(rows, 0, depth) + 1
         lengths = texts.lengths[rows]
         window[np.arange(depth) >= lengths[:, None]] = 0
@@ -46,18 +47,18 @@ class PrefixTree:
         alike = np.where(same.all(1), depth, same.argmin(1))
         own = np.concatenate([[True], (alike < depth) | (lengths[1:] > depth)])
         self.rows: Places = rows[order][own]
-        """One of each that are equal, sorted."""
+        """The distinct texts, sorted: places in the `texts` given."""
         self.copies: tuple[Places, Places] = rows[order], np.cumsum(own) - 1
-        """All rows, and for each its place in `rows`."""
+        """All rows given, and for each its place in `self.rows`."""
         self.lengths: Places = lengths[own]
-        """Of `rows`."""
+        """The lengths of the distinct texts."""
         self._window = window[own] - 1
-        # How many tokens each has in common with the one before it. (A copy has all of them in
-        # common with it, so that leaving copies out changes nothing for those after them.)
+        # The length of the common prefix of each text and the one before it. (A copy shares all
+        # tokens with the text before it, so leaving it out changes nothing for the next text.)
         self._alike = np.concatenate([[0], alike])[own]
 
     def levels(self) -> Iterator[Level]:
-        """The nodes of one token, of two, and so on, as long as enough is shared for it to pay."""
+        """Yield the levels from the first token on, as long as a level saves enough steps."""
         nodes: Places = np.zeros(len(self.rows), np.int64)
         for depth, tokens in enumerate(self._window.T):
             going = self.lengths > depth
@@ -67,15 +68,15 @@ class PrefixTree:
             if rows - len(first) < max(_LEAST_ROWS, _LEAST_SHARE * rows):
                 return
             parents = nodes[first]
-            # Sorted texts that are alike so far stand side by side.
+            # The texts are sorted, so texts with a common prefix are neighbours.
             nodes = np.cumsum(opens) - 1
             yield Level(tokens[first], parents, nodes, np.flatnonzero(self.lengths == depth + 1))
 
 
 def _sorted(window: Tokens) -> Places:
-    """The order of rows [rows, depth], by the first place where they differ."""
+    """Return the lexicographic order of rows [rows, depth]."""
     kind = np.min_scalar_type(int(window.max())).newbyteorder(">")
-    # As strings of bytes, highest first, rows are compared at once.
+    # A row becomes one string of big-endian bytes, which numpy compares at once.
     keys = np.ascontiguousarray(window.astype(kind)).view(f"S{window.shape[1] * kind.itemsize}")
     order: Places = np.argsort(keys[:, 0], kind="stable")
     return order

@@ -1,4 +1,4 @@
-"""Rows of different lengths, kept in one array."""
+"""Token sequences of different lengths in one array."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,30 +9,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 Tokens = NDArray[np.int64]
+"""Indices into the vocabulary."""
 
 
 @dataclass(frozen=True)
 class Ragged:
-    """Token sequences, one after another."""
+    """Rows of tokens, stored one after another."""
 
     tokens: Tokens
-    """[sum of all lengths]"""
+    """All rows, [sum of the lengths]."""
     lengths: NDArray[np.int64]
-    """[rows]"""
+    """The length of each row, [rows]."""
 
     @classmethod
     def of(cls, rows: Sequence[Tokens]) -> Self:
-        """From arrays, each [time]."""
+        """Make it from arrays, each [time]."""
         lengths = np.array([len(row) for row in rows], np.int64)
         return cls(np.concatenate(rows) if rows else np.empty(0, np.int64), lengths)
 
     @cached_property
     def starts(self) -> NDArray[np.int64]:
-        """Where each row begins, [rows]."""
+        """The position in `tokens` where each row starts, [rows]."""
         return np.cumsum(self.lengths) - self.lengths
 
     def between(self, before: Tokens, after: Tokens) -> "Ragged":
-        """Each row with the same tokens [time] before and after it."""
+        """Return the rows with the tokens `before` [time] and `after` [time] around each."""
         lengths = self.lengths + len(before) + len(after)
         longer = Ragged(np.empty(int(lengths.sum()), np.int64), lengths)
         starts = longer.starts
@@ -44,7 +45,10 @@ class Ragged:
         return longer
 
     def window(self, rows: NDArray[np.int64], begin: int, size: int) -> Tokens:
-        """Tokens [rows, size] of some rows from a time on; 0 where a row is over."""
+        """Return the tokens `begin` to `begin + size` of some rows, [rows, size].
+
+        Past the end of a row the token is 0.
+        """
         time = np.arange(begin, begin + size)
         places = self.starts[rows][:, None] + time
         inside = time < self.lengths[rows][:, None]

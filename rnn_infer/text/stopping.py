@@ -1,4 +1,4 @@
-"""Where generation ends: the first of some texts to be completed."""
+"""Stop texts: find the first one in a text that comes in pieces."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -7,18 +7,22 @@ from rnn_infer.errors import OptionError
 
 
 class Scanned(NamedTuple):
-    """What a piece of drawn text brought."""
+    """The result of one piece of text."""
 
     text: str
-    """What can be given out: nothing that may yet turn out to begin a stop text."""
+    """The text that can be returned now. An end that may be the start of a stop text is held
+    back."""
     stopped: str | None
-    """The stop text that was completed."""
+    """The stop text that was found, or None."""
     used: int
-    """Characters of the piece up to and with the stop text; all without one."""
+    """Characters of the piece up to the end of the stop text. All of them if none was found."""
 
 
 class StopScanner:
-    """Watches one stream's text, piece by piece; how it is cut into pieces changes nothing.
+    """Looks for stop texts in one stream. The result does not depend on how the text is cut.
+
+    Args:
+        stops: one stop text, or several.
 
     Raises:
         OptionError: a stop text is empty.
@@ -31,29 +35,29 @@ class StopScanner:
         self._held = ""
 
     def scan(self, piece: str) -> Scanned:
-        """Takes the next piece of text."""
+        """Take the next piece of text."""
         text = self._held + piece
         found = [
             (at + len(stop), -len(stop), stop)
             for stop in self._stops
             if (at := text.find(stop)) >= 0
         ]
-        if found:  # the earliest to be completed; of several, the longest
+        if found:  # the stop text that ends first; of several, the longest
             end, _, stop = min(found)
             used = end - len(self._held)
             self._held = ""
             return Scanned(text[: end - len(stop)], stop, used)
-        keep = self._beginning(text)
+        keep = self._started(text)
         self._held = text[len(text) - keep :]
         return Scanned(text[: len(text) - keep], None, len(piece))
 
     def rest(self) -> str:
-        """What was held back, once no more text comes."""
+        """Return the text that was held back. Call it when no more text comes."""
         held, self._held = self._held, ""
         return held
 
-    def _beginning(self, text: str) -> int:
-        """Length of the longest end of `text` that begins a stop text."""
+    def _started(self, text: str) -> int:
+        """Return the length of the longest end of `text` that is the start of a stop text."""
         longest = max((len(stop) for stop in self._stops), default=1) - 1
         for size in range(min(longest, len(text)), 0, -1):
             if any(stop.startswith(text[-size:]) for stop in self._stops):

@@ -1,4 +1,4 @@
-"""Text to tokens and back, by the rules that stand in the model file."""
+"""Text to tokens and back, by the rules in the model file."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -12,15 +12,17 @@ from rnn_infer.errors import OptionError, UnknownCharacterError
 from rnn_infer.text.ragged import Ragged
 
 Unknown = Literal["default", "error", "skip", "fold"]
+"""What to do with a character outside the vocabulary: see `Vocabulary.encode`."""
 UNKNOWN_POLICIES: tuple[Unknown, ...] = ("default", "error", "skip", "fold")
 _MISSING = -1
 
 
 class Vocabulary:
-    """Encodes texts to int64 tokens and decodes them; one token is one code point."""
+    """Encodes texts as int64 tokens, and decodes them. One token is one code point."""
 
     def __init__(self, metadata: Metadata) -> None:
         self._rules = metadata.text
+        self._start = metadata.charlm.start if metadata.charlm else ""
         self._chars = np.array([ord(char) for char in metadata.vocabulary], np.uint32)
         self._tokens = np.full(int(self._chars.max()) + 1, _MISSING, np.int64)
         self._tokens[self._chars] = np.arange(len(self._chars))
@@ -29,7 +31,7 @@ class Vocabulary:
         return len(self._chars)
 
     def normalize(self, text: str) -> str:
-        """Applies the file's rules for line ends and Unicode normalisation."""
+        """Apply the file's rules for line ends and Unicode normalisation."""
         if self._rules.newlines == "lf" and "\r" in text:
             text = text.replace("\r\n", "\n").replace("\r", "\n")
         if self._rules.normalization != "none":
@@ -37,17 +39,19 @@ class Vocabulary:
         return text
 
     def encode(self, text: str, unknown: Unknown = "default") -> NDArray[np.int64]:
-        """Tokens [time] of a text.
+        """Encode a text as tokens [time].
 
         Args:
             text: any text.
-            unknown: what becomes of a character outside the vocabulary: `error`; `skip` it;
-                `fold` it to the nearest character of the vocabulary (compatibility form,
-                without accents, other case) and skip it where there is none; `default`: the
-                file's unknown token, and an error where it has none.
+            unknown: what to do with a character outside the vocabulary.
+                "default": use the file's unknown token; if it has none, raise an error.
+                "error": raise an error.
+                "skip": leave the character out.
+                "fold": use the nearest character of the vocabulary (compatibility form, without
+                accents, other case); if there is none, leave it out.
 
         Raises:
-            UnknownCharacterError: names the first such character and its position.
+            UnknownCharacterError: the message names the first such character and its position.
             OptionError: `unknown` is none of these.
         """
         if unknown not in UNKNOWN_POLICIES:
@@ -73,10 +77,18 @@ class Vocabulary:
             "is not in the model's vocabulary; skip or fold unknown characters, or remove it"
         )
 
-    def encode_all(self, texts: Sequence[str], unknown: Unknown = "default") -> Ragged:
-        """`encode` of each text, in one piece: as fast as for one text of all their length.
+    def encode_prompt(self, prompt: str, unknown: Unknown = "default") -> NDArray[np.int64]:
+        """Encode a prompt as tokens [time].
 
-        Arguments and errors: as `encode`.
+        An empty prompt becomes the file's start text. Arguments and errors: as in `encode`.
+        """
+        tokens = self.encode(prompt, unknown)
+        return tokens if len(tokens) else self.encode(self._start)
+
+    def encode_all(self, texts: Sequence[str], unknown: Unknown = "default") -> Ragged:
+        """Encode many texts at once, as fast as one text of their total length.
+
+        Arguments and errors: as in `encode`.
         """
         if unknown not in UNKNOWN_POLICIES:
             raise OptionError(f"unknown must be one of {', '.join(UNKNOWN_POLICIES)}")
@@ -93,24 +105,27 @@ class Vocabulary:
         return Ragged(tokens, np.fromiter(map(len, texts), np.int64, len(texts)))
 
     def _is_normal(self, text: str) -> bool:
-        """Whether `normalize` would leave every part of a text as it is. (A part of a normalised
-        text is normalised: Unicode Standard Annex 15.)"""
+        """Return whether `normalize` leaves every part of a text unchanged.
+
+        Every part of a normalised text is normalised: Unicode Standard Annex 15.
+        """
         if self._rules.newlines == "lf" and "\r" in text:
             return False
         form = self._rules.normalization
         return form == "none" or unicodedata.is_normalized(form, text)
 
     def decode(self, tokens: NDArray[np.int64]) -> str:
-        """The text of tokens [time]."""
+        """Return the text of tokens [time]."""
         return self._chars[tokens].astype("<u4").tobytes().decode("utf-32-le")
 
     def _look_up(self, text: str) -> NDArray[np.int64]:
-        # surrogatepass: a lone surrogate is an unknown character, not a crash.
+        # With surrogatepass a single surrogate is an unknown character, not an error.
         codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
         known = codes < len(self._tokens)
         return np.where(known, self._tokens[np.where(known, codes, 0)], _MISSING)
 
     def _fold(self, char: str) -> str:
+        """Return the nearest text of known characters, or an empty text."""
         decomposed = unicodedata.normalize("NFKD", char)
         bare = "".join(c for c in decomposed if not unicodedata.combining(c))
         for candidate in (bare, bare.lower(), bare.upper(), char.lower(), char.upper()):

@@ -257,7 +257,7 @@ def test_snapshot_of_another_model(lm: CharLM, other: str, request: pytest.Fixtu
     [b"", b"\0", b"RNNSESS1", b"x" * 31, b"x" * 32, b"x" * 44, b"x" * 1000, b"\x80" * 99],
 )
 def test_bytes_that_are_no_snapshot(lm: CharLM, snapshot: bytes) -> None:
-    assert "no session" in refusal(lm, snapshot)
+    assert "are not a session" in refusal(lm, snapshot)
 
 
 def test_every_changed_byte_is_noticed(lm: CharLM) -> None:

@@ -152,7 +152,7 @@ def test_bad_input_of_classify(
         ("a.tsv", b"a\tb\nc\xff", "line 2: is not UTF-8"),
         ("a.jsonl", b'{"text": "\xff"}', "line 1: is not UTF-8"),
         ("a.txt", "Rossi\n".encode("utf-16"), "line 1: is not UTF-8"),
-        ("a.csv", b"x" * 200_000, "no table of texts"),
+        ("a.csv", b"x" * 200_000, "not a table of texts"),
         ("a.jsonl", b"Rossi\n", 'line 1: expected {"text": "…"}'),
         ("a.jsonl", b'{"text": "a"}\n\n{"name": "b"}\n', 'line 3: expected {"text": "…"}'),
         ("a.jsonl", b'{"text": 1}', "line 1: expected"),

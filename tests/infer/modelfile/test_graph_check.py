@@ -58,7 +58,7 @@ def test_field_the_format_does_not_know(
     refusal: Refusal, edited: Edited, find: Callable[[Any], Any], number: int
 ) -> None:
     said = refusal(edited(lambda it: find(it).MergeFromString(unknown_field(number))))
-    assert "holds fields the format does not know" in said
+    assert "has fields that the format does not know" in said
 
 
 def body_of(model: Any, op: str) -> Any:
@@ -322,10 +322,10 @@ def nodes_in_reverse(graph: Any) -> None:
 @pytest.mark.parametrize(
     ("edit", "said"),
     [
-        (duplicate_input, "stands twice"),
-        (duplicate_output, "stands twice"),
-        (duplicate_initializer, "stands twice"),
-        (initializer_named_as_an_input, "stands twice"),
+        (duplicate_input, "appears twice"),
+        (duplicate_output, "appears twice"),
+        (duplicate_initializer, "appears twice"),
+        (initializer_named_as_an_input, "appears twice"),
         (value_computed_twice, "computed twice"),
         (value_named_as_an_input, "computed twice"),
         (value_named_as_an_initializer, "computed twice"),
@@ -341,7 +341,7 @@ def test_names(refusal: Refusal, edited: Edited, edit: Callable[[Any], None], sa
 @pytest.mark.parametrize(
     ("edit", "said"),
     [
-        (duplicate_input, "stands twice"),
+        (duplicate_input, "appears twice"),
         (value_computed_twice, "computed twice"),
         (nodes_in_reverse, "used before it is computed"),
     ],

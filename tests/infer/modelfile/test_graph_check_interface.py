@@ -150,7 +150,7 @@ def test_value_of_unknown_rank(refusal: Refusal, edited: Edited, field: str) -> 
         owner = {"type": value, "tensor_type": value.type, "shape": value.type.tensor_type}[field]
         owner.ClearField(field)
 
-    assert "no tensor of known rank" in refusal(edited(clear))
+    assert "not a tensor of known rank" in refusal(edited(clear))
 
 
 def test_label_added_without_a_weight(refusal: Refusal, documented: Edited) -> None:

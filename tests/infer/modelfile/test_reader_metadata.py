@@ -81,7 +81,7 @@ def test_document_with_a_wrong_type(
         ("golden.generated.0", 46, "golden tokens"),
         ("golden.generated.0", -1, "golden tokens"),
         ("golden.logits", [0.0], "golden.logits"),
-        ("golden.uniform", [0.5], "one token a uniform"),
+        ("golden.uniform", [0.5], "one uniform per token"),
         ("golden.uniform.0", 1.0, "golden.uniform"),
         ("golden.uniform.0", -0.1, "golden.uniform"),
         ("golden.uniform.0", "0.1", "golden.uniform[0]"),
@@ -106,9 +106,9 @@ def test_document_rule(
     [
         ("classifier.labels", [], "labels are missing"),
         ("classifier.labels", list("abcdd"), "labels repeat"),
-        ("classifier.labels", list("abcdef"), "one log_prior a label"),
+        ("classifier.labels", list("abcdef"), "one per label"),
         ("classifier.labels.0", 1, "metadata.classifier.labels[0]"),
-        ("classifier.log_prior", [0.0] * 4, "one log_prior a label"),
+        ("classifier.log_prior", [0.0] * 4, "one per label"),
         ("classifier.begin", "Ω", "begin and end"),
         ("classifier.end", "Ω", "begin and end"),
         ("classifier.end", None, "metadata.classifier.end"),
@@ -138,7 +138,7 @@ def test_start_that_the_text_rules_would_change(refusal: Refusal, documented: Ed
         assert document["text"]["newlines"] == "lf"
         document["vocabulary"][0] = document["charlm"]["start"] = "\r"
 
-    assert "charlm.start is none of the texts" in refusal(documented(change))
+    assert "charlm.start is changed by the text rules" in refusal(documented(change))
 
 
 @pytest.mark.parametrize("mark", ["begin", "end"])
@@ -152,7 +152,7 @@ def test_mark_that_the_text_rules_would_change(
         document["classifier"][mark] = "e\u0301"
 
     said = refusal(documented(change, of="classifier"))
-    assert "begin and end must be as the text rules give them" in said
+    assert "begin and end are changed by the text rules" in said
 
 
 @pytest.mark.parametrize("limit", ["MAX_VOCABULARY", "MAX_METADATA_BYTES"])
@@ -265,7 +265,7 @@ def test_other_operator_domain(
 
 def test_domain_twice(refusal: Refusal, edited: Edited) -> None:
     said = refusal(edited(lambda it: it.opset_import.add(domain=b"", version=18)))
-    assert "stands twice" in said
+    assert "appears twice" in said
 
 
 def test_no_standard_domain(refusal: Refusal, edited: Edited) -> None:

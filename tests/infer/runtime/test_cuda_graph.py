@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rnn_infer import CharLM, ModelFileError
-from rnn_infer.runtime.cuda_graph import _ManySteps, _OneStep
+from rnn_infer.runtime.replay import ManyStepsReplay, OneStepReplay
 from rnn_infer.runtime.stepper import Stepper
 from rnn_infer.sampling import Sampling
 
@@ -33,11 +33,11 @@ def test_state_after_any_number_of_steps(
         np.testing.assert_allclose(ours, theirs, atol=1e-6)
 
 
-@pytest.mark.parametrize("kind", [_OneStep, _ManySteps])
+@pytest.mark.parametrize("kind", [OneStepReplay, ManyStepsReplay])
 def test_reading_a_prompt_fetches_no_logits(
     data: Path, lm: CharLM, monkeypatch: pytest.MonkeyPatch, kind: type
 ) -> None:
-    name = "charlm.one" if kind is _OneStep else "charlm.three"
+    name = "charlm.one" if kind is OneStepReplay else "charlm.three"
     found = CharLM.load(data / f"{name}.onnx", device="cpu")
     monkeypatch.setattr(kind, "read_logits", None)
     assert found.generate("dead beef", length=9, seed=1) == lm.generate(

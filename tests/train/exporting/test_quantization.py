@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from rnn_infer import CharLM, Classifier
-from rnn_infer.charlm import sequence_loss
 from rnn_infer.runtime.stepper import Stepper
+from rnn_infer.scoring import sequence_loss
 from rnn_train.errors import ExportError
 from rnn_train.exporting import proof
 from rnn_train.exporting.model_file import ModelCard, export

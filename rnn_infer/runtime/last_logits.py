@@ -1,0 +1,111 @@
+"""The logits after the last token of many texts of different lengths.
+
+Texts are read in batches of similar length, and many texts share the reading of their common
+prefixes: see `rnn_infer.text.prefix_tree`.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnn_infer.runtime.stepper import State, Stepper
+from rnn_infer.runtime.streams import chunk_length
+from rnn_infer.text.prefix_tree import PrefixTree
+from rnn_infer.text.ragged import Ragged
+
+_BATCH = 96
+"""Texts per call. The data between two operators then stays in a near cache for short texts."""
+_STEP_BATCH = 256
+"""Texts per call of a single step. More than `_BATCH`, because each call has a fixed cost."""
+_BLOCK = 4096
+"""Texts that share one prefix tree."""
+_LEAST_FOR_TREE = 512
+"""With fewer texts a prefix tree costs more than it saves."""
+
+Logits = NDArray[np.float32]
+Rows = NDArray[np.int64]
+
+
+def last_logits(stepper: Stepper, texts: Ragged) -> Logits:
+    """Read each text from the zero state.
+
+    Args:
+        stepper: the open model.
+        texts: token sequences, none empty.
+
+    Returns:
+        [texts, n]: the logits after the last token of each text.
+    """
+    count = len(texts.lengths)
+    logits = np.empty((count, stepper.file.metadata.outputs), np.float32)
+    for begin in range(0, count, _BLOCK):
+        rows = np.arange(begin, min(begin + _BLOCK, count))
+        if len(rows) < _LEAST_FOR_TREE:
+            parents = np.zeros(len(rows), np.int64)
+            logits[rows] = _read_from(stepper, texts, rows, 0, stepper.zeros(1), parents)
+        else:
+            tree = PrefixTree(texts, rows)
+            copies, places = tree.copies
+            logits[copies] = _read_tree(stepper, texts, tree)[places]
+    return logits
+
+
+def _read_tree(stepper: Stepper, texts: Ragged, tree: PrefixTree) -> Logits:
+    """Logits [distinct texts, n]: common prefixes are read once, then each text by itself."""
+    found = np.empty((len(tree.rows), stepper.file.metadata.outputs), np.float32)
+    state, nodes, depth = stepper.zeros(1), np.zeros(len(tree.rows), np.int64), 0
+    for level in tree.levels():
+        logits, state = _step(stepper, level.tokens, state, level.parents)
+        nodes, depth = level.nodes, depth + 1
+        found[level.ended] = logits[nodes[level.ended]]
+    left = np.flatnonzero(tree.lengths > depth)
+    found[left] = _read_from(stepper, texts, tree.rows[left], depth, state, nodes[left])
+    return found
+
+
+def _step(stepper: Stepper, tokens: Rows, state: State, parents: Rows) -> tuple[Logits, State]:
+    """Read one token per row, each from the row `parents[i]` of `state`."""
+    parts = []
+    for begin in range(0, len(tokens), _STEP_BATCH):
+        some = slice(begin, begin + _STEP_BATCH)
+        own = tuple(each[parents[some]] for each in state)
+        parts.append(stepper.forward(tokens[some, None], own))
+    logits = np.concatenate([part[0][:, 0] for part in parts])
+    return logits, tuple(map(np.concatenate, zip(*(part[1] for part in parts), strict=True)))
+
+
+def _read_from(
+    stepper: Stepper, texts: Ragged, rows: Rows, start: int, state: State, parents: Rows
+) -> Logits:
+    """Read the texts `rows` from token `start` on, text i from the row `parents[i]` of `state`."""
+    logits = np.empty((len(rows), stepper.file.metadata.outputs), np.float32)
+    # Sorted by length, so that a batch needs little padding.
+    order = np.argsort(texts.lengths[rows], kind="stable")
+    for begin in range(0, len(rows), _BATCH):
+        some = order[begin : begin + _BATCH]
+        own = stepper.zeros(len(some))
+        if start:
+            own = tuple(each[parents[some]] for each in state)
+        logits[some] = _read_batch(stepper, texts, rows[some], start, own)
+    return logits
+
+
+def _read_batch(stepper: Stepper, texts: Ragged, chosen: Rows, start: int, state: State) -> Logits:
+    """Read the texts `chosen` from token `start` on, in one batch.
+
+    Shorter texts are padded at the end. The padding comes after the last token, so it does not
+    change the logits that are kept. A text leaves the batch at the first call that it has no token
+    for.
+    """
+    lengths = texts.lengths[chosen]
+    last = np.empty((len(chosen), stepper.file.metadata.outputs), np.float32)
+    rows = np.arange(len(chosen))
+    size = chunk_length(stepper, len(chosen))
+    for begin in range(start, int(lengths.max()), size):
+        going = lengths[rows] > begin
+        if not going.all():
+            rows, state = rows[going], tuple(each[going] for each in state)
+        padded = texts.window(chosen[rows], begin, min(size, int(lengths.max()) - begin))
+        logits, state = stepper.forward(padded, state)
+        ended = np.flatnonzero(lengths[rows] <= begin + size)
+        last[rows[ended]] = logits[ended, lengths[rows[ended]] - 1 - begin]
+    return last

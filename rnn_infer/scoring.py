@@ -1,0 +1,66 @@
+"""Scores: how well a model predicts a text, and which characters it expects next."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnn_infer.runtime.stepper import Stepper
+from rnn_infer.runtime.streams import chunk_length
+
+
+@dataclass(frozen=True)
+class Score:
+    """How well a model predicts a text that it reads once, from start to end."""
+
+    nats_per_char: float
+    """Mean cross-entropy: nats per scored character."""
+    characters: int
+    """Scored characters: all but the first, which has no prediction before it."""
+
+    @property
+    def bits_per_char(self) -> float:
+        """Mean cross-entropy in bits per scored character."""
+        return self.nats_per_char / math.log(2)
+
+    @property
+    def perplexity(self) -> float:
+        """exp(nats per character): as hard as a choice among so many equal characters."""
+        return math.exp(self.nats_per_char) if self.nats_per_char < 700 else math.inf
+
+
+@dataclass(frozen=True)
+class NextChar:
+    """A character that may come next."""
+
+    char: str
+    """The character."""
+    probability: float
+    """Its probability at temperature 1, from 0 to 1."""
+
+
+def sequence_loss(stepper: Stepper, tokens: NDArray[np.int64]) -> float:
+    """Return the mean cross-entropy of sequences, each read once from the zero state.
+
+    Args:
+        stepper: the open model.
+        tokens: [batch, time], time ≥ 2. The first token of each row is not scored.
+
+    Returns:
+        Nats per scored token. NaN if a logit is NaN.
+    """
+    batch, length = len(tokens), int(tokens.shape[1]) - 1
+    state = stepper.zeros(batch)
+    size = chunk_length(stepper, batch)
+    total = 0.0
+    for begin in range(0, length, size):
+        end = min(begin + size, length)
+        logits, state = stepper.forward(tokens[:, begin:end], state)
+        with np.errstate(invalid="ignore"):
+            logits -= logits.max(-1, keepdims=True)
+            targets = tokens[:, begin + 1 : end + 1, None]
+            picked = np.take_along_axis(logits, targets, -1)[..., 0]
+            normalizer = np.log(np.exp(logits, out=logits).sum(-1))
+        total += float((normalizer - picked).sum(dtype=np.float64))
+    return total / (batch * length)
