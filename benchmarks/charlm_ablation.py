@@ -20,7 +20,9 @@ from rnn_train.evaluation.language_model import fit_temperature, held_out_loss
 from rnn_train.exporting.model_file import export
 from rnn_train.models.charlm import CharLSTM
 from rnn_train.models.modules import parameter_count
-from rnn_train.tasks.registry import CharLMTask, Request
+from rnn_train.tasks.charlm.task import CharLMTask
+from rnn_train.tasks.plan import Settings
+from rnn_train.tasks.request import CharLMRequest
 from rnn_train.training.loop import Trainer
 from rnn_train.training.run import Run
 from rnn_train.training.schedule import Schedule
@@ -114,8 +116,8 @@ def measure(train: str, held: str, change: dict[str, Any], seed: int, epochs: fl
             teachers.append(folder / f"{number}.onnx")
             export(model, task.card(task.measure(model)), teachers[-1])
         task, model, learnt = _take_step(folder / "run", change, seed, epochs, tuple(teachers))
-        temperature = fit_temperature(model, task.held_out)
-        loss = held_out_loss(model, task.held_out, 1, temperature)
+        temperature = fit_temperature(model, task.data.held_out)
+        loss = held_out_loss(model, task.data.held_out, 1, temperature)
     return {
         "held_out_nats_per_char": loss,
         "temperature": temperature,
@@ -134,7 +136,7 @@ def _take_step(
 ) -> tuple[CharLMTask, CharLSTM, float]:
     """Trains one network on the texts beside its run's folder. The last is its training loss."""
     torch.manual_seed(seed)
-    request = Request(
+    request = CharLMRequest(
         data=(str(folder.parent / "train.txt"),),
         val_data=str(folder.parent / "held.txt"),
         seed=seed,
@@ -144,12 +146,12 @@ def _take_step(
         training=TRAINING | {"validate_every": 1e9} | change.get("training", {}),
     )
     run = Run.create("charlm", folder)
-    task = CharLMTask.create(run, request, "cpu")
+    task = CharLMTask.create(run, request, Settings(device="cpu"))
     device = torch.device("cpu")
     task.prepare(device, print)
     steps = round(epochs * task.steps_per_epoch)
-    schedule = Schedule(task.training.learning_rate, steps=steps, minutes=None)
-    outcome = Trainer(run, task.objective(device), schedule, task.training, device).fit()
+    schedule = Schedule(task.plan.training.learning_rate, steps=steps, minutes=None)
+    outcome = Trainer(run, task.objective(device), schedule, task.plan.training, device).fit()
     if not outcome.finished:
         raise KeyboardInterrupt  # half a run is no figure
     assert isinstance(outcome.model, CharLSTM)

@@ -23,7 +23,9 @@ from rnn_train.data.labelled import Rows, load_rows
 from rnn_train.evaluation import metrics
 from rnn_train.evaluation.baselines import fit_baselines
 from rnn_train.models.modules import parameter_count
-from rnn_train.tasks.registry import ClassifierTask, Request
+from rnn_train.tasks.classifier.task import ClassifierTask
+from rnn_train.tasks.plan import Settings
+from rnn_train.tasks.request import ClassifierRequest
 from rnn_train.training.loop import Trainer
 from rnn_train.training.run import Run
 from rnn_train.training.schedule import Schedule
@@ -110,7 +112,7 @@ def measure(train: Rows, held: Rows, change: dict[str, Any], seed: int) -> dict[
     with tempfile.TemporaryDirectory() as folder:
         sides = [write(Path(folder) / name, side) for name, side in (("t", train), ("h", held))]
         torch.manual_seed(seed)
-        request = Request(
+        request = ClassifierRequest(
             data=(sides[0],),
             val_data=sides[1],
             seed=seed,
@@ -120,15 +122,15 @@ def measure(train: Rows, held: Rows, change: dict[str, Any], seed: int) -> dict[
             training=change.get("training", {}),
         )
         run = Run.create("classifier", Path(folder) / "run")
-        task = ClassifierTask.create(run, request, "cpu")
+        task = ClassifierTask.create(run, request, Settings(device="cpu"))
         if "character_dropout" in change:
             run.write_config(run.config() | {"character_dropout": change["character_dropout"]})
             task = ClassifierTask(run)
         device = torch.device("cpu")
         task.prepare(device, print)
         steps = round(run.config()["epochs"] * task.steps_per_epoch)
-        schedule = Schedule(task.training.learning_rate, steps=steps, minutes=None)
-        outcome = Trainer(run, task.objective(device), schedule, task.training, device).fit()
+        schedule = Schedule(task.plan.training.learning_rate, steps=steps, minutes=None)
+        outcome = Trainer(run, task.objective(device), schedule, task.plan.training, device).fit()
         if not outcome.finished:
             raise KeyboardInterrupt  # half a run is no figure
         result = task.measure(outcome.model)  # type: ignore[arg-type]

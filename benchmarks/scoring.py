@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
-from rnn_infer.charlm import sequence_loss
+from rnn_infer.scoring import sequence_loss
 from rnn_infer.runtime.stepper import Stepper
 
 from . import networks

@@ -30,8 +30,8 @@ from rnn_train.evaluation.classification import held_out_logits
 from rnn_train.evaluation.dynamic import dynamic_loss
 from rnn_train.evaluation.figures import CharLMFigures, ClassifierFigures
 from rnn_train.evaluation.protocols import TorchReader, static_losses
-from rnn_train.pipeline import finished_task
 from rnn_train.progress import Log
+from rnn_train.run_task import finished_task
 from rnn_train.tasks.charlm.task import CharLMTask
 from rnn_train.tasks.classifier.task import ClassifierTask
 from rnn_train.training.device import pick_device

@@ -1,4 +1,4 @@
-"""The networks of an ensemble, each a run of its own inside the run that learns from them."""
+"""The networks of an ensemble: each is a run of its own inside the run of their student."""
 
 import torch
 
@@ -20,11 +20,10 @@ def train_teacher(
     device: torch.device,
     log: Log,
 ) -> TrainingOutcome:
-    """Trains one network of a run's ensemble, in a folder of its own there; goes on where it was
-    interrupted.
+    """Trains one network in `teachers/<name>` of the run folder, from its last checkpoint on.
 
     Raises:
-        KeyboardInterrupt: it was interrupted, and `log` has told how to go on.
+        KeyboardInterrupt: training was interrupted; `log` has told how to go on.
     """
     part = run.part(f"teachers/{name}")
     trainer = Trainer(part, objective, schedule, config, device)
@@ -42,6 +41,6 @@ def train_teacher(
 
 
 def teacher_seconds(run: Run, name: str) -> float:
-    """How long `train_teacher` trained it, over all sittings."""
+    """Seconds that `train_teacher` trained a network, over all sittings."""
     state, _ = checkpoint.load_latest(run.part(f"teachers/{name}").checkpoints)
     return float(state["elapsed"])

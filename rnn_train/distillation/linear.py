@@ -1,7 +1,7 @@
-"""What an ensemble knows, as targets for one network to learn (Hinton et al., 2015).
+"""Soft targets of a classifier's ensemble: networks and linear n-gram models together.
 
-The teachers are networks like the pupil, and the linear n-gram models: these err on other texts
-than a network does, and so teach it most.
+The linear models err on other texts than the networks do, so they add most to what the student can
+learn (Hinton et al., 2015, "Distilling the knowledge in a neural network").
 """
 
 from collections.abc import Sequence
@@ -16,18 +16,19 @@ from rnn_train.evaluation.baselines import fit_baselines
 from rnn_train.evaluation.metrics import fit_temperature
 
 LINEAR_WEIGHT = 0.4
-"""Share of the linear models in the ensemble's answer."""
-_FOR_TEMPERATURE = 0.1
+"""Weight of the linear models in the mean."""
+_TEMPERATURE_FRACTION = 0.1
+"""Share of the rows that the linear models' temperatures are fitted to."""
 
 
 def linear_soft_targets(rows: Rows, alphabet: Alphabet, seed: int) -> list[NDArray[np.float32]]:
-    """Each linear model's probabilities [rows, labels] on the rows it is fitted to."""
-    part, rest = split_rows(rows, _FOR_TEMPERATURE, seed)
+    """Probabilities [rows, labels] of each linear model on the rows it was fitted to."""
+    fitted, rest = split_rows(rows, _TEMPERATURE_FRACTION, seed)
     labels = torch.from_numpy(label_indices(rest, alphabet))
     temperatures = [
-        # Finite: a label that only `rest` has would make every temperature infinitely bad.
+        # Clamped: a label that only `rest` has would make every temperature infinitely bad.
         fit_temperature(model.scores(rest.texts).clamp(min=-1e3), labels)
-        for model in fit_baselines(part, alphabet, seed)
+        for model in fit_baselines(fitted, alphabet, seed)
     ]
     return [
         torch.softmax(model.scores(rows.texts) / temperature, -1).numpy()
@@ -40,7 +41,7 @@ def linear_soft_targets(rows: Rows, alphabet: Alphabet, seed: int) -> list[NDArr
 def mix_soft_targets(
     networks: Sequence[NDArray[np.float32]], linear: Sequence[NDArray[np.float32]]
 ) -> NDArray[np.float32]:
-    """The ensemble's answer: a weighted mean of its members' probabilities [rows, labels]."""
+    """Weighted mean of the probabilities [rows, labels] of all networks and linear models."""
     mean = (1 - LINEAR_WEIGHT) * np.mean(networks, 0) + LINEAR_WEIGHT * np.mean(linear, 0)
-    answer: NDArray[np.float32] = mean.astype(np.float32)
-    return answer
+    mixed: NDArray[np.float32] = mean.astype(np.float32)
+    return mixed

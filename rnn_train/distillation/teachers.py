@@ -1,8 +1,8 @@
-"""What exported character models expect after every character of a text, for another to learn.
+"""Exported character models as teachers: their soft targets after every character of a text.
 
-Their geometric mean is a better answer than any one of them gives, a little better than the
-arithmetic one, and says more than the one character that did follow (Hinton et al., 2015,
-"Distilling the knowledge in a neural network").
+The soft targets are the geometric mean of what the teachers predict. It is better than any one
+teacher, slightly better than the arithmetic mean, and tells the student more than the one
+character that followed (Hinton et al., 2015, "Distilling the knowledge in a neural network").
 """
 
 import shutil
@@ -23,30 +23,34 @@ from rnn_train.progress import progress_bar
 
 _STREAMS = 32
 _CONTEXT = 256
-"""Characters before each stream that are read for the state alone."""
-_ANSWER = np.dtype("<f2")
-"""Probabilities as they lie on disk."""
+"""Characters before each stream's start that are read for their effect on the state alone."""
+_PROBABILITY = np.dtype("<f2")
+"""Type of a probability on disk."""
 
 
 class Teachers:
-    """Character models from files, which have one vocabulary."""
+    """Exported character models that share one vocabulary."""
 
     def __init__(
         self, files: Sequence[Path], device: Device = "cpu", threads: int | None = None
     ) -> None:
-        """Loads them.
+        """Loads the models.
 
         Args:
-            files: exported models, at least one.
+            files: paths of exported models, at least one.
+            device: where they run.
+            threads: CPU threads of each call; None: 1.
 
         Raises:
             ModelFileError, DeviceError: see `Stepper.open`.
-            DataError: one is a classifier, or has another vocabulary than the first.
+            DataError: a file is a classifier, or has another vocabulary than the first.
         """
         self._steppers = [Stepper.open(f, device=device, threads=threads or 1) for f in files]
         for stepper in self._steppers:
             if stepper.file.metadata.kind != "charlm":
-                raise DataError(f"{stepper.file.path} is no character model and cannot teach one")
+                raise DataError(
+                    f"{stepper.file.path} is no character model, so it cannot teach one"
+                )
         first = self._steppers[0].file.metadata
         self.vocabulary = first.vocabulary
         self.unknown = first.text.unknown
@@ -54,28 +58,29 @@ class Teachers:
             own = stepper.file.metadata
             if (own.vocabulary, own.text.unknown) != (self.vocabulary, self.unknown):
                 raise DataError(
-                    f"{path} has another vocabulary than {files[0]}: teachers must have been "
+                    f"{path} has another vocabulary than {files[0]}; give teachers that were "
                     "trained on the same characters"
                 )
 
-    def answer(self, tokens: NDArray[np.integer], path: Path) -> None:
-        """Writes what they expect after each token of a text, to be read by `open_soft_targets`.
+    def write_soft_targets(self, tokens: NDArray[np.integer], path: Path) -> None:
+        """Writes the soft targets after each token of a text; `open_soft_targets` reads them.
 
-        The text is read as a ring in parallel streams. Memory does not grow with it; the file
-        does, by two bytes for each character of the vocabulary, for each of the text.
+        The text is read in parallel streams, as a ring. Memory does not grow with the text. The
+        file takes 2 · vocabulary bytes for each character.
 
         Args:
             tokens: [characters].
             path: written whole or not at all.
 
         Raises:
-            RunError: there is no room for it.
+            RunError: the disk has no room for it.
         """
         width = len(self.vocabulary)
-        _check_room(path, len(tokens) * width * _ANSWER.itemsize)
+        item = width * _PROBABILITY.itemsize
+        _check_room(path, len(tokens) * item)
         streams = max(1, min(_STREAMS, len(tokens) // _CONTEXT))
         length = -(-len(tokens) // streams)
-        # The last stream would run past the end: it starts earlier, and says some things twice.
+        # The last stream would run past the end, so it starts earlier and repeats some targets.
         starts = np.minimum(np.arange(streams) * length, len(tokens) - length)
         chunk = chunk_length(self._steppers[0], streams)
         ring = ArrayRing(tokens)
@@ -90,24 +95,27 @@ class Teachers:
                 mean = np.zeros((streams, size, width), np.float32)
                 for i, stepper in enumerate(self._steppers):
                     logits, states[i] = stepper.forward(rows, states[i])
-                    # Logits are logarithms but for a constant, which the mean's softmax takes out.
+                    # Logits are log-probabilities plus a constant. The softmax of their mean takes
+                    # the constant out: this is the geometric mean.
                     mean += logits / len(self._steppers)
-                answers = torch.softmax(torch.from_numpy(mean), -1).numpy().astype(_ANSWER)
-                for start, row in zip(starts + begin, answers, strict=True):
-                    file.seek((start + max(0, -begin)) * width * _ANSWER.itemsize)
-                    file.write(row[max(0, -begin) :].tobytes())
+                targets = torch.softmax(torch.from_numpy(mean), -1).numpy().astype(_PROBABILITY)
+                context = max(0, -begin)
+                for start, row in zip(starts + begin, targets, strict=True):
+                    file.seek((start + context) * item)
+                    file.write(row[context:].tobytes())
                 bar.update(streams * max(0, min(size, begin + size)))
 
 
 def open_soft_targets(path: Path, vocabulary: int) -> NDArray[np.float16]:
-    """Probabilities [characters, vocabulary] of what follows each, memory-mapped."""
-    return np.memmap(path, _ANSWER, "r").reshape(-1, vocabulary)
+    """Opens soft targets, memory-mapped: [characters, vocabulary] probabilities of what follows
+    each character."""
+    return np.memmap(path, _PROBABILITY, "r").reshape(-1, vocabulary)
 
 
 def _check_room(path: Path, size: int) -> None:
     free = shutil.disk_usage(path.parent).free
     if size > free:
         raise RunError(
-            f"cannot write {path}: the teachers' answers take {size / 1e9:.1f} GB, and "
+            f"cannot write {path}: the soft targets take {size / 1e9:.1f} GB, and "
             f"{free / 1e9:.1f} GB are free; give a --run folder elsewhere, or less data"
         )

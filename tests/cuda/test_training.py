@@ -14,7 +14,7 @@ from rnn_train.data.streams import ArrayRing, Streams
 from rnn_train.data.transfer import DeviceRing
 from rnn_train.models.charlm import CharLSTM, CharLSTMConfig
 from rnn_train.tasks.charlm.objective import CharLMObjective
-from rnn_train.tasks.registry import Request
+from rnn_train.tasks.request import CharLMRequest
 from rnn_train.training.config import TrainingConfig
 from rnn_train.training.loop import Trainer
 from rnn_train.training.run import Run
@@ -94,7 +94,7 @@ def test_text_lies_on_the_gpu(tmp_path: Path) -> None:
 def test_whole_run_and_its_resumption(tmp_path: Path, taught: bool) -> None:
     data = tmp_path / "text.txt"
     data.write_text("the cat saw the dog, and the dog saw the cat.\n" * 200)
-    request = Request(
+    request = CharLMRequest(
         data=(str(data),),
         epochs=3,
         ensemble=int(taught),
@@ -102,7 +102,7 @@ def test_whole_run_and_its_resumption(tmp_path: Path, taught: bool) -> None:
         training={"batch": 8, "window": 32},
     )
     out, folder = tmp_path / "model.onnx", tmp_path / "run"
-    report = pipeline.train("charlm", request, out, folder=folder, device="cuda")
+    report = pipeline.train(request, out, folder=folder, device="cuda")
     assert report.metrics["held_out_nats_per_char"] < 2.5
     lm = rnn_infer.CharLM.load(out, device="cpu")
     assert len(lm.generate("the", length=30, seed=1)) == 30

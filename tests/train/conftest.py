@@ -4,7 +4,7 @@ import itertools
 import socket
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 import torch
@@ -15,8 +15,8 @@ from rnn_train.errors import ExportError
 from rnn_train.exporting.model_file import ModelCard, export
 from rnn_train.models.charlm import CharLSTM
 from rnn_train.models.classifier import RecurrentClassifier
-from rnn_train.pipeline import Report
-from rnn_train.tasks.registry import Request
+from rnn_train.tasks.request import CharLMRequest, ClassifierRequest
+from rnn_train.training_session import TrainingReport
 
 SUBJECTS = ("the fox", "a bird", "my dog", "one cat", "the old owl")
 VERBS = ("sees", "hears", "meets", "likes")
@@ -85,29 +85,28 @@ def table(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Report:
+def finished(tmp_path_factory: pytest.TempPathFactory) -> TrainingReport:
     """A charlm run, trained and exported. Read only: copy its folder to change it."""
     folder = tmp_path_factory.mktemp("charlm")
     data = folder / "story.txt"
     data.write_text(_story(4000), "utf-8")
-    return _carry_out("charlm", folder, data, {"hidden": 12, "embedding": 6})
+    return _train(CharLMRequest, folder, data, {"hidden": 12, "embedding": 6})
 
 
 @pytest.fixture(scope="session")
-def finished_classifier(tmp_path_factory: pytest.TempPathFactory) -> Report:
+def finished_classifier(tmp_path_factory: pytest.TempPathFactory) -> TrainingReport:
     """A classifier run, trained and exported. Read only, too."""
     folder = tmp_path_factory.mktemp("classifier")
     data = folder / "names.csv"
     data.write_text(_table(80), "utf-8")
-    return _carry_out("classifier", folder, data, {"hidden": 8, "embedding": 4, "pool": False})
+    return _train(ClassifierRequest, folder, data, {"hidden": 8, "embedding": 4, "pool": False})
 
 
-def _carry_out(command: str, folder: Path, data: Path, model: dict[str, int]) -> Report:
-    request = Request(
-        data=(str(data),), epochs=1.0, model=model, training={"batch": 4, "window": 16}
-    )
+def _train(
+    kind: type[CharLMRequest | ClassifierRequest], folder: Path, data: Path, model: dict[str, Any]
+) -> TrainingReport:
+    request = kind(data=(str(data),), epochs=1.0, model=model, training={"batch": 4, "window": 16})
     return pipeline.train(
-        command,
         request,
         folder / "model.onnx",
         folder=folder / "run",

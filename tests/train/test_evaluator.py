@@ -11,7 +11,7 @@ from rnn_infer.errors import ModelFileError, UnknownCharacterError
 from rnn_train.errors import DataError, EvaluationError, RunError
 from rnn_train.evaluation.figures import CharLMFigures, ClassifierFigures
 from rnn_train.evaluator import evaluate
-from rnn_train.pipeline import Report
+from rnn_train.training_session import TrainingReport
 
 # --- a run and its file ---------------------------------------------------------------
 
@@ -22,8 +22,8 @@ def text_figures(target: Path, data: Path, **options: Any) -> CharLMFigures:
     return figures
 
 
-def test_run_and_file_agree(finished: Report, story: Path) -> None:
-    of_run = text_figures(finished.folder, story, dynamic=True)
+def test_run_and_file_agree(finished: TrainingReport, story: Path) -> None:
+    of_run = text_figures(finished.run, story, dynamic=True)
     of_file = text_figures(finished.out, story)
     assert list(of_run.nats_per_char) == ["windows", "stateful", "dynamic"]
     assert list(of_file.nats_per_char) == ["windows", "stateful"]
@@ -34,7 +34,7 @@ def test_run_and_file_agree(finished: Report, story: Path) -> None:
     assert score.nats_per_char == pytest.approx(of_file.nats_per_char["stateful"], abs=1e-6)
 
 
-def test_text_figures_as_json(finished: Report, story: Path) -> None:
+def test_text_figures_as_json(finished: TrainingReport, story: Path) -> None:
     figures = text_figures(finished.out, story)
     shown = figures.as_json()
     assert (shown["kind"], shown["characters"]) == ("charlm", 3999)
@@ -45,17 +45,17 @@ def test_text_figures_as_json(finished: Report, story: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "t"])
-def test_too_short(finished: Report, tmp_path: Path, content: str) -> None:
+def test_too_short(finished: TrainingReport, tmp_path: Path, content: str) -> None:
     (tmp_path / "short.txt").write_text(content)
-    for target in (finished.folder, finished.out):
+    for target in (finished.run, finished.out):
         with pytest.raises(DataError, match=rf"short\.txt: {len(content)} characters .*least 2"):
             text_figures(target, tmp_path / "short.txt")
 
 
-def test_foreign_characters(finished: Report, tmp_path: Path) -> None:
+def test_foreign_characters(finished: TrainingReport, tmp_path: Path) -> None:
     (tmp_path / "foreign.txt").write_text("the fox Ж sees a tree")
     with pytest.raises(DataError, match=r"foreign\.txt: 1 characters .*'Ж'"):
-        text_figures(finished.folder, tmp_path / "foreign.txt")
+        text_figures(finished.run, tmp_path / "foreign.txt")
     with pytest.raises(UnknownCharacterError, match="'Ж'"):
         text_figures(finished.out, tmp_path / "foreign.txt")
 
@@ -76,15 +76,15 @@ def table_figures(target: Path, data: Path) -> ClassifierFigures:
     return figures
 
 
-def test_classifier_run_and_file_agree(finished_classifier: Report, table: Path) -> None:
-    of_run = table_figures(finished_classifier.folder, table)
+def test_classifier_run_and_file_agree(finished_classifier: TrainingReport, table: Path) -> None:
+    of_run = table_figures(finished_classifier.run, table)
     of_file = table_figures(finished_classifier.out, table)
     assert of_run.rows == of_file.rows == 80
     assert of_run.labels == of_file.labels
     assert of_run.metrics == pytest.approx(of_file.metrics, abs=1e-4)
 
 
-def test_labels_are_counted(finished_classifier: Report, tmp_path: Path) -> None:
+def test_labels_are_counted(finished_classifier: TrainingReport, tmp_path: Path) -> None:
     (tmp_path / "few.csv").write_text("badoka,east\nbadoson,north\nbadoka,north\n")
     figures = table_figures(finished_classifier.out, tmp_path / "few.csv")
     answers = rnn_infer.Classifier.load(finished_classifier.out)
@@ -99,7 +99,7 @@ def test_labels_are_counted(finished_classifier: Report, tmp_path: Path) -> None
     assert figures.metrics["accuracy"] == pytest.approx(right / 3)
 
 
-def test_table_figures_as_json(finished_classifier: Report, table: Path) -> None:
+def test_table_figures_as_json(finished_classifier: TrainingReport, table: Path) -> None:
     figures = table_figures(finished_classifier.out, table)
     shown = figures.as_json()
     assert (shown["kind"], shown["rows"]) == ("classifier", 80)
@@ -110,17 +110,17 @@ def test_table_figures_as_json(finished_classifier: Report, table: Path) -> None
     assert figures.as_text().count("\n") > 6
 
 
-def test_unknown_label(finished_classifier: Report, tmp_path: Path) -> None:
+def test_unknown_label(finished_classifier: TrainingReport, tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text("badoka,east\nbadoka,west\n")
-    for target in (finished_classifier.folder, finished_classifier.out):
+    for target in (finished_classifier.run, finished_classifier.out):
         with pytest.raises(DataError, match=r"rows\.csv: labels .*'west'"):
             table_figures(target, tmp_path / "rows.csv")
 
 
 def test_dynamic_is_for_runs_of_character_models(
-    finished: Report, finished_classifier: Report, story: Path, table: Path
+    finished: TrainingReport, finished_classifier: TrainingReport, story: Path, table: Path
 ) -> None:
     with pytest.raises(EvaluationError, match="name its run folder"):
         evaluate(finished.out, [str(story)], dynamic=True)
     with pytest.raises(EvaluationError, match="for character models"):
-        evaluate(finished_classifier.folder, [str(table)], dynamic=True, device="cpu")
+        evaluate(finished_classifier.run, [str(table)], dynamic=True, device="cpu")

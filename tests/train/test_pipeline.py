@@ -15,22 +15,27 @@ import rnn_infer
 from rnn_infer.runtime.stepper import Stepper
 from rnn_train.errors import RnnTrainError, RunError, TrainingError
 from rnn_train.evaluation import plots
-from rnn_train.pipeline import Report, export_run, resume, train
+from rnn_train.pipeline import ExportOptions, export, resume, train
 from rnn_train.tasks.charlm.objective import CharLMObjective
 from rnn_train.tasks.classifier.objective import ClassifierObjective
-from rnn_train.tasks.registry import Request
+from rnn_train.tasks.request import CharLMRequest, ClassifierRequest
 from rnn_train.training import checkpoint
 from rnn_train.training.loop import Trainer
 from rnn_train.training.run import Run
+from rnn_train.training_session import TrainingReport
 
+KINDS: dict[str, type[CharLMRequest | ClassifierRequest]] = {
+    "charlm": CharLMRequest,
+    "classifier": ClassifierRequest,
+}
 TINY = {"hidden": 8, "embedding": 4}
 OUT = Path("model.onnx")
 DEFAULT = {"val_fraction": 0.1, "epochs": 1.0}
 
 
-def request(data: Path, **more: Any) -> Request:
+def request(kind: str, data: Path, **more: Any) -> CharLMRequest | ClassifierRequest:
     training = {"batch": 16, "window": 32, "validate_every": 0.0}
-    return Request(data=(str(data),), model=TINY, training=training, **(DEFAULT | more))
+    return KINDS[kind](data=(str(data),), model=TINY, training=training, **(DEFAULT | more))
 
 
 def quiet(_: str) -> None:
@@ -39,11 +44,10 @@ def quiet(_: str) -> None:
 
 def start(
     command: str, data: Path, name: str = "run", log: Callable[[str], None] = quiet
-) -> Report:
+) -> TrainingReport:
     """Trains for one epoch into the folder `name`, and exports to `name`.onnx."""
     return train(
-        command,
-        request(data),
+        request(command, data),
         Path(f"{name}.onnx"),
         folder=Path(name),
         device="cpu",
@@ -82,9 +86,9 @@ def stop(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, bool], None]:
 
 
 @pytest.fixture
-def copy(finished: Report, tmp_path: Path) -> Path:
+def copy(finished: TrainingReport, tmp_path: Path) -> Path:
     """A finished run's folder, to change."""
-    return Path(shutil.copytree(finished.folder, tmp_path / "copy"))
+    return Path(shutil.copytree(finished.run, tmp_path / "copy"))
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -92,10 +96,10 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
     return {f"{part}.{k}": v for part in ("model", "average") for k, v in state[part].items()}
 
 
-def assert_same(left: Report, right: Report) -> None:
+def assert_same(left: TrainingReport, right: TrainingReport) -> None:
     assert left.out.read_bytes() == right.out.read_bytes()
     assert left.metrics == right.metrics
-    one, other = weights(left.folder), weights(right.folder)
+    one, other = weights(left.run), weights(right.run)
     assert one.keys() == other.keys()
     assert all(torch.equal(one[name], other[name]) for name in one)
 
@@ -103,19 +107,19 @@ def assert_same(left: Report, right: Report) -> None:
 # --- training -------------------------------------------------------------------------
 
 
-def test_charlm(finished: Report) -> None:
+def test_charlm(finished: TrainingReport) -> None:
     assert finished.finished
     assert finished.metrics["held_out_nats_per_char"] > 0
-    files = {path.name for path in finished.folder.iterdir()}
+    files = {path.name for path in finished.run.iterdir()}
     assert files >= {"config.json", "metrics.jsonl", "corpus.bin", "loss.png", "checkpoints"}
     lm = rnn_infer.CharLM.load(finished.out)
     assert len(lm.generate("the ", length=20, seed=1)) == 20
 
 
-def test_classifier(finished_classifier: Report) -> None:
+def test_classifier(finished_classifier: TrainingReport) -> None:
     assert finished_classifier.finished
     assert set(finished_classifier.metrics) >= {"accuracy", "macro_f1"}
-    assert (finished_classifier.folder / "confusion.png").exists()
+    assert (finished_classifier.run / "confusion.png").exists()
     model = rnn_infer.Classifier.load(finished_classifier.out)
     assert model.labels == ("east", "north")
 
@@ -137,10 +141,10 @@ def test_what_is_said(story: Path) -> None:
 
 
 def test_minutes(story: Path) -> None:
-    asked = request(story, epochs=None, minutes=0.02)
-    report = train("charlm", asked, OUT, folder=Path("run"), device="cpu", log=quiet)
+    asked = request("charlm", story, epochs=None, minutes=0.02)
+    report = train(asked, OUT, folder=Path("run"), device="cpu", log=quiet)
     assert report.finished
-    state, _ = checkpoint.load_latest(report.folder / "checkpoints")
+    state, _ = checkpoint.load_latest(report.run / "checkpoints")
     assert 0 < state["plan"]["minutes"] <= 0.02, "reading and judging come out of the budget"
     assert state["plan"]["steps"] is None
 
@@ -148,7 +152,7 @@ def test_minutes(story: Path) -> None:
 def test_output_is_tried_before_the_work(story: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(RunError, match="cannot write file/x"):
-        train("charlm", request(story), Path("file/x.onnx"), folder=Path("run"), log=quiet)
+        train(request("charlm", story), Path("file/x.onnx"), folder=Path("run"), log=quiet)
     assert not Path("run").exists()
 
 
@@ -226,9 +230,9 @@ def test_resumed_run_says_what_is_left(story: Path, stop: Any) -> None:
 
 
 def test_resumed_minutes(story: Path, stop: Any) -> None:
-    asked = request(story, epochs=None, minutes=0.1)
+    asked = request("charlm", story, epochs=None, minutes=0.1)
     stop(3, False)
-    report = train("charlm", asked, OUT, folder=Path("run"), device="cpu", log=quiet)
+    report = train(asked, OUT, folder=Path("run"), device="cpu", log=quiet)
     assert not report.finished
     before, _ = checkpoint.load_latest(Path("run/checkpoints"))
     said: list[str] = []
@@ -283,7 +287,7 @@ def test_options_of_the_first_sitting_are_kept(
 
 def test_another_command(copy: Path) -> None:
     with pytest.raises(RunError, match=r"no classifier run; .*rnn-train charlm --resume"):
-        resume(copy, command="classifier")
+        resume(copy, kind="classifier")
 
 
 def test_leftovers_of_a_kill_are_swept(copy: Path) -> None:
@@ -293,11 +297,11 @@ def test_leftovers_of_a_kill_are_swept(copy: Path) -> None:
     assert not part.exists()
 
 
-def test_folder_in_use(finished: Report) -> None:
-    run = Run.open(finished.folder)
-    for work in (resume, export_run):
+def test_folder_in_use(finished: TrainingReport) -> None:
+    run = Run.open(finished.run)
+    for work in (resume, export):
         with pytest.raises(RunError, match="in use by another process"):
-            work(finished.folder, OUT)
+            work(finished.run, OUT)
     run.close()
 
 
@@ -341,7 +345,7 @@ def test_changed_folder_is_refused(copy: Path, what: str) -> None:
         (copy / "config.json").write_text(json.dumps(config | {"more": 1}), "utf-8")
     else:
         change(copy)
-    for work in (resume, export_run):
+    for work in (resume, export):
         with pytest.raises(RunError, match=f"changed since the last checkpoint: {named};") as bad:
             work(copy, OUT)
         assert "\n" not in str(bad.value)
@@ -367,8 +371,8 @@ def test_source_that_is_gone_is_not_needed(story: Path, stop: Any) -> None:
     assert_same(resume(Path("run"), log=quiet), whole)
 
 
-def test_changed_rows_are_refused(finished_classifier: Report, tmp_path: Path) -> None:
-    folder = Path(shutil.copytree(finished_classifier.folder, tmp_path / "copy"))
+def test_changed_rows_are_refused(finished_classifier: TrainingReport, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(finished_classifier.run, tmp_path / "copy"))
     rows = (folder / "rows.jsonl").read_text("utf-8").splitlines(keepends=True)
     (folder / "rows.jsonl").write_text("".join(rows[:-1]), "utf-8")
     with pytest.raises(RunError, match=r"rows\.jsonl"):
@@ -387,7 +391,7 @@ def test_changed_rows_are_refused(finished_classifier: Report, tmp_path: Path) -
 )
 def test_damaged_folder_is_refused(copy: Path, damage: Callable[[Path], Any]) -> None:
     damage(copy)
-    for work in (resume, export_run):
+    for work in (resume, export):
         with pytest.raises(RnnTrainError) as bad:
             work(copy, OUT)
         assert str(copy) in str(bad.value)
@@ -431,19 +435,23 @@ def test_damaged_checkpoint_falls_back_and_says_so(story: Path, how: str) -> Non
 # --- exporting ------------------------------------------------------------------------
 
 
-def test_export_gives_the_same_file(finished: Report, finished_classifier: Report) -> None:
+def test_export_gives_the_same_file(
+    finished: TrainingReport, finished_classifier: TrainingReport
+) -> None:
     for report in (finished, finished_classifier):
-        shown = export_run(report.folder, OUT)
+        shown = export(report.run, OUT)
         assert shown["torch"] < 1e-4
         assert OUT.read_bytes() == report.out.read_bytes()
 
 
-def test_export_at_another_temperature(finished: Report, finished_classifier: Report) -> None:
+def test_export_at_another_temperature(
+    finished: TrainingReport, finished_classifier: TrainingReport
+) -> None:
     for report in (finished, finished_classifier):
         was = Stepper.open(report.out)
         fitted = was.file.metadata.training["temperature"]
         assert isinstance(fitted, float)
-        export_run(report.folder, OUT, temperature=2.5)
+        export(report.run, OUT, ExportOptions(temperature=2.5))
         file = Stepper.open(OUT)
         assert file.file.metadata.training["temperature"] == 2.5
         token, before = np.array([[1]]), was.zeros(1)
@@ -451,8 +459,8 @@ def test_export_at_another_temperature(finished: Report, finished_classifier: Re
         np.testing.assert_allclose(file.forward(token, before)[0], expected, atol=1e-3)
 
 
-def test_export_step_only(finished: Report) -> None:
-    export_run(finished.folder, OUT, step_only=True, steps=1)
+def test_export_step_only(finished: TrainingReport) -> None:
+    export(finished.run, OUT, ExportOptions(step_only=True, steps=1))
     lm = rnn_infer.CharLM.load(OUT)
     expected = rnn_infer.CharLM.load(finished.out).generate("the", length=50, seed=3)
     assert lm.generate("the", length=50, seed=3) == expected
@@ -473,20 +481,22 @@ def test_loss_that_is_no_number_keeps_the_last_checkpoint(
     state, _ = checkpoint.load_latest(Path("run/checkpoints"))
     assert state["step"] == 3
     assert all(value.isfinite().all() for value in state["model"].values())
-    export_run(Path("run"), OUT)
+    export(Path("run"), OUT)
     assert rnn_infer.load(OUT)
 
 
-def test_export_in_8_bit(finished: Report, tmp_path: Path) -> None:
+def test_export_in_8_bit(finished: TrainingReport, tmp_path: Path) -> None:
     out = tmp_path / "rounded.onnx"
-    shown = export_run(finished.folder, out, weights="int8", log=lambda _: None)
+    shown = export(finished.run, out, ExportOptions(weights="int8"), log=lambda _: None)
     document = rnn_infer.CharLM.load(out).metadata
     assert document.training["weights"] == "int8"
     assert abs(document.proof["int8_loss"]) < 0.01
     assert shown["int8_loss"] == document.proof["int8_loss"]
 
 
-def test_export_of_a_classifier_in_8_bit(finished_classifier: Report, tmp_path: Path) -> None:
+def test_export_of_a_classifier_in_8_bit(
+    finished_classifier: TrainingReport, tmp_path: Path
+) -> None:
     out = tmp_path / "rounded.onnx"
-    export_run(finished_classifier.folder, out, weights="int8", log=lambda _: None)
+    export(finished_classifier.run, out, ExportOptions(weights="int8"), log=lambda _: None)
     assert abs(rnn_infer.Classifier.load(out).metadata.proof["int8_loss"]) < 0.01

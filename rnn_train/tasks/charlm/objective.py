@@ -1,4 +1,4 @@
-"""The character model's side of training: windows in, loss out, and how good it is."""
+"""The character model's objective: predict the next character, and match the soft targets."""
 
 import sys
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
-from rnn_train.data.streams import ArrayRing, Streams
+from rnn_train.data.streams import Ring, Streams
 from rnn_train.data.transfer import to_device
 from rnn_train.evaluation.language_model import held_out_loss
 from rnn_train.models.charlm import CharLSTM
@@ -22,11 +22,14 @@ from rnn_train.training.device import pick_precision
 
 SAMPLE_LENGTH = 160
 _VALIDATION_CHARACTERS = 20_000
-"""Of the held-out text, while training; the verdict at the end reads all of it."""
+"""Held-out characters read by a validation during training. The end of a run reads all of them."""
 
 
 class CharLMObjective:
-    """Next-character prediction by stateful truncated BPTT: the state is carried, detached."""
+    """Next-character prediction by stateful truncated backpropagation through time (BPTT).
+
+    The state is carried from window to window, without its gradient (Williams & Peng, 1990).
+    """
 
     unit = "characters"
     bfloat16 = True
@@ -39,14 +42,18 @@ class CharLMObjective:
         vocabulary: tuple[str, ...],
         start: int,
         device: torch.device,
-        answers: ArrayRing | None = None,
-        log: float = 1.0,
+        soft_targets: Ring | None = None,
+        teacher_weight: float = 1.0,
         capture: bool = True,
     ) -> None:
         """
         Args:
-            answers: what teachers expect after each character, [characters, vocabulary].
-            say: their share in what is to be learnt; the rest is what did follow.
+            streams: windows of the training text.
+            held_out: [characters], may be empty.
+            start: token that a sample starts from.
+            soft_targets: the teachers' probabilities after each training character,
+                [characters, vocabulary].
+            teacher_weight: weight of the soft targets in the loss; the rest is the true character.
             capture: see `TrainingConfig`.
         """
         self.model = model
@@ -55,8 +62,8 @@ class CharLMObjective:
         self._vocabulary = vocabulary
         self._start = start
         self._device = device
-        self._answers = to_device(answers, device) if answers is not None else None
-        self._teacher_weight = log
+        self._soft_targets = to_device(soft_targets, device) if soft_targets is not None else None
+        self._teacher_weight = teacher_weight
         self._state = model.zeros(streams.batch)
         self._capture = capture
         self._pass: cuda_graph.Pass | None = None
@@ -67,19 +74,19 @@ class CharLMObjective:
         return [p for lstm in self.model.lstms() for p in lstm.parameters() if p.ndim > 1]
 
     def loss(self, step: int) -> tuple[Tensor, int]:
-        """Mean nats a character of window `step`, and its characters."""
+        """Mean loss of window `step` in nats a character, and its number of characters."""
         tokens, fresh = self._streams.window(step)  # (B, T + 1)
         if fresh:
             self._state = self.model.zeros(self._streams.batch)
-        # Not before the first step: by then the weights lie where they will stay.
+        # Capture waits for the first step: by then the weights have their final memory.
         self._pass = self._pass or self._fastest_pass(tokens.shape[1] - 1)
         logits, after = self._pass(tokens[:, :-1], self._state)
         self._state = tuple(state.detach().float() for state in after)
         logits = logits.float().flatten(0, 1)
         loss = cross_entropy(logits, tokens[:, 1:].flatten())
-        if self._answers is not None:
-            expected = self._streams.aligned(self._answers, step).flatten(0, 1).float()
-            loss = torch.lerp(loss, cross_entropy(logits, expected), self._teacher_weight)
+        if self._soft_targets is not None:
+            targets = self._streams.aligned(self._soft_targets, step).flatten(0, 1).float()
+            loss = torch.lerp(loss, cross_entropy(logits, targets), self._teacher_weight)
         return loss, self._streams.characters
 
     def _fastest_pass(self, window: int) -> cuda_graph.Pass:
@@ -89,15 +96,17 @@ class CharLMObjective:
                 return cuda_graph.record(self.model, self._streams.batch, window, precision)
             except RuntimeError as error:
                 reason = str(error).partition("\n")[0]
-                tqdm.write(f"warning: steps cannot be recorded here: {reason}", sys.stderr)
+                tqdm.write(
+                    f"warning: passes cannot be captured as a CUDA graph here: {reason}", sys.stderr
+                )
         return self.model
 
     def around_step(self) -> AbstractContextManager[None]:
-        """Weight drop lasts from forward to backward."""
+        """Drops recurrent weights for one forward and backward pass."""
         return self.model.dropped_weights()
 
     def validate(self, model: nn.Module) -> dict[str, Any]:
-        """Loss on the held-out text, and a sample."""
+        """Loss on the held-out text in nats a character, and a sample of text."""
         assert isinstance(model, CharLSTM)
         sample = generate(model, self._start, SAMPLE_LENGTH)
         found: dict[str, Any] = {"sample": "".join(self._vocabulary[t] for t in sample)}
@@ -110,5 +119,5 @@ class CharLMObjective:
         return {"carried": list(self._state)}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Takes the carried state back."""
+        """Restores the carried state."""
         self._state = tuple(each.to(self._device) for each in state["carried"])

@@ -1,4 +1,4 @@
-"""Sizes, regularisation and duration: chosen from the amount of data, the machine, the minutes."""
+"""Defaults of the character model: size, regularisation and duration, from text and budget."""
 
 import math
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ from rnn_train.training.device import pick_precision
 
 
 def operations_a_second(device: str) -> float:
-    """A rough guess at what training reaches on this machine: nothing that hangs on it is sharp."""
+    """A rough guess at the speed of training on this machine. No choice depends on it sharply."""
     if device == "cuda":
         return _OPERATIONS_OF_A_GPU
     own = pick_precision(torch.device(device), bfloat16=True) is torch.bfloat16
@@ -20,7 +20,7 @@ def operations_a_second(device: str) -> float:
 
 
 def charlm_minutes(characters: int, device: str) -> float:
-    """How long to train where nobody said."""
+    """Minutes to train if neither minutes nor epochs were asked for."""
     if device == "cuda":
         return 2.0 if characters < 200_000 else 5.0
     return 2.0 if characters < 200_000 else 10.0
@@ -28,7 +28,7 @@ def charlm_minutes(characters: int, device: str) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class _Kind:
-    """A shape, how its weights are moved, and how much is dropped of it in many passes."""
+    """A shape, its optimizer settings, and its output dropout for many passes."""
 
     embedding: int
     hidden: int
@@ -68,8 +68,8 @@ _LONG = _Kind(
     training=TrainingConfig(batch=32, window=128, learning_rate=2e-2, muon=0.35, weight_decay=0.05),
 )
 _SHORT_MINUTES, _MIDDLE_MINUTES = 6, 40
-"""Up to so many of two cores with AVX2 is the short kind of run, the middle one: a larger model
-would not be done learning. Measured on a text of a megabyte."""
+"""Minutes of two AVX2 cores up to which a run is of the short and of the middle kind. A larger
+model would not finish learning. Measured on a text of one megabyte."""
 
 
 def _kind(characters: int, minutes: float | None, operations: float) -> _Kind:
@@ -89,15 +89,18 @@ def charlm_model(
     *,
     minutes: float | None = None,
     epochs: float | None = None,
-    taught: bool = False,
+    distilled: bool = False,
 ) -> CharLSTMConfig:
-    """Size by what the time allows, dropout by how often the text will be seen.
+    """Chooses the size by the time, and dropout by the number of passes over the text.
 
-    What teachers expect is hardly learnt by heart: `taught` is all but without dropout.
     Measured on tiny Shakespeare and slices of it, see `benchmarks/`.
 
     Args:
-        operations: a second, see `operations_a_second`.
+        vocabulary: number of distinct characters.
+        characters: length of the text.
+        operations: see `operations_a_second`.
+        minutes, epochs: the budget, one of the two.
+        distilled: the model learns soft targets. It hardly overfits them, so dropout is low.
     """
     kind = _kind(characters, minutes, operations)
     model = CharLSTMConfig(
@@ -106,10 +109,11 @@ def charlm_model(
     if epochs is None:
         assert minutes is not None
         epochs = _characters_read(model, minutes, operations) / characters
-    # The last comes the later the more text there is: at 60 kB, 150 passes, it still costs.
+    # More text needs more passes before the last stage pays: at 60 kB and 150 passes it still
+    # costs.
     size = max(1.0, characters / 20_000)
     stages = ((4, 16), (16, 64), (96 * size, 256 * size))
-    some, many, most = (0.0 if taught else _between(epochs, *stage) for stage in stages)
+    some, many, most = (0.0 if distilled else _between(epochs, *stage) for stage in stages)
     output = kind.dropout_output * some + (0.5 - kind.dropout_output) * many
     return replace(
         model,
@@ -122,15 +126,16 @@ def charlm_model(
 
 
 def _between(epochs: float, few: float, many: float) -> float:
-    """0 up to `few` passes, 1 from `many` on, and by their logarithm in between.
+    """0 up to `few` passes, 1 from `many` on, and linear in their logarithm in between.
 
-    In a few passes nothing is learnt by heart, and dropout only slows learning; in many all is,
-    but for dropout and weight drop (`benchmarks/README.md`)."""
+    A few passes do not overfit, so dropout only slows learning. Many passes overfit without dropout
+    and weight drop (`benchmarks/README.md`).
+    """
     return min(1.0, max(0.0, math.log(max(epochs, few) / few) / math.log(many / few)))
 
 
 def _characters_read(model: CharLSTMConfig, minutes: float, operations: float) -> float:
-    """How many a model learns from in a time."""
+    """Number of characters that a model reads in a time."""
     inputs = model.embedding + (model.layers - 1) * model.hidden
     weights = 4 * model.hidden * (inputs + model.layers * model.hidden)
     # Two operations a weight forward, twice as many backward.
@@ -139,35 +144,35 @@ def _characters_read(model: CharLSTMConfig, minutes: float, operations: float) -
 
 
 def charlm_training(
-    characters: int, minutes: float | None, operations: float, seed: int, tuned: bool = False
+    characters: int, minutes: float | None, operations: float, seed: int, fine_tuning: bool = False
 ) -> TrainingConfig:
-    """Batch, window and rates; `tuned`: from trained weights."""
+    """Batch, window and rates. `fine_tuning`: training starts from trained weights."""
     chosen = _kind(characters, minutes, operations).training
-    share = FINE_TUNING if tuned else 1.0
+    share = FINE_TUNING if fine_tuning else 1.0
     return replace(chosen, learning_rate=chosen.learning_rate * share, seed=seed)
 
 
 _OPERATIONS_OF_A_CORE = 6e10
-"""With AVX2, in wide layers; twice as many where it computes in bfloat16."""
+"""Operations a second of one AVX2 core in wide layers; twice as many in bfloat16."""
 _WIDE = 512
-"""Narrower layers reach the less of it the narrower they are."""
+"""Width from which a layer reaches that speed; narrower layers reach less in proportion."""
 _TWO_CORES = 2 * _OPERATIONS_OF_A_CORE
 _USEFUL_CORES = 8
-"""More do not make batches of this size faster: a cautious guess, as the next."""
+"""More cores do not make batches of this size faster. A cautious guess, like the next one."""
 _OPERATIONS_OF_A_GPU = 8e12
 _OTHER_SECONDS = 10
-"""Of a run: to start, to validate, to export."""
+"""Seconds of a run that are not training: start, validation, export."""
 
 
 def _scarce(characters: int) -> bool:
-    """Whether a text is passed so many times that it is learnt by heart; a large one never is."""
+    """Whether a text is so small that many passes overfit it."""
     return characters < 200_000
 
 
 FINE_TUNING = 0.25
-"""Share of the learning rate for weights that know much already (--init-from)."""
+"""Share of the learning rate for a warm start (--init-from)."""
 TEACHER_WEIGHT = 0.8
-"""Share of the teachers in what a character model learns; the rest is what did follow."""
-TEACHERS_HELD_OUT = 0.05
-"""Share of a text that an ensemble's teachers leave out where all of it is to be learnt: to know
-how sure of themselves they may be."""
+"""Weight of the soft targets in the loss; the rest is the character that followed."""
+TEACHER_HELD_OUT = 0.05
+"""Share of the text that an ensemble's teachers hold out if the run holds nothing out: their
+temperature is fitted to it."""

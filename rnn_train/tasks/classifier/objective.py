@@ -1,4 +1,4 @@
-"""The classifier's side of training: rows in, loss out, and how good it is."""
+"""The classifier's objective: predict the label after the last character."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -16,20 +16,20 @@ from rnn_train.evaluation.classification import held_out_logits
 from rnn_train.models.classifier import RecurrentClassifier
 
 BFLOAT16_WIDTH = 256
-"""Of layers from which on converting numbers costs less than it gains (`benchmarks/cells.py`)."""
+"""Width of a layer from which bfloat16 gains more than converting costs (`benchmarks/cells.py`)."""
 _BUCKET = 50
-"""Batches sorted by length together: little padding, and still well shuffled."""
+"""Batches that are sorted by length together: little padding, and still well shuffled."""
 
 
 def count_evidence(model: RecurrentClassifier, alphabet: Alphabet, rows: Rows) -> None:
-    """Takes a model's evidence of n-grams, if it has any, from training rows."""
+    """Fills in a model's naive-Bayes weight of evidence from training rows, if it reads any."""
     if model.config.evidence > 1:
         tokens, lengths = pad(alphabet.encode(rows.texts), torch.device("cpu"))
         model.count(tokens, lengths, torch.from_numpy(label_indices(rows, alphabet)))
 
 
 class ClassifierObjective:
-    """Cross-entropy of the label, or of a teacher's belief, after the last character."""
+    """Cross-entropy after the last character, with the labels or with soft targets."""
 
     unit = "texts"
 
@@ -44,20 +44,21 @@ class ClassifierObjective:
         seed: int,
         device: torch.device,
         balance: float = 0.0,
-        targets: NDArray[np.float32] | None = None,
+        soft_targets: NDArray[np.float32] | None = None,
     ) -> None:
-        """As it will be trained.
-
+        """
         Args:
-            balance: 0: answers take labels to be as frequent as in `train`; 1: equally frequent.
-                By logit adjustment in the loss (Menon et al., 2021).
-            targets: probabilities [rows, labels] to learn in place of the labels of `train`.
+            character_dropout: share of a text's characters that are read as unknown.
+            seed: of the order of batches.
+            balance: 0: predictions assume the label frequencies of `train`; 1: equal frequencies.
+                Logit adjustment in the loss (Menon et al., 2021, equation 10).
+            soft_targets: probabilities [rows, labels] to learn in place of the labels of `train`.
         """
         self.model = model
         self._tokens = alphabet.encode(train.texts)
         self._lengths = np.array([len(tokens) for tokens in self._tokens])
         self._labels = label_indices(train, alphabet)
-        self._targets = self._labels if targets is None else targets
+        self._targets = self._labels if soft_targets is None else soft_targets
         self._held_out = held_out
         self._alphabet = alphabet
         self._batch = batch
@@ -70,7 +71,7 @@ class ClassifierObjective:
 
     @property
     def bfloat16(self) -> bool:
-        """Where layers are wide enough to gain by it: as good, on surnames, and faster."""
+        """Only wide layers gain by it; accuracy on surnames is the same."""
         return self.model.config.hidden >= BFLOAT16_WIDTH
 
     @property
@@ -80,11 +81,11 @@ class ClassifierObjective:
 
     @property
     def gates(self) -> Sequence[nn.Parameter]:
-        """None: a cell of one's own may hold anything."""
+        """No matrices: a user's own cell may hold parameters of any kind."""
         return ()
 
     def loss(self, step: int) -> tuple[Tensor, int]:
-        """Mean nats a text of batch `step`, and its texts."""
+        """Mean loss of batch `step` in nats a text, and its number of texts."""
         epoch, place = divmod(step, self.batches)
         if epoch != self._epoch:
             self._epoch, self._batches = epoch, self._shuffled(epoch)
@@ -93,15 +94,15 @@ class ClassifierObjective:
         if self._dropout:
             dropped = torch.rand(tokens.shape, device=self._device) < self._dropout
             tokens = torch.where(dropped, self._alphabet.unknown, tokens)
-        # Teachers answer with these rows' evidence before them, and so must the pupil.
-        taught = self._targets is not self._labels
-        own = None if taught else torch.from_numpy(self._labels[chosen]).to(self._device)
+        # The teachers saw these rows' evidence, so a student must see it too.
+        distilled = self._targets is not self._labels
+        own = None if distilled else torch.from_numpy(self._labels[chosen]).to(self._device)
         logits = self.model.last(tokens, lengths, own) + self._shift
         targets = torch.from_numpy(self._targets[chosen]).to(self._device)
         return cross_entropy(logits, targets), len(chosen)
 
     def _shuffled(self, epoch: int) -> list[NDArray[np.int64]]:
-        """Batches of one epoch: shuffled, sorted by length in buckets, shuffled again."""
+        """Row indices of each batch of one epoch: shuffled, then sorted by length in buckets."""
         random = np.random.default_rng((self._seed, epoch))
         order = random.permutation(len(self._tokens))
         size = self._batch * _BUCKET
@@ -112,7 +113,7 @@ class ClassifierObjective:
         return [batches[i] for i in random.permutation(len(batches))]
 
     def around_step(self) -> AbstractContextManager[None]:
-        """Nothing."""
+        """Does nothing."""
         return nullcontext()
 
     def validate(self, model: nn.Module) -> dict[str, Any]:
@@ -127,8 +128,8 @@ class ClassifierObjective:
         }
 
     def state(self) -> dict[str, Any]:
-        """Nothing: batches follow from the seed and the step."""
+        """No state: batches follow from the seed and the step."""
         return {}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Nothing."""
+        """Does nothing."""

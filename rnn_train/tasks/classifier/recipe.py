@@ -7,19 +7,18 @@ from rnn_train.models.classifier import ClassifierConfig
 from rnn_train.training.config import TrainingConfig
 
 CHARACTER_DROPOUT = 0.05
-"""Share of a text's characters read as unknown in training."""
+"""Share of a text's characters that training reads as unknown."""
 BALANCE = 0.2
-"""How far rare labels are favoured: a fifth of the way costs frequent ones next to nothing."""
+"""How far rare labels are favoured: a fifth costs the frequent labels almost nothing."""
 STUDENT_EPOCHS = 1.5
-"""Times the epochs of a network that learns from labels: what an ensemble teaches is harder to
-learn by heart."""
+"""A student trains for this many times the epochs of a teacher: soft targets overfit later."""
 _EVIDENCE_LABELS = 50
-"""Up to this many labels an n-gram's evidence for each is worth its room."""
+"""Up to this many labels, the naive-Bayes evidence of n-grams is worth its space."""
 
 
 def classifier_model(vocabulary: int, labels: int) -> ClassifierConfig:
-    """A narrow plain layer that is given n-grams: better than a wide gated one that must find them,
-    and faster. Measured on surnames, see `benchmarks/`."""
+    """A narrow Elman layer that reads n-grams. It is better and faster than a wide gated layer that
+    must learn them. Measured on surnames, see `benchmarks/`."""
     return ClassifierConfig(
         vocabulary=vocabulary,
         labels=labels,
@@ -33,7 +32,7 @@ def classifier_model(vocabulary: int, labels: int) -> ClassifierConfig:
 
 
 def student_model(teacher: ClassifierConfig) -> ClassifierConfig:
-    """What an ensemble teaches: half as wide is enough, and less dropout."""
+    """The student of an ensemble: half as wide is enough, with less dropout."""
     return replace(
         teacher,
         embedding=max(1, teacher.embedding // 2),
@@ -43,7 +42,7 @@ def student_model(teacher: ClassifierConfig) -> ClassifierConfig:
 
 
 def classifier_training(rows: int, seed: int) -> TrainingConfig:
-    """Batch and rate: a small table needs small batches, or it is over in too few steps."""
+    """Batch and rate. A small table needs small batches, or there are too few steps."""
     batch = min(256, max(16, 2 ** round(math.log2(rows / 75))))
     return TrainingConfig(
         batch=batch, learning_rate=3e-3 * (batch / 256) ** 0.5, weight_decay=0.05, seed=seed
@@ -51,5 +50,5 @@ def classifier_training(rows: int, seed: int) -> TrainingConfig:
 
 
 def classifier_epochs(rows: int) -> float:
-    """How long to train where nobody said: a large table need not be seen as often."""
+    """Epochs if neither minutes nor epochs were asked for. A large table needs fewer."""
     return float(min(20, max(3, round(400_000 / rows))))

@@ -22,11 +22,12 @@ from click.testing import CliRunner, Result
 import rnn_train
 from rnn_infer.runtime.stepper import Stepper
 from rnn_train.cli.commands import main
-from rnn_train.pipeline import Report, finished_task
+from rnn_train.run_task import finished_task
 from rnn_train.tasks.charlm.objective import CharLMObjective
-from rnn_train.tasks.registry import CharLMTask
+from rnn_train.tasks.charlm.task import CharLMTask
 from rnn_train.training import checkpoint
 from rnn_train.training.run import Run
+from rnn_train.training_session import TrainingReport
 
 LABELLED = "".join(f"text {i},{('even', 'odd')[i % 2]}\n" for i in range(24))
 TINY = ("--hidden", "8", "--embedding", "4", "--device", "cpu", "--threads", "1")
@@ -139,42 +140,42 @@ class TestBoth:
         ("--run", "other"),
     ],
 )
-def test_resume_with_changed_options(finished: Report, option: str, value: str) -> None:
-    line = refused("charlm", "--resume", str(finished.folder), option, value)
+def test_resume_with_changed_options(finished: TrainingReport, option: str, value: str) -> None:
+    line = refused("charlm", "--resume", str(finished.run), option, value)
     assert f"--resume goes on with the run as it was asked; drop {option}" in line
 
 
-def test_resume_of_another_command(finished: Report) -> None:
-    line = refused("classifier", "--resume", str(finished.folder))
+def test_resume_of_another_command(finished: TrainingReport) -> None:
+    line = refused("classifier", "--resume", str(finished.run))
     assert "is no classifier run; go on with: rnn-train charlm --resume" in line
 
 
-def test_resume_of_a_changed_run(finished: Report, tmp_path: Path) -> None:
-    folder = Path(shutil.copytree(finished.folder, tmp_path / "copy"))
+def test_resume_of_a_changed_run(finished: TrainingReport, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(finished.run, tmp_path / "copy"))
     (folder / "corpus.bin").write_bytes(b"\0\1" * 2000)
     line = refused("charlm", "--resume", str(folder), "--out", "x.onnx")
     assert "changed since the last checkpoint: corpus.bin" in line
 
 
-def test_run_folder_in_use(finished: Report) -> None:
-    run = Run.open(finished.folder)
+def test_run_folder_in_use(finished: TrainingReport) -> None:
+    run = Run.open(finished.run)
     for arguments in (
-        ("charlm", "--resume", str(finished.folder), "--out", "x.onnx"),
-        ("export", str(finished.folder), "--out", "x.onnx"),
-        ("evaluate", str(finished.folder), "--data", "x.txt"),
+        ("charlm", "--resume", str(finished.run), "--out", "x.onnx"),
+        ("export", str(finished.run), "--out", "x.onnx"),
+        ("evaluate", str(finished.run), "--data", "x.txt"),
     ):
         assert "is in use by another process" in refused(*arguments)
     run.close()
 
 
-def test_run_folder_taken(finished: Report, story: Path) -> None:
-    line = refused("charlm", "--data", str(story), "--run", str(finished.folder), *QUICK)
+def test_run_folder_taken(finished: TrainingReport, story: Path) -> None:
+    line = refused("charlm", "--data", str(story), "--run", str(finished.run), *QUICK)
     assert "holds a run already; go on with --resume" in line
 
 
-def test_fine_tuning_on_foreign_characters(finished: Report, tmp_path: Path) -> None:
+def test_fine_tuning_on_foreign_characters(finished: TrainingReport, tmp_path: Path) -> None:
     (tmp_path / "data.txt").write_text("Ünknown\n" * 200)
-    line = refused("charlm", "--data", "data.txt", "--init-from", str(finished.folder))
+    line = refused("charlm", "--data", "data.txt", "--init-from", str(finished.run))
     assert "1 characters are not in the model's vocabulary: 'Ü'" in line
 
 
@@ -233,9 +234,9 @@ def test_classifier_from_start_to_end(table: Path) -> None:
     assert "0 steps left" in again.output
 
 
-def test_export(finished: Report) -> None:
+def test_export(finished: TrainingReport) -> None:
     given = ("--step-only", "--steps", "3", "--temperature", "1.5")
-    result = call("export", str(finished.folder), "--out", "x.onnx", *given)
+    result = call("export", str(finished.run), "--out", "x.onnx", *given)
     assert result.exit_code == 0, result.output
     assert "wrote x.onnx" in result.output
     file = Stepper.open("x.onnx").file
@@ -243,9 +244,9 @@ def test_export(finished: Report) -> None:
     assert (file.steps, file.generates) == (3, False)
 
 
-def test_steps_are_given_or_measured(finished: Report) -> None:
+def test_steps_are_given_or_measured(finished: TrainingReport) -> None:
     given = ("--out", "x.onnx", "--steps", "3", "--fastest-for", "8")
-    result = call("export", str(finished.folder), *given)
+    result = call("export", str(finished.run), *given)
     assert result.exit_code != 0
     assert "--steps and --fastest-for exclude each other" in result.output
     assert not Path("x.onnx").exists()
@@ -261,8 +262,8 @@ def test_whether_steps_are_recorded(story: Path, given: tuple[str, ...], capture
     assert objective._capture is captures
 
 
-def test_evaluate(finished: Report, story: Path) -> None:
-    result = call("evaluate", str(finished.folder), "--data", str(story), "--dynamic", "--json")
+def test_evaluate(finished: TrainingReport, story: Path) -> None:
+    result = call("evaluate", str(finished.run), "--data", str(story), "--dynamic", "--json")
     assert result.exit_code == 0, result.output
     shown = json.loads(result.stdout)
     assert list(shown["protocols"]) == ["windows", "stateful", "dynamic"]
@@ -273,14 +274,16 @@ def test_evaluate(finished: Report, story: Path) -> None:
     assert float(printed) == pytest.approx(nats, abs=2e-4)
 
 
-def test_plots_are_of_classifiers(finished: Report, story: Path) -> None:
+def test_plots_are_of_classifiers(finished: TrainingReport, story: Path) -> None:
     result = call("evaluate", str(finished.out), "--data", str(story), "--plots", "plots")
     assert result.exit_code == 1
-    assert result.stderr.splitlines()[-1].endswith("plots are for classifiers only; leave out --plots")
+    assert result.stderr.splitlines()[-1].endswith(
+        "plots are for classifiers only; leave out --plots"
+    )
     assert not Path("plots").exists()
 
 
-def test_evaluate_a_classifier(finished_classifier: Report, table: Path) -> None:
+def test_evaluate_a_classifier(finished_classifier: TrainingReport, table: Path) -> None:
     result = call(
         "evaluate", str(finished_classifier.out), "--data", str(table), "--plots", "new/plots"
     )
@@ -292,10 +295,12 @@ def test_evaluate_a_classifier(finished_classifier: Report, table: Path) -> None
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\0" * 2000])
-def test_evaluate_on_bad_data(finished: Report, tmp_path: Path, content: bytes | None) -> None:
+def test_evaluate_on_bad_data(
+    finished: TrainingReport, tmp_path: Path, content: bytes | None
+) -> None:
     if content is not None:
         (tmp_path / "data.txt").write_bytes(content)
-    for target in (finished.folder, finished.out):
+    for target in (finished.run, finished.out):
         assert "data.txt" in refused("evaluate", str(target), "--data", "data.txt")
 
 
@@ -467,10 +472,12 @@ def peak_megabytes(folder: Path, megabytes: int) -> float:
     script = f"""
 from pathlib import Path
 from rnn_train import pipeline
-from rnn_train.tasks.registry import Request
+from rnn_train.tasks.request import CharLMRequest
+request = CharLMRequest(
+    data=({str(data)!r},), epochs=1e-9, model={{"hidden": 8, "embedding": 4}}
+)
 pipeline.train(
-    "charlm",
-    Request(data=({str(data)!r},), epochs=1e-9, model={{"hidden": 8, "embedding": 4}}),
+    request,
     Path("{megabytes}.onnx"), folder=Path("run{megabytes}"), device="cpu", threads=1,
 )
 print(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])

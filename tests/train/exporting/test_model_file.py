@@ -25,7 +25,7 @@ from rnn_train.exporting.model_file import ModelCard, export
 from rnn_train.exporting.proof import TOLERANCE
 from rnn_train.models.charlm import CharLSTM, CharLSTMConfig
 from rnn_train.models.classifier import ClassifierConfig, RecurrentClassifier
-from rnn_train.pipeline import Report
+from rnn_train.training_session import TrainingReport
 
 VOCABULARY = tuple("\n abcdefghi")
 LABELS = ("no", "perhaps", "yes")
@@ -320,7 +320,7 @@ for run, out in zip(sys.argv[1::2], sys.argv[2::2]):
 
 
 def test_same_bytes_in_another_process(
-    tmp_path: Path, finished: Report, finished_classifier: Report
+    tmp_path: Path, finished: TrainingReport, finished_classifier: TrainingReport
 ) -> None:
     folder = tmp_path / "elsewhere"
     folder.mkdir()

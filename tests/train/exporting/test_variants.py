@@ -16,7 +16,8 @@ from rnn_train.exporting import variants
 from rnn_train.exporting.model_file import ModelCard, export
 from rnn_train.exporting.variants import STEPS, fastest_steps
 from rnn_train.models.charlm import CharLSTM, CharLSTMConfig
-from rnn_train.pipeline import Report, export_run
+from rnn_train.pipeline import ExportOptions
+from rnn_train.training_session import TrainingReport
 
 CARD = ModelCard(vocabulary=tuple("\n abc"), unknown=None)
 MODEL = CharLSTM(CharLSTMConfig(vocabulary=5, embedding=4, hidden=6, layers=1))
@@ -74,17 +75,17 @@ def test_a_form_that_cannot_be_recorded_is_left_out(
 
 
 def test_export_of_the_fastest(
-    finished: Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    finished: TrainingReport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[int] = []
 
-    def choose(write: Any, streams: int, _teacher_weight: Any) -> int:
+    def choose(write: Any, streams: int, _log: Any) -> int:
         asked.append(streams)
         write(tmp_path / "tried.onnx", 2)
         return 2
 
     monkeypatch.setattr(pipeline, "fastest_steps", choose)
-    export_run(finished.folder, tmp_path / "x.onnx", fastest_for=7)
+    pipeline.export(finished.run, tmp_path / "x.onnx", ExportOptions(fastest_for=7))
     assert asked == [7]
     assert (tmp_path / "x.onnx").read_bytes() == (tmp_path / "tried.onnx").read_bytes()
     found = Stepper.open(tmp_path / "x.onnx")
@@ -92,16 +93,17 @@ def test_export_of_the_fastest(
     assert np.isfinite(found.forward(np.zeros((1, 3), np.int64), found.zeros(1))[0]).all()
 
 
-def test_without_cuda(finished: Report, tmp_path: Path) -> None:
+def test_without_cuda(finished: TrainingReport, tmp_path: Path) -> None:
     with pytest.raises(DeviceError, match="device cuda does not work here"):
-        export_run(finished.folder, tmp_path / "x.onnx", fastest_for=7)
+        pipeline.export(finished.run, tmp_path / "x.onnx", ExportOptions(fastest_for=7))
     assert not (tmp_path / "x.onnx").exists()
 
 
 @pytest.mark.parametrize("kind", ["step only", "classifier"])
 def test_what_draws_nothing_is_not_measured(
-    kind: str, finished: Report, finished_classifier: Report, tmp_path: Path
+    kind: str, finished: TrainingReport, finished_classifier: TrainingReport, tmp_path: Path
 ) -> None:
     report = finished_classifier if kind == "classifier" else finished
     with pytest.raises(ExportError, match="only a file that draws"):
-        export_run(report.folder, tmp_path / "x.onnx", fastest_for=7, step_only=kind == "step only")
+        options = ExportOptions(fastest_for=7, step_only=kind == "step only")
+        pipeline.export(report.run, tmp_path / "x.onnx", options)

@@ -13,12 +13,13 @@ import torch
 from rnn_train import pipeline
 from rnn_train.errors import DataError, RunError
 from rnn_train.evaluation.language_model import held_out_loss
-from rnn_train.pipeline import Report
 from rnn_train.tasks.charlm import recipe
-from rnn_train.tasks.classifier.recipe import classifier_epochs
-from rnn_train.tasks.registry import CharLMTask, ClassifierTask, Request
+from rnn_train.tasks.charlm.task import CharLMTask
+from rnn_train.tasks.plan import Settings
+from rnn_train.tasks.request import CharLMRequest
 from rnn_train.training import checkpoint
 from rnn_train.training.run import Run
+from rnn_train.training_session import TrainingReport
 
 TINY = {"hidden": 8, "embedding": 4}
 
@@ -30,21 +31,13 @@ def run(tmp_path: Path) -> Iterator[Run]:
     run.close()
 
 
-def request(data: Path, **more: Any) -> Request:
-    model = {} if "init_from" in more else TINY
-    options: dict[str, Any] = {"model": model, "epochs": 1.0, **more}
-    return Request(data=(str(data),), **options)
+SETTINGS = Settings(device="cpu", out="x.onnx")
 
 
 def charlm(run: Run, data: Path, **more: Any) -> CharLMTask:
-    return CharLMTask.create(run, request(data, **more), "cpu", out="x.onnx")
-
-
-def classifier(run: Run, data: Path, **more: Any) -> ClassifierTask:
-    return ClassifierTask.create(run, request(data, **more), "cpu", out="x.onnx")
-
-
-# --- charlm ---------------------------------------------------------------------------
+    model = {} if "init_from" in more else TINY
+    options: dict[str, Any] = {"model": model, "epochs": 1.0, **more}
+    return CharLMTask.create(run, CharLMRequest(data=(str(data),), **options), SETTINGS)
 
 
 def test_charlm_config(run: Run, story: Path) -> None:
@@ -63,11 +56,11 @@ def test_charlm_config(run: Run, story: Path) -> None:
 
 def test_charlm_is_rebuilt_from_its_folder(run: Run, story: Path) -> None:
     task, again = charlm(run, story), CharLMTask(run)
-    for left, right in ((task.train_tokens, again.train_tokens),):
+    for left, right in ((task.data.train, again.data.train),):
         assert np.array_equal(left, right)
-    assert task.corpus.vocabulary == again.corpus.vocabulary
+    assert task.data.corpus.vocabulary == again.data.corpus.vocabulary
     assert task.model.config == again.model.config
-    assert task.training == again.training
+    assert task.plan.training == again.plan.training
 
 
 def test_charlm_duration_is_chosen(run: Run, story: Path) -> None:
@@ -84,7 +77,7 @@ def test_charlm_held_out_text(run: Run, story: Path, tmp_path: Path) -> None:
     held = tmp_path / "held.txt"
     held.write_text("the fox sees a tree.\n" * 3)
     task = charlm(run, story, val_data=str(held))
-    assert len(task.train_tokens) == 4000, "all of the text is trained on"
+    assert len(task.data.train) == 4000, "all of the text is trained on"
     assert task.measure(task.model).metrics["held_out_characters"] == 63
 
 
@@ -92,7 +85,7 @@ def test_leftovers_of_an_attempt_that_died_are_not_taken(run: Run, story: Path) 
     (run.folder / "held_out.bin").write_bytes(b"\0" * 50)
     (run.folder / "initial.ckpt").write_bytes(b"weights")
     task = charlm(run, story)
-    assert len(task.train_tokens) == 3600
+    assert len(task.data.train) == 3600
 
 
 @pytest.mark.parametrize(
@@ -135,9 +128,9 @@ def test_charlm_verdict(run: Run, story: Path) -> None:
     result = task.measure(task.model.eval())
     nats = result.metrics["held_out_nats_per_char"]
     assert result.metrics["held_out_bits_per_char"] == pytest.approx(nats / np.log(2))
-    even = held_out_loss(task.model, task.held_out)
+    even = held_out_loss(task.model, task.data.held_out)
     assert nats < even, "the temperature is fitted"
-    assert nats == held_out_loss(task.model, task.held_out, temperature=result.temperature)
+    assert nats == held_out_loss(task.model, task.data.held_out, temperature=result.temperature)
     card = task.card(result)
     assert card.training["data_sha256"] == run.config()["sha256"]
     assert card.training["held_out_nats_per_char"] == round(nats, 4)
@@ -146,7 +139,7 @@ def test_charlm_verdict(run: Run, story: Path) -> None:
 def test_charlm_folds_rare_characters(run: Run, story: Path) -> None:
     story.write_text(story.read_text() + "Ж")
     task = charlm(run, story, min_count=2)
-    assert task.corpus.unknown == run.config()["unknown"] is not None
+    assert task.data.corpus.unknown == run.config()["unknown"] is not None
 
 
 # --- fine-tuning ----------------------------------------------------------------------
@@ -159,25 +152,28 @@ def sequel(tmp_path: Path) -> Path:
     return path
 
 
-def test_init_from(run: Run, finished: Report, sequel: Path) -> None:
-    task = charlm(run, sequel, model={"dropout_output": 0.0}, init_from=finished.folder)
-    state, _ = checkpoint.load_latest(finished.folder / "checkpoints")
+def test_init_from(run: Run, finished: TrainingReport, sequel: Path) -> None:
+    task = charlm(run, sequel, model={"dropout_output": 0.0}, init_from=finished.run)
+    state, _ = checkpoint.load_latest(finished.run / "checkpoints")
     base = checkpoint.averaged_weights(state)
     for name, value in task.model.state_dict().items():
         assert torch.equal(value, base[name]), name
-    before = json.loads((finished.folder / "config.json").read_text())
+    before = json.loads((finished.run / "config.json").read_text())
     config = run.config()
     assert config["vocabulary"] == before["vocabulary"], "tokens mean what they meant"
     assert config["model"] == before["model"] | {"dropout_output": 0.0}
-    assert config["init_from"] == str(finished.folder)
+    assert config["init_from"] == str(finished.run)
     assert config["training"]["learning_rate"] < before["training"]["learning_rate"]
-    assert "".join(task.corpus.vocabulary[t] for t in task.corpus.tokens) == sequel.read_text()
+    assert (
+        "".join(task.data.corpus.vocabulary[t] for t in task.data.corpus.tokens)
+        == sequel.read_text()
+    )
 
 
 def test_init_from_needs_the_other_run_no_more(
-    run: Run, finished: Report, sequel: Path, tmp_path: Path
+    run: Run, finished: TrainingReport, sequel: Path, tmp_path: Path
 ) -> None:
-    base = Path(shutil.copytree(finished.folder, tmp_path / "base"))
+    base = Path(shutil.copytree(finished.run, tmp_path / "base"))
     task = charlm(run, sequel, init_from=base)
     shutil.rmtree(base)
     again = CharLMTask(run)
@@ -185,14 +181,13 @@ def test_init_from_needs_the_other_run_no_more(
         assert torch.equal(value, again.model.state_dict()[name]), name
 
 
-def test_init_from_goes_on_where_it_was(finished: Report, story: Path) -> None:
+def test_init_from_goes_on_where_it_was(finished: TrainingReport, story: Path) -> None:
     """On the same text the first loss of a fine-tuned run is about the last of its base."""
     report = pipeline.train(
-        "charlm",
-        Request(
+        CharLMRequest(
             data=(str(story),),
             epochs=0.05,
-            init_from=finished.folder,
+            init_from=finished.run,
             training={"batch": 4, "window": 16},
         ),
         Path("tuned.onnx"),
@@ -212,11 +207,11 @@ def test_init_from_goes_on_where_it_was(finished: Report, story: Path) -> None:
     ],
 )
 def test_init_from_text_that_does_not_fit(
-    run: Run, finished: Report, sequel: Path, content: str, message: str
+    run: Run, finished: TrainingReport, sequel: Path, content: str, message: str
 ) -> None:
     sequel.write_text(content)
     with pytest.raises(DataError, match=message):
-        charlm(run, sequel, init_from=finished.folder)
+        charlm(run, sequel, init_from=finished.run)
     assert not (run.folder / "config.json").exists()
 
 
@@ -230,65 +225,19 @@ def test_init_from_text_that_does_not_fit(
     ],
 )
 def test_init_from_options_that_do_not_fit(
-    run: Run, finished: Report, sequel: Path, more: dict[str, Any], message: str
+    run: Run, finished: TrainingReport, sequel: Path, more: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(RunError, match=message):
-        charlm(run, sequel, init_from=finished.folder, **more)
+        charlm(run, sequel, init_from=finished.run, **more)
 
 
-def test_init_from_a_classifier(run: Run, finished_classifier: Report, sequel: Path) -> None:
+def test_init_from_a_classifier(
+    run: Run, finished_classifier: TrainingReport, sequel: Path
+) -> None:
     with pytest.raises(RunError, match="no charlm run"):
-        charlm(run, sequel, init_from=finished_classifier.folder)
+        charlm(run, sequel, init_from=finished_classifier.run)
 
 
 def test_init_from_nothing(run: Run, sequel: Path) -> None:
     with pytest.raises(RunError, match="no run folder"):
         charlm(run, sequel, init_from=Path("gone"))
-
-
-# --- classifier -----------------------------------------------------------------------
-
-
-def test_classifier_config(run: Run, table: Path) -> None:
-    task = classifier(run, table, model={"cell": "gru", "hidden": 6})
-    config = run.config()
-    assert config["command"] == "classifier"
-    assert (config["model"]["cell"], config["model"]["hidden"]) == ("gru", 6)
-    assert (config["model"]["labels"], config["out"]) == (2, "x.onnx")
-    assert task.alphabet.labels == ("east", "north")
-    assert task.steps_per_epoch == 5  # of 72 rows, 16 at a time
-
-
-def test_classifier_is_rebuilt_from_its_folder(run: Run, table: Path) -> None:
-    task, again = classifier(run, table), ClassifierTask(run)
-    assert task.alphabet == again.alphabet
-    assert task.model.config == again.model.config
-    result = task.measure(task.model.eval())
-    again.model.load_state_dict(task.model.state_dict())
-    assert again.measure(again.model.eval()) == result
-    assert task.card(result) == again.card(result)
-
-
-def test_classifier_duration_is_chosen(run: Run, table: Path) -> None:
-    classifier(run, table, epochs=None)
-    assert run.config()["epochs"] == classifier_epochs(72)
-
-
-def test_classifier_held_out_rows(run: Run, table: Path, tmp_path: Path) -> None:
-    (tmp_path / "held.csv").write_text("bako,east\nbason,north\n" * 10)
-    task = classifier(run, table, val_data=str(tmp_path / "held.csv"))
-    assert task.measure(task.model).metrics["held_out_rows"] == 20
-
-
-def test_classifier_new_label_in_held_out_rows(run: Run, table: Path, tmp_path: Path) -> None:
-    (tmp_path / "held.csv").write_text("bako,east\nbason,west\n" * 10)
-    with pytest.raises(DataError, match=r"'west' stands in held-out rows only"):
-        classifier(run, table, val_data=str(tmp_path / "held.csv"))
-
-
-def test_classifier_without_held_out_rows(run: Run, table: Path, tmp_path: Path) -> None:
-    task = classifier(run, table, val_fraction=0.0)
-    result = task.measure(task.model)
-    assert (result.metrics, result.temperature) == ({}, 1.0)
-    task.plot(task.model, tmp_path)
-    assert not (tmp_path / "confusion.png").exists()

@@ -11,18 +11,20 @@ import pytest
 import torch
 
 import rnn_infer
-from rnn_train import pipeline
+from rnn_train import pipeline, training_session
 from rnn_train.data.alphabet import Alphabet, label_indices
 from rnn_train.data.labelled import load_rows
 from rnn_train.distillation.linear import linear_soft_targets, mix_soft_targets
 from rnn_train.errors import CellError, RunError
 from rnn_train.evaluation import baselines
 from rnn_train.evaluation.classification import logits_of
-from rnn_train.tasks.classifier import task
-from rnn_train.tasks.registry import ClassifierTask, Request
+from rnn_train.tasks.classifier import measurement, task
+from rnn_train.tasks.classifier.task import ClassifierTask
+from rnn_train.tasks.request import ClassifierRequest
 from rnn_train.training import checkpoint
 from rnn_train.training.loop import Trainer
 from rnn_train.training.run import Run
+from rnn_train.training_session import TrainingReport
 
 SMALL = {"hidden": 12, "embedding": 8}
 
@@ -44,17 +46,15 @@ def table(tmp_path: Path) -> str:
 @pytest.fixture
 def no_file(monkeypatch: pytest.MonkeyPatch) -> None:
     """For tests that look at the run only: the export takes seconds."""
-    monkeypatch.setattr(pipeline, "export", lambda *_, **__: {})
+    monkeypatch.setattr(training_session, "export", lambda *_, **__: {})
 
 
-def train(folder: Path, table: str, **asked: Any) -> tuple[list[str], pipeline.Report]:
+def train(folder: Path, table: str, **asked: Any) -> tuple[list[str], TrainingReport]:
     said: list[str] = []
     defaults: dict[str, Any] = {"val_fraction": 0.3, "epochs": 12, "model": SMALL}
-    request = Request(data=(table,), **(defaults | asked))
+    request = ClassifierRequest(data=(table,), **(defaults | asked))
     out = folder.with_suffix(".onnx")
-    report = pipeline.train(
-        "classifier", request, out, folder=folder, device="cpu", log=said.append
-    )
+    report = pipeline.train(request, out, folder=folder, device="cpu", log=said.append)
     return said, report
 
 
@@ -85,7 +85,7 @@ def test_a_simpler_model_is_recommended(network: float, expected: bool) -> None:
         "naive Bayes": {"accuracy": 0.7, "macro_f1": 0.1},
         "linear SVM": {"accuracy": 0.8, "macro_f1": 0.1},
     }
-    lines = task._comparison(figures)
+    lines = measurement._table(figures)
     assert lines[1:4] == [
         f"{'network':32} {network:8.4f}    0.9000",
         f"{'naive Bayes':32}   0.7000    0.1000",
@@ -152,7 +152,7 @@ def test_the_pupil_learns_from_its_teachers(tmp_path: Path, table: str) -> None:
     task.model.eval()
     with torch.no_grad():
         loss, _ = task.objective(torch.device("cpu")).loss(0)
-        task._targets = targets[:, ::-1].copy()
+        task._soft_targets = targets[:, ::-1].copy()
         other, _ = task.objective(torch.device("cpu")).loss(0)
     assert abs(float(loss) - float(other)) > 1e-3
 
@@ -175,8 +175,7 @@ def test_interrupted_among_the_teachers(
     said: list[str] = []
     with pytest.raises(KeyboardInterrupt):
         pipeline.train(
-            "classifier",
-            Request(data=(table,), val_fraction=0.3, epochs=2, model=SMALL, ensemble=2),
+            ClassifierRequest(data=(table,), val_fraction=0.3, epochs=2, model=SMALL, ensemble=2),
             tmp_path / "cut.onnx",
             folder=tmp_path / "cut",
             device="cpu",
@@ -236,12 +235,12 @@ def test_cell_of_ones_own(tmp_path: Path, table: str, monkeypatch: pytest.Monkey
     monkeypatch.chdir(tmp_path)
     cell = "my_cells_here:Leaky"
     with monkeypatch.context() as patch:
-        patch.setattr(pipeline, "export", lambda *_, **__: {})
+        patch.setattr(training_session, "export", lambda *_, **__: {})
         _, report = train(tmp_path / "run", table, epochs=4, model=SMALL | {"cell": cell})
     assert report.metrics["accuracy"] > 0.8
     again, third = tmp_path / "again.onnx", tmp_path / "third.onnx"
     pipeline.resume(tmp_path / "run", again, device="cpu", log=lambda _: None)
-    pipeline.export_run(tmp_path / "run", third)
+    pipeline.export(tmp_path / "run", third)
     assert again.read_bytes() == third.read_bytes()
     classifier = rnn_infer.Classifier.load(again, device="cpu")
     assert [e.label for e in classifier.classify(["abcabc", "xyzxyz"])] == ["a", "b"]
@@ -250,7 +249,7 @@ def test_cell_of_ones_own(tmp_path: Path, table: str, monkeypatch: pytest.Monkey
     monkeypatch.delitem(sys.modules, "my_cells_here")
     (tmp_path / "my_cells_here.py").unlink()
     with pytest.raises(CellError, match="my_cells_here cannot be imported"):
-        pipeline.export_run(tmp_path / "run", tmp_path / "fourth.onnx")
+        pipeline.export(tmp_path / "run", tmp_path / "fourth.onnx")
 
 
 # --- rare labels ----------------------------------------------------------------------
@@ -262,7 +261,9 @@ def test_balance_favours_the_rare_label(
     """Trained with a balance, all answers lean towards "b", which has a third of the rows; and a
     `prior` of 1 means the same for every file: all labels alike."""
     exported: list[tuple[Any, Any]] = []
-    monkeypatch.setattr(pipeline, "export", lambda model, card, _: exported.append((model, card)))
+    monkeypatch.setattr(
+        training_session, "export", lambda model, card, _: exported.append((model, card))
+    )
     for balance in (0.0, 0.8):
         train(tmp_path / f"run{balance}", table, balance=balance, epochs=3)
     rare = [
@@ -318,9 +319,9 @@ def test_wide_layers_learn_in_bfloat16(
     class Spied(Trainer):
         def __init__(self, *arguments: Any) -> None:
             super().__init__(*arguments)
-            taken.append(self.precision)
+            taken.append(self.learner.precision)
 
-    monkeypatch.setattr(pipeline, "Trainer", Spied)
+    monkeypatch.setattr(training_session, "Trainer", Spied)
     shape = {"hidden": hidden, "embedding": 8}
     _, report = train(tmp_path / "run", table, epochs=8, model=shape)
     assert taken == [expected]

@@ -42,8 +42,8 @@ def test_model_grows_with_text_time_and_device() -> None:
     assert size(LARGE, 2.0, GPU) == size(LARGE, None, CPU) == sizes[-1]
 
 
-def dropout(epochs: float, taught: bool = False, characters: int = LARGE) -> list[float]:
-    model = recipe.charlm_model(65, characters, CPU, epochs=epochs, taught=taught)
+def dropout(epochs: float, distilled: bool = False, characters: int = LARGE) -> list[float]:
+    model = recipe.charlm_model(65, characters, CPU, epochs=epochs, distilled=distilled)
     return [model.dropout_input, model.dropout_layer, model.dropout_output, model.weight_drop]
 
 
@@ -61,7 +61,7 @@ def test_text_seen_often_is_dropped_out_more() -> None:
 
 
 def test_pupils_need_no_dropout() -> None:
-    assert dropout(100, taught=True) == dropout(2)
+    assert dropout(100, distilled=True) == dropout(2)
 
 
 def test_minutes_make_passes_of_a_text() -> None:
@@ -82,7 +82,7 @@ def test_seconds_are_not_all_for_training() -> None:
 @pytest.mark.parametrize(("minutes", "operations"), [(2.0, CPU), (60.0, CPU), (2.0, GPU)])
 def test_trained_weights_are_moved_less(characters: int, minutes: float, operations: float) -> None:
     new, tuned = (
-        recipe.charlm_training(characters, minutes, operations, 3, tuned=each)
+        recipe.charlm_training(characters, minutes, operations, 3, fine_tuning=each)
         for each in (False, True)
     )
     assert tuned == replace(new, learning_rate=tuned.learning_rate)

@@ -1,0 +1,50 @@
+"""The command group, and what every command does with an error."""
+
+import sys
+from collections.abc import Callable
+
+import click
+
+from rnn_infer import __version__
+
+_EXTRA = "rnn-train needs the train extra; run: pip install 'rnn-infer[train,cpu]'"
+
+
+class OptionsError(click.ClickException):
+    """Options that do not go together: one line, exit code 2."""
+
+    exit_code = 2
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__)
+def main() -> None:
+    """Train a small recurrent network and export it to one .onnx file.
+
+    \b
+    Examples:
+      rnn-train charlm --data book.txt --minutes 10
+      rnn-train classifier --data names.csv
+      rnn-train charlm --resume runs/charlm-1
+      rnn-train evaluate exported/charlm.onnx --data unseen.txt
+      rnn-train export runs/charlm-1 --out exported/mine.onnx
+    """
+
+
+def guarded(work: Callable[[], None]) -> None:
+    """Runs `work`. An error that is raised on purpose becomes one line and exit code 1."""
+    try:
+        import onnx  # noqa: F401
+        import torch  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise click.ClickException(f"{error.name} is not installed; {_EXTRA}") from None
+    from rnn_infer.errors import RnnInferError
+    from rnn_train.errors import RnnTrainError
+
+    try:
+        work()
+    except (RnnTrainError, RnnInferError) as error:
+        raise click.ClickException(str(error)) from None
+    except KeyboardInterrupt:
+        click.echo("interrupted", err=True)
+        sys.exit(130)

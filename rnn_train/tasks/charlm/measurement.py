@@ -1,0 +1,63 @@
+"""How good a character model is on its held-out text, and what its file says about that."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnn_infer.runtime.stepper import Stepper
+from rnn_infer.scoring import sequence_loss
+from rnn_train.evaluation import language_model
+from rnn_train.exporting.model_file import ModelCard
+from rnn_train.models.charlm import CharLSTM
+from rnn_train.tasks.charlm.data import CharLMData
+from rnn_train.tasks.task import HeldOutResult, rounded
+
+_LOSS_CHARACTERS = 40_000
+"""Characters read to measure what rounded weights cost."""
+
+
+def measure(model: CharLSTM, held_out: NDArray[np.integer]) -> HeldOutResult:
+    """Fits the temperature to a held-out text, then measures the loss at it.
+
+    Args:
+        held_out: [characters], at least 2.
+    """
+    temperature = language_model.fit_temperature(model, held_out)
+    nats = language_model.held_out_loss(model, held_out, temperature=temperature)
+    metrics = {
+        "held_out_nats_per_char": nats,
+        "held_out_bits_per_char": language_model.bits(nats),
+        "held_out_characters": float(len(held_out)),
+    }
+    return HeldOutResult(metrics, temperature)
+
+
+def loss_of_file(stepper: Stepper, data: CharLMData) -> float:
+    """Nats a character of an exported file, on held-out text, or on training text if too little is
+    held out."""
+    held_out = len(data.held_out) > _LOSS_CHARACTERS // 10
+    tokens = data.held_out if held_out else data.train
+    streams = max(1, min(32, len(tokens) // 1000))
+    length = min(len(tokens) - 1, _LOSS_CHARACTERS) // streams
+    rows = np.stack([tokens[i * length : (i + 1) * length + 1] for i in range(streams)])
+    return sequence_loss(stepper, rows.astype(np.int64))
+
+
+def model_card(data: CharLMData, result: HeldOutResult, teachers: int = 0) -> ModelCard:
+    """The model card of an exported file.
+
+    Args:
+        teachers: number of teachers the model learnt from.
+    """
+    corpus = data.corpus
+    return ModelCard(
+        vocabulary=corpus.vocabulary,
+        unknown=corpus.unknown,
+        start=corpus.vocabulary[data.start],
+        temperature=result.temperature,
+        training={
+            "data_sha256": corpus.sha256,
+            "data_characters": len(corpus.tokens),
+            **({"teachers": teachers} if teachers else {}),
+            **rounded(result.metrics),
+        },
+    )

@@ -1,0 +1,108 @@
+"""From what was asked to what is decided, for a character model."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from rnn_train.data.corpus import Corpus
+from rnn_train.distillation.teacher_plan import TeacherPlan
+from rnn_train.distillation.warm_start import WarmStart
+from rnn_train.models.charlm import CharLSTMConfig
+from rnn_train.tasks.charlm import recipe
+from rnn_train.tasks.plan import Plan, Settings
+from rnn_train.tasks.request import CharLMRequest
+
+
+@dataclass(frozen=True, kw_only=True)
+class CharLMPlan(Plan):
+    """What was decided for a run of `rnn-train charlm`."""
+
+    # The keys on the right are those of the first version's run folders.
+    ON_DISK: ClassVar[Mapping[str, str]] = {
+        "teacher_plan": "lesson",
+        "teacher_weight": "teachers_say",
+    }
+
+    characters: int
+    vocabulary: str
+    unknown: int | None
+    sha256: str
+    """Of the text, see `Corpus`."""
+    init_from: str | None
+    teachers: tuple[str, ...] = ()
+    """Paths of the teachers that were given, as asked."""
+    teacher_plan: TeacherPlan = dataclasses.field(default_factory=TeacherPlan)
+    teacher_weight: float = 0.0
+    """Share of the soft targets in the loss."""
+    model: CharLSTMConfig
+
+    @classmethod
+    def decode(cls, name: str, value: Any) -> Any:
+        """See `Plan.decode`."""
+        match name:
+            case "model":
+                return CharLSTMConfig(**value)
+            case "teacher_plan":
+                return TeacherPlan(**value)
+            case "teachers":
+                return tuple(value)
+        return super().decode(name, value)
+
+
+def decide(
+    request: CharLMRequest,
+    sources: tuple[str, ...],
+    corpus: Corpus,
+    warm: WarmStart | None,
+    settings: Settings,
+) -> CharLMPlan:
+    """Fills in what the request left open, from the text, the device and the budget."""
+    characters, networks = len(corpus.tokens), request.ensemble + 1
+    minutes = request.minutes
+    if minutes is None and request.epochs is None:
+        minutes = recipe.charlm_minutes(characters, settings.device) * networks
+    each = None if minutes is None else minutes / networks
+    operations = recipe.operations_a_second(settings.device)
+
+    def model(*, distilled: bool) -> CharLSTMConfig:
+        chosen = warm.model if warm else recipe.charlm_model(
+            len(corpus.vocabulary),
+            characters,
+            operations,
+            minutes=each,
+            epochs=request.epochs,
+            distilled=distilled,
+        )  # fmt: skip
+        return dataclasses.replace(chosen, **request.model)
+
+    teacher_plan = TeacherPlan(
+        given=len(request.teachers),
+        trained=request.ensemble,
+        minutes=each,
+        epochs=request.epochs,
+        model=dataclasses.asdict(model(distilled=False)) if request.ensemble else {},
+    )
+    training = recipe.charlm_training(
+        characters, each, operations, request.seed, fine_tuning=warm is not None
+    )
+    return CharLMPlan(
+        command=request.kind,
+        data=sources,
+        val_data=request.val_data,
+        val_fraction=request.val_fraction,
+        minutes=minutes,
+        epochs=request.epochs,
+        temperature=request.temperature,
+        **dataclasses.asdict(settings),
+        characters=characters,
+        vocabulary="".join(corpus.vocabulary),
+        unknown=corpus.unknown,
+        sha256=corpus.sha256,
+        init_from=str(request.init_from) if warm else None,
+        teachers=tuple(map(str, request.teachers)),
+        teacher_plan=teacher_plan,
+        teacher_weight=recipe.TEACHER_WEIGHT,
+        model=model(distilled=teacher_plan.teachers > 0),
+        training=dataclasses.replace(training, **request.training),
+    )

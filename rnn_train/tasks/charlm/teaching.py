@@ -1,0 +1,96 @@
+"""A character model's teachers: those that are trained first, and the soft targets of all."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from rnn_infer.runtime.device import Device
+from rnn_train.data.streams import ArrayRing, Streams
+from rnn_train.distillation.ensemble import teacher_seconds, train_teacher
+from rnn_train.distillation.teachers import Teachers, open_soft_targets
+from rnn_train.exporting.model_file import export
+from rnn_train.models.charlm import CharLSTM, CharLSTMConfig
+from rnn_train.progress import Log
+from rnn_train.tasks.charlm import recipe
+from rnn_train.tasks.charlm.data import CharLMData
+from rnn_train.tasks.charlm.measurement import measure, model_card
+from rnn_train.tasks.charlm.objective import CharLMObjective
+from rnn_train.tasks.charlm.plan import CharLMPlan
+from rnn_train.training.run import Run
+from rnn_train.training.schedule import Schedule
+
+SOFT_TARGETS = "answers.bin"
+
+
+@dataclass(frozen=True)
+class Teaching:
+    """The teachers of one run."""
+
+    run: Run
+    plan: CharLMPlan
+    data: CharLMData
+
+    def prepare(self, device: torch.device, log: Log) -> float:
+        """Trains the teachers that are to be trained, and writes the soft targets of all.
+
+        Returns:
+            Seconds it took, over all sittings.
+
+        Raises:
+            KeyboardInterrupt: it was interrupted; `log` has told how to go on.
+        """
+        teachers = self.plan.teacher_plan
+        files = [self.run.folder / name for name in teachers.files]
+        trained = files[teachers.given :]
+        for number, file in enumerate(trained, 1):
+            if not file.exists():
+                log(f"teacher {number} of {len(trained)}")
+                self._train(number, file, device, log)
+        started = time.monotonic()
+        if not (self.run.folder / SOFT_TARGETS).exists():
+            self._write_soft_targets(files, device, log)
+        seconds = time.monotonic() - started
+        return seconds + sum(teacher_seconds(self.run, file.stem) for file in trained)
+
+    def soft_targets(self) -> ArrayRing:
+        """What the teachers expect after each character: float16 [characters, vocabulary]."""
+        width = len(self.data.corpus.vocabulary)
+        return ArrayRing(open_soft_targets(self.run.folder / SOFT_TARGETS, width))
+
+    def _train(self, number: int, file: Path, device: torch.device, log: Log) -> None:
+        """Trains teacher `number` and exports it to `file`."""
+        plan, training, data = self.plan.teacher_plan, self.plan.training, self.data
+        seed = training.seed + number
+        torch.manual_seed(seed)
+        model = CharLSTM(CharLSTMConfig(**plan.model)).to(device)
+        train, held_out = data.train, data.held_out
+        if not data.has_held_out:
+            # A teacher without a fitted temperature is as sure of new text as of text that it
+            # learnt by heart, and would teach exactly that.
+            train, held_out = data.corpus.split(recipe.TEACHER_HELD_OUT)
+        streams = Streams(ArrayRing(train), training.batch, training.window, seed)
+        objective = CharLMObjective(
+            model,
+            streams,
+            held_out,
+            data.corpus.vocabulary,
+            data.start,
+            device,
+            capture=training.capture,
+        )
+        schedule = Schedule.of(training.learning_rate, streams.windows, plan.epochs, plan.minutes)
+        outcome = train_teacher(self.run, file.stem, objective, schedule, training, device, log)
+        assert isinstance(outcome.model, CharLSTM)
+        export(outcome.model, model_card(data, measure(outcome.model, held_out)), file)
+
+    def _write_soft_targets(self, files: list[Path], device: torch.device, log: Log) -> None:
+        log(f"{len(files)} teachers read the text ({len(self.data.train):,} characters)")
+        where: Device = "auto" if device.type == "cuda" else "cpu"
+        try:
+            teachers = Teachers(files, where, torch.get_num_threads())
+            teachers.write_soft_targets(self.data.train, self.run.folder / SOFT_TARGETS)
+        except KeyboardInterrupt:
+            log(f"interrupted; go on with: rnn-train charlm --resume {self.run.folder}")
+            raise

@@ -1,0 +1,75 @@
+"""A classifier's rows in its run folder: split into training and held-out rows."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rnn_train.data.alphabet import Alphabet
+from rnn_train.data.labelled import Rows, load_rows, split_rows
+from rnn_train.errors import DataError
+from rnn_train.files import write_bytes
+from rnn_train.tasks.request import ClassifierRequest
+from rnn_train.training.run import Run
+
+_ROWS = "rows.jsonl"
+
+
+@dataclass(frozen=True)
+class ClassifierData:
+    """Labelled rows, and the tokens and labels of the training rows."""
+
+    train: Rows
+    held_out: Rows
+    alphabet: Alphabet
+
+    def log_prior(self, balance: float) -> tuple[float, ...]:
+        """Log-prior of each label that the model's logits still hold.
+
+        Training with `balance` takes that share of it out, so that `prior` 1 at inference means
+        equally frequent labels for every model.
+        """
+        return tuple((1 - balance) * each for each in self.alphabet.log_prior(self.train))
+
+
+def read_data(request: ClassifierRequest) -> ClassifierData:
+    """Reads and splits the rows.
+
+    Raises:
+        DataError: they cannot be used, or a label is held out that no training row has.
+    """
+    rows = load_rows(sources_of(request))
+    if request.val_data:
+        train, held_out = rows, load_rows([request.val_data])
+    else:
+        train, held_out = split_rows(rows, request.val_fraction, request.seed)
+    if new := sorted(set(held_out.labels) - set(train.labels)):
+        raise DataError(f"label {new[0]!r} stands in held-out rows only: add rows to train on")
+    return ClassifierData(train, held_out, Alphabet.of(train))
+
+
+def sources_of(request: ClassifierRequest) -> Sequence[str]:
+    """The sources asked for, or the default set."""
+    return request.data or ("surnames",)
+
+
+def write_data(run: Run, data: ClassifierData) -> None:
+    """Writes the rows of both sides into a run folder."""
+    lines = [
+        json.dumps({"side": side, "text": text, "label": label}, ensure_ascii=False)
+        for side, rows in (("train", data.train), ("held_out", data.held_out))
+        for text, label in zip(rows.texts, rows.labels, strict=True)
+    ]
+    write_bytes(run.folder / _ROWS, ("\n".join(lines) + "\n").encode())
+
+
+def open_data(run: Run) -> ClassifierData:
+    """Reads what `write_data` wrote."""
+    sides: dict[str, list[tuple[str, str]]] = {"train": [], "held_out": []}
+    for line in (run.folder / _ROWS).read_text("utf-8").splitlines():
+        row = json.loads(line)
+        sides[row["side"]].append((row["text"], row["label"]))
+    train, held_out = (
+        Rows(tuple(text for text, _ in pairs), tuple(label for _, label in pairs))
+        for pairs in sides.values()
+    )
+    return ClassifierData(train, held_out, Alphabet.of(train))

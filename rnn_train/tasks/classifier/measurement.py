@@ -1,0 +1,133 @@
+"""How good a classifier is on its held-out rows, and what its file says about that."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from rnn_infer import Classifier
+from rnn_infer.runtime.stepper import Stepper
+from rnn_train.data.alphabet import BEGIN, END
+from rnn_train.data.labelled import NORMALIZATION
+from rnn_train.evaluation import metrics, plots
+from rnn_train.evaluation.baselines import NGramModel
+from rnn_train.evaluation.classification import held_out_logits
+from rnn_train.exporting.model_file import ModelCard
+from rnn_train.files import write_bytes
+from rnn_train.models.classifier import RecurrentClassifier
+from rnn_train.tasks.classifier.data import ClassifierData
+from rnn_train.tasks.classifier.plan import ClassifierPlan
+from rnn_train.tasks.task import HeldOutResult, rounded
+
+_LOSS_ROWS = 2_000
+"""Rows read to measure what rounded weights cost."""
+
+
+class Measurement:
+    """The held-out rows of one run, as seen by one model."""
+
+    def __init__(
+        self, model: RecurrentClassifier, data: ClassifierData, plan: ClassifierPlan
+    ) -> None:
+        """Runs the model on the held-out rows, of which there must be at least one."""
+        self._data = data
+        self._log_prior = data.log_prior(plan.balance)
+        self._logits, self._labels = held_out_logits(model, data.alphabet, data.held_out)
+
+    def result(self) -> HeldOutResult:
+        """All metrics, each half of the rows at the temperature that the other half gives, and the
+        temperature of all rows."""
+        scaled = self._scaled()
+        found = metrics.summary(scaled, self._labels)
+        priors = metrics.by_prior(scaled, self._labels, self._log_prior)
+        best = max(priors, key=lambda prior: priors[prior]["macro_f1"])
+        found["best_prior"] = best
+        found["best_prior_macro_f1"] = priors[best]["macro_f1"]
+        found["held_out_rows"] = float(len(self._labels))
+        return HeldOutResult(found, metrics.fit_temperature(self._logits, self._labels))
+
+    def plot(self, folder: Path) -> None:
+        """Draws the confusion matrix and the reliability diagram."""
+        predicted = self._logits.argmax(-1).numpy()
+        reliability = metrics.reliability(self._scaled(), self._labels)
+        labels = self._data.alphabet.labels
+        plots.classifier_plots(self._labels.numpy(), predicted, reliability, labels, folder)
+
+    def compare(self, baselines: Sequence[NGramModel], folder: Path) -> list[str]:
+        """Compares the model with linear models that were fitted to the same rows.
+
+        All figures go into `held_out.json` of the folder.
+
+        Returns:
+            The lines of a table, and a recommendation if a linear model is as good.
+        """
+        scored = {"network": self._logits} | {
+            each.name: each.scores(self._data.held_out.texts) for each in baselines
+        }
+        figures = {
+            name: {
+                "accuracy": metrics.accuracy(scores, self._labels),
+                "macro_f1": metrics.macro_f1(scores, self._labels),
+            }
+            for name, scores in scored.items()
+        }
+        found = {
+            "models": figures,
+            "priors": metrics.by_prior(self._scaled(), self._labels, self._log_prior),
+            "labels": metrics.by_label(self._logits, self._labels, self._data.alphabet.labels),
+        }
+        text = json.dumps(found, indent=2, ensure_ascii=False) + "\n"
+        write_bytes(folder / "held_out.json", text.encode())
+        return _table(figures)
+
+    def _scaled(self) -> Tensor:
+        return metrics.temperature_scaled(self._logits, self._labels)
+
+
+def loss_of_file(stepper: Stepper, data: ClassifierData) -> float:
+    """Nats a text of an exported file, on held-out rows, or on training rows if too few are held
+    out."""
+    rows = data.held_out if len(data.held_out) >= _LOSS_ROWS // 10 else data.train
+    order = np.random.default_rng(0).permutation(len(rows))[:_LOSS_ROWS]
+    chosen = rows.take(order.tolist())
+    predictions = Classifier(stepper).classify(list(chosen.texts), top=len(data.alphabet.labels))
+    shares = [
+        next(each.probability for each in prediction.top if each.label == label)
+        for prediction, label in zip(predictions, chosen.labels, strict=True)
+    ]
+    return float(-np.log(np.maximum(shares, 1e-30)).mean())
+
+
+def model_card(data: ClassifierData, balance: float, result: HeldOutResult) -> ModelCard:
+    """The model card of an exported file."""
+    return ModelCard(
+        vocabulary=data.alphabet.vocabulary,
+        unknown=data.alphabet.unknown,
+        normalization=NORMALIZATION,
+        labels=data.alphabet.labels,
+        begin=BEGIN,
+        end=END,
+        log_prior=data.log_prior(balance),
+        temperature=result.temperature,
+        training={
+            "data_sha256": data.train.sha256(),
+            "data_rows": len(data.train),
+            **rounded(result.metrics),
+        },
+    )
+
+
+def _table(figures: dict[str, dict[str, float]]) -> list[str]:
+    """A table of the network, which comes first, and the baselines."""
+    lines = [f"{'on the held-out rows':32} accuracy  macro-F1"]
+    lines += [
+        f"{name:32} {each['accuracy']:8.4f}  {each['macro_f1']:8.4f}"
+        for name, each in figures.items()
+    ]
+    network, *others = figures
+    ahead = [name for name in others if figures[name]["accuracy"] >= figures[network]["accuracy"]]
+    if ahead:
+        lines.append(f"{ahead[0]}: as good here as the network, and simpler")
+    return lines

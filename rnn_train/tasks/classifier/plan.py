@@ -1,0 +1,65 @@
+"""From what was asked to what is decided, for a classifier."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rnn_train.models.classifier import ClassifierConfig
+from rnn_train.tasks.classifier import recipe
+from rnn_train.tasks.classifier.data import ClassifierData
+from rnn_train.tasks.plan import Plan, Settings
+from rnn_train.tasks.request import ClassifierRequest
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifierPlan(Plan):
+    """What was decided for a run of `rnn-train classifier`."""
+
+    ensemble: int
+    """Number of teacher networks to train first."""
+    teacher: Mapping[str, Any]
+    """The config of each teacher as `model`, and its `epochs` if they are not the student's."""
+    character_dropout: float
+    """Share of a text's characters that training reads as unknown."""
+    balance: float
+    """See `ClassifierRequest`."""
+    model: ClassifierConfig
+
+    @classmethod
+    def decode(cls, name: str, value: Any) -> Any:
+        """See `Plan.decode`."""
+        return ClassifierConfig(**value) if name == "model" else super().decode(name, value)
+
+
+def decide(
+    request: ClassifierRequest, sources: tuple[str, ...], data: ClassifierData, settings: Settings
+) -> ClassifierPlan:
+    """Fills in what the request left open, from the rows and the budget."""
+    alphabet, rows = data.alphabet, len(data.train)
+    model = recipe.classifier_model(len(alphabet.vocabulary), len(alphabet.labels))
+    # Each teacher is the network that would be trained without teachers.
+    teacher = dataclasses.replace(model, **request.model)
+    student = recipe.student_model(teacher) if request.ensemble else teacher
+    teachers: dict[str, Any] = {"model": dataclasses.asdict(teacher)}
+    epochs = request.epochs
+    if request.minutes is None and epochs is None:
+        epochs = teachers["epochs"] = recipe.classifier_epochs(rows)
+        epochs *= recipe.STUDENT_EPOCHS if request.ensemble else 1
+    training = recipe.classifier_training(rows, request.seed)
+    return ClassifierPlan(
+        command=request.kind,
+        data=sources,
+        val_data=request.val_data,
+        val_fraction=request.val_fraction,
+        minutes=request.minutes,
+        epochs=epochs,
+        temperature=request.temperature,
+        **dataclasses.asdict(settings),
+        ensemble=request.ensemble,
+        teacher=teachers,
+        character_dropout=recipe.CHARACTER_DROPOUT,
+        balance=recipe.BALANCE if request.balance is None else request.balance,
+        model=dataclasses.replace(student, **request.model),
+        training=dataclasses.replace(training, **request.training),
+    )
