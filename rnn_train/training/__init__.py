@@ -1,4 +1,5 @@
-"""One loop for every model: schedule, optimizers, checkpoints, run folders, CUDA graphs.
+"""Trains any model: loop, optimizers, schedule, checkpoints, run folders, CUDA graphs.
 
-May import `models`, `data`, `files`, `progress`, `errors`; knows no kind of model.
+This family may import `models`, `data`, `files`, `progress` and `errors`. Except for `cuda_graph`,
+it works with the interface `Objective` and knows no particular kind of model.
 """

@@ -1,4 +1,4 @@
-"""Checkpoints: everything a run needs to go on, in checksummed files, the last few kept."""
+"""Checkpoints: files with a checksum that hold all that a run needs to go on."""
 
 import hashlib
 import io
@@ -13,12 +13,25 @@ from rnn_train.errors import RunError
 from rnn_train.files import write_bytes
 
 KEEP = 3
+"""Number of checkpoints that are kept."""
 _MAGIC = b"RNNCKPT1"
 _NAME = re.compile(r"step-(\d+)\.ckpt")
 
 
 def save(folder: Path, step: int, state: dict[str, Any]) -> Path:
-    """Writes `state` (tensors and plain values) as the checkpoint of `step`, and drops old ones."""
+    """Writes a checkpoint, and deletes the oldest ones.
+
+    Args:
+        folder: of the checkpoints.
+        step: number of the step; it is part of the file name.
+        state: tensors and plain values.
+
+    Returns:
+        The file.
+
+    Raises:
+        RunError: it cannot be written.
+    """
     path = folder / f"step-{step:09d}.ckpt"
     write(path, state)
     for old in _all(folder)[KEEP:]:
@@ -27,7 +40,15 @@ def save(folder: Path, step: int, state: dict[str, Any]) -> Path:
 
 
 def write(path: Path, state: dict[str, Any]) -> None:
-    """Writes one checksummed file, whole or not at all."""
+    """Writes one file with a checksum. The file is complete, or it is not there.
+
+    Args:
+        path: the file.
+        state: tensors and plain values.
+
+    Raises:
+        RunError: it cannot be written.
+    """
     buffer = io.BytesIO()
     torch.save(state, buffer)
     payload = buffer.getvalue()
@@ -35,16 +56,26 @@ def write(path: Path, state: dict[str, Any]) -> None:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The state that `write` was given, on the CPU. Raises `RunError`: the file is damaged."""
+    """Reads a file that `write` has written.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The state, on the CPU.
+
+    Raises:
+        RunError: the file cannot be read, or is damaged.
+    """
     try:
         data = path.read_bytes()
     except OSError as error:
         raise RunError(f"{path} cannot be read ({error.strerror})") from error
     head, payload = data[: len(_MAGIC) + 32], data[len(_MAGIC) + 32 :]
     if head != _MAGIC + hashlib.sha256(payload).digest():
-        raise RunError(f"{path} is damaged (checksum)")
+        raise RunError(f"{path} is damaged (its checksum is wrong)")
     try:
-        # weights_only: a checkpoint is data, and never runs code.
+        # weights_only: loading a checkpoint must never run code.
         state = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError) as error:
         raise RunError(f"{path} is of another version of torch or rnn_train") from error
@@ -53,18 +84,21 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def exists(folder: Path) -> bool:
-    """Whether there is any checkpoint, whole or not."""
+    """Whether the folder holds any checkpoint, damaged or not."""
     return bool(_all(folder))
 
 
 def load_latest(folder: Path) -> tuple[dict[str, Any], list[str]]:
-    """The newest checkpoint that is whole.
+    """Loads the newest checkpoint that is not damaged.
+
+    Args:
+        folder: of the checkpoints.
 
     Returns:
-        Its state, on the CPU, and a warning for each newer one that is not.
+        Its state, on the CPU, and a warning for each newer checkpoint, which is damaged.
 
     Raises:
-        RunError: there is none.
+        RunError: the folder holds no usable checkpoint.
     """
     warnings: list[str] = []
     for path in _all(folder):
@@ -72,11 +106,18 @@ def load_latest(folder: Path) -> tuple[dict[str, Any], list[str]]:
             return read(path), warnings
         except RunError as error:
             warnings.append(f"{error}; the one before it is used")
-    raise RunError(f"{folder}: no whole checkpoint to go on from; start a new run")
+    raise RunError(f"{folder} holds no usable checkpoint; start a new run")
 
 
 def averaged_weights(state: dict[str, Any]) -> dict[str, torch.Tensor]:
-    """Of a run's state: the moving average of the weights, by the model's own names."""
+    """Takes the averaged weights from the state of a run.
+
+    Args:
+        state: what a `Trainer` has saved.
+
+    Returns:
+        The weights, with the names that the model's `state_dict` uses.
+    """
     return {
         name.removeprefix("module."): value
         for name, value in state["average"].items()
@@ -85,6 +126,6 @@ def averaged_weights(state: dict[str, Any]) -> dict[str, torch.Tensor]:
 
 
 def _all(folder: Path) -> list[Path]:
-    """Newest first."""
+    """All checkpoints, the newest first."""
     found = [path for path in folder.glob("step-*.ckpt") if _NAME.fullmatch(path.name)]
     return sorted(found, reverse=True)

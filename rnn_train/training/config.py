@@ -1,26 +1,32 @@
-"""How a model is trained."""
+"""Training hyperparameters."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
-    """How a model is trained, apart from for how long."""
+    """Training hyperparameters. How long to train is in `Schedule`."""
 
     batch: int = 32
+    """Sequences in a batch."""
     window: int = 64
-    """Characters between cuts of the gradient (charlm)."""
+    """Characters of a window of truncated BPTT (charlm)."""
     learning_rate: float = 4e-3
+    """Highest learning rate of the schedule."""
     muon: float = 0.0
-    """Rate of `Muon` on the task's gate matrices, as a multiple of `learning_rate`; 0: AdamW there
-    too."""
+    """Learning rate of `Muon` for the gate matrices, as a multiple of `learning_rate`. 0: AdamW
+    trains them too."""
     weight_decay: float = 0.01
+    """Weight decay of all matrices."""
     clip: float = 1.0
-    """Largest norm of the whole gradient."""
+    """Largest norm of the whole gradient; a longer gradient is scaled down to it."""
     average: float = 0.999
-    """Decay of the moving average of the weights, which is what is evaluated and exported."""
+    """Decay of the moving average of the weights. The averaged weights are evaluated and
+    exported."""
     validate_every: float = 60.0
-    """Seconds between validations, each with a checkpoint."""
+    """Seconds between validations. A checkpoint is written at each validation."""
     capture: bool = True
-    """On CUDA, record the passes of a step once and replay them (charlm), see `captured`."""
+    """On CUDA, capture the forward and backward pass as a CUDA graph and replay it (charlm); see
+    `cuda_graph`."""
     seed: int = 0
+    """Seed of the initial weights, of the batches and of dropout."""

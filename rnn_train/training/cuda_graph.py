@@ -1,7 +1,7 @@
-"""The passes of a training step, recorded as CUDA graphs once and replayed.
+"""CUDA graphs: the passes of a training step are captured once and then replayed.
 
-A step on small recurrent layers is some hundreds of short kernels: launching them one by one from
-Python takes a GPU longer than running them.
+A training step of small recurrent layers consists of hundreds of short kernels. To launch them one
+by one from Python takes longer than to run them. A replay launches all of them at once.
 """
 
 import warnings
@@ -15,57 +15,64 @@ from rnn_train.models.cells import State
 from rnn_train.models.charlm import CharLSTM
 
 Pass = Callable[[Tensor, State], tuple[Tensor, State]]
-"""Tokens [batch, time] and a state → logits [batch, time, vocabulary], and the state after them,
-without a gradient."""
+"""Takes tokens [batch, time] and the state before them. Returns logits [batch, time, vocabulary]
+and the state after the tokens, which has no gradient."""
 
 
 def possible(device: torch.device) -> bool:
-    """Whether a device knows of graphs."""
+    """Whether a device has CUDA graphs."""
     return device.type == "cuda"
 
 
 def record(model: CharLSTM, batch: int, window: int, precision: torch.dtype) -> Pass:
-    """A model's forward pass, and its backward pass with it, for one size of batch.
+    """Captures the forward pass of a model, and its backward pass, for one size of batch.
 
-    The weights may change between calls, in place. What a call gives, gradients too, stands until
-    the next.
+    Between calls, the weights may change in place. The next call overwrites the outputs and the
+    gradients of this one.
 
     Args:
         model: on CUDA, in training mode.
-        precision: that of the passes.
+        batch: sequences in a batch.
+        window: characters of a window.
+        precision: of the passes.
+
+    Returns:
+        The forward pass. Its backward pass is replayed too.
 
     Raises:
-        RuntimeError: they cannot be recorded here.
+        RuntimeError: torch cannot capture the passes on this machine.
     """
     tokens = torch.zeros(batch, window, dtype=torch.int64, device=model.embedding.weight.device)
     low = precision is not torch.float32
     with (
-        # A weight's copy in low precision must be made in each replay, not kept from the recording.
+        # Each replay must convert the weights again: without a cache, capture includes that.
         torch.autocast(tokens.device.type, precision, enabled=low, cache_enabled=False),
-        # Where recording fails, torch would go on in the stream that was recorded.
+        # After a failed capture, torch would stay in the stream of the capture.
         torch.cuda.stream(torch.cuda.current_stream()),
-        # It draws masks, and a run that is resumed must draw those of one that never ended.
+        # Capture draws random masks. In a resumed run this must not change later masks.
         torch.random.fork_rng(devices=[tokens.device] if tokens.is_cuda else []),
         warnings.catch_warnings(),
     ):
-        # It warms up in a stream of its own, of which the gradients' keepers tell torch ever after.
+        # torch warms up in another stream; for this it would warn at every backward pass.
         warnings.simplefilter("ignore")
         sample = (tokens, *model.zeros(batch))
-        recorded: Any = torch.cuda.make_graphed_callables(_Forward(model), sample)
+        captured: Any = torch.cuda.make_graphed_callables(_Forward(model), sample)
 
     def replay(tokens: Tensor, state: State) -> tuple[Tensor, State]:
-        logits, *after = recorded(tokens, *state)
+        logits, *after = captured(tokens, *state)
         return logits, tuple(each.detach() for each in after)
 
     return replay
 
 
 class _Forward(nn.Module):
+    """A forward pass whose inputs and outputs are flat tuples of tensors, as capture needs them."""
+
     def __init__(self, model: CharLSTM) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, tokens: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
         logits, after = self.model(tokens, state)
-        # float32, as the states that come back in are; no gradient goes through them.
+        # The next window gets this state: in float32, and without a gradient (truncated BPTT).
         return logits, *(each.detach().float() for each in after)

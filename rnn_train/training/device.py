@@ -1,4 +1,4 @@
-"""Choosing the torch device and the precision of training."""
+"""Device and precision of training."""
 
 from typing import Any
 
@@ -8,27 +8,37 @@ from rnn_train.errors import TrainingError
 
 
 def pick_device(name: str) -> torch.device:
-    """The torch device for `auto`, `cpu` or `cuda`.
+    """Chooses the torch device.
+
+    Args:
+        name: `auto`, `cpu` or `cuda`. `auto` is CUDA if torch can use it.
 
     Raises:
-        TrainingError: `cuda` where torch has none.
+        TrainingError: `cuda` was asked for, and torch has no CUDA device.
     """
     available = torch.cuda.is_available()
     if name == "cuda" and not available:
         raise TrainingError(
-            "device cuda does not work here: torch sees no CUDA device; check nvidia-smi and that "
-            "this torch is a CUDA build, or use --device cpu"
+            "device cuda does not work here: torch finds no CUDA device; run nvidia-smi, and "
+            "install a CUDA build of torch; or use --device cpu"
         )
     return torch.device("cuda" if available and name != "cpu" else "cpu")
 
 
 def pick_precision(device: torch.device, bfloat16: bool) -> torch.dtype:
-    """float16 on CUDA; on a CPU that computes in it, `bfloat16` where it may be; else float32.
+    """Chooses the precision of the forward and backward pass.
 
-    Emulated, as elsewhere, bfloat16 would be slower than float32.
+    Args:
+        device: where to train.
+        bfloat16: whether bfloat16 may be used on a CPU.
+
+    Returns:
+        float16 on CUDA; bfloat16 on a CPU that has instructions for it, if it may be used;
+        otherwise float32. A CPU without such instructions emulates bfloat16, which is slow.
     """
     if device.type == "cuda":
         return torch.float16
-    known: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # not in older ones
-    own = known.get("avx512_bf16") or known.get("amx_bf16")
-    return torch.bfloat16 if bfloat16 and own else torch.float32
+    # Older versions of torch do not have this function.
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    native = capabilities.get("avx512_bf16") or capabilities.get("amx_bf16")
+    return torch.bfloat16 if bfloat16 and native else torch.float32

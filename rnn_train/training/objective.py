@@ -1,4 +1,4 @@
-"""What the training loop asks of a model with its data."""
+"""The interface between the training loop and a model with its data."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -8,35 +8,50 @@ from torch import Tensor, nn
 
 
 class Objective(Protocol):
-    """What the loop asks of a model with its data."""
+    """A model, its data and its loss, as the training loop sees them."""
 
     @property
     def model(self) -> nn.Module:
-        """What is trained."""
+        """The model that is trained."""
 
     @property
     def gates(self) -> Sequence[nn.Parameter]:
-        """Matrices for `Muon`."""
+        """The gate matrices, which `Muon` may train."""
 
     @property
     def bfloat16(self) -> bool:
-        """Whether it gains by bfloat16, and loses nothing, on a processor that has it."""
+        """Whether bfloat16 makes training faster, and no worse, on a CPU that supports it."""
 
     @property
     def unit(self) -> str:
-        """What a batch's size counts, for the progress bar: "characters" or "texts"."""
+        """Name of the unit in which a batch is counted: "characters" or "texts"."""
 
     def loss(self, step: int) -> tuple[Tensor, int]:
-        """Mean loss of batch number `step` (nats), with its graph, and its size in units."""
+        """Computes the mean loss of one batch.
+
+        Args:
+            step: number of the batch since the start of training.
+
+        Returns:
+            The loss in nats, with gradient; and the size of the batch, in units.
+        """
 
     def around_step(self) -> AbstractContextManager[None]:
-        """Entered around each forward and backward pass."""
+        """Returns a context that is entered for each forward and backward pass."""
 
     def validate(self, model: nn.Module) -> dict[str, Any]:
-        """Held-out metrics of `model`, `val_loss` (nats) among them; none without data."""
+        """Evaluates a model on the held-out data.
+
+        Args:
+            model: a copy of `model` with averaged weights, in evaluation mode.
+
+        Returns:
+            Metrics by name: `val_loss` in nats and possibly others, if there are held-out data;
+            and possibly `sample`, a text that the model has generated.
+        """
 
     def state(self) -> dict[str, Any]:
-        """What else must be kept to go on exactly here (the carried state)."""
+        """Returns the state that a checkpoint must hold besides the weights."""
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Takes back what `state` gave."""
+        """Loads what `state` has returned."""

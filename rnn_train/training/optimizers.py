@@ -1,4 +1,4 @@
-"""The optimizers of a run: AdamW, and Muon for gate matrices."""
+"""Optimizers of a run: AdamW, and Muon for the gate matrices."""
 
 import torch
 
@@ -8,13 +8,21 @@ from rnn_train.training.objective import Objective
 
 
 def make_optimizers(objective: Objective, config: TrainingConfig) -> list[torch.optim.Optimizer]:
-    """AdamW, and Muon for the gates where it is asked for. A group's `share` of the rate of the
-    moment is its own."""
+    """Makes the optimizers of an objective.
+
+    Args:
+        objective: its model has the parameters.
+        config: if `muon` is not 0, Muon trains the gate matrices.
+
+    Returns:
+        AdamW, and Muon if it is used. Each group of parameters has a field `share`: its learning
+        rate as a multiple of the schedule's.
+    """
     gates = objective.gates if config.muon else ()
-    chosen = {id(weight) for weight in gates}
-    rest = [p for p in objective.model.parameters() if id(p) not in chosen]
+    gate_ids = {id(weight) for weight in gates}
+    rest = [p for p in objective.model.parameters() if id(p) not in gate_ids]
     decay, rate = config.weight_decay, config.learning_rate
-    # Weight decay on matrices only: a bias has no reason to be small.
+    # Weight decay is for matrices only: a bias need not be small.
     groups = [
         {"params": [p for p in rest if p.ndim > 1], "weight_decay": decay, "share": 1.0},
         {"params": [p for p in rest if p.ndim <= 1], "weight_decay": 0.0, "share": 1.0},

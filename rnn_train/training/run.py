@@ -1,16 +1,16 @@
-"""A run folder: what a training run was asked, what it did, and where it stands.
+"""Run folders: the configuration, the data, the metrics and the checkpoints of a training run.
 
-config.json     what was asked, and facts on the data
-metrics.jsonl   one line a validation
-checkpoints/    the last few
-initial.ckpt    the weights it began with (--init-from)
+config.json     the options of the run, and facts about the data
+metrics.jsonl   one line for each validation
+checkpoints/    the last checkpoints
+initial.ckpt    the weights of a warm start (--init-from)
 corpus.bin      the encoded text (charlm)
-held_out.bin    the encoded held-out text, where one was named (charlm)
-teachers/       the models it learns from, and a run for each network of an ensemble
-answers.bin     what they expect after each character (charlm)
-targets.ckpt    what they say of each row (classifier)
-rows.jsonl      the rows of both sides (classifier)
-held_out.json   how the model compares, and figures by label (classifier)
+held_out.bin    the encoded held-out text, if the user named one (charlm)
+teachers/       exported teachers, and a run folder for each network of an ensemble
+answers.bin     the teachers' soft targets after each character (charlm)
+targets.ckpt    the teachers' soft targets for each row (classifier)
+rows.jsonl      the training rows and the held-out rows (classifier)
+held_out.json   comparison with the baselines, and metrics by label (classifier)
 *.png           plots
 """
 
@@ -28,13 +28,19 @@ from rnn_train.training import checkpoint
 
 RUNS = Path("runs")
 DATA_FILES = ("corpus.bin", "held_out.bin", "answers.bin", "rows.jsonl")
+"""Files that must not change while a run goes on."""
 
 
 class Run:
-    """One run folder, locked against a second process while open."""
+    """One run folder. While it is open, no other process can open it."""
 
     def __init__(self, folder: Path, home: Path | None = None) -> None:
-        """`home`: where config and data stand, if not in `folder`; see `part`."""
+        """Use `create`, `open` or `part` instead.
+
+        Args:
+            folder: the run folder.
+            home: the folder with the configuration and the data, if it is not `folder`.
+        """
         self.folder = folder
         self._home = home or folder
         self.checkpoints = folder / "checkpoints"
@@ -42,10 +48,15 @@ class Run:
 
     @classmethod
     def create(cls, command: str, folder: Path | None) -> Self:
-        """Makes a new folder: the one asked for, or the next free `runs/<command>-<n>`.
+        """Makes a new run folder, and locks it.
+
+        Args:
+            command: `charlm` or `classifier`.
+            folder: the folder to make; None: the next free `runs/<command>-<n>`.
 
         Raises:
-            RunError: it cannot be made, or holds a run already.
+            RunError: the folder cannot be made, or another process uses it, or it already holds a
+                run.
         """
         if folder is None:
             taken = [
@@ -66,30 +77,47 @@ class Run:
 
     @classmethod
     def open(cls, folder: Path) -> Self:
-        """Opens an existing folder. Raises `RunError`: it is no run, or another process has it."""
+        """Opens an existing run folder, and locks it.
+
+        Args:
+            folder: the run folder.
+
+        Raises:
+            RunError: the folder is not a run folder, or another process uses it.
+        """
         if not (folder / "config.json").is_file():
             raise RunError(f"{folder}: no run folder (config.json is missing)")
         run = cls(folder)
         run._acquire()
         for part in folder.rglob(".*.part"):
-            part.unlink(missing_ok=True)  # left by a kill in the middle of a write
+            part.unlink(missing_ok=True)  # an incomplete file of a killed process
         return run
 
     def _acquire(self) -> None:
         try:
             self._lock.acquire()
         except Timeout:
-            raise RunError(f"{self.folder} is in use by another process") from None
+            raise RunError(
+                f"{self.folder} is in use by another process; wait until it ends"
+            ) from None
         except OSError as error:
             raise RunError(f"cannot write {self.folder}: {error.strerror or error}") from error
 
     def close(self) -> None:
-        """Lets the next process have the folder."""
+        """Unlocks the folder."""
         self._lock.release()
 
     def part(self, name: str) -> Self:
-        """A run that is a step of this one: in a folder of it, under the same lock, and with its
-        config and data. Raises `RunError`: the folder cannot be made."""
+        """Makes a run inside this one, for a teacher that this run trains.
+
+        It has its own checkpoints and metrics. Lock, configuration and data are those of this run.
+
+        Args:
+            name: of its folder inside this run's folder.
+
+        Raises:
+            RunError: the folder cannot be made.
+        """
         part = type(self)(self.folder / name, self.folder)
         try:
             part.checkpoints.mkdir(parents=True, exist_ok=True)
@@ -98,23 +126,31 @@ class Run:
         return part
 
     def write_config(self, config: dict[str, Any]) -> None:
-        """Records what was asked; a part has no config of its own."""
+        """Writes config.json. A part has no configuration of its own.
+
+        Raises:
+            RunError: it cannot be written.
+        """
         assert self._home == self.folder
         text = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
         write_bytes(self._home / "config.json", text.encode())
 
     def config(self) -> dict[str, Any]:
-        """What was asked. Raises `RunError`: the file is damaged."""
+        """Reads config.json.
+
+        Raises:
+            RunError: the file cannot be read, or is damaged.
+        """
         try:
             value = json.loads((self._home / "config.json").read_text("utf-8"))
         except (OSError, ValueError) as error:
             raise RunError(f"{self._home}/config.json cannot be read: {error}") from error
         if not isinstance(value, dict):
-            raise RunError(f"{self._home}/config.json is damaged")
+            raise RunError(f"{self._home}/config.json is damaged; start a new run")
         return value
 
     def origin(self) -> dict[str, Any]:
-        """What the run began with: its config, and a sha256 of each data file."""
+        """Returns the configuration, and the sha256 of each data file."""
         sums = {}
         for name in DATA_FILES:
             if (self._home / name).exists():
@@ -123,10 +159,13 @@ class Run:
         return {"config": self.config(), "data": sums}
 
     def check_origin(self, origin: dict[str, Any]) -> None:
-        """Compares what stands in the folder with an `origin` taken before.
+        """Checks that configuration and data have not changed.
+
+        Args:
+            origin: what `origin` returned at an earlier time.
 
         Raises:
-            RunError: they differ; names what.
+            RunError: something has changed. The message names it.
         """
         now = self.origin()
         changed = [
@@ -134,18 +173,18 @@ class Run:
         ] + _changes(origin["data"], now["data"])
         if changed:
             raise RunError(
-                f"{self._home}: changed since the last checkpoint: {', '.join(changed)}; a run "
-                "goes on with what it began with only: put it back, or start a new run"
+                f"{self._home}: changed since the last checkpoint: {', '.join(changed)}; put the "
+                "old contents back, or start a new run"
             )
 
     def last_state(self) -> tuple[dict[str, Any], list[str]]:
-        """The newest whole checkpoint, if it was made from what still stands in the folder.
+        """Loads the newest checkpoint that is not damaged.
 
         Returns:
-            Its state, and a warning for each newer checkpoint that is damaged.
+            Its state, and a warning for each newer checkpoint, which is damaged.
 
         Raises:
-            RunError: there is none, or config or data have changed since.
+            RunError: there is no usable checkpoint, or configuration or data have changed since.
         """
         state, warnings = checkpoint.load_latest(self.checkpoints)
         if "origin" not in state:
@@ -154,7 +193,11 @@ class Run:
         return state, warnings
 
     def log_metrics(self, metrics: dict[str, Any]) -> None:
-        """Adds one line to the metrics."""
+        """Adds one line to metrics.jsonl.
+
+        Raises:
+            RunError: it cannot be written.
+        """
         try:
             with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as stream:
                 stream.write(json.dumps(metrics) + "\n")
@@ -162,9 +205,14 @@ class Run:
             raise RunError(f"cannot write {self.folder}: {error.strerror or error}") from error
 
     def metrics(self, up_to: int | None = None) -> list[dict[str, Any]]:
-        """All lines of the metrics; with `up_to`, later steps are dropped from the file too.
+        """Reads metrics.jsonl.
 
-        A run killed after a validation repeats the steps since its last checkpoint.
+        Args:
+            up_to: lines of later steps are deleted, from the file too. A run that was killed after
+                a validation repeats the steps since its last checkpoint. None: all lines stay.
+
+        Returns:
+            One dictionary for each line.
         """
         path = self.folder / "metrics.jsonl"
         if not path.exists():
@@ -174,7 +222,7 @@ class Run:
             try:
                 rows.append(json.loads(line))
             except ValueError:
-                continue  # a line cut short by a kill
+                continue  # an incomplete line of a killed process
         if up_to is not None:
             rows = [row for row in rows if row["step"] <= up_to]
             write_bytes(path, "".join(json.dumps(row) + "\n" for row in rows).encode())
@@ -182,7 +230,7 @@ class Run:
 
 
 def _changes(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
-    """Keys that have come, gone or another value."""
+    """Keys that were added or removed, or whose value has changed."""
     missing = object()
     names = sorted(before.keys() | after.keys())
     return [name for name in names if before.get(name, missing) != after.get(name, missing)]

@@ -1,4 +1,4 @@
-"""How long a run lasts and which learning rate each moment gets."""
+"""Schedule: how long a run lasts, and its learning rate at each moment."""
 
 import math
 from dataclasses import dataclass
@@ -6,30 +6,44 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Schedule:
-    """A budget of minutes or of steps. Progress runs from 0 to 1 over it."""
+    """A budget of minutes or of steps. Over it, progress goes from 0 to 1."""
 
     peak_rate: float
+    """Highest learning rate."""
     steps: int | None
-    """Total optimizer steps; None where `minutes` rules."""
+    """Number of optimizer steps; None: `minutes` is the budget."""
     minutes: float | None
-    """Total wall-clock minutes, over all sittings of a resumed run."""
+    """Wall-clock minutes, over all sittings of a resumed run; None: `steps` is the budget."""
     warmup: float = 0.02
-    """Share of the run in which the rate rises."""
+    """Share of the run in which the learning rate rises."""
 
     @classmethod
     def of(
         cls, rate: float, steps_per_epoch: int, epochs: float | None, minutes: float | None
     ) -> "Schedule":
-        """From a budget of epochs, or else of minutes."""
+        """Makes a schedule from a budget of epochs or of minutes.
+
+        Args:
+            rate: highest learning rate.
+            steps_per_epoch: optimizer steps in an epoch.
+            epochs: None: `minutes` is the budget.
+            minutes: of training.
+        """
         if epochs is None:
             return cls(rate, steps=None, minutes=minutes)
         return cls(rate, steps=max(1, round(epochs * steps_per_epoch)), minutes=None)
 
     def progress(self, step: int, elapsed: float, step_seconds: float = 0.0) -> float:
-        """Share of the run that is over: after `step` steps and `elapsed` seconds.
+        """Computes how much of the run is over.
 
-        `step_seconds`, a typical step's time, makes a run of minutes end before its limit
-        rather than one step after.
+        Args:
+            step: number of steps so far.
+            elapsed: seconds of training so far.
+            step_seconds: duration of a step. A run of minutes ends if another step would exceed
+                its limit.
+
+        Returns:
+            0 at the start; 1 or more at the end.
         """
         if self.steps is not None:
             return step / self.steps
@@ -37,7 +51,13 @@ class Schedule:
         return (elapsed + step_seconds) / (self.minutes * 60)
 
     def rate(self, progress: float) -> float:
-        """Linear warm-up, then a cosine to zero (Loshchilov & Hutter, 2017, SGDR)."""
+        """Computes the learning rate.
+
+        It rises linearly and then falls to 0 as a cosine (Loshchilov & Hutter, 2017, "SGDR").
+
+        Args:
+            progress: see `progress`.
+        """
         if progress < self.warmup:
             return self.peak_rate * max(progress / self.warmup, 0.01)
         share = min(1.0, (progress - self.warmup) / (1 - self.warmup))

@@ -1,4 +1,4 @@
-"""Whether freed memory is kept for the next step."""
+"""The allocator keeps freed memory for the next step."""
 
 import ctypes
 import platform
@@ -27,13 +27,13 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another malloc")
-def test_pages_are_handed_out_once() -> None:
+def test_freed_blocks_cause_no_new_page_faults() -> None:
     command = [sys.executable, "-c", FAULTS]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert int(done.stdout) < 100  # of 100 blocks of ten thousand pages
 
 
-def test_other_libraries_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_glibc_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     def none(_: Any) -> Any:
         return object()
 

@@ -1,4 +1,4 @@
-"""Checkpoints: whole or not there, the last few kept, the newest whole one loaded."""
+"""Checkpoints: writing, deleting old ones, and loading the newest that is not damaged."""
 
 import os
 from pathlib import Path
@@ -24,7 +24,7 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
+def test_saved_state_is_loaded(tmp_path: Path) -> None:
     checkpoint.save(tmp_path, 5, state(5))
     loaded, warnings = checkpoint.load_latest(tmp_path)
     assert warnings == []
@@ -33,7 +33,7 @@ def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
     assert torch.equal(loaded["carried"][0], torch.arange(5))
 
 
-def test_last_few_are_kept(tmp_path: Path) -> None:
+def test_only_the_newest_are_kept(tmp_path: Path) -> None:
     saved = [
         checkpoint.save(tmp_path, step, state(step)).name for step in (1, 20, 300, 4000, 50000)
     ]
@@ -41,20 +41,20 @@ def test_last_few_are_kept(tmp_path: Path) -> None:
     assert checkpoint.load_latest(tmp_path)[0]["step"] == 50000
 
 
-def test_newest_is_by_number(tmp_path: Path) -> None:
+def test_highest_step_is_the_newest(tmp_path: Path) -> None:
     for step in (100, 9, 20):
         checkpoint.save(tmp_path, step, state(step))
     assert checkpoint.load_latest(tmp_path)[0]["step"] == 100
 
 
-def test_same_step_again_replaces(tmp_path: Path) -> None:
+def test_same_step_replaces_its_checkpoint(tmp_path: Path) -> None:
     checkpoint.save(tmp_path, 5, state(4))
     checkpoint.save(tmp_path, 5, state(5))
     assert len(names(tmp_path)) == 1
     assert checkpoint.load_latest(tmp_path)[0]["step"] == 5
 
 
-def test_other_files_are_left_alone(tmp_path: Path) -> None:
+def test_other_files_are_ignored_and_kept(tmp_path: Path) -> None:
     others = ["notes.txt", "step-7.ckpt.bak", "step-x.ckpt", ".step-000000009.ckpt.abc.part"]
     for name in others:
         (tmp_path / name).write_text("not a checkpoint")
@@ -65,7 +65,9 @@ def test_other_files_are_left_alone(tmp_path: Path) -> None:
     assert (loaded["step"], warnings) == (5, [])
 
 
-def test_failed_write_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_write_keeps_the_old_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     checkpoint.save(tmp_path, 5, state(5))
 
     def full(*_: object) -> NoReturn:
@@ -107,7 +109,7 @@ def damage(path: Path, how: str) -> None:
         "cut short",
     ],
 )
-def test_damaged_newest_falls_back(tmp_path: Path, how: str) -> None:
+def test_damaged_checkpoint_is_skipped(tmp_path: Path, how: str) -> None:
     checkpoint.save(tmp_path, 5, state(5))
     newest = checkpoint.save(tmp_path, 6, state(6))
     damage(newest, how)
@@ -118,7 +120,7 @@ def test_damaged_newest_falls_back(tmp_path: Path, how: str) -> None:
     assert "damaged" in warning
 
 
-def test_unreadable_newest_falls_back(tmp_path: Path) -> None:
+def test_unreadable_checkpoint_is_skipped(tmp_path: Path) -> None:
     checkpoint.save(tmp_path, 5, state(5))
     (tmp_path / "step-000000006.ckpt").mkdir()
     loaded, warnings = checkpoint.load_latest(tmp_path)
@@ -127,42 +129,50 @@ def test_unreadable_newest_falls_back(tmp_path: Path) -> None:
     assert "step-000000006.ckpt cannot be read" in warnings[0]
 
 
-def test_any_checkpoint(tmp_path: Path) -> None:
+def test_exists_counts_damaged_checkpoints(tmp_path: Path) -> None:
     assert not checkpoint.exists(tmp_path)
     damage(checkpoint.save(tmp_path, 5, state(5)), "empty")
     assert checkpoint.exists(tmp_path)
 
 
-def test_none_whole(tmp_path: Path) -> None:
+def test_all_checkpoints_are_damaged(tmp_path: Path) -> None:
     for step in (5, 6):
         damage(checkpoint.save(tmp_path, step, state(step)), "flipped")
-    with pytest.raises(RunError, match="no whole checkpoint"):
+    with pytest.raises(RunError, match="no usable checkpoint"):
         checkpoint.load_latest(tmp_path)
 
 
-def test_none_at_all(tmp_path: Path) -> None:
+def test_folder_without_checkpoints(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "missing"):
-        with pytest.raises(RunError, match="no whole checkpoint"):
+        with pytest.raises(RunError, match="no usable checkpoint"):
             checkpoint.load_latest(folder)
 
 
-class Trap:
-    """Runs code where it is unpickled."""
+class Malicious:
+    """An object that runs code when it is unpickled."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Path.touch, (Path("sprung"),)
+        return Path.touch, (Path("executed"),)
 
 
-def test_loading_runs_no_code(tmp_path: Path) -> None:
-    checkpoint.save(tmp_path, 5, {"step": 5, "trap": Trap()})
-    with pytest.raises(RunError, match="no whole checkpoint"):
+def test_loading_never_runs_code(tmp_path: Path) -> None:
+    checkpoint.save(tmp_path, 5, {"step": 5, "object": Malicious()})
+    with pytest.raises(RunError, match="no usable checkpoint"):
         checkpoint.load_latest(tmp_path)
     with pytest.raises(RunError, match="of another version"):
         checkpoint.read(tmp_path / "step-000000005.ckpt")
-    assert not (tmp_path / "sprung").exists()
+    assert not (tmp_path / "executed").exists()
 
 
 def test_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(RunError, match="cannot write"):
         checkpoint.save(tmp_path / "file", 5, state(5))
+
+
+def test_averaged_weights_have_the_names_of_the_model() -> None:
+    model = torch.nn.Linear(2, 3)
+    average = torch.optim.swa_utils.AveragedModel(model)
+    found = checkpoint.averaged_weights({"average": average.state_dict()})
+    assert found.keys() == model.state_dict().keys()
+    assert torch.equal(found["weight"], average.module.get_parameter("weight"))

@@ -1,7 +1,7 @@
-"""A training step's passes as recorded graphs; torch's recorder is played by a stand-in.
+"""Capture and replay of a training step. A fake replaces torch's capture, so no GPU is needed.
 
-The stand-in keeps what a CUDA graph's user must not forget: inputs are read from where the sample
-lay, and what a replay gave is overwritten by the next one.
+The fake behaves as a CUDA graph does: it reads its inputs from the memory of the sample, and each
+replay overwrites the outputs of the one before.
 """
 
 from collections.abc import Callable
@@ -22,31 +22,31 @@ TEXT = np.random.default_rng(0).integers(9, size=900).astype(np.uint8)
 NAMES = tuple("abcdefghi")
 
 
-def recorder(module: nn.Module, sample: tuple[Tensor, ...]) -> Callable[..., Any]:
-    """Plays `torch.cuda.make_graphed_callables`."""
+def fake_capture(module: nn.Module, sample: tuple[Tensor, ...]) -> Callable[..., Any]:
+    """Replaces `torch.cuda.make_graphed_callables`."""
     assert not (torch.is_autocast_enabled("cpu") and torch.is_autocast_cache_enabled())
     assert all(each.is_leaf and not each.requires_grad for each in sample)
-    given: list[Tensor] = []
+    outputs: list[Tensor] = []
 
     def replay(*inputs: Tensor) -> tuple[Tensor, ...]:
         assert [each.shape for each in inputs] == [each.shape for each in sample]
         assert [each.dtype for each in inputs] == [each.dtype for each in sample]
-        for place, value in zip(sample, inputs, strict=True):
-            place.copy_(value)
-        for old in given:
+        for memory, value in zip(sample, inputs, strict=True):
+            memory.copy_(value)
+        for old in outputs:
             old.data.fill_(torch.nan)
         found = module(*(each.clone() for each in sample))
-        given[:] = found
+        outputs[:] = found
         return tuple(found)
 
     return replay
 
 
 @pytest.fixture
-def recording(monkeypatch: pytest.MonkeyPatch) -> None:
+def with_fake_capture(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cuda_graph, "possible", lambda _: True)
     monkeypatch.setattr(torch.cuda, "current_stream", lambda: None)
-    monkeypatch.setattr(torch.cuda, "make_graphed_callables", recorder)
+    monkeypatch.setattr(torch.cuda, "make_graphed_callables", fake_capture)
 
 
 def objective(capture: bool = True) -> CharLMObjective:
@@ -56,8 +56,8 @@ def objective(capture: bool = True) -> CharLMObjective:
     return CharLMObjective(CharLSTM(config), streams, TEXT[:0], NAMES, 0, CPU, capture=capture)
 
 
-def learnt(subject: CharLMObjective, steps: int) -> list[Tensor]:
-    """Weights after some steps, in which the state is carried and new epochs begin."""
+def train(subject: CharLMObjective, steps: int) -> list[Tensor]:
+    """Trains some steps, over several epochs. Returns the weights."""
     optimizer = torch.optim.SGD(subject.model.parameters(), lr=0.5)
     for step in range(steps):
         with subject.around_step():
@@ -68,21 +68,21 @@ def learnt(subject: CharLMObjective, steps: int) -> list[Tensor]:
     return [each.detach() for each in subject.model.parameters()]
 
 
-@pytest.mark.usefixtures("recording")
-def test_replays_learn_what_steps_learn() -> None:
+@pytest.mark.usefixtures("with_fake_capture")
+def test_replay_gives_the_same_weights_as_launching() -> None:
     replayed = objective()
-    ours = learnt(replayed, 50)
+    with_graph = train(replayed, 50)
     launched = objective(capture=False)
-    theirs = learnt(launched, 50)
-    assert all(map(torch.equal, ours, theirs))
+    without_graph = train(launched, 50)
+    assert all(map(torch.equal, with_graph, without_graph))
     assert launched._pass is launched.model
     assert replayed._pass is not replayed.model
 
 
-@pytest.mark.usefixtures("recording")
-def test_carried_state_outlives_a_replay() -> None:
+@pytest.mark.usefixtures("with_fake_capture")
+def test_carried_state_survives_the_next_replay() -> None:
     subject = objective()
-    learnt(subject, 3)
+    train(subject, 3)
     kept = [each.clone() for each in subject.state()["carried"]]
     assert all(bool(each.isfinite().all()) and not each.requires_grad for each in kept)
     subject.restore({"carried": kept})
@@ -90,7 +90,7 @@ def test_carried_state_outlives_a_replay() -> None:
     assert loss.isfinite()
 
 
-def test_where_it_cannot_be_recorded(
+def test_failed_capture_falls_back_to_launching(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fails(*_: object) -> None:
@@ -100,12 +100,12 @@ def test_where_it_cannot_be_recorded(
     monkeypatch.setattr(torch.cuda, "current_stream", lambda: None)
     monkeypatch.setattr(torch.cuda, "make_graphed_callables", fails)
     subject = objective()
-    learnt(subject, 2)
+    train(subject, 2)
     assert subject._pass is subject.model
-    told = capsys.readouterr().err
-    assert told.count("warning: steps cannot be recorded here: operation not permitted\n") == 1
+    shown = capsys.readouterr().err
+    assert shown.count("cannot be captured as a CUDA graph here: operation not permitted\n") == 1
 
 
-def test_only_cuda_records() -> None:
+def test_only_cuda_has_graphs() -> None:
     assert cuda_graph.possible(torch.device("cuda"))
     assert not cuda_graph.possible(CPU)

@@ -1,4 +1,4 @@
-"""Run folders: numbering, lock, config, metrics."""
+"""Run folders: numbering, lock, configuration, parts, changed data, metrics."""
 
 import json
 from collections.abc import Iterator
@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from rnn_train.errors import RunError
+from rnn_train.training import checkpoint
 from rnn_train.training.run import Run
 
 
@@ -29,7 +30,7 @@ def test_numbering() -> None:
     other.close()
 
 
-def test_numbering_goes_on_after_the_highest() -> None:
+def test_next_number_is_above_the_highest() -> None:
     for name in ("charlm-2", "charlm-10", "charlm-x", "charlm-99b", "charlm--5"):
         Path("runs", name).mkdir(parents=True)
     run = Run.create("charlm", None)
@@ -37,7 +38,7 @@ def test_numbering_goes_on_after_the_highest() -> None:
     run.close()
 
 
-def test_folder_of_a_run_is_not_taken_twice(run: Run) -> None:
+def test_folder_that_holds_a_run_is_refused(run: Run) -> None:
     run.close()
     with pytest.raises(RunError, match=r"holds a run already; go on with --resume"):
         Run.create("charlm", run.folder)
@@ -50,7 +51,7 @@ def test_one_process_at_a_time(run: Run) -> None:
     Run.open(run.folder).close()
 
 
-def test_folder_in_use_is_not_taken(tmp_path: Path) -> None:
+def test_folder_in_use_is_refused(tmp_path: Path) -> None:
     run = Run.create("charlm", tmp_path / "run")
     with pytest.raises(RunError, match="in use"):
         Run.create("charlm", tmp_path / "run")
@@ -64,14 +65,14 @@ def test_folder_that_cannot_be_made(tmp_path: Path, below: str) -> None:
         Run.create("charlm", tmp_path / "file" / below)
 
 
-def test_no_run(tmp_path: Path) -> None:
+def test_folder_without_a_run_is_refused(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "missing"):
         with pytest.raises(RunError, match="no run folder"):
             Run.open(folder)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_config_is_kept(run: Run) -> None:
+def test_config_is_read_back(run: Run) -> None:
     config = {"command": "charlm", "vocabulary": "\n\r\u2028é𝄞", "minutes": None, "rate": 0.1}
     run.write_config(config)
     run.close()
@@ -87,7 +88,7 @@ def test_damaged_config(run: Run, data: bytes) -> None:
         run.config()
 
 
-def test_metrics(run: Run) -> None:
+def test_metrics_are_read_back(run: Run) -> None:
     assert run.metrics() == []
     rows = [{"step": step, "loss": step / 7, "sample": "é\n\u2028"} for step in (10, 20, 30)]
     for row in rows:
@@ -97,17 +98,17 @@ def test_metrics(run: Run) -> None:
     assert [json.loads(line) for line in text.splitlines()] == rows
 
 
-def test_metrics_are_cut_at_a_step(run: Run) -> None:
+def test_later_metrics_are_deleted(run: Run) -> None:
     rows = [{"step": step, "loss": 0.5} for step in (10, 20, 30)]
     for row in rows:
         run.log_metrics(row)
     assert run.metrics(up_to=20) == rows[:2]
-    assert run.metrics() == rows[:2], "later steps are still in the file"
+    assert run.metrics() == rows[:2], "the file still holds later steps"
     run.log_metrics({"step": 25, "loss": 0.4})
     assert [row["step"] for row in run.metrics()] == [10, 20, 25]
 
 
-def test_line_cut_short_is_dropped(run: Run) -> None:
+def test_incomplete_line_is_ignored(run: Run) -> None:
     run.log_metrics({"step": 10})
     with (run.folder / "metrics.jsonl").open("a") as stream:
         stream.write('{"step": 20, "lo')
@@ -120,3 +121,60 @@ def test_metrics_that_cannot_be_written(run: Run) -> None:
     (run.folder / "metrics.jsonl").mkdir()
     with pytest.raises(RunError, match="cannot write"):
         run.log_metrics({"step": 10})
+
+
+# --- parts and origin -----------------------------------------------------------------
+
+
+def test_part_shares_configuration_and_data(run: Run) -> None:
+    (run.folder / "corpus.bin").write_bytes(b"text")
+    part = run.part("teachers/1")
+    assert part.folder == run.folder / "teachers/1"
+    assert part.checkpoints.is_dir()
+    assert part.config() == run.config()
+    assert part.origin() == run.origin()
+    part.log_metrics({"step": 1})
+    assert run.metrics() == []
+
+
+def test_part_that_cannot_be_made(run: Run) -> None:
+    (run.folder / "teachers").write_text("in the way")
+    with pytest.raises(RunError, match="cannot write"):
+        run.part("teachers/1")
+
+
+@pytest.mark.parametrize("name", ["corpus.bin", "held_out.bin", "answers.bin", "rows.jsonl"])
+def test_changed_data_is_named(run: Run, name: str) -> None:
+    (run.folder / name).write_bytes(b"data")
+    origin = run.origin()
+    run.check_origin(origin)
+    (run.folder / name).write_bytes(b"other")
+    with pytest.raises(RunError, match=rf"changed since the last checkpoint: {name};"):
+        run.check_origin(origin)
+    (run.folder / name).unlink()
+    with pytest.raises(RunError, match=rf": {name};"):
+        run.check_origin(origin)
+
+
+def test_changed_configuration_is_named(run: Run) -> None:
+    origin = run.origin()
+    run.write_config({"command": "charlm", "seed": 1})
+    with pytest.raises(RunError, match=r": seed in config\.json;"):
+        run.check_origin(origin)
+
+
+def test_last_state_needs_an_origin(run: Run) -> None:
+    checkpoint.save(run.checkpoints, 5, {"step": 5})
+    with pytest.raises(RunError, match="of another version"):
+        run.last_state()
+    checkpoint.save(run.checkpoints, 6, {"step": 6, "origin": run.origin()})
+    state, warnings = run.last_state()
+    assert (state["step"], warnings) == (6, [])
+
+
+def test_incomplete_files_are_deleted_on_opening(run: Run) -> None:
+    part = run.checkpoints / ".step-000000001.ckpt.x.part"
+    part.write_bytes(b"incomplete")
+    run.close()
+    Run.open(run.folder).close()
+    assert not part.exists()

@@ -1,4 +1,4 @@
-"""How long a run lasts, and its learning rate."""
+"""Schedule: the length of a run and its learning rate."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def test_progress_by_minutes() -> None:
     assert [MINUTES.progress(10**9, seconds) for seconds in (0, 30, 120)] == [0, 0.25, 1]
 
 
-def test_run_of_minutes_ends_before_a_step_too_many() -> None:
+def test_run_of_minutes_ends_before_its_limit() -> None:
     assert MINUTES.progress(1, 110, step_seconds=9) < 1
     assert MINUTES.progress(1, 110, step_seconds=10) >= 1
 
@@ -38,3 +38,10 @@ def test_rate_past_the_end_is_zero() -> None:
 
 def test_warm_up_is_linear() -> None:
     assert STEPS.rate(0.05) == pytest.approx(0.25)
+
+
+def test_budget_of_epochs_or_of_minutes() -> None:
+    by_epochs = Schedule.of(0.5, 40, epochs=2.5, minutes=None)
+    assert by_epochs == Schedule(0.5, steps=100, minutes=None)
+    assert Schedule.of(0.5, 40, epochs=0.001, minutes=None).steps == 1
+    assert Schedule.of(0.5, 40, epochs=None, minutes=3.0) == Schedule(0.5, None, 3.0)
