@@ -40,7 +40,7 @@ class Prediction(NamedTuple):
 
     @property
     def top(self) -> tuple[LabelProbability, ...]:
-        """`labels` and `probabilities` as pairs."""
+        """The pairs of `labels` and `probabilities`, the most likely first."""
         return tuple(map(LabelProbability, self.labels, self.probabilities))
 
     @property
@@ -153,13 +153,18 @@ class Classifier:
 
         Args:
             text: one text, or a list of texts. None may be empty.
-            top: the number of labels per prediction. Default 3.
-            prior: 0 (the default) takes the label frequencies of the training data; 1 takes all
-                labels as equally frequent, which helps rare labels; values between are possible.
-                The logits are lowered by prior · log(frequency): logit adjustment, Menon et al.,
-                "Long-tail learning via logit adjustment", ICLR 2021.
-            min_probability: a prediction below it abstains: its `label` is None. Default 0.
-            unknown: what to do with characters outside the vocabulary: "default" (the file's
+            **options: these keywords.
+
+                top: the number of labels per prediction. Default 3.
+
+                prior: 0 (the default) takes the label frequencies of the training data; 1 takes
+                all labels as equally frequent, which helps rare labels. Values between are
+                possible. The logits are lowered by prior · log(frequency): logit adjustment,
+                Menon et al., "Long-tail learning via logit adjustment", ICLR 2021.
+
+                min_probability: a prediction below it abstains: its `label` is None. Default 0.
+
+                unknown: what to do with characters outside the vocabulary: "default" (the file's
                 unknown token, or an error), "error", "skip", or "fold" (the nearest known one).
 
         Returns:

@@ -19,7 +19,7 @@ class RnnInferError(Exception):
 
 
 class RuntimeMissingError(RnnInferError, ImportError):
-    """onnxruntime is not installed, or cannot be imported."""
+    """The package onnxruntime is not installed, or cannot be imported."""
 
 
 class DeviceError(RnnInferError, RuntimeError):

@@ -26,7 +26,8 @@ class Score:
 
     @property
     def perplexity(self) -> float:
-        """exp(nats per character): as hard as a choice among so many equal characters."""
+        """The perplexity: exp(nats per character). A choice among so many equally likely characters
+        is as hard."""
         return math.exp(self.nats_per_char) if self.nats_per_char < 700 else math.inf
 
 

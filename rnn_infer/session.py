@@ -188,6 +188,10 @@ class Session:
     def restore(cls, stepper: Stepper, vocabulary: Vocabulary, data: bytes) -> Self:
         """Make the session that `save` wrote. `CharLM.session(restore=...)` calls this.
 
+        Args:
+            stepper, vocabulary: those of the model that the session belongs to.
+            data: the bytes from `save`.
+
         Raises:
             SnapshotError: the bytes are damaged, or belong to another model file.
         """

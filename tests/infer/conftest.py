@@ -1,4 +1,4 @@
-"""What all tests of `rnn_infer` share. Nothing here, or beside it, may need torch or onnx."""
+"""Fixtures of all tests of `rnn_infer`. No test in this folder may need torch or onnx."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -34,43 +34,43 @@ def data() -> Path:
 
 @pytest.fixture(scope="session")
 def lm() -> CharLM:
-    """2 LSTM layers, 41 Latin characters, no unknown token; draws in its graph."""
+    """2 LSTM layers, 41 Latin characters, no unknown token. The graph draws."""
     return CharLM.load(DATA / "charlm.onnx", device="cpu")
 
 
 @pytest.fixture(scope="session")
 def step_lm() -> CharLM:
-    """The weights of `lm`, but drawn from in numpy."""
+    """The weights of `lm` in a step-only file. numpy draws."""
     return CharLM.load(DATA / "charlm.step.onnx", device="cpu")
 
 
 @pytest.fixture(scope="session")
 def one_lm() -> CharLM:
-    """The weights of `lm` in a file that reads and draws one character a call."""
+    """The weights of `lm` in a file of one step per call."""
     return CharLM.load(DATA / "charlm.one.onnx", device="cpu")
 
 
 @pytest.fixture(scope="session")
 def wide() -> CharLM:
-    """300 characters with Chinese and emoji, and an unknown token."""
+    """300 characters, Chinese and emoji among them, and an unknown token."""
     return CharLM.load(DATA / "wide.onnx", device="cpu")
 
 
 @pytest.fixture(scope="session")
 def stepper() -> Stepper:
-    """The core under `lm`."""
+    """The stepper of the file of `lm`."""
     return Stepper.open(DATA / "charlm.onnx", device="cpu")
 
 
 @pytest.fixture(scope="session", params=["classifier", "gru"])
 def classifier(request: pytest.FixtureRequest) -> Classifier:
-    """5 labels, begin and end marks, an unknown token, NFC; an Elman cell with a pool, a GRU."""
+    """5 labels, begin and end marks, an unknown token, NFC; an Elman cell with pooling, a GRU."""
     return Classifier.load(DATA / f"{request.param}.onnx", device="cpu")
 
 
 @pytest.fixture
 def edited(tmp_path: Path) -> Callable[..., Path]:
-    """`edited(edit, of="charlm")`: a copy of a good file whose parsed message `edit` changed."""
+    """`edited(edit, of="charlm")`: a copy of a good file. `edit` has changed its ONNX message."""
 
     def make(edit: Edit, of: str = "charlm") -> Path:
         model = model_class().FromString((DATA / f"{of}.onnx").read_bytes())
@@ -84,7 +84,7 @@ def edited(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def documented(edited: Callable[..., Path]) -> Callable[..., Path]:
-    """`documented(edit, of="charlm")`: a copy of a good file whose metadata `edit` changed."""
+    """`documented(edit, of="charlm")`: a copy of a good file. `edit` has changed its metadata."""
 
     def make(edit: Edit, of: str = "charlm") -> Path:
         def change(model: Any) -> None:
@@ -101,7 +101,7 @@ def documented(edited: Callable[..., Path]) -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def refusal() -> Callable[..., str]:
-    """`refusal(path, sha256=None)`: the message that refuses a file, without the file's name."""
+    """`refusal(path, sha256=None)`: the error message for a bad file, without the file's name."""
 
     def get(path: Path, sha256: str | None = None) -> str:
         with pytest.raises(ModelFileError) as caught:
@@ -117,7 +117,7 @@ def refusal() -> Callable[..., str]:
 
 @pytest.fixture
 def fresh_runtime() -> Iterator[None]:
-    """What `rnn_infer.runtime` remembers of this machine is forgotten, before and after."""
+    """Clear what `rnn_infer.runtime` has cached about this machine, before and after the test."""
     cached = (providers.onnxruntime, providers.cuda_problem)
     for function in cached:
         function.cache_clear()
@@ -128,7 +128,7 @@ def fresh_runtime() -> Iterator[None]:
 
 @pytest.fixture
 def rng() -> np.random.Generator:
-    """Random numbers, the same in each run."""
+    """A generator with a fixed seed."""
     return np.random.default_rng(20240229)
 
 
@@ -137,19 +137,19 @@ def rng() -> np.random.Generator:
 
 @pytest.fixture(scope="session")
 def model(data: Path) -> str:
-    """A character model's file."""
+    """The path of a character model."""
     return str(data / "charlm.onnx")
 
 
 @pytest.fixture(scope="session")
 def names(data: Path) -> str:
-    """A classifier's file."""
+    """The path of a classifier."""
     return str(data / "gru.onnx")
 
 
 @pytest.fixture(scope="session")
 def run() -> Callable[..., Result]:
-    """`run("show", "--model", path, stdin=b"")`: how `rnn-infer` ends, never in a traceback."""
+    """`run("show", "--model", path, stdin=b"")`: the result of `rnn-infer`, never a traceback."""
 
     def run(*arguments: str, stdin: bytes | str | None = None) -> Result:
         result = CliRunner().invoke(main, arguments, input=stdin)
@@ -161,7 +161,7 @@ def run() -> Callable[..., Result]:
 
 @pytest.fixture(scope="session")
 def good(run: Callable[..., Result]) -> Callable[..., str]:
-    """As `run`: what a command prints that works."""
+    """As `run`, for a command that succeeds: its standard output."""
 
     def good(*arguments: str, stdin: bytes | str | None = None) -> str:
         result = run(*arguments, stdin=stdin)
@@ -173,7 +173,7 @@ def good(run: Callable[..., Result]) -> Callable[..., str]:
 
 @pytest.fixture(scope="session")
 def bad(run: Callable[..., Result]) -> Callable[..., str]:
-    """As `run`: the one line with which a command fails."""
+    """As `run`, for a command that fails: its one line on standard error."""
 
     def bad(*arguments: str, stdin: bytes | str | None = None) -> str:
         result = run(*arguments, stdin=stdin)

@@ -1,9 +1,9 @@
-"""Damaged and hostile model files, in a process of their own.
+"""Damaged and hostile model files, tried in a process of their own.
 
-    python tests/infer/fuzz.py --cases 10000        # long; test_fuzz.py runs a few hundred
+    python tests/infer/fuzz.py --cases 10000        # long; test_fuzz.py runs 240
 
-Each file must end in a `ModelFileError`, or in a model that behaves. The last line printed is a
-JSON summary; every case is named before it is tried, so that a crash names itself.
+Each file must give a `ModelFileError`, or a model that behaves. The name of each case is printed
+before it is tried, so that a crash can be found. The last line printed is a JSON summary.
 """
 
 import argparse
@@ -26,7 +26,7 @@ DATA = Path(__file__).parents[1] / "data"
 NAMES = ("charlm", "charlm.step", "charlm.one", "charlm.three", "wide", "classifier", "gru")
 FLOAT, INT64 = 1, 7
 MEMORY = 2**30
-"""Address space a case may take beyond what an idle process has. The system refuses more."""
+"""Address space that a case may use beyond that of an idle process. The system refuses more."""
 
 Edit = Callable[[Any], object]
 
@@ -35,11 +35,11 @@ def read(name: str) -> bytes:
     return (DATA / f"{name}.onnx").read_bytes()
 
 
-# --- whether a model behaves ----------------------------------------------------------
+# --- the behaviour of a model ---------------------------------------------------------
 
 
 def behave(path: Path) -> str:
-    """Loads and uses a file. Returns "refused" or "runs"; raises where it does neither."""
+    """Load and use a file. Return "refused" or "runs". Any other outcome raises."""
     try:
         model = rnn_infer.load(path, device="cpu")
         if isinstance(model, rnn_infer.CharLM):
@@ -49,7 +49,7 @@ def behave(path: Path) -> str:
     except rnn_infer.ModelFileError as error:
         message = str(error)
         assert message.startswith(f"{path}: "), f"the file is not named: {message!r}"
-        assert len(message.splitlines()) == 1, f"more than a line: {message!r}"
+        assert len(message.splitlines()) == 1, f"more than one line: {message!r}"
         assert len(message) < 2000, f"too long: {message[:200]!r}"
         message.encode()
         return "refused"
@@ -61,7 +61,7 @@ def _use_charlm(lm: rnn_infer.CharLM) -> None:
     prompt = "".join(lm.metadata.vocabulary[:5])
     for options in ({}, {"top_k": 3, "top_p": 0.9}, {"temperature": 0}):
         for text in lm.generate([prompt, ""], length=7, seed=1, **options):
-            assert len(text) == 7, f"{len(text)} characters for 7"
+            assert len(text) == 7, f"{len(text)} characters instead of 7"
             assert set(text) <= vocabulary
     session = lm.session(seed=1)
     session.feed(prompt)
@@ -80,11 +80,11 @@ def _use_classifier(classifier: rnn_infer.Classifier) -> None:
     assert len(classifier.trace(text)) >= 1
 
 
-# --- damage at random -----------------------------------------------------------------
+# --- random damage --------------------------------------------------------------------
 
 
 def damaged(seed: int) -> bytes:
-    """A good file with bits turned, bytes lost or doubled, or a piece of another in it."""
+    """Return a good file with flipped bits, lost or repeated bytes, or a piece of another file."""
     chance = random.Random(seed)
     data = bytearray(read(chance.choice(NAMES)))
     for _ in range(chance.choice((1, 1, 1, 2, 8))):
@@ -109,7 +109,7 @@ def damaged(seed: int) -> bytes:
 
 
 def edited(seed: int) -> bytes:
-    """A good file whose parsed message is changed, so that it parses again."""
+    """Return a good file with a changed ONNX message. It can still be parsed."""
     chance = random.Random(seed)
     model = model_class().FromString(read(chance.choice(NAMES)))
     for _ in range(chance.choice((1, 1, 2, 4))):
@@ -189,11 +189,11 @@ def _edit_node(model: Any, chance: random.Random) -> None:
             model.graph.node.append(chance.choice(model.graph.node))
 
 
-# --- attacks by hand ------------------------------------------------------------------
+# --- attacks --------------------------------------------------------------------------
 
 
 def _constant(graph: Any, name: str, dims: list[int], values: list[float] | None = None) -> bytes:
-    """An initializer of float32, zeros where no values are given."""
+    """Add a float32 initializer, of zeros if no values are given. Return its name."""
     count = math.prod(dims)
     raw = struct.pack(f"<{count}f", *(values or [0.0] * count))
     graph.initializer.add(name=name.encode(), data_type=FLOAT, dims=dims, raw_data=raw)
@@ -214,7 +214,7 @@ def _node(graph: Any, op: str, inputs: list[bytes], outputs: list[bytes], **inte
 
 
 def _wrap(graph: Any, name: bytes) -> bytes:
-    """Takes the graph's output `name` from its node, so that others can stand in between."""
+    """Rename the output `name` in its node, so that another node can compute the output from it."""
     for node in graph.node:
         for i, output in enumerate(node.output):
             if output == name:
@@ -229,11 +229,11 @@ def _bomb(model: Any) -> None:
 
 def _tile(model: Any) -> None:
     what = _constant(model.graph, "what", [1])
-    _node(model.graph, "Tile", [what, _integers(model.graph, "often", [2**40])], [b"bomb"])
+    _node(model.graph, "Tile", [what, _integers(model.graph, "times", [2**40])], [b"bomb"])
 
 
 def _doubling(model: Any) -> None:
-    """Concatenation with itself, over and over: 4 bytes become petabytes."""
+    """Concatenate a value with itself 50 times: 4 bytes become petabytes."""
     value = _constant(model.graph, "grain", [1])
     for i in range(50):
         doubled = f"doubled{i}".encode()
@@ -245,7 +245,7 @@ def _doubling(model: Any) -> None:
 
 
 def _wide_product(model: Any) -> None:
-    """Two vectors of 64 kB whose outer product is a gigabyte, and that one's with itself."""
+    """Multiply two vectors of 64 kB into a matrix of a gigabyte, and that matrix with itself."""
     tall, flat = (
         _constant(model.graph, "tall", [2**14, 1]),
         _constant(model.graph, "flat", [1, 2**14]),
@@ -280,10 +280,10 @@ def _cycle(model: Any) -> None:
 
 
 def _cycle_through_a_body(model: Any) -> None:
-    """The body of a Scan reads what is computed from the Scan's own result."""
+    """Let the body of a Scan read a value that is computed from the Scan's result."""
     scan = next(node for node in model.graph.node if node.op_type == b"Scan")
     body = next(each.g for each in scan.attribute if each.HasField("g"))
-    _node(body, "Add", [b"logits", b"logits"], [b"from_the_future"])
+    _node(body, "Add", [b"logits", b"logits"], [b"later_value"])
 
 
 def _twice(model: Any) -> None:
@@ -360,16 +360,16 @@ ATTACKS: dict[str, Edit] = {
     "dims of 2^31 twice": _dims(2**31, 2**31),
     "dims whose product overflows": _dims(2**29, 2**29, 2**6),
     "dims below zero": _dims(-1, -1),
-    "dims of nothing and all": _dims(0, 2**29),
-    "no number": _weights(math.nan),
+    "dims of zero and a huge number": _dims(0, 2**29),
+    "weights of NaN": _weights(math.nan),
     "infinite weights": _weights(math.inf),
     "huge weights": _weights(3e38),
     "cycle": _cycle,
     "cycle through a body": _cycle_through_a_body,
     "duplicate names": _twice,
-    "path up": _outside("../../../../etc/passwd"),
+    "path to a parent folder": _outside("../../../../etc/passwd"),
     "absolute path": _outside("/etc/passwd"),
-    "device as data": _outside("/dev/zero"),
+    "device file as data": _outside("/dev/zero"),
     "nesting": _nested,
     "many nodes": _many_nodes,
     "long document": _long_document,
@@ -383,7 +383,7 @@ ATTACKS: dict[str, Edit] = {
 
 
 def _changed(output: str, op: str, value: float | int | None = None, **integers: int) -> Edit:
-    """The graph gives `output` changed by one operator, in a shape or range it does not declare."""
+    """Return an edit that changes `output` by one operator to an undeclared shape or range."""
 
     def change(model: Any) -> None:
         true = _wrap(model.graph, output.encode())
@@ -398,7 +398,7 @@ def _changed(output: str, op: str, value: float | int | None = None, **integers:
     return change
 
 
-FALSE_ANSWERS: dict[str, Edit] = {
+FALSE_OUTPUTS: dict[str, Edit] = {
     "twice as many logits": _changed("logits", "Concat", axis=1),
     "logits of more streams": _changed("logits", "Concat", axis=0),
     "states of more streams": _changed("h0_next", "Concat", axis=0),
@@ -407,13 +407,14 @@ FALSE_ANSWERS: dict[str, Edit] = {
     "tokens beyond the vocabulary": _changed("generated", "Add", 1000),
     "tokens below zero": _changed("generated", "Sub", 1000),
 }
-"""What only shows when the graph runs."""
+"""Faults that appear only when the graph runs."""
 
 
-# --- all of it ------------------------------------------------------------------------
+# --- all cases ------------------------------------------------------------------------
 
 
 def crafted(attacks: dict[str, Edit], of: tuple[str, ...]) -> Iterator[tuple[str, bytes]]:
+    """Yield a name and a file for each attack on each of the files `of`."""
     for name in of:
         for what, edit in attacks.items():
             model = model_class().FromString(read(name))
@@ -422,11 +423,11 @@ def crafted(attacks: dict[str, Edit], of: tuple[str, ...]) -> Iterator[tuple[str
 
 
 def cases(what: str, count: int) -> Iterator[tuple[str, bytes]]:
-    """Names and contents of files to try."""
+    """Yield the names and contents of the files to try."""
     if what == "attacks":
         yield from crafted(ATTACKS, ("charlm", "gru"))
-    elif what == "false answers":
-        yield from crafted(FALSE_ANSWERS, ("charlm",))
+    elif what == "false outputs":
+        yield from crafted(FALSE_OUTPUTS, ("charlm",))
     else:
         for seed in range(count):
             maker = edited if seed % 2 else damaged
@@ -434,22 +435,22 @@ def cases(what: str, count: int) -> Iterator[tuple[str, bytes]]:
 
 
 def limit_memory() -> None:
-    """Caps the address space of this process; only Linux tells how much it has."""
-    behave(DATA / "gru.onnx")  # all libraries are in
+    """Limit the address space of this process. Only Linux reports how much it uses."""
+    behave(DATA / "gru.onnx")  # loads all libraries
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     limit = pages * resource.getpagesize() + MEMORY
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
 def peak_memory() -> int:
-    """Most memory this process has held, in MB. (`getrusage` counts the parent's in.)"""
+    """Return the peak memory of this process in MB. (`getrusage` would include the parent.)"""
     status = Path("/proc/self/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) // 2**10
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--what", choices=("random", "attacks", "false answers"), default="random")
+    parser.add_argument("--what", choices=("random", "attacks", "false outputs"), default="random")
     parser.add_argument("--cases", type=int, default=300)
     options = parser.parse_args()
     limit_memory()

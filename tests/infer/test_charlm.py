@@ -1,9 +1,8 @@
-"""The character model's face: one seed, one text, on every way to it."""
+"""The public class of a character model: one seed gives one text on every path."""
 
 import math
 import struct
 from collections.abc import Callable
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rnn_infer
-from rnn_infer import CharLM, Classifier, ModelFileError, OptionError, WrongKindError
+from rnn_infer import CharLM, ModelFileError, OptionError, Sampling, WrongKindError
 
 PROMPT = "dead beef, a cage.\n"
 OPTIONS: list[dict[str, Any]] = [
@@ -27,11 +26,13 @@ OPTIONS: list[dict[str, Any]] = [
 ]
 
 
-# --- one seed, one text ---------------------------------------------------------------
+# --- one seed gives one text ----------------------------------------------------------
 
 
 @pytest.mark.parametrize("options", OPTIONS)
-def test_one_text_on_every_way(lm: CharLM, step_lm: CharLM, options: dict[str, Any]) -> None:
+def test_same_seed_gives_the_same_text_on_every_path(
+    lm: CharLM, step_lm: CharLM, options: dict[str, Any]
+) -> None:
     text = lm.generate(PROMPT, length=150, seed=21, **options)
     assert len(text) == 150
     assert lm.generate(PROMPT, length=150, seed=21, **options) == text
@@ -53,7 +54,7 @@ def test_one_text_on_every_way(lm: CharLM, step_lm: CharLM, options: dict[str, A
     top_p=st.floats(0.01, 1),
     cut=st.integers(0, 24),
 )
-def test_graph_and_numpy_draw_alike(
+def test_graph_and_numpy_draw_the_same(
     lm: CharLM, step_lm: CharLM, seed: int, temperature: float, top_k: int, top_p: float, cut: int
 ) -> None:
     options: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "top_p": top_p}
@@ -70,27 +71,21 @@ def test_wide_vocabulary(wide: CharLM) -> None:
         assert len(text) == 100
 
 
-def test_device_and_threads_change_nothing(lm: CharLM, data: Path) -> None:
+def test_text_does_not_depend_on_device_or_threads(lm: CharLM, data: Path) -> None:
     for device, threads in (("cpu", 2), ("auto", 1)):
         other = CharLM.load(data / "charlm.onnx", device=device, threads=threads)  # type: ignore[arg-type]
         if other.device == "cpu":
             assert other.generate(PROMPT, seed=1) == lm.generate(PROMPT, seed=1)
 
 
-def test_fresh_seed_is_told(lm: CharLM) -> None:
-    (first,), (second,) = lm.complete([PROMPT], length=60), lm.complete([PROMPT], length=60)
-    assert first.seed != second.seed
-    assert lm.generate(PROMPT, length=60, seed=first.seed) == first.text
-
-
-def test_greedy_takes_the_likeliest(lm: CharLM) -> None:
+def test_greedy_takes_the_most_likely(lm: CharLM) -> None:
     text = lm.generate(PROMPT, length=20, temperature=0, seed=1)
     assert text == lm.generate(PROMPT, length=20, temperature=0, seed=99)
     for i in range(20):
         assert lm.next(PROMPT + text[:i], top=1)[0].char == text[i]
 
 
-def test_temperature_near_nothing_is_greedy(lm: CharLM) -> None:
+def test_temperature_near_zero_is_greedy(lm: CharLM) -> None:
     greedy = lm.generate(PROMPT, length=50, temperature=0)
     for temperature in (1e-5, 1e-30, 1e-300):
         assert lm.generate(PROMPT, length=50, temperature=temperature, seed=5) == greedy
@@ -98,21 +93,15 @@ def test_temperature_near_nothing_is_greedy(lm: CharLM) -> None:
     assert lm.generate(PROMPT, length=50, top_p=1e-30, seed=5) == greedy
 
 
-# --- what generation gives back -------------------------------------------------------
+# --- prompts and pieces ---------------------------------------------------------------
 
 
-def test_a_text_for_a_text_and_a_list_for_a_list(lm: CharLM) -> None:
+def test_text_returns_text_and_list_returns_list(lm: CharLM) -> None:
     assert isinstance(lm.generate("a", length=3), str)
     assert isinstance(lm.generate(length=3), str)
     assert [len(each) for each in lm.generate(["a"], length=3)] == [3]
     assert lm.generate([], length=3) == []
     assert lm.generate((), seed=[]) == []
-
-
-def test_prompt_is_not_repeated(lm: CharLM) -> None:
-    (made,) = lm.complete([PROMPT], length=10, seed=6)
-    assert (made.prompt, made.seed, made.stopped) == (PROMPT, 6, None)
-    assert made.text == lm.generate(PROMPT, length=30, seed=6)[:10]
 
 
 def test_empty_prompt_is_the_start_text(lm: CharLM) -> None:
@@ -130,12 +119,6 @@ def test_default_length(lm: CharLM) -> None:
     assert len("".join(lm.stream("a"))) == 500
 
 
-def test_no_length(lm: CharLM) -> None:
-    (made,) = lm.complete([PROMPT], length=0, seed=6)
-    assert (made.text, made.stopped) == ("", None)
-    assert list(lm.stream(PROMPT, length=0)) == []
-
-
 def test_stream_comes_in_pieces(lm: CharLM) -> None:
     pieces = list(lm.stream(PROMPT, length=100, chunk=30, seed=1))
     assert [len(each) for each in pieces] == [30, 30, 30, 10]
@@ -143,86 +126,7 @@ def test_stream_comes_in_pieces(lm: CharLM) -> None:
     assert (next(endless) + next(endless))[:60] == "".join(pieces)[:60]
 
 
-# --- stop texts -----------------------------------------------------------------------
-
-
-def test_stop_is_the_same_on_every_way(lm: CharLM, step_lm: CharLM) -> None:
-    free = lm.generate(PROMPT, length=400, seed=8)
-    for begin in (0, 31, 126, 396):
-        stop = free[begin : begin + 4]
-        end = free.index(stop)
-        for model in (lm, step_lm):
-            (made,) = model.complete([PROMPT], length=400, seed=8, stop=stop)
-            assert (made.text, made.stopped) == (free[:end], stop)
-            for chunk in (3, 32, 400):
-                pieces = model.stream(PROMPT, length=400, seed=8, stop=[stop], chunk=chunk)
-                assert "".join(pieces) == free[:end]
-
-
-def test_first_of_several_stops(lm: CharLM) -> None:
-    free = lm.generate(PROMPT, length=200, seed=8)
-    early, late = free[50:54], free[90:95]
-    first = min((early, late), key=lambda stop: free.index(stop) + len(stop))
-    for stops in ([early, late, "\0"], (late, early)):
-        (made,) = lm.complete([PROMPT], length=200, seed=8, stop=stops)
-        assert (made.stopped, made.text) == (first, free[: free.index(first)])
-
-
-def test_stop_that_never_comes(lm: CharLM) -> None:
-    free = lm.generate(PROMPT, length=200, seed=8)
-    for stop in ("\0", free[-2:] + "\0", free + "a"):
-        (made,) = lm.complete([PROMPT], length=200, seed=8, stop=stop)
-        assert (made.text, made.stopped) == (free, None)
-
-
-def test_stop_in_the_prompt_does_not_count(lm: CharLM) -> None:
-    free = lm.generate("abcab", length=5, seed=8)
-    stop = "b" + free[0]
-    assert lm.generate("abcab", length=5, seed=8, stop=stop) == free.partition(stop)[0]
-
-
-# --- scores ---------------------------------------------------------------------------
-
-
-def sum_of_next(lm: CharLM, text: str) -> float:
-    """Nats of all characters but the first, asked one by one."""
-    session, total = lm.session(seed=0), 0.0
-    for before, char in pairwise(text):
-        session.feed(before)
-        total -= math.log(session.probabilities()[lm.metadata.vocabulary.index(char)])
-    return total
-
-
-@given(text=st.text(st.sampled_from("\n !,.abcxyzABCé"), min_size=2, max_size=30))
-def test_score_is_the_sum_of_next(lm: CharLM, text: str) -> None:
-    score = lm.score(text)
-    assert score.characters == len(text) - 1
-    assert score.nats_per_char == pytest.approx(sum_of_next(lm, text) / (len(text) - 1), abs=2e-5)
-
-
-@pytest.mark.parametrize(
-    ("model", "length"),
-    [
-        *(("lm", length) for length in (2, 3, 1024, 1025, 2050)),
-        *(("step_lm", length) for length in (2, 1027)),
-        *(("wide", length) for length in (2, 1027)),
-    ],
-)
-def test_score_of_any_length(model: str, length: int, request: pytest.FixtureRequest) -> None:
-    lm: CharLM = request.getfixturevalue(model)
-    text = (PROMPT * 200)[:length]
-    score = lm.score(text)
-    assert score.characters == length - 1
-    assert score.nats_per_char == pytest.approx(sum_of_next(lm, text) / (length - 1), abs=2e-5)
-
-
-def test_next_names_what_score_counts(lm: CharLM) -> None:
-    everything = {each.char: each.probability for each in lm.next("abc", top=10**6)}
-    assert set(everything) == set(lm.metadata.vocabulary)
-    assert sum(everything.values()) == pytest.approx(1, abs=1e-5)
-    whole, start = lm.score("abcd"), lm.score("abc")
-    last = whole.nats_per_char * 3 - start.nats_per_char * 2
-    assert last == pytest.approx(-math.log(everything["d"]), abs=1e-4)
+# --- the next character ---------------------------------------------------------------
 
 
 def test_next(lm: CharLM) -> None:
@@ -233,27 +137,6 @@ def test_next(lm: CharLM) -> None:
     )
     assert lm.next(PROMPT, top=2) == found[:2]
     assert lm.next() == lm.next("") == lm.next("\n")
-
-
-def test_units_of_a_score() -> None:
-    score = rnn_infer.Score(math.log(8), 10)
-    assert score.bits_per_char == pytest.approx(3)
-    assert score.perplexity == pytest.approx(8)
-    assert rnn_infer.Score(5000.0, 1).perplexity == math.inf
-    assert rnn_infer.Score(math.inf, 1).perplexity == math.inf
-
-
-@pytest.mark.parametrize("text", ["", "a"])
-def test_too_short_to_score(lm: CharLM, text: str) -> None:
-    with pytest.raises(OptionError, match="two characters"):
-        lm.score(text)
-    with pytest.raises(OptionError, match="two characters"):
-        lm.score(text + "Ж", unknown="skip")
-
-
-def test_unknown_characters_are_scored_as_their_token(wide: CharLM) -> None:
-    assert wide.score("abЖc") == wide.score("ab\ufffdc")
-    assert wide.score("abЖc", unknown="skip") == wide.score("abc")
 
 
 # --- options --------------------------------------------------------------------------
@@ -292,19 +175,19 @@ def test_option_out_of_range(lm: CharLM, options: dict[str, Any]) -> None:
         lm.generate(["a", "b"], **options)
 
 
-def test_seeds_of_another_number(lm: CharLM) -> None:
+def test_wrong_number_of_seeds(lm: CharLM) -> None:
     with pytest.raises(OptionError, match="2 streams need 2 seeds, got 1"):
         lm.generate(["a", "b"], seed=[1])
 
 
-def test_last_seed_of_a_batch_must_be_one_too(lm: CharLM) -> None:
+def test_last_seed_of_a_batch_must_be_in_range(lm: CharLM) -> None:
     assert len(lm.generate(["a"], length=2, seed=2**64 - 1)) == 1
     with pytest.raises(OptionError, match="seed"):
         lm.generate(["a", "b"], length=2, seed=2**64 - 1)
 
 
 @pytest.mark.parametrize("top", [0, -1])
-def test_too_few_next(lm: CharLM, top: int) -> None:
+def test_next_with_top_below_one(lm: CharLM, top: int) -> None:
     with pytest.raises(OptionError, match="top must be 1 or more"):
         lm.next("a", top=top)
 
@@ -312,21 +195,14 @@ def test_too_few_next(lm: CharLM, top: int) -> None:
 # --- files ----------------------------------------------------------------------------
 
 
-def test_classifier_is_no_character_model(data: Path) -> None:
+def test_classifier_file_is_refused(data: Path) -> None:
     with pytest.raises(WrongKindError, match="is a classifier.*use Classifier.load") as caught:
         CharLM.load(data / "gru.onnx", device="cpu")
     assert str(data / "gru.onnx") in str(caught.value)
 
 
-def test_load_finds_the_kind(data: Path) -> None:
-    charlm = rnn_infer.load(data / "charlm.onnx", device="cpu")
-    assert isinstance(charlm, CharLM)
-    assert (charlm.device, charlm.metadata.kind) == ("cpu", "charlm")
-    assert isinstance(rnn_infer.load(str(data / "gru.onnx"), device="cpu"), Classifier)
-
-
 def with_bias(edited: Callable[..., Path], values: Callable[[int], Any], of: str) -> Path:
-    """A copy of a file whose last layer's bias is replaced."""
+    """Return a copy of a file with another bias in the last layer."""
 
     def replace(model: Any) -> None:
         (bias,) = [each for each in model.graph.initializer if each.name == b"head0.b"]
@@ -338,7 +214,9 @@ def with_bias(edited: Callable[..., Path], values: Callable[[int], Any], of: str
 
 @pytest.mark.parametrize("of", ["charlm", "charlm.step", "charlm.one", "charlm.three"])
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_model_without_numbers_says_so(edited: Callable[..., Path], of: str, value: float) -> None:
+def test_model_that_returns_nan_or_infinity(
+    edited: Callable[..., Path], of: str, value: float
+) -> None:
     lm = CharLM.load(with_bias(edited, lambda n: [value] * n, of), device="cpu")
     assert lm.generate("abc", length=9, seed=1) == lm.metadata.vocabulary[0] * 9
     for call in (lm.score, lm.next):
@@ -347,7 +225,7 @@ def test_model_without_numbers_says_so(edited: Callable[..., Path], of: str, val
         assert len(str(caught.value).splitlines()) == 1
 
 
-def test_character_that_can_never_come(edited: Callable[..., Path]) -> None:
+def test_character_of_probability_zero(edited: Callable[..., Path]) -> None:
     lm = CharLM.load(
         with_bias(edited, lambda n: [-math.inf, *[0.0] * (n - 1)], "charlm"), device="cpu"
     )
@@ -355,3 +233,35 @@ def test_character_that_can_never_come(edited: Callable[..., Path]) -> None:
     assert lm.next("abc", top=99)[-1] == rnn_infer.NextChar(impossible, 0.0)
     assert impossible not in lm.generate("abc", length=300, temperature=1e6, seed=1)
     assert lm.score("abc" + impossible).nats_per_char == math.inf
+
+
+# --- sampling as one value ------------------------------------------------------------
+
+
+def test_sampling_is_the_same_as_its_keywords(lm: CharLM) -> None:
+    options: dict[str, Any] = {"temperature": 1.5, "top_k": 9, "top_p": 0.7}
+    sampling = Sampling(**options)
+    expected = lm.generate(PROMPT, length=60, seed=3, **options)
+    assert lm.generate(PROMPT, length=60, seed=3, sampling=sampling) == expected
+    assert lm.generate([PROMPT], length=60, seed=3, sampling=sampling) == [expected]
+    assert lm.complete([PROMPT], length=60, seed=3, sampling=sampling)[0].text == expected
+    assert "".join(lm.stream(PROMPT, length=60, seed=3, sampling=sampling)) == expected
+    session = lm.session(seed=3)
+    session.feed(PROMPT)
+    drawn = session.generate(20, sampling=sampling)
+    assert drawn + "".join(session.stream(40, sampling=sampling)) == expected
+    with lm.pool() as pool:
+        assert pool.open(PROMPT, seed=3, sampling=sampling).draw(60) == expected
+
+
+def test_keyword_replaces_a_field_of_sampling(lm: CharLM) -> None:
+    sampling = Sampling(temperature=1.5, top_k=9)
+    expected = lm.generate(PROMPT, length=60, seed=3, temperature=0.2, top_k=9)
+    options: dict[str, Any] = {"sampling": sampling, "temperature": 0.2}
+    assert lm.generate(PROMPT, length=60, seed=3, **options) == expected
+    assert "".join(lm.stream(PROMPT, length=60, seed=3, **options)) == expected
+    session = lm.session(seed=3)
+    session.feed(PROMPT)
+    assert session.generate(60, **options) == expected
+    with lm.pool() as pool:
+        assert pool.open(PROMPT, seed=3, **options).draw(60) == expected

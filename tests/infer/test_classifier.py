@@ -1,16 +1,14 @@
-"""The classifier: batches, traces, priors, and texts of any length."""
+"""The classifier: single texts, batches, traces and priors."""
 
 import json
 import math
 import random
 import string
 import struct
-import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,7 +21,6 @@ from rnn_infer import (
     UnknownCharacterError,
     WrongKindError,
 )
-from rnn_infer.runtime.streams import MAX_CHUNK
 
 LABELS = ("Danish", "French", "German", "Greek", "Polish")
 NAMES = ["Rossi", "O'Neill", "Nakamura", "Ek", "von der Lühe", "X", "Müller-Garcia", "Ng"]
@@ -35,7 +32,7 @@ def name(length: int, seed: int = 0) -> str:
 
 
 def same(left: Prediction, right: Prediction) -> None:
-    """Equal but for rounding, which sizes of a batch may change."""
+    """Check that two predictions are equal up to rounding, which depends on the batch size."""
     assert left.text == right.text
     a, b = ({each.label: each.probability for each in it.top} for it in (left, right))
     assert a == pytest.approx(b, abs=1e-5)
@@ -62,28 +59,11 @@ def test_top(classifier: Classifier, top: int) -> None:
     assert classifier.classify("Rossi").top == whole[:3]
 
 
-@pytest.mark.parametrize(
-    "length", [1, 3000, *(MAX_CHUNK + more for more in (-3, -2, -1, 0, 1, MAX_CHUNK - 2))]
-)
-def test_texts_of_any_length(classifier: Classifier, length: int) -> None:
-    """Against the recurrence itself, one token a call."""
-    stepper = classifier._stepper
-    text = name(length)
-    tokens = [classifier.metadata.vocabulary.index(char) for char in f"\x02{text}\x03"]
-    state = stepper.zeros(1)
-    for token in tokens:
-        logits, state = stepper.forward(np.array([[token]]), state)
-    weights = np.exp(logits[0, -1])
-    expected = dict(zip(LABELS, (weights / weights.sum()).tolist(), strict=True))
-    found = {each.label: each.probability for each in classifier.classify(text, top=5).top}
-    assert found == pytest.approx(expected, abs=1e-4)
-
-
 # --- many texts -----------------------------------------------------------------------
 
 
 @given(names=st.lists(NAME, max_size=12))
-def test_batch_is_each_alone(classifier: Classifier, names: list[str]) -> None:
+def test_batch_gives_the_same_as_single_texts(classifier: Classifier, names: list[str]) -> None:
     together = classifier.classify(names, top=5)
     assert [each.text for each in together] == names
     for each in together:
@@ -102,28 +82,7 @@ def test_order_is_kept(classifier: Classifier) -> None:
         same(found[i], classifier.classify(names[i]))
 
 
-def test_lengths_of_all_kinds_in_one_batch(classifier: Classifier) -> None:
-    lengths = [1, 5000, 2, MAX_CHUNK - 2, 3, MAX_CHUNK, 2 * MAX_CHUNK, 1, 3000]
-    names = [name(length, i) for i, length in enumerate(lengths)]
-    for each in classifier.classify(names, top=5):
-        same(each, classifier.classify(each.text, top=5))
-
-
-def test_one_long_text_costs_its_batch_no_memory(classifier: Classifier) -> None:
-    """Padded to the longest, the tokens of this batch alone would be 120 MB."""
-    names = [name(1, i) for i in range(255)] + [name(60_000)]
-    tracemalloc.start()
-    try:
-        found = classifier.classify(names)
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert peak < 50e6
-    assert found[-1].text == names[-1]
-    same(found[0], classifier.classify(names[0]))
-
-
-def test_list_or_tuple_or_nothing(classifier: Classifier) -> None:
+def test_list_tuple_and_empty_list(classifier: Classifier) -> None:
     assert classifier.classify([]) == []
     assert classifier.classify(tuple(NAMES)) == classifier.classify(NAMES)
     assert len(classifier.classify(["Rossi"])) == 1
@@ -138,7 +97,7 @@ def test_same_text_twice(classifier: Classifier) -> None:
 
 
 @given(text=NAME)
-def test_last_of_a_trace_is_the_answer(classifier: Classifier, text: str) -> None:
+def test_last_step_of_a_trace_is_the_prediction(classifier: Classifier, text: str) -> None:
     trace = classifier.trace(text, top=5)
     shown = "".join(char if char in classifier.metadata.vocabulary else "\ufffd" for char in text)
     assert [each.text for each in trace] == [shown[: i + 1] for i in range(len(text))]
@@ -146,7 +105,7 @@ def test_last_of_a_trace_is_the_answer(classifier: Classifier, text: str) -> Non
 
 
 @pytest.mark.parametrize("text", NAMES)
-def test_trace_is_the_answer_to_each_beginning(classifier: Classifier, text: str) -> None:
+def test_trace_is_the_prediction_of_each_prefix(classifier: Classifier, text: str) -> None:
     for i, each in enumerate(classifier.trace(text, top=2, prior=0.5)):
         assert len(each.top) == 2
         same(each, classifier.classify(text[: i + 1], top=2, prior=0.5))
@@ -183,7 +142,7 @@ def test_longer_marks(documented: Callable[..., Path]) -> None:
 
 
 @pytest.mark.parametrize("prior", [0.0, 0.3, 1.0])
-def test_prior_divides_by_the_shares(classifier: Classifier, prior: float) -> None:
+def test_prior_divides_by_the_label_frequencies(classifier: Classifier, prior: float) -> None:
     section = classifier.metadata.classifier
     assert section is not None
     plain = {each.label: each.probability for each in classifier.classify("Rossi", top=5).top}
@@ -197,7 +156,7 @@ def test_prior_divides_by_the_shares(classifier: Classifier, prior: float) -> No
     same(classifier.trace("Rossi", top=5, prior=prior)[-1], found)
 
 
-def test_rare_labels_win_by_the_prior(classifier: Classifier) -> None:
+def test_prior_helps_rare_labels(classifier: Classifier) -> None:
     def greek(prior: float) -> float:
         top = classifier.classify("Rossi", top=5, prior=prior).top
         return next(each.probability for each in top if each.label == "Greek")
@@ -205,7 +164,7 @@ def test_rare_labels_win_by_the_prior(classifier: Classifier) -> None:
     assert greek(0) < greek(0.5) < greek(1)
 
 
-# --- what is refused ------------------------------------------------------------------
+# --- refused texts and options --------------------------------------------------------
 
 
 @pytest.mark.parametrize("texts", ["", ["Rossi", ""], [""], ("", "x")])
@@ -215,7 +174,7 @@ def test_empty_text(classifier: Classifier, texts: Any) -> None:
         classifier.classify(texts)
 
 
-def test_text_that_is_skipped_whole(classifier: Classifier) -> None:
+def test_text_without_known_characters(classifier: Classifier) -> None:
     for call in (classifier.classify, classifier.trace):
         with pytest.raises(OptionError, match="'ЖЖ' has no character the model knows"):
             call("ЖЖ", unknown="skip")
@@ -258,13 +217,13 @@ def test_unknown_characters(classifier: Classifier) -> None:
     assert classifier.classify("e\u0301").top == classifier.classify("é").top  # NFC
 
 
-def test_character_model_is_no_classifier(data: Path) -> None:
+def test_character_model_file_is_refused(data: Path) -> None:
     with pytest.raises(WrongKindError, match="is a character model.*use CharLM.load"):
         Classifier.load(data / "charlm.onnx", device="cpu")
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_model_without_numbers_says_so(edited: Callable[..., Path], value: float) -> None:
+def test_model_that_returns_nan_or_infinity(edited: Callable[..., Path], value: float) -> None:
     def replace(model: Any) -> None:
         (bias,) = [each for each in model.graph.initializer if each.name == b"head0.b"]
         bias.raw_data = struct.pack("<5f", *[value] * 5)
@@ -275,7 +234,7 @@ def test_model_without_numbers_says_so(edited: Callable[..., Path], value: float
             call("Rossi")
 
 
-def test_prior_beyond_float32(edited: Callable[..., Path]) -> None:
+def test_log_prior_beyond_float32(edited: Callable[..., Path]) -> None:
     def enlarge(model: Any) -> None:
         document = json.loads(model.metadata_props[0].value)
         document["classifier"]["log_prior"] = [-1e300] * 5

@@ -1,3 +1,5 @@
+"""The contract: the metadata document, and the names in the graphs of the tiny models."""
+
 import dataclasses
 import json
 from pathlib import Path
@@ -94,7 +96,7 @@ def test_document_refuses_nan(file: ModelFile) -> None:
         dataclasses.replace(file.metadata, proof={"torch": float("nan")}).to_json()
 
 
-def test_outputs_are_labels_or_characters(data: Path) -> None:
+def test_outputs_is_the_number_of_labels_or_characters(data: Path) -> None:
     charlm = read_model(data / "charlm.onnx").metadata
     assert charlm.outputs == len(charlm.vocabulary)
     classifier = read_model(data / "classifier.onnx").metadata
@@ -102,7 +104,7 @@ def test_outputs_are_labels_or_characters(data: Path) -> None:
     assert classifier.outputs == len(classifier.classifier.labels) == 5
 
 
-def test_names_of_a_graph_are_those_of_the_contract(path: Path, file: ModelFile) -> None:
+def test_names_of_a_graph_follow_the_contract(path: Path, file: ModelFile) -> None:
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     inputs = [each.name for each in session.get_inputs()]
     outputs = [each.name for each in session.get_outputs()]
@@ -152,13 +154,13 @@ def test_operators_of_a_file_are_allowed(file: ModelFile) -> None:
         "Optional",
     ],
 )
-def test_operators_that_must_stay_outside(operator: str) -> None:
+def test_operators_that_are_not_allowed(operator: str) -> None:
     assert operator not in contract.OPERATORS
 
 
-def test_versions_written_are_versions_read() -> None:
+def test_written_versions_can_be_read() -> None:
     assert contract.OPSET in contract.OPSETS
-    assert max(contract.OPSETS) < 22  # CUDA's recurrent kernels end there
+    assert max(contract.OPSETS) < 22  # CUDA's recurrent kernels are for lower opsets
 
 
 def test_every_key_is_required(file: ModelFile) -> None:

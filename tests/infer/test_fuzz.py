@@ -1,4 +1,4 @@
-"""Damaged and hostile files in a child process, which must live: see `fuzz.py` beside this."""
+"""Damaged and hostile files in a child process, which must not crash. See `fuzz.py`."""
 
 import json
 import os
@@ -9,18 +9,18 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memory is capped the Linux way")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the memory limit needs Linux")
 
 
 def fuzz(*arguments: str) -> dict[str, Any]:
-    """The summary of a run. Fails where the process does not come to its end."""
+    """Run `fuzz.py` and return its summary. Fail if the process crashes."""
     done = subprocess.run(
         [sys.executable, str(Path(__file__).with_name("fuzz.py")), *arguments],
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
-        # Each thread of a numeric library takes address space.
+        # Each thread of a numeric library reserves address space.
         env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
     )
     lines = done.stdout.splitlines() or ["nothing"]
@@ -45,5 +45,5 @@ def test_crafted_attacks() -> None:
     assert summary["refused"] > 40
 
 
-def test_graphs_that_answer_otherwise_than_they_declare() -> None:
-    assert fuzz("--what", "false answers")["faults"] == []
+def test_graphs_with_undeclared_outputs() -> None:
+    assert fuzz("--what", "false outputs")["faults"] == []

@@ -1,4 +1,4 @@
-"""What a file says of itself, and whether it still answers as recorded."""
+"""Inspection: the description of a file, its recorded run, and this machine."""
 
 import json
 import math
@@ -41,7 +41,7 @@ def test_description(opened: Stepper) -> None:
     assert facts["steps a call"] == steps
 
 
-def test_good_file_answers_as_recorded(opened: Stepper) -> None:
+def test_good_file_passes_verification(opened: Stepper) -> None:
     found = verify(opened)
     assert found["ok"] is True
     assert 0 <= found["logits_difference"] < 1e-4
@@ -50,7 +50,7 @@ def test_good_file_answers_as_recorded(opened: Stepper) -> None:
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=[path.name for path in SHIPPED])
-def test_shipped_file_answers_as_recorded(path: Path) -> None:
+def test_shipped_file_passes_verification(path: Path) -> None:
     assert verify(Stepper.open(path, device="cpu"))["ok"] is True
 
 
@@ -88,7 +88,7 @@ def test_changed_record_is_noticed(documented: Callable[..., Path]) -> None:
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_answers_that_are_no_numbers(edited: Callable[..., Path], value: float) -> None:
+def test_logits_that_are_nan_or_infinite(edited: Callable[..., Path], value: float) -> None:
     def change(model: Any) -> None:
         (bias,) = [each for each in model.graph.initializer if each.name == b"head0.b"]
         bias.raw_data = struct.pack(f"<{bias.dims[0]}f", *[value] * bias.dims[0])
@@ -99,7 +99,7 @@ def test_answers_that_are_no_numbers(edited: Callable[..., Path], value: float) 
     json.dumps(found, allow_nan=False)
 
 
-def test_findings_on_this_machine() -> None:
+def test_examine_this_machine() -> None:
     found = examine()
     assert json.loads(json.dumps(found)) == found
     assert found["cpu"] == "works"

@@ -1,17 +1,15 @@
-"""Many streams in one batch: each writes what it would have written alone."""
+"""The pool: many streams in one batch, each draws the same text as alone."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rnn_infer import CharLM, OptionError, UnknownCharacterError
 from rnn_infer.pool import MAX_TICK
-from rnn_infer.sampling import Sampling
 
 OPTIONS: list[dict[str, Any]] = [
     {"temperature": 1.0},
@@ -33,7 +31,7 @@ def alone(lm: CharLM, index: int, length: int) -> str:
     return lm.generate(PROMPTS[index], length=length, seed=index, **OPTIONS[index])
 
 
-def test_each_as_alone(any_lm: CharLM) -> None:
+def test_each_stream_draws_as_if_alone(any_lm: CharLM) -> None:
     with any_lm.pool() as pool:
         streams = [pool.open(PROMPTS[i], seed=i, **options) for i, options in enumerate(OPTIONS)]
         texts = pool.tick(70)
@@ -51,7 +49,7 @@ def test_ticks_of_any_length(lm: CharLM) -> None:
 
 
 def test_streams_join_and_leave(lm: CharLM) -> None:
-    """More than the pool first has rows for; rows are used again, and start afresh."""
+    """More streams than the pool has rows at first. Rows are reused and start from zero."""
     pool = lm.pool()
     expected = lm.generate("the", length=20, seed=5)
     for _ in range(3):
@@ -68,7 +66,7 @@ def test_streams_join_and_leave(lm: CharLM) -> None:
         assert len(pool) == 0
 
 
-def test_feeding_between_draws_is_as_in_a_session(any_lm: CharLM) -> None:
+def test_feeding_between_draws_is_the_same_as_in_a_session(any_lm: CharLM) -> None:
     pool = any_lm.pool()
     pool.open("noise", seed=9)
     stream, session = pool.open("the", seed=4), any_lm.session(seed=4)
@@ -79,7 +77,7 @@ def test_feeding_between_draws_is_as_in_a_session(any_lm: CharLM) -> None:
         assert stream.draw(length) == session.generate(length)
 
 
-def test_two_feeds_are_one_text(lm: CharLM) -> None:
+def test_two_feeds_equal_one(lm: CharLM) -> None:
     pool = lm.pool()
     one, two = pool.open("the ", seed=1), pool.open("the ", seed=1)
     one.feed("cat")
@@ -113,7 +111,7 @@ def test_any_order_of_events(lm: CharLM, events: list[tuple[str, int]]) -> None:
                 assert texts[stream] == sessions[key].generate(1 + index)
 
 
-def test_threads_share_the_batches(lm: CharLM) -> None:
+def test_threads_share_batches(lm: CharLM) -> None:
     pool = lm.pool()
     lengths = [1 + 7 * i % 50 for i in range(48)]
     expected = [lm.generate("so", length=2 * n, seed=i) for i, n in enumerate(lengths)]
@@ -130,8 +128,8 @@ def test_threads_share_the_batches(lm: CharLM) -> None:
     assert len(pool) == 0
 
 
-def test_batches_are_of_those_who_wait(lm: CharLM, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stream that sleeps costs a tick nothing."""
+def test_only_waiting_streams_are_in_a_batch(lm: CharLM, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stream that does not wait is not in the batch of a tick."""
     pool = lm.pool()
     streams = [pool.open("x", seed=i) for i in range(20)]
     pool.tick(1)
@@ -148,7 +146,7 @@ def test_batches_are_of_those_who_wait(lm: CharLM, monkeypatch: pytest.MonkeyPat
     assert sizes == [3, 1]
 
 
-def test_a_failing_tick_leaves_the_pool_usable(lm: CharLM, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pool_is_usable_after_a_failed_tick(lm: CharLM, monkeypatch: pytest.MonkeyPatch) -> None:
     pool = lm.pool()
     stream = pool.open("x", seed=1)
     with monkeypatch.context() as patch:
@@ -161,10 +159,10 @@ def test_a_failing_tick_leaves_the_pool_usable(lm: CharLM, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("fails", ["draw", "consume"])
-def test_a_failing_tick_takes_nothing_from_its_streams(
+def test_failed_tick_takes_nothing_from_its_streams(
     lm: CharLM, monkeypatch: pytest.MonkeyPatch, fails: str
 ) -> None:
-    """Neither fed text nor random numbers: once it works again, the text is as if nothing was."""
+    """No fed text and no random numbers are lost: the text is the same as without the failure."""
     pool = lm.pool()
     streams = [pool.open(PROMPTS[i], seed=i, **OPTIONS[i]) for i in range(5)]
     first = pool.tick(6)
@@ -185,7 +183,7 @@ def test_a_failing_tick_takes_nothing_from_its_streams(
         assert second[stream] == session.generate(9, **OPTIONS[i])
 
 
-def test_what_a_failing_call_had_drawn_comes_with_the_next(
+def test_text_drawn_before_a_failure_is_returned_later(
     lm: CharLM, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pool = lm.pool()
@@ -206,7 +204,7 @@ def test_what_a_failing_call_had_drawn_comes_with_the_next(
     assert stream.draw(60) == expected[3 + MAX_TICK : 63 + MAX_TICK]
 
 
-def test_a_tick_with_a_closed_stream_asks_nothing_of_the_others(lm: CharLM) -> None:
+def test_refused_tick_does_not_change_the_other_streams(lm: CharLM) -> None:
     pool = lm.pool()
     stream, closed = pool.open("the", seed=2), pool.open("the", seed=3)
     closed.close()
@@ -242,14 +240,3 @@ def test_bad_arguments(lm: CharLM) -> None:
     assert stream.draw(0) == ""
     assert pool.tick(0) == {stream: ""}
     assert len(pool) == 1
-
-
-def test_rows_of_one_batch_may_filter_differently(lm: CharLM) -> None:
-    stepper = lm._stepper
-    samplings = [Sampling(**options) for options in OPTIONS]
-    tokens = np.arange(5)[:, None]
-    uniform = np.random.default_rng(1).random((5, 30), np.float32)
-    together, _ = stepper.draw(tokens, stepper.zeros(5), uniform, samplings)
-    for i, sampling in enumerate(samplings):
-        own, _ = stepper.draw(tokens[i : i + 1], stepper.zeros(1), uniform[i : i + 1], sampling)
-        np.testing.assert_array_equal(own[0], together[i])

@@ -1,11 +1,8 @@
-"""`rnn-infer` from outside: what is printed, as what, and with which exit code."""
+"""The commands of `rnn-infer`: what each prints, as text and as JSON."""
 
 import json
-import os
 import re
 import shlex
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -57,7 +54,7 @@ def test_version(good: Printed) -> None:
 def test_examples_of_the_help_work(
     good: Printed, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each example, with the file names it needs, is run as it stands."""
+    """Run each example unchanged, with the files that it names."""
     exported = tmp_path / "exported"
     exported.mkdir()
     (exported / "charlm.onnx").write_bytes((data / "wide.onnx").read_bytes())
@@ -79,7 +76,7 @@ def test_examples_of_the_help_work(
 
 
 def shell_words(example: str) -> tuple[list[str], str | None]:
-    """Arguments and standard input of an example line."""
+    """Return the arguments and the standard input of an example line."""
     words = shlex.split(example)
     stdin = None
     if "|" in words:
@@ -135,7 +132,7 @@ def test_generate_until_a_stop(good: Printed, lm: CharLM, model: str) -> None:
     assert (row["text"], row["stopped"]) == (free[: free.index(stop)], stop)
 
 
-def test_generate_several_as_text(good: Printed, lm: CharLM, model: str) -> None:
+def test_generate_several_texts(good: Printed, lm: CharLM, model: str) -> None:
     printed = good("generate", "--model", model, "--count", "2", "--length", "9", "--seed", "5")
     for seed in (5, 6):
         assert f"── seed {seed}\n{lm.generate(length=9, seed=seed)}\n" in printed
@@ -168,7 +165,7 @@ def test_defaults_of_generate(good: Printed, model: str) -> None:
     assert again == row["text"] + "\n"
 
 
-# --- the others -----------------------------------------------------------------------
+# --- the other commands ---------------------------------------------------------------
 
 
 def test_score(good: Printed, lm: CharLM, model: str, tmp_path: Path) -> None:
@@ -212,8 +209,8 @@ def test_show(good: Printed, data: Path, name: str) -> None:
     assert all(len(line) < 250 for line in said.splitlines())
 
 
-def test_show_is_safe_to_look_at(good: Printed, documented: Callable[..., Path]) -> None:
-    """What a stranger wrote into a file moves no cursor and hides no line."""
+def test_show_prints_no_control_characters(good: Printed, documented: Callable[..., Path]) -> None:
+    """Text in a stranger's file cannot move the cursor or hide a line."""
 
     def scribble(document: Any) -> None:
         document["producer"] = "\x1b[2Jme\nkind: good"
@@ -235,7 +232,7 @@ def test_verify(good: Printed, data: Path, name: str) -> None:
     assert (row["ok"], row["device"]) == (True, "cpu")
 
 
-def test_verify_fails_aloud(run: Run, documented: Callable[..., Path]) -> None:
+def test_verify_of_a_bad_file(run: Run, documented: Callable[..., Path]) -> None:
     def change(document: Any) -> None:
         document["golden"]["logits"][0] += 1
 
@@ -252,74 +249,3 @@ def test_doctor(run: Run) -> None:
     assert row["ok"] is (result.exit_code == 0)
     assert {"python", "numpy", "onnxruntime", "cpu", "cuda", "next"} <= set(row)
     assert "works" in run("doctor").stdout
-
-
-# --- as a program ---------------------------------------------------------------------
-
-
-def program(
-    *arguments: str | bytes, stdin: bytes = b"", **environment: str
-) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(
-        [sys.executable, "-m", "rnn_infer.cli", *arguments],
-        input=stdin,
-        capture_output=True,
-        timeout=60,
-        check=False,
-        env={**os.environ, **environment},
-    )
-
-
-def test_program(lm: CharLM, model: str) -> None:
-    done = program("generate", "--model", model, "--prompt", "-", "--seed", "1", stdin=b"dead\n")
-    assert (done.returncode, done.stderr) == (0, b"")
-    assert done.stdout.decode() == lm.generate("dead", seed=1) + "\n"
-
-
-def test_program_fails_in_one_line(model: str, tmp_path: Path) -> None:
-    missing = os.fsencode(tmp_path) + b"/\xff.onnx"
-    for arguments in (
-        ("generate", "--model", model, "--prompt", b"a\xff"),
-        ("generate", "--model", model, "--stop", b"\xff"),
-        ("generate", "--model", missing),
-        ("show", "--model", missing),
-    ):
-        done = program(*arguments)
-        assert done.returncode in (1, 2)
-        assert done.stdout == b""
-        assert len(done.stderr.splitlines()) == 1
-        assert b"Error: " in done.stderr
-
-
-def test_graph_that_fails_when_run_is_told_in_one_line(edited: Callable[..., Path]) -> None:
-    def shorten(model: Any) -> None:
-        table = next(each for each in model.graph.initializer if each.name == b"input_table")
-        table.dims[0] = 1
-        table.raw_data = table.raw_data[: 4 * table.dims[1]]
-
-    done = program("generate", "--model", str(edited(shorten)), "--prompt", "abc")
-    assert (done.returncode, done.stdout) == (1, b"")
-    assert len(done.stderr.splitlines()) == 1
-    assert b"the graph fails when run" in done.stderr
-
-
-def test_terminal_of_another_encoding(data: Path) -> None:
-    arguments = ("generate", "--model", str(data / "wide.onnx"), "--seed", "1")
-    done = program(*arguments, PYTHONIOENCODING="latin-1")
-    assert done.returncode == 1
-    assert len(done.stderr.splitlines()) == 1
-    assert b"set PYTHONIOENCODING=utf-8" in done.stderr
-
-
-def test_reader_that_goes_away(model: str) -> None:
-    """`rnn-infer … | head -c 5` ends quietly."""
-    arguments = [sys.executable, "-m", "rnn_infer.cli", "generate", "--model", model]
-    with subprocess.Popen(
-        [*arguments, "--length", "1000000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        process.stdout.read(5)
-        process.stdout.close()
-        assert process.wait(60) != 0
-        assert b"Traceback" not in process.stderr.read()

@@ -1,4 +1,4 @@
-"""What `rnn-infer` says where something goes wrong: one line, and what to do."""
+"""Errors of `rnn-infer`: one line that says what to do."""
 
 import struct
 from collections.abc import Callable
@@ -133,7 +133,7 @@ def test_bad_text_to_score(
     assert said in bad("score", "--model", model, "-", "--json", stdin=content)
 
 
-def test_text_to_score_that_is_not_there(bad: Printed, model: str, tmp_path: Path) -> None:
+def test_text_file_that_cannot_be_read(bad: Printed, model: str, tmp_path: Path) -> None:
     assert "cannot be read" in bad("score", "--model", model, str(tmp_path / "none"))
     assert "cannot be read" in bad("score", "--model", model, str(tmp_path))
     assert "FILE" in bad("score", "--model", model)
@@ -155,9 +155,7 @@ def test_unknown_command(bad: Printed) -> None:
     assert "No such command 'train'" in bad("train")
 
 
-def test_model_whose_answers_are_no_numbers(
-    bad: Printed, run: Run, edited: Callable[..., Path]
-) -> None:
+def test_model_that_returns_nan(bad: Printed, run: Run, edited: Callable[..., Path]) -> None:
     def spoil(model: Any) -> None:
         (bias,) = [each for each in model.graph.initializer if each.name == b"head0.b"]
         bias.raw_data = struct.pack("<f", float("nan")) * bias.dims[0]
@@ -171,7 +169,7 @@ def test_model_whose_answers_are_no_numbers(
     assert "logits are no numbers" in run("verify", "--model", path).stdout
 
 
-def test_infinite_answer_is_no_json(
+def test_infinite_result_is_not_json(
     bad: Printed, good: Printed, edited: Callable[..., Path], tmp_path: Path
 ) -> None:
     def exclude(model: Any) -> None:
@@ -195,7 +193,7 @@ def test_infinite_answer_is_no_json(
     ),
     stdin=st.binary(max_size=30),
 )
-def test_no_arguments_end_in_a_traceback(
+def test_any_arguments_fail_without_a_traceback(
     run: Run, model: str, command: str, extra: list[str], stdin: bytes
 ) -> None:
     if "--length" in extra:

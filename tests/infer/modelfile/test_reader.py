@@ -1,4 +1,4 @@
-"""A file is good, or it is a `ModelFileError` of one line that names the file."""
+"""Reading a file: it is good, or a `ModelFileError` of one line names it."""
 
 import hashlib
 import os
@@ -35,7 +35,7 @@ def test_good_file_passes(data: Path, name: str) -> None:
     assert file.sha256 == hashlib.sha256(file.data).hexdigest()
 
 
-def test_path_may_be_a_string(data: Path) -> None:
+def test_path_as_a_string(data: Path) -> None:
     assert read_model(str(data / "gru.onnx")).metadata.kind == "classifier"
 
 
@@ -86,7 +86,7 @@ def test_too_large_file(refusal: Refusal, data: Path, monkeypatch: pytest.Monkey
         b"\x3a\x80\x80\x80\x80\x7f",
     ],
 )
-def test_bytes_of_something_else(refusal: Refusal, tmp_path: Path, content: bytes) -> None:
+def test_bytes_that_are_not_onnx(refusal: Refusal, tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "other.onnx"
     path.write_bytes(content)
     assert refusal(path).startswith("damaged or not an ONNX file: ")
@@ -140,7 +140,7 @@ def test_wrong_pinned_hash(refusal: Refusal, data: Path, pin: str) -> None:
             loader(path, device="cpu", sha256=pin)
 
 
-# --- what only onnxruntime sees -------------------------------------------------------
+# --- graphs that onnxruntime refuses --------------------------------------------------
 
 
 def weight_removed(model: Any) -> None:
@@ -156,32 +156,17 @@ def operator_exchanged(model: Any) -> None:
 
 
 @pytest.mark.parametrize("edit", [weight_removed, attribute_unheard_of, operator_exchanged])
-def test_graph_the_runtime_refuses(
+def test_graph_that_onnxruntime_refuses(
     refusal: Refusal, edited: Edited, edit: Callable[[Any], None]
 ) -> None:
     assert refusal(edited(edit)).startswith("onnxruntime refuses the graph: ")
 
 
-def test_graph_that_fails_when_it_runs(edited: Edited) -> None:
-    """Each node fits its neighbours, but a table has fewer rows than there are characters."""
-
-    def shorten(model: Any) -> None:
-        table = next(each for each in model.graph.initializer if each.name == b"input_table")
-        table.dims[0] = 1
-        table.raw_data = table.raw_data[: 4 * table.dims[1]]
-
-    path = edited(shorten)
-    with pytest.raises(ModelFileError) as caught:
-        run(path)
-    assert str(path) in str(caught.value)
-    assert len(str(caught.value).splitlines()) == 1
-
-
-# --- anything at all ------------------------------------------------------------------
+# --- damaged files --------------------------------------------------------------------
 
 
 def run(path: Path) -> None:
-    """Opens a file, steps it, and draws from it."""
+    """Open a file, step it, and draw from it."""
     stepper = Stepper.open(path, device="cpu")
     outputs = stepper.file.metadata.outputs
     tokens = np.array([[0, 1, 2], [2, 1, 0]])
@@ -196,7 +181,7 @@ def run(path: Path) -> None:
 
 
 def damage(data: bytes, chance: random.Random) -> bytes:
-    """A copy with bits turned, bytes lost, doubled or put in."""
+    """Return a copy with flipped bits, or with lost, repeated or inserted bytes."""
     damaged = bytearray(data)
     at = chance.randrange(len(damaged))
     match chance.randrange(6):
@@ -215,7 +200,7 @@ def damage(data: bytes, chance: random.Random) -> bytes:
 
 
 def outcome(path: Path) -> str:
-    """Whether a file runs; anything but a proper refusal is an error."""
+    """Return whether a file runs or is refused. Any other error fails the test."""
     try:
         run(path)
     except ModelFileError as error:
@@ -241,8 +226,8 @@ def test_damaged_files_run_or_are_refused(data: Path, tmp_path: Path, name: str)
     assert {"runs", "refused"} == set(outcomes)
 
 
-def test_damaged_numbers_of_the_graph_run_or_are_refused(edited: Edited) -> None:
-    """Turned bits in the small integers that hold shapes and axes: they parse whatever they say."""
+def test_damaged_shapes_run_or_are_refused(edited: Edited) -> None:
+    """Flipped bits in the integers of shapes and axes. Such files always parse."""
     for seed in range(60):
         chance = random.Random(seed)
 
@@ -266,24 +251,15 @@ def test_truncated_file_is_refused(refusal: Refusal, data: Path, tmp_path: Path,
     assert refusal(path)
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
-def test_no_regular_file(refusal: Refusal, tmp_path: Path) -> None:
-    """A pipe would keep the reader waiting; a device has no end."""
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_file_that_is_not_regular(refusal: Refusal, tmp_path: Path) -> None:
+    """A pipe would block the reader, and a device has no end."""
     os.mkfifo(tmp_path / "pipe.onnx")
     for path in (tmp_path / "pipe.onnx", Path("/dev/zero")):
         assert "not a regular file" in refusal(path)
 
 
-@pytest.mark.parametrize("key", ["tokens", "uniform"])
-def test_recorded_run_is_bounded(refusal: Refusal, documented: Edited, key: str) -> None:
-    def change(document: Any) -> None:
-        document["golden"][key] = document["golden"][key] * 200
-        document["golden"]["generated"] = document["golden"]["generated"] * 200
-
-    assert "too long" in refusal(documented(change))
-
-
-def test_names_of_the_file_cannot_break_the_line(refusal: Refusal, edited: Edited) -> None:
+def test_names_in_the_file_cannot_break_the_message(refusal: Refusal, edited: Edited) -> None:
     def change(model: Any) -> None:
         model.graph.node[0].op_type = b"Sc\n\x1b[31m+"
 

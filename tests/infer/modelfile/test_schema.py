@@ -1,3 +1,5 @@
+"""Strict decoding of JSON into dataclasses: types, keys, and messages."""
+
 import copy
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -47,7 +49,7 @@ def changed(*path: str | int, to: Any) -> dict[str, Any]:
     return value
 
 
-def test_good_value_is_decoded_whole() -> None:
+def test_good_value() -> None:
     assert decode(Outer, GOOD, "it") == Outer(
         "a",
         0.5,
@@ -69,14 +71,14 @@ def test_types_of_a_union_are_kept() -> None:
     }
 
 
-def test_null_only_where_the_type_says_so() -> None:
+def test_null_only_for_optional_types() -> None:
     assert decode(Outer, changed("maybe", to=None), "it").maybe is None
     for key in sorted(set(KEYS) - {"maybe"}):
         with pytest.raises(SchemaError, match=rf"it\.{key}\b"):
             decode(Outer, changed(key, to=None), "it")
 
 
-def test_whole_number_serves_as_float() -> None:
+def test_integer_as_float() -> None:
     ratio = decode(Outer, changed("ratio", to=2), "it").ratio
     assert (type(ratio), ratio) == (float, 2.0)
 
@@ -125,13 +127,15 @@ def test_missing_key(key: str) -> None:
         (("inner", "name"), "a\ud83d", r"it\.inner\.name: half a surrogate pair"),
     ],
 )
-def test_wrong_value_is_refused_by_place(path: tuple[str | int, ...], to: Any, said: str) -> None:
+def test_message_names_the_place_of_a_wrong_value(
+    path: tuple[str | int, ...], to: Any, said: str
+) -> None:
     with pytest.raises(SchemaError, match=said):
         decode(Outer, changed(*path, to=to), "it")
 
 
 @pytest.mark.parametrize("value", [None, [], "x", 1, True])
-def test_only_an_object_is_a_dataclass(value: Any) -> None:
+def test_dataclass_needs_an_object(value: Any) -> None:
     with pytest.raises(SchemaError, match="it: expected an object"):
         decode(Outer, value, "it")
 
@@ -143,12 +147,12 @@ JSON = st.recursive(
 )
 
 
-def test_whole_surrogate_pair_is_a_character() -> None:
+def test_complete_surrogate_pair_is_a_character() -> None:
     value = parse_json(r'{"size": 1, "name": "\ud83d\ude00"}')
     assert decode(Inner, value, "it") == Inner(1, "\U0001f600")
 
 
-def test_long_key_is_cut_in_the_message() -> None:
+def test_long_key_is_shortened_in_the_message() -> None:
     for place in ("facts", "inner"):
         with pytest.raises(SchemaError) as caught:
             decode(Outer, changed(place, "x" * 5000, to=[]), "it")
@@ -158,7 +162,7 @@ def test_long_key_is_cut_in_the_message() -> None:
 @given(st.sampled_from(KEYS), JSON)
 @example("facts", {"a\nb": []})
 @example("inner", {"a\nb": 1})
-def test_any_other_value_is_taken_or_refused_in_one_line(key: str, value: Any) -> None:
+def test_any_value_is_decoded_or_refused_in_one_line(key: str, value: Any) -> None:
     try:
         decode(Outer, changed(key, to=value), "it")
     except SchemaError as error:
@@ -181,7 +185,7 @@ def test_repeated_key_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity", '{"a": [NaN]}'])
-def test_constants_json_does_not_know(text: str) -> None:
+def test_constants_that_are_not_json(text: str) -> None:
     with pytest.raises(SchemaError, match=r"holds -?(NaN|Infinity)"):
         parse_json(text)
 
@@ -195,7 +199,7 @@ def test_deep_nesting_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["", " ", "{", '{"a"}', "{'a': 1}", "[1,]", "1 2", "True", '"\n"', "\ufeff{}", "01"]
 )
-def test_what_is_not_json(text: str) -> None:
+def test_invalid_json(text: str) -> None:
     with pytest.raises(SchemaError):
         parse_json(text)
 

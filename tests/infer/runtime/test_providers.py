@@ -1,4 +1,4 @@
-"""onnxruntime missing, broken or installed twice: what callers are told."""
+"""onnxruntime is missing, broken, or installed twice: the errors and warnings."""
 
 import importlib.metadata
 import sys
@@ -53,7 +53,7 @@ def test_onnxruntime_is_broken(path: Path, tmp_path: Path, monkeypatch: pytest.M
         CharLM.load(path)
 
 
-def test_bad_file_is_told_without_onnxruntime(
+def test_bad_file_is_reported_without_onnxruntime(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
@@ -63,7 +63,7 @@ def test_bad_file_is_told_without_onnxruntime(
 
 @pytest.fixture
 def distributions(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """`distributions("onnxruntime", …)`: what is installed, as far as pip knows."""
+    """`distributions("onnxruntime", …)`: pretend that exactly these are installed."""
 
     def pretend(*names: str) -> None:
         def version(name: str) -> str:
@@ -90,7 +90,7 @@ def test_both_distributions(path: Path, distributions: Callable[..., None]) -> N
 def test_any_one_distribution(
     path: Path, distributions: Callable[..., None], names: tuple[str, ...]
 ) -> None:
-    """None that pip knows is fine too: another vendor's build, or one from source."""
+    """None is fine too: it may be another vendor's build, or one from source."""
     distributions(*names)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -1,6 +1,6 @@
-"""A model in a forked child: opened again there, and the same answers.
+"""A model in a forked child process: it is opened again there and gives the same results.
 
-(Of a process whose other threads do not compute just then: no library survives that.)
+The parent's other threads must not compute during the fork. No numeric library survives that.
 """
 
 import faulthandler
@@ -16,16 +16,16 @@ from rnn_infer import CharLM, DeviceError
 from rnn_infer.runtime.stepper import Stepper
 
 pytestmark = [
-    pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork"),
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork"),
     pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
 ]
 
 
 def in_child(work: Callable[[], None]) -> int:
-    """Runs `work` in a forked child; returns its exit status."""
+    """Run `work` in a forked child, and return its exit status."""
     child = os.fork()
     if child == 0:
-        faulthandler.dump_traceback_later(30, exit=True)  # a hanging child would hang the tests
+        faulthandler.dump_traceback_later(30, exit=True)  # a child that hangs would stop the tests
         try:
             work()
         except BaseException:
@@ -37,7 +37,7 @@ def in_child(work: Callable[[], None]) -> int:
 
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("name", ["charlm", "charlm.one", "charlm.three"])
-def test_child_answers_as_its_parent(data: Path, name: str, threads: int) -> None:
+def test_child_draws_the_same_as_its_parent(data: Path, name: str, threads: int) -> None:
     lm = CharLM.load(data / f"{name}.onnx", device="cpu", threads=threads)
     session = lm.session(seed=4)
     session.feed("the")
@@ -52,7 +52,7 @@ def test_child_answers_as_its_parent(data: Path, name: str, threads: int) -> Non
     assert session.generate(40) == expected
 
 
-def test_cuda_says_what_to_do(data: Path) -> None:
+def test_error_on_cuda_says_what_to_do(data: Path) -> None:
     opened = Stepper.open(data / "charlm.onnx", device="cpu")
     stepper = Stepper(opened.file, opened._session, "cuda")
 

@@ -1,4 +1,4 @@
-"""Threads share a model; each gets what it would have got alone."""
+"""Threads share a model, and each gets the same results as alone."""
 
 import random
 import sys
@@ -17,7 +17,7 @@ LETTERS = "\n abcdefghijklmnopqrstuvwxyz"
 
 @pytest.fixture(autouse=True)
 def _frequent_switches() -> Iterator[None]:
-    """Threads take turns a hundred times as often as usual."""
+    """Let Python switch between threads a hundred times as often as usual."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(5e-5)
     yield
@@ -25,48 +25,48 @@ def _frequent_switches() -> Iterator[None]:
 
 
 def mixed(lm: CharLM, pool: StreamPool, seed: int, calls: int) -> list[Any]:
-    """The answers of one thread: calls of every kind, chosen by a seed."""
+    """Return the results of one thread: calls of every kind, chosen by a seed."""
     chance = random.Random(seed)
 
     def text(most: int = 20) -> str:
         return "".join(chance.choices(LETTERS, k=chance.randrange(2, most)))
 
     session = lm.session(seed=seed)
-    answers: list[Any] = []
+    results: list[Any] = []
     for _ in range(calls):
         number = chance.randrange(2**64 - 9)
         match chance.randrange(10):
             case 0:
-                answers.append(lm.generate(text(), length=chance.randrange(60), seed=number))
+                results.append(lm.generate(text(), length=chance.randrange(60), seed=number))
             case 1:
                 prompts = [text() for _ in range(chance.randrange(1, 6))]
-                answers.append(lm.complete(prompts, length=20, seed=number, stop=[text(4), "e"]))
+                results.append(lm.complete(prompts, length=20, seed=number, stop=[text(4), "e"]))
             case 2:
-                answers.append("".join(lm.stream(text(), length=25, seed=number, chunk=4)))
+                results.append("".join(lm.stream(text(), length=25, seed=number, chunk=4)))
             case 3:
-                answers.append(lm.score(text(200)))
+                results.append(lm.score(text(200)))
             case 4:
-                answers.append(lm.next(text(), top=4))
+                results.append(lm.next(text(), top=4))
             case 5:
                 session.feed(text())
             case 6:
-                answers.append(session.generate(chance.randrange(30), top_k=7))
+                results.append(session.generate(chance.randrange(30), top_k=7))
             case 7:
-                answers.append(session.fork(seed=chance.choice([None, 5])).generate(10))
+                results.append(session.fork(seed=chance.choice([None, 5])).generate(10))
             case 8:
                 saved = session.save()
-                answers.append(saved)
+                results.append(saved)
                 session = lm.session(restore=saved)
             case 9:
                 with pool.open(text(), seed=number, top_p=0.9) as stream:
                     drawn = stream.draw(chance.randrange(40))
                     stream.feed(text())
-                    answers.append(drawn + stream.draw(9))
-    return [*answers, session.position, session.save()]
+                    results.append(drawn + stream.draw(9))
+    return [*results, session.position, session.save()]
 
 
 def together(work: Callable[[int], Any]) -> list[Any]:
-    """The answers of THREADS threads that start at once."""
+    """Return the results of THREADS threads that start at the same time."""
     start = Barrier(THREADS)
 
     def one(seed: int) -> Any:
@@ -78,7 +78,7 @@ def together(work: Callable[[int], Any]) -> list[Any]:
 
 
 @pytest.mark.parametrize(("model", "calls"), [("lm", 25), ("step_lm", 6), ("one_lm", 6)])
-def test_threads_get_what_one_thread_gets(
+def test_threads_get_the_same_results_as_one_thread(
     model: str, calls: int, request: pytest.FixtureRequest
 ) -> None:
     lm: CharLM = request.getfixturevalue(model)

@@ -1,4 +1,4 @@
-"""The prefix tree of some texts, level by level, against the texts themselves."""
+"""The prefix tree: its levels against the texts themselves."""
 
 import random
 
@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnn_infer.classifier import Classifier
 from rnn_infer.text import prefix_tree
 from rnn_infer.text.prefix_tree import DEPTH, PrefixTree
 from rnn_infer.text.ragged import Ragged
@@ -21,7 +20,7 @@ def tree_of(rows: Rows) -> PrefixTree:
 
 
 def walk(rows: Rows) -> tuple[PrefixTree, list[list[list[int]]]]:
-    """The tree, and what each of its nodes stands for, level by level, by following parents."""
+    """Return the tree, and for each level the prefix of each node, found through the parents."""
     tree = tree_of(rows)
     levels: list[list[list[int]]] = [[[]]]
     for level in tree.levels():
@@ -43,14 +42,14 @@ def walk(rows: Rows) -> tuple[PrefixTree, list[list[list[int]]]]:
 
 @pytest.fixture
 def _always(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Levels that share nothing, too."""
+    """Let the tree yield every level, even if it saves no step."""
     monkeypatch.setattr(prefix_tree, "_LEAST_ROWS", -1)
     monkeypatch.setattr(prefix_tree, "_LEAST_SHARE", -1.0)
 
 
 @pytest.mark.usefixtures("_always")
 @given(rows=TEXTS)
-def test_each_beginning_is_one_node(rows: Rows) -> None:
+def test_each_prefix_is_one_node(rows: Rows) -> None:
     _, levels = walk(rows)
     assert len(levels) == min(DEPTH, max(map(len, rows)))
     for depth, level in enumerate(levels, 1):
@@ -59,7 +58,7 @@ def test_each_beginning_is_one_node(rows: Rows) -> None:
 
 
 @given(rows=TEXTS)
-def test_copies(rows: Rows) -> None:
+def test_equal_texts_are_merged(rows: Rows) -> None:
     tree = tree_of(rows)
     copies, places = tree.copies
     assert sorted(copies.tolist()) == list(range(len(rows)))
@@ -70,7 +69,7 @@ def test_copies(rows: Rows) -> None:
     assert tree.lengths.tolist() == [len(rows[row]) for row in tree.rows]
 
 
-def test_vocabulary_of_any_size() -> None:
+def test_tokens_of_any_size() -> None:
     chance = random.Random(0)
     some = [0, 1, 254, 255, 256, 65_534, 65_535, 65_536, 1_114_110]
     rows = [[chance.choice(some) for _ in range(chance.randrange(1, 5))] for _ in range(500)]
@@ -79,21 +78,9 @@ def test_vocabulary_of_any_size() -> None:
     assert len(tree.rows) == len({tuple(row) for row in rows})
 
 
-def test_levels_that_share_little_are_left() -> None:
-    """Of 200 texts of ten tokens, the first three are alike, and no more."""
+def test_levels_that_save_little_are_left_out() -> None:
+    """200 texts of ten tokens have their first three tokens in common."""
     rows = [[7, 7, 7, i % 100, i // 100, *range(5)] for i in range(200)]
     _, levels = walk(rows)
     assert [len(level) for level in levels] == [1, 1, 1, 100]
-    assert not walk(rows[:50])[1], "too few to gain anything"
-
-
-@pytest.mark.parametrize("alike", [0, 3, DEPTH - 2, DEPTH + 5])
-def test_texts_that_begin_alike_get_their_own_answers(classifier: Classifier, alike: int) -> None:
-    chance = random.Random(alike)
-    texts = [
-        "ab" * (alike // 2) + "".join(chance.choices("abcde", k=chance.randrange(1, 12)))
-        for _ in range(600)
-    ]
-    together = classifier.classify(texts, top=5)
-    for text, found in zip(texts, together, strict=True):
-        assert found == classifier.classify(text, top=5)
+    assert not walk(rows[:50])[1], "so few texts save nothing"

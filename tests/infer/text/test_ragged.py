@@ -1,4 +1,4 @@
-"""Rows of different lengths in one array, against lists."""
+"""Rows of different lengths in one array, compared with lists."""
 
 import numpy as np
 from hypothesis import given
@@ -22,7 +22,7 @@ def rows_of(ragged: Ragged) -> list[list[int]]:
 
 
 @given(ROWS)
-def test_rows_come_back(rows: list[list[int]]) -> None:
+def test_rows_round_trip(rows: list[list[int]]) -> None:
     ragged = Ragged.of([array(row) for row in rows])
     assert rows_of(ragged) == rows
     assert ragged.tokens.dtype == ragged.lengths.dtype == np.int64

@@ -1,4 +1,4 @@
-"""Stop texts: the first to be completed ends a stream, however it is cut into pieces."""
+"""Stop texts: the first that is complete ends a text, in whatever pieces it comes."""
 
 from itertools import pairwise
 from typing import Any
@@ -15,7 +15,7 @@ STOPS = st.lists(st.text("ab", min_size=1, max_size=5), max_size=4)
 
 
 def reference(text: str, stops: list[str]) -> tuple[str, str | None, int]:
-    """What may be given out, the stop text, and the characters read: letter by letter."""
+    """Return the text before the stop text, the stop text, and the characters used."""
     for end in range(1, len(text) + 1):
         ended = [stop for stop in stops if text[:end].endswith(stop)]
         if ended:
@@ -40,7 +40,7 @@ def scan(scanner: StopScanner, pieces: list[str]) -> tuple[str, str | None, int]
 
 @st.composite
 def cut(draw: st.DrawFn) -> list[str]:
-    """A text in pieces, some of them empty."""
+    """Draw a text in pieces, some of them empty."""
     text = draw(LETTERS)
     places = sorted(draw(st.lists(st.integers(0, len(text)), max_size=6)))
     bounds = [0, *places, len(text)]
@@ -53,12 +53,12 @@ def cut(draw: st.DrawFn) -> list[str]:
 @example(["ab", "ab", "aa"], ["abaab", "aba"])
 @example(["aaab"], ["aab"])
 @example(["aa", "ab"], ["aab"])
-def test_any_pieces_end_at_the_first_stop(pieces: list[str], stops: list[str]) -> None:
+def test_first_stop_text_ends_the_text_in_any_pieces(pieces: list[str], stops: list[str]) -> None:
     assert scan(StopScanner(stops), pieces) == reference("".join(pieces), stops)
 
 
 @given(cut(), STOPS)
-def test_nothing_is_given_out_that_may_begin_a_stop(pieces: list[str], stops: list[str]) -> None:
+def test_possible_start_of_a_stop_text_is_held_back(pieces: list[str], stops: list[str]) -> None:
     scanner, text, given_out = StopScanner(stops), "", ""
     for piece in pieces:
         scanned = scanner.scan(piece)
@@ -67,38 +67,38 @@ def test_nothing_is_given_out_that_may_begin_a_stop(pieces: list[str], stops: li
             return
         held = text.removeprefix(given_out)
         assert text == given_out + held
-        # And no more is held than need be.
+        # No more is held back than necessary.
         ends = [text[i:] for i in range(len(text) + 1)]
         begun = [end for end in ends if any(stop.startswith(end) for stop in stops)]
         assert held == (max(begun, key=len) if begun else "")
 
 
-def test_no_stops() -> None:
+def test_no_stop_texts() -> None:
     scanner = StopScanner(())
     assert scanner.scan("abc") == ("abc", None, 3)
     assert scanner.rest() == ""
 
 
-def test_one_stop_as_a_text() -> None:
+def test_stop_text_may_be_a_string() -> None:
     assert StopScanner("ab").scan("xaby") == ("x", "ab", 3)
 
 
-def test_stop_at_once() -> None:
+def test_stop_text_at_the_start() -> None:
     assert StopScanner("a").scan("ab") == ("", "a", 1)
 
 
-def test_of_stops_that_end_together_the_longest() -> None:
+def test_longest_of_stop_texts_that_end_together() -> None:
     assert StopScanner(["b", "aab", "ab"]).scan("aab") == ("", "aab", 3)
 
 
-def test_stop_over_three_pieces() -> None:
+def test_stop_text_across_three_pieces() -> None:
     scanner = StopScanner("END.")
     assert scanner.scan("text E") == ("text ", None, 6)
     assert scanner.scan("N") == ("", None, 1)
     assert scanner.scan("D. more") == ("", "END.", 2)
 
 
-def test_begun_stop_is_given_out_at_the_end() -> None:
+def test_held_text_is_returned_at_the_end() -> None:
     scanner = StopScanner("END.")
     assert scanner.scan("END").text == ""
     assert scanner.rest() == "END"
@@ -106,18 +106,18 @@ def test_begun_stop_is_given_out_at_the_end() -> None:
     assert scanner.scan(".").stopped is None
 
 
-def test_stop_longer_than_any_text() -> None:
+def test_stop_text_longer_than_the_text() -> None:
     scanner = StopScanner("a" * 100_000)
     assert scanner.scan("aaab") == ("aaab", None, 4)
     assert scanner.scan("aaa") == ("", None, 3)
 
 
-def test_stop_of_any_characters() -> None:
+def test_stop_text_of_any_characters() -> None:
     assert StopScanner("😀\n").scan("a😀\nb") == ("a", "😀\n", 3)
     assert StopScanner("\ud83d").scan("😀").stopped is None
 
 
 @pytest.mark.parametrize("stops", ["", [""], ["a", ""], ("", "b")])
-def test_empty_stop(stops: Any) -> None:
+def test_empty_stop_text(stops: Any) -> None:
     with pytest.raises(OptionError, match="a stop text is empty; leave it out"):
         StopScanner(stops)

@@ -1,4 +1,4 @@
-"""Texts to tokens and back, over all of Unicode."""
+"""Text to tokens and back, for all of Unicode."""
 
 import dataclasses
 import unicodedata
@@ -48,11 +48,11 @@ def spelled(found: Vocabulary, text: str, unknown: Unknown = "default") -> str:
     return found.decode(found.encode(text, unknown))
 
 
-# --- characters that are known --------------------------------------------------------
+# --- known characters -----------------------------------------------------------------
 
 
 @given(st.lists(st.characters(exclude_categories=["Cs"]), min_size=1, unique=True), st.data())
-def test_known_text_comes_back(chars: list[str], data: st.DataObject) -> None:
+def test_known_text_round_trips(chars: list[str], data: st.DataObject) -> None:
     found = vocabulary(chars)
     text = data.draw(st.text(st.sampled_from(chars)))
     tokens = found.encode(text, data.draw(st.sampled_from(UNKNOWN_POLICIES)))
@@ -63,7 +63,7 @@ def test_known_text_comes_back(chars: list[str], data: st.DataObject) -> None:
 
 
 def test_all_of_unicode() -> None:
-    """Every code point, in one vocabulary and one text."""
+    """Every code point in one vocabulary and in one text."""
     chars = [chr(i) for i in range(0x110000) if not 0xD800 <= i <= 0xDFFF]
     found = vocabulary(chars)
     tokens = found.encode("".join(chars))
@@ -71,7 +71,7 @@ def test_all_of_unicode() -> None:
     assert found.decode(tokens) == "".join(chars)
 
 
-def test_vocabulary_of_one() -> None:
+def test_vocabulary_of_one_character() -> None:
     found = vocabulary("x")
     assert found.encode("xxx").tolist() == [0, 0, 0]
     assert spelled(found, "axbX\U0010ffff", "skip") == "x"
@@ -93,20 +93,20 @@ def test_long_text() -> None:
     assert spelled(found, text + "?" * 1000, "fold") == text
 
 
-def test_tokens_are_the_callers_own() -> None:
+def test_caller_may_change_the_tokens() -> None:
     found = vocabulary("ab")
     found.encode("ab")[:] = 0
     assert found.encode("ab").tolist() == [0, 1]
 
 
-# --- characters that are not ----------------------------------------------------------
+# --- unknown characters ---------------------------------------------------------------
 
 CHARS = ("\ufffd", "\n", "a", "b", "e", "s", "S", "f", "i", "B", "\u4e00", "\U0001f600")
 
 
 @given(ANY_TEXT)
 @example("".join(AWKWARD))
-def test_unknown_token_stands_for_the_rest(text: str) -> None:
+def test_unknown_token_replaces_unknown_characters(text: str) -> None:
     found = vocabulary(CHARS, unknown=0)
     expected = [CHARS.index(char) if char in CHARS else 0 for char in text]
     assert found.encode(text).tolist() == expected
@@ -124,10 +124,10 @@ def test_skip(text: str) -> None:
 
 @given(ANY_TEXT)
 @example("ab\ud800")
-@example("\ud83d\ude00")  # two halves of a pair are two unknown characters, no emoji
+@example("\ud83d\ude00")  # two halves of a pair are two unknown characters, not an emoji
 @example("a\nb\x00")
 @example("\u2028")
-def test_error_names_the_first(text: str) -> None:
+def test_error_names_the_first_unknown_character(text: str) -> None:
     strangers = [i for i, char in enumerate(text) if char not in CHARS]
     for found, policy in ((vocabulary(CHARS, 0), "error"), (vocabulary(CHARS), "default")):
         if not strangers:
@@ -144,13 +144,13 @@ def test_error_names_the_first(text: str) -> None:
 
 @given(ANY_TEXT)
 @example("".join(AWKWARD))
-def test_fold_gives_known_text_and_leaves_it_alone(text: str) -> None:
+def test_fold_gives_known_text_and_keeps_it(text: str) -> None:
     for unknown in (None, 0):
         found = vocabulary(CHARS, unknown)
         folded = spelled(found, text, "fold")
         assert set(folded) <= set(CHARS)
         assert spelled(found, folded, "fold") == folded
-        # Each character folds by itself.
+        # Each character is folded by itself.
         assert folded == "".join(spelled(found, char, "fold") for char in text)
 
 
@@ -176,17 +176,17 @@ def test_fold_gives_known_text_and_leaves_it_alone(text: str) -> None:
         ("\ufffd", "\ufffd"),
     ],
 )
-def test_folded_to_the_nearest(text: str, folded: str) -> None:
+def test_fold_takes_the_nearest_character(text: str, folded: str) -> None:
     assert spelled(vocabulary(CHARS), text, "fold") == folded
 
 
 @pytest.mark.parametrize(("known", "text"), [("E", "é"), ("e", "É"), ("É", "é"), ("é", "É")])
-def test_folded_to_the_other_case_with_or_without_the_accent(known: str, text: str) -> None:
+def test_fold_changes_case_and_accent(known: str, text: str) -> None:
     assert spelled(vocabulary(known), text, "fold") == known
 
 
 @pytest.mark.parametrize("policy", ["", "ignore", "SKIP", None, 3])
-def test_policy_that_is_none(policy: Any) -> None:
+def test_unknown_policy_is_refused(policy: Any) -> None:
     with pytest.raises(OptionError, match="unknown must be one of default, error, skip, fold"):
         vocabulary("ab").encode("a", policy)
 
@@ -214,7 +214,7 @@ def test_line_ends(text: str, read: str) -> None:
 
 @given(ANY_TEXT)
 @example("".join(AWKWARD))
-def test_normalised_text_stays(text: str) -> None:
+def test_normalised_text_does_not_change(text: str) -> None:
     found = vocabulary("a", 0, "NFC", "lf")
     read = found.normalize(text)
     assert found.normalize(read) == read
@@ -224,14 +224,14 @@ def test_normalised_text_stays(text: str) -> None:
     assert found.encode(text).tolist() == found.encode(read).tolist()
 
 
-def test_composed_and_decomposed_are_one() -> None:
+def test_composed_and_decomposed_are_equal_under_nfc() -> None:
     composed = vocabulary("eé", normalization="NFC")
     assert composed.encode("e\u0301é").tolist() == [1, 1]
     plain = vocabulary(["e", "\u0301", "é"])
     assert plain.encode("e\u0301é").tolist() == [0, 1, 2]
 
 
-def test_position_is_that_in_the_text_read() -> None:
+def test_position_counts_in_the_normalised_text() -> None:
     with pytest.raises(UnknownCharacterError, match="'x'.* at position 2 "):
         vocabulary("\na", newlines="lf").encode("a\r\nx")
 
@@ -240,13 +240,13 @@ def test_position_is_that_in_the_text_read() -> None:
 
 
 @pytest.mark.parametrize("text", AWKWARD)
-def test_any_prompt_goes_through_a_model(wide: CharLM, lm: CharLM, text: str) -> None:
+def test_any_prompt_can_be_continued(wide: CharLM, lm: CharLM, text: str) -> None:
     assert len(wide.generate(text, length=3, seed=1)) == 3
     for policy in ("skip", "fold"):
         assert len(lm.generate(text, length=3, seed=1, unknown=policy)) == 3
 
 
-def test_model_without_unknown_token_refuses(lm: CharLM) -> None:
+def test_model_without_unknown_token_refuses_unknown_characters(lm: CharLM) -> None:
     assert dataclasses.asdict(lm.metadata.text)["unknown"] is None
     for call in (lm.generate, lm.score, lm.next, lm.stream, lm.session().feed):
         with pytest.raises(UnknownCharacterError, match=r"U\+0416"):
@@ -267,7 +267,7 @@ def test_drawn_text_can_be_fed_again(wide: CharLM) -> None:
 @given(st.lists(ANY_TEXT, max_size=6), st.sampled_from(UNKNOWN_POLICIES), st.booleans())
 @example([*AWKWARD], "default", True)
 @example(["e", "\u0301", "\r", "\n"], "fold", False)
-def test_many_texts_as_one_by_one(texts: list[str], unknown: Unknown, known: bool) -> None:
+def test_encode_all_is_encode_of_each(texts: list[str], unknown: Unknown, known: bool) -> None:
     for newlines in ("keep", "lf"):
         found = vocabulary(CHARS, 0 if known else None, normalization="NFC", newlines=newlines)
         try:
@@ -282,6 +282,17 @@ def test_many_texts_as_one_by_one(texts: list[str], unknown: Unknown, known: boo
         assert [ragged.tokens[a : a + n].tolist() for a, n in places] == expected
 
 
-def test_many_texts_with_a_policy_that_is_none() -> None:
+def test_encode_all_refuses_an_unknown_policy() -> None:
     with pytest.raises(OptionError, match="unknown must be one of"):
         vocabulary("ab").encode_all(["a"], "drop")  # type: ignore[arg-type]
+
+
+# --- prompts --------------------------------------------------------------------------
+
+
+def test_empty_prompt_becomes_the_start_text(lm: CharLM) -> None:
+    found, charlm = Vocabulary(lm.metadata), lm.metadata.charlm
+    assert charlm is not None
+    assert found.encode_prompt("").tolist() == found.encode(charlm.start).tolist()
+    assert found.encode_prompt("Ж", "skip").tolist() == found.encode(charlm.start).tolist()
+    assert found.encode_prompt("abc").tolist() == found.encode("abc").tolist()

@@ -1,4 +1,4 @@
-"""A file's inputs and outputs: names, types and shapes."""
+"""The interface of a graph: names, types and shapes of its inputs and outputs."""
 
 import json
 from collections.abc import Callable
@@ -10,9 +10,6 @@ import pytest
 Edited = Callable[..., Path]
 Refusal = Callable[..., str]
 FLOAT, INT32, INT64, STRING, BFLOAT16 = 1, 6, 7, 8, 16
-
-
-# --- inputs and outputs ---------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -29,7 +26,9 @@ FLOAT, INT32, INT64, STRING, BFLOAT16 = 1, 6, 7, 8, 16
         ("output", "c1_next", "input 'c1' is not in the format"),
     ],
 )
-def test_missing(refusal: Refusal, edited: Edited, side: str, name: str, said: str) -> None:
+def test_missing_input_or_output(
+    refusal: Refusal, edited: Edited, side: str, name: str, said: str
+) -> None:
     assert said in refusal(edited(lambda it: drop(getattr(it.graph, side), name)))
 
 
@@ -39,7 +38,7 @@ def drop(values: Any, name: str) -> None:
 
 
 @pytest.mark.parametrize("side", ["input", "output"])
-def test_value_beside_the_format(refusal: Refusal, edited: Edited, side: str) -> None:
+def test_extra_input_or_output(refusal: Refusal, edited: Edited, side: str) -> None:
     def add(model: Any) -> None:
         values = getattr(model.graph, side)
         values.append(values[0])
@@ -49,7 +48,7 @@ def test_value_beside_the_format(refusal: Refusal, edited: Edited, side: str) ->
 
 
 def typed(model: Any, name: str) -> Any:
-    """The tensor type of an input or output."""
+    """Return the tensor type of an input or output."""
     values = (*model.graph.input, *model.graph.output)
     return next(value for value in values if value.name == name.encode()).type.tensor_type
 
@@ -70,7 +69,9 @@ def typed(model: Any, name: str) -> Any:
         ("generated", INT32),
     ],
 )
-def test_element_type_of_a_value(refusal: Refusal, edited: Edited, name: str, kind: int) -> None:
+def test_element_type_of_an_input_or_output(
+    refusal: Refusal, edited: Edited, name: str, kind: int
+) -> None:
     said = refusal(edited(lambda it: setattr(typed(it, name), "elem_type", kind)))
     assert said.startswith(f"'{name}' is ")
 
@@ -97,7 +98,7 @@ def test_element_type_of_a_value(refusal: Refusal, edited: Edited, name: str, ki
         ("generated", [None]),
     ],
 )
-def test_shape_of_a_value(
+def test_shape_of_an_input_or_output(
     refusal: Refusal, edited: Edited, name: str, dims: list[int | None]
 ) -> None:
     assert refusal(edited(lambda it: reshape(it, name, dims))).startswith(f"'{name}")
@@ -115,10 +116,10 @@ def test_shape_of_a_value(
         ("generated", [None, 2]),
     ],
 )
-def test_shape_of_a_value_of_fixed_steps(
+def test_shapes_of_a_fixed_step_file(
     refusal: Refusal, edited: Edited, name: str, dims: list[int | None], model: str
 ) -> None:
-    """All of them say the same number, or none does."""
+    """All of them have the same number of steps, or none has one."""
     said = refusal(edited(lambda it: reshape(it, name, dims), of=model))
     assert "is float" in said or "is int64" in said
 
@@ -153,7 +154,7 @@ def test_value_of_unknown_rank(refusal: Refusal, edited: Edited, field: str) -> 
     assert "not a tensor of known rank" in refusal(edited(clear))
 
 
-def test_label_added_without_a_weight(refusal: Refusal, documented: Edited) -> None:
+def test_more_labels_than_logits(refusal: Refusal, documented: Edited) -> None:
     def add(document: Any) -> None:
         document["classifier"]["labels"].append("Turkish")
         document["classifier"]["log_prior"].append(-1.0)
@@ -179,7 +180,7 @@ def test_classifier_that_draws(refusal: Refusal, edited: Edited) -> None:
     assert "a classifier cannot have generation inputs" in refusal(edited(disguise))
 
 
-def test_recorded_draws_go_with_drawing(refusal: Refusal, documented: Edited) -> None:
+def test_recorded_tokens_and_generation_go_together(refusal: Refusal, documented: Edited) -> None:
     def record(document: Any) -> None:
         document["golden"].update(uniform=[0.5], generated=[1])
 

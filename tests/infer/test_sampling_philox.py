@@ -1,4 +1,7 @@
-"""What the format page promises to readers in other languages, without numpy's generator."""
+"""The random numbers against the published algorithm, without numpy's generator.
+
+The format page promises this sequence to programs in other languages.
+"""
 
 import numpy as np
 
@@ -8,8 +11,10 @@ _MASK = 2**64 - 1
 
 
 def _philox_block(counter: int, key: int) -> list[int]:
-    """Philox 4×64 with 10 rounds (Salmon et al., 2011, "Parallel random numbers: as easy as 1, 2,
-    3"), from the paper: four 64-bit words."""
+    """Return one block of Philox 4×64 with 10 rounds: four 64-bit words.
+
+    Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011.
+    """
     words = [(counter >> (64 * i)) & _MASK for i in range(4)]
     low_key, high_key = key & _MASK, key >> 64
     for _ in range(10):
@@ -25,7 +30,7 @@ def _philox_block(counter: int, key: int) -> list[int]:
     return words
 
 
-def test_uniforms_are_the_philox_of_the_format_page() -> None:
+def test_uniforms_are_philox_as_published() -> None:
     for seed in (0, 1, 2**40 + 3, 2**64 - 1):
         expected = []
         for block in range(1, 4):

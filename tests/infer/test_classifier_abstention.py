@@ -1,4 +1,4 @@
-"""Answers that are not sure enough are none."""
+"""Abstention: predictions below `min_probability` have no label."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,7 @@ def classifier() -> Classifier:
     return Classifier.load(MODEL, device="cpu")
 
 
-def test_abstains_below_and_not_at(classifier: Classifier) -> None:
+def test_abstains_below_the_limit_and_not_at_it(classifier: Classifier) -> None:
     sure = [each.probability for each in classifier.classify(NAMES)]
     limit = sorted(sure)[2]
     answers = classifier.classify(NAMES, min_probability=limit)
@@ -29,11 +29,11 @@ def test_abstains_below_and_not_at(classifier: Classifier) -> None:
     assert [each.probability for each in answers] == sure
 
 
-def test_all_answer_by_default(classifier: Classifier) -> None:
+def test_no_prediction_abstains_by_default(classifier: Classifier) -> None:
     assert all(each.label for each in classifier.classify(NAMES))
 
 
-def test_abstains_on_what_the_prior_makes_of_it(classifier: Classifier) -> None:
+def test_abstention_follows_the_prior(classifier: Classifier) -> None:
     (plain,), (even,) = (classifier.classify(["Rossi"], prior=prior) for prior in (0.0, 1.0))
     limit = (plain.probability + even.probability) / 2
     found = [
@@ -66,7 +66,7 @@ def test_command_line() -> None:
     assert row.split()[:2] == ["Rossi", "–"]
     answer = json.loads(run("Rossi", "--json", "--min-probability", "1"))
     assert answer["label"] is None
-    # What it would have said is still there to see.
+    # The most likely label is still in `top`.
     assert answer["top"][0]["probability"] == answer["probability"] < 1
     assert answer["top"][0]["label"] in row
     assert "–" in run("Rossi", "--trace", "--min-probability", "1")

@@ -1,0 +1,65 @@
+"""Guards: errors, warnings and wrong options become one line."""
+
+import warnings
+from collections.abc import Callable
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from rnn_infer import OptionError
+from rnn_infer.cli.guards import OneLineGroup, fail, guarded
+
+
+def run(work: Callable[[], None], *arguments: str) -> Result:
+    """Run a guarded command that calls `work`."""
+
+    @click.group(cls=OneLineGroup)
+    def group() -> None:
+        pass
+
+    group.command("work")(guarded(work))
+    return CliRunner().invoke(group, ["work", *arguments])
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OptionError("top must be 1 or more, got 0"), "top must be 1 or more, got 0"),
+        (UnicodeDecodeError("utf-8", b"ab\xff", 2, 3, "bad"), "not UTF-8 at byte 2"),
+        (UnicodeEncodeError("latin-1", "中", 0, 1, "bad"), "set PYTHONIOENCODING=utf-8"),
+    ],
+)
+def test_error_becomes_one_line(error: Exception, said: str) -> None:
+    def work() -> None:
+        raise error
+
+    result = run(work)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert len(result.stderr.splitlines()) == 1
+    assert said in result.stderr
+
+
+def test_other_errors_pass() -> None:
+    def work() -> None:
+        raise KeyError("a bug")
+
+    assert isinstance(run(work).exception, KeyError)
+
+
+def test_warning_becomes_one_line() -> None:
+    result = run(lambda: warnings.warn("the disk is slow", RuntimeWarning, stacklevel=1))
+    assert (result.exit_code, result.stderr) == (0, "warning: the disk is slow\n")
+
+
+def test_fail() -> None:
+    result = run(lambda: fail("no such text"))
+    assert (result.exit_code, result.stderr) == (1, "Error: no such text\n")
+
+
+def test_wrong_option_becomes_one_line() -> None:
+    result = run(lambda: None, "--speed", "9")
+    assert result.exit_code == 2
+    assert len(result.stderr.splitlines()) == 1
+    assert "No such option '--speed'" in result.stderr or "No such option: --speed" in result.stderr
+    assert "work --help" in result.stderr

@@ -1,0 +1,74 @@
+"""The stepper: tokens in, logits or drawn tokens out."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnn_infer import CharLM, LoadOptions, ModelFileError
+from rnn_infer.runtime.stepper import Stepper
+from rnn_infer.sampling import Sampling
+
+Edited = Callable[..., Path]
+OPTIONS: list[dict[str, Any]] = [
+    {"temperature": 1.0},
+    {"temperature": 0.0},
+    {"temperature": 0.7, "top_k": 4},
+    {"temperature": 1.3, "top_p": 0.8},
+    {"temperature": 0.9, "top_k": 12, "top_p": 0.6},
+]
+
+
+def test_sampling_per_row(lm: CharLM) -> None:
+    stepper = lm._stepper
+    samplings = [Sampling(**options) for options in OPTIONS]
+    tokens = np.arange(5)[:, None]
+    uniform = np.random.default_rng(1).random((5, 30), np.float32)
+    together, _ = stepper.draw(tokens, stepper.zeros(5), uniform, samplings)
+    for i, sampling in enumerate(samplings):
+        own, _ = stepper.draw(tokens[i : i + 1], stepper.zeros(1), uniform[i : i + 1], sampling)
+        np.testing.assert_array_equal(own[0], together[i])
+
+
+def test_graph_that_fails_when_it_runs(edited: Edited) -> None:
+    """Every shape fits, but a table has fewer rows than there are characters."""
+
+    def shorten(model: Any) -> None:
+        table = next(each for each in model.graph.initializer if each.name == b"input_table")
+        table.dims[0] = 1
+        table.raw_data = table.raw_data[: 4 * table.dims[1]]
+
+    path = edited(shorten)
+    stepper = Stepper.open(path, device="cpu")
+    with pytest.raises(ModelFileError) as caught:
+        stepper.forward(np.array([[0, 1]]), stepper.zeros(1))
+    assert str(path) in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_shapes(stepper: Stepper) -> None:
+    tokens = np.array([[1, 2, 3], [4, 5, 6]])
+    logits, state = stepper.forward(tokens, stepper.zeros(2))
+    assert logits.shape == (2, 3, stepper.file.metadata.outputs)
+    assert [each.shape for each in state] == [(2, each.width) for each in stepper.file.states]
+    drawn, state = stepper.draw(tokens, state, np.full((2, 5), 0.5, np.float32), Sampling())
+    assert drawn.shape == (2, 5)
+    assert drawn.dtype == np.int64
+
+
+def test_consume_is_forward_without_logits(stepper: Stepper) -> None:
+    tokens = np.array([[1, 2, 3]])
+    _, expected = stepper.forward(tokens, stepper.zeros(1))
+    for ours, theirs in zip(stepper.consume(tokens, stepper.zeros(1)), expected, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    before = stepper.zeros(1)
+    assert stepper.consume(tokens[:, :0], before) is before
+
+
+def test_options_and_keywords(data: Path) -> None:
+    options = LoadOptions(device="cpu", threads=2)
+    assert Stepper.open(data / "gru.onnx", options=options).device == "cpu"
+    with pytest.raises(ModelFileError, match="sha256"):
+        Stepper.open(data / "gru.onnx", options=options, sha256="0" * 64)

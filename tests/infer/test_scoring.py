@@ -1,0 +1,75 @@
+"""Scores: the loss of a text, whole and character by character."""
+
+import math
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import rnn_infer
+from rnn_infer import CharLM, OptionError
+
+PROMPT = "dead beef, a cage.\n"
+
+
+def sum_of_next(lm: CharLM, text: str) -> float:
+    """Return the nats of all characters but the first, from single predictions."""
+    session, total = lm.session(seed=0), 0.0
+    for before, char in pairwise(text):
+        session.feed(before)
+        total -= math.log(session.probabilities()[lm.metadata.vocabulary.index(char)])
+    return total
+
+
+@given(text=st.text(st.sampled_from("\n !,.abcxyzABCé"), min_size=2, max_size=30))
+def test_score_is_the_mean_of_single_predictions(lm: CharLM, text: str) -> None:
+    score = lm.score(text)
+    assert score.characters == len(text) - 1
+    assert score.nats_per_char == pytest.approx(sum_of_next(lm, text) / (len(text) - 1), abs=2e-5)
+
+
+@pytest.mark.parametrize(
+    ("model", "length"),
+    [
+        *(("lm", length) for length in (2, 3, 1024, 1025, 2050)),
+        *(("step_lm", length) for length in (2, 1027)),
+        *(("wide", length) for length in (2, 1027)),
+    ],
+)
+def test_score_of_any_length(model: str, length: int, request: pytest.FixtureRequest) -> None:
+    lm: CharLM = request.getfixturevalue(model)
+    text = (PROMPT * 200)[:length]
+    score = lm.score(text)
+    assert score.characters == length - 1
+    assert score.nats_per_char == pytest.approx(sum_of_next(lm, text) / (length - 1), abs=2e-5)
+
+
+def test_next_agrees_with_score(lm: CharLM) -> None:
+    everything = {each.char: each.probability for each in lm.next("abc", top=10**6)}
+    assert set(everything) == set(lm.metadata.vocabulary)
+    assert sum(everything.values()) == pytest.approx(1, abs=1e-5)
+    whole, start = lm.score("abcd"), lm.score("abc")
+    last = whole.nats_per_char * 3 - start.nats_per_char * 2
+    assert last == pytest.approx(-math.log(everything["d"]), abs=1e-4)
+
+
+def test_bits_and_perplexity() -> None:
+    score = rnn_infer.Score(math.log(8), 10)
+    assert score.bits_per_char == pytest.approx(3)
+    assert score.perplexity == pytest.approx(8)
+    assert rnn_infer.Score(5000.0, 1).perplexity == math.inf
+    assert rnn_infer.Score(math.inf, 1).perplexity == math.inf
+
+
+@pytest.mark.parametrize("text", ["", "a"])
+def test_text_too_short_to_score(lm: CharLM, text: str) -> None:
+    with pytest.raises(OptionError, match="two characters"):
+        lm.score(text)
+    with pytest.raises(OptionError, match="two characters"):
+        lm.score(text + "Ж", unknown="skip")
+
+
+def test_unknown_characters_are_scored_as_the_unknown_token(wide: CharLM) -> None:
+    assert wide.score("abЖc") == wide.score("ab\ufffdc")
+    assert wide.score("abЖc", unknown="skip") == wide.score("abc")
