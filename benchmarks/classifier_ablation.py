@@ -19,7 +19,8 @@ import numpy as np
 import torch
 
 from rnn_train.data.alphabet import Alphabet, label_indices
-from rnn_train.data.labelled import Rows, load_rows
+from rnn_train.data.labelled import load_rows
+from rnn_train.data.rows import Rows
 from rnn_train.evaluation import metrics
 from rnn_train.evaluation.baselines import fit_baselines
 from rnn_train.models.modules import parameter_count

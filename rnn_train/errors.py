@@ -1,29 +1,29 @@
-"""What the trainer refuses, each with one line that says what to do."""
+"""Errors of the trainer. Each message is one line that says what is wrong and what to do."""
 
 
 class RnnTrainError(Exception):
-    """Base of all errors raised on purpose by `rnn_train`."""
+    """Base class of all errors that `rnn_train` raises on purpose."""
 
 
 class DataError(RnnTrainError, ValueError):
-    """Training data that cannot be used as it is."""
+    """Data cannot be read or used."""
 
 
 class CellError(RnnTrainError):
-    """A recurrent cell that is not known, or that a user's module does not give as it must."""
+    """A recurrent cell is unknown, or a user's cell does not follow the interface."""
 
 
 class RunError(RnnTrainError):
-    """A run folder that cannot be written, resumed or exported."""
+    """A run folder cannot be written, resumed or exported; or a file cannot be written."""
 
 
 class TrainingError(RnnTrainError, ArithmeticError):
-    """Training went wrong: the loss is no longer a number."""
+    """Training has diverged, or cannot run on the chosen device."""
 
 
 class EvaluationError(RnnTrainError):
-    """A protocol that the model named cannot be scored under."""
+    """A model cannot be evaluated in the way that was asked for."""
 
 
 class ExportError(RnnTrainError):
-    """A model that cannot be written as a file, or failed its proof."""
+    """A model cannot be exported, or its file has failed the proof."""

@@ -24,7 +24,8 @@ from rnn_infer.runtime.stepper import Stepper
 from rnn_infer.text.vocabulary import Vocabulary
 from rnn_train.data.corpus import encode_text
 from rnn_train.data.datasets import open_texts
-from rnn_train.data.labelled import Rows, read_rows
+from rnn_train.data.labelled import read_rows
+from rnn_train.data.rows import Rows
 from rnn_train.errors import DataError, EvaluationError
 from rnn_train.evaluation.classification import held_out_logits
 from rnn_train.evaluation.dynamic import dynamic_loss

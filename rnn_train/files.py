@@ -1,4 +1,4 @@
-"""Writing files whole or not at all."""
+"""Atomic writing of files: a file is complete, or it is not there."""
 
 import os
 import tempfile
@@ -12,10 +12,18 @@ from rnn_train.errors import RunError
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Opens a temporary file beside `path` that takes its place when the block ends well.
+    """Opens a temporary file that replaces `path` at the end of the `with` block.
+
+    If the block raises an error, the temporary file is deleted and `path` stays as it was.
+
+    Args:
+        path: the file to write. Its folder is made if it does not exist.
+
+    Yields:
+        The temporary file.
 
     Raises:
-        RunError: the folder is missing, cannot be written, or is full.
+        RunError: the folder cannot be made or written, or the disk is full.
     """
     temporary = None
     try:
@@ -39,16 +47,20 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Writes a whole file. Raises `RunError`."""
+    """Writes a file atomically.
+
+    Raises:
+        RunError: it cannot be written.
+    """
     with replacing(path) as stream:
         stream.write(data)
 
 
 def check_writable(path: Path) -> None:
-    """Finds out before hours of work whether `path` can be written after them.
+    """Checks that `path` can be written, before long work whose result goes there.
 
     Raises:
-        RunError: it cannot.
+        RunError: it cannot be written.
     """
     if path.is_dir():
         raise RunError(f"cannot write {path}: it is a folder; name a file")
@@ -61,7 +73,7 @@ def check_writable(path: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Makes a new name outlast a power cut, where the system can do that for a folder."""
+    """Makes sure that a renamed file survives a power failure, if the system supports it."""
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:

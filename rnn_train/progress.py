@@ -1,4 +1,4 @@
-"""Progress bars: on a terminal lively, in a log a line now and then."""
+"""Progress bars on a terminal and in a log, and the type of the `log` callback."""
 
 import sys
 from collections.abc import Callable
@@ -7,12 +7,21 @@ from typing import Any
 from tqdm import tqdm
 
 Log = Callable[[str], None]
-"""Takes one line of text for the person who started the work; `print` is one."""
+"""Shows one line of text to the user, as `print` does."""
 _LOG_SECONDS = 30.0
+"""Seconds between two lines in a log."""
 
 
 def progress_bar(total: int, what: str, **more: Any) -> "tqdm[Any]":
-    """A `tqdm` bar on standard error. `more`: its own options."""
+    """Opens a progress bar on standard error.
+
+    On a terminal it is updated ten times per second; in a log it adds a line every 30 seconds.
+
+    Args:
+        total: number of steps.
+        what: description of the work.
+        more: further options of `tqdm`.
+    """
     seconds = 0.1 if sys.stderr.isatty() else _LOG_SECONDS
     return tqdm(
         total=total,

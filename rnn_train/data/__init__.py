@@ -1,4 +1,4 @@
-"""Text and tables in, integers out: sources, named sets, encoded corpora, labelled rows.
+"""Reads texts and tables, and encodes them as integers.
 
-May import `errors`, `files`, `progress`, and of `rnn_infer` the contract and the text rules.
+This family may import `errors`, `files` and `progress`; of `rnn_infer`, only `contract` and `text`.
 """

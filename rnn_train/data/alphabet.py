@@ -1,4 +1,4 @@
-"""Tokens and labels of a classifier."""
+"""Alphabet of a classifier: its characters, its labels, and how texts are encoded and padded."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,32 +10,41 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rnn_train.data.corpus import UNKNOWN
-from rnn_train.data.labelled import Rows, normal
+from rnn_train.data.rows import Rows, normal
 
 BEGIN, END = "\x02", "\x03"
-"""Marks around each text: Unicode\'s own "start of text" and "end of text"."""
+"""Marks around each text: the Unicode characters "start of text" and "end of text"."""
 
 
 @dataclass(frozen=True)
 class Alphabet:
-    """Tokens and labels of a classifier."""
+    """Characters and labels of a classifier."""
 
     vocabulary: tuple[str, ...]
+    """Character of each token."""
     labels: tuple[str, ...]
+    """Name of each label."""
 
     @classmethod
     def of(cls, rows: Rows) -> "Alphabet":
-        """All characters and labels of training rows, and the marks."""
+        """Collects all characters and labels of training rows, and adds the marks."""
         characters = set("".join(map(normal, rows.texts))) | {BEGIN, END, UNKNOWN}
         return cls(tuple(sorted(characters)), tuple(sorted(set(rows.labels))))
 
     @property
     def unknown(self) -> int:
-        """Token of a character that the training rows lack."""
+        """Token of all characters that are not in the training rows."""
         return self.vocabulary.index(UNKNOWN)
 
     def encode(self, texts: Sequence[str]) -> list[NDArray[np.int64]]:
-        """Tokens of each text, between the marks."""
+        """Encodes texts.
+
+        Args:
+            texts: any texts; they are normalized first.
+
+        Returns:
+            For each text its tokens [characters + 2]: begin mark, characters, end mark.
+        """
         table = {char: token for token, char in enumerate(self.vocabulary)}
         unknown = self.unknown
         return [
@@ -44,13 +53,21 @@ class Alphabet:
         ]
 
     def log_prior(self, rows: Rows) -> tuple[float, ...]:
-        """Log of each label's share of `rows`."""
+        """Computes the log of each label's share of `rows`, [labels]. Every label must occur."""
         counts = Counter(rows.labels)
         return tuple(float(np.log(counts[label] / len(rows))) for label in self.labels)
 
 
 def pad(texts: Sequence[NDArray[np.int64]], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Tokens [batch, longest], zeros after each end, and lengths [batch]."""
+    """Makes one batch of texts.
+
+    Args:
+        texts: tokens of each text, at least one text.
+        device: where the batch is put.
+
+    Returns:
+        Tokens [batch, longest], with zeros after the end of each text; and lengths [batch].
+    """
     lengths = [len(tokens) for tokens in texts]
     padded = np.zeros((len(texts), max(lengths)), np.int64)
     for row, tokens in zip(padded, texts, strict=True):
@@ -59,6 +76,10 @@ def pad(texts: Sequence[NDArray[np.int64]], device: torch.device) -> tuple[Tenso
 
 
 def label_indices(rows: Rows, alphabet: Alphabet) -> NDArray[np.int64]:
-    """Index in `alphabet.labels` of each row's label, [rows]."""
+    """Returns the index in `alphabet.labels` of each row's label, [rows].
+
+    Raises:
+        KeyError: the alphabet does not have a label.
+    """
     index = {label: i for i, label in enumerate(alphabet.labels)}
     return np.array([index[label] for label in rows.labels], np.int64)

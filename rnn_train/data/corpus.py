@@ -1,4 +1,4 @@
-"""A text as integers on disk: encoded once, memory-mapped, cut into windows where it lies."""
+"""Encoded text on disk. It is encoded once and then memory-mapped."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -14,42 +14,54 @@ from rnn_train.errors import DataError
 from rnn_train.files import replacing
 
 MIN_CHARACTERS = 1000
+"""Shortest text to train on."""
 MAX_HELD_OUT = 100_000
+"""Most characters that are held out. More take time, and hardly change the loss."""
 UNKNOWN = "\N{REPLACEMENT CHARACTER}"
-"""Stands in the vocabulary for rare characters, where they are folded."""
+"""Vocabulary entry that replaces all rare characters (--min-count)."""
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """An encoded text."""
+    """An encoded text and its vocabulary."""
 
     tokens: NDArray[np.integer]
-    """[characters], memory-mapped, in the smallest unsigned type that holds the vocabulary."""
+    """[characters], memory-mapped, in the smallest unsigned type that can hold the vocabulary."""
     vocabulary: tuple[str, ...]
+    """Character of each token, sorted."""
     unknown: int | None
-    """Token of all characters rarer than the limit asked for; None where none was."""
+    """Token of all rare characters; None: there are none."""
     sha256: str
-    """Of the text as UTF-8, after normalisation."""
+    """Hash of the text in UTF-8, with LF as line end and without byte order mark."""
 
     def split(self, fraction: float) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
-        """The first part to train on and the last `fraction` to hold out (may be empty).
+        """Splits the text into a training part and a held-out part, its end.
 
-        At most MAX_HELD_OUT characters are held out: more would cost time and tell nothing new.
+        Args:
+            fraction: share of the text that is held out, but at most `MAX_HELD_OUT` characters.
+
+        Returns:
+            The training tokens and the held-out tokens. The second may be empty.
         """
         held = min(round(len(self.tokens) * fraction), MAX_HELD_OUT)
         return self.tokens[: len(self.tokens) - held], self.tokens[len(self.tokens) - held :]
 
 
 def build_corpus(files: Sequence[TextFile], path: Path, min_count: int = 1) -> Corpus:
-    """Encodes texts, joined in order, into the file `path`. Memory does not grow with them.
+    """Encodes texts into one file. The use of memory does not depend on their length.
 
     Args:
-        files: from `find_texts` or `text_set`.
-        path: written whole or not at all.
-        min_count: characters seen fewer times become one unknown token.
+        files: the texts, which are joined in this order.
+        path: the file. It is complete, or it is not there.
+        min_count: characters that occur less often become the unknown token.
+
+    Returns:
+        The encoded text.
 
     Raises:
-        DataError: the text is too short, too poor or too rich in characters.
+        DataError: a file cannot be read; or the text is too short, or has only one character, or
+            has too many different characters.
+        RunError: the file cannot be written.
     """
     counts, digest = _count(files)
     names = _names(files)
@@ -61,11 +73,11 @@ def build_corpus(files: Sequence[TextFile], path: Path, min_count: int = 1) -> C
         codes = np.union1d(codes, [ord(UNKNOWN)])
         unknown = int(np.searchsorted(codes, ord(UNKNOWN)))
     if len(codes) < 2:
-        raise DataError(f"{names}: the text repeats one character; there is nothing to learn")
+        raise DataError(f"{names}: the text repeats one character; use a text with at least two")
     if len(codes) > MAX_VOCABULARY:
         raise DataError(
             f"{names}: {len(codes)} distinct characters, over the limit of {MAX_VOCABULARY}; "
-            "fold rare ones with --min-count"
+            "replace rare ones by the unknown token with --min-count"
         )
     vocabulary = tuple(map(chr, codes.tolist()))
     _write(files, path, _table(vocabulary, unknown))
@@ -73,7 +85,14 @@ def build_corpus(files: Sequence[TextFile], path: Path, min_count: int = 1) -> C
 
 
 def open_corpus(path: Path, vocabulary: Sequence[str], unknown: int | None, sha256: str) -> Corpus:
-    """Opens what `build_corpus` wrote."""
+    """Opens a file that `build_corpus` or `encode_text` has written.
+
+    Args:
+        path: the file.
+        vocabulary: see `Corpus`, as are the others.
+        unknown: see `Corpus`.
+        sha256: see `Corpus`.
+    """
     return Corpus(_map(path, len(vocabulary)), tuple(vocabulary), unknown, sha256)
 
 
@@ -84,15 +103,24 @@ def encode_text(
     path: Path,
     least: int = 2,
 ) -> Corpus:
-    """Encodes texts in a vocabulary that stands already, into the file `path`.
+    """Encodes texts with a given vocabulary into one file.
+
+    The use of memory does not depend on their length.
 
     Args:
-        unknown: token of characters that the vocabulary lacks; None refuses them.
-        path: as in `build_corpus`; memory does not grow with the texts here either.
-        least: characters that are needed.
+        files: the texts, which are joined in this order.
+        vocabulary: character of each token.
+        unknown: token of all characters that are not in the vocabulary; None: they are refused.
+        path: the file. It is complete, or it is not there.
+        least: fewest characters that are accepted.
+
+    Returns:
+        The encoded text.
 
     Raises:
-        DataError: they hold characters that the vocabulary lacks (names them), or too few.
+        DataError: a file cannot be read; or the text is too short, or has characters that are not
+            in the vocabulary (the message names them).
+        RunError: the file cannot be written.
     """
     counts, digest = _count(files)
     _check_length(files, int(counts.sum()), least)
@@ -101,8 +129,8 @@ def encode_text(
         shown = " ".join(repr(chr(code)) for code in foreign[:10])
         raise DataError(
             f"{_names(files)}: {len(foreign)} characters are not in the model's vocabulary: "
-            f"{shown}; remove them, or train a model that knows them (or folds rare characters: "
-            "--min-count)"
+            f"{shown}; remove them, or train a model on a text that contains them (or with "
+            "--min-count, which adds a token for unknown characters)"
         )
     _write(files, path, _table(vocabulary, unknown))
     return open_corpus(path, vocabulary, unknown, digest)
@@ -139,7 +167,7 @@ def _count(files: Sequence[TextFile]) -> tuple[NDArray[np.int64], str]:
 
 
 def _table(vocabulary: Sequence[str], unknown: int | None) -> NDArray[np.integer]:
-    """Token of each code point there is, in the smallest type."""
+    """Returns the token of each Unicode code point, in the smallest type."""
     table = np.full(0x110000, unknown or 0, _smallest(len(vocabulary)))
     table[[ord(char) for char in vocabulary]] = np.arange(len(vocabulary))
     return table

@@ -1,4 +1,4 @@
-"""Named sets: data that is on every machine, and one that is fetched once and kept."""
+"""Named data sets: two are on every machine, one is downloaded once."""
 
 import hashlib
 import http.client
@@ -19,15 +19,23 @@ TINYSHAKESPEARE_URL = (
 TINYSHAKESPEARE_SHA256 = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
 TINYSHAKESPEARE_BYTES = 1_115_394
 SURNAMES = Path(__file__).with_name("surnames.csv")
+"""Surnames and their languages, written for this project from general knowledge."""
 TEXT_SETS = ("python", "tinyshakespeare")
 LABELLED_SETS = ("surnames",)
 
 
 def open_texts(sources: Sequence[str]) -> list[TextFile]:
-    """Files of each source: a named set, or what `find_texts` takes.
+    """Finds the files of text sources.
+
+    Args:
+        sources: each is a named set, or a source of `find_texts`. If a file has the name of a set,
+            the file is meant.
+
+    Returns:
+        The files of all sources, in order.
 
     Raises:
-        DataError: a source names nothing, or cannot be fetched.
+        DataError: a source has no files, or cannot be downloaded.
     """
     files: list[TextFile] = []
     for source in sources:
@@ -36,14 +44,18 @@ def open_texts(sources: Sequence[str]) -> list[TextFile]:
 
 
 def fingerprint(sources: Sequence[str]) -> str | None:
-    """A sha256 of the files that sources name, to see later whether they have changed.
+    """Hashes the files of sources. It shows later whether a file has changed.
 
-    Named sets are left out. None: a source cannot be read (any more).
+    Args:
+        sources: of texts or of labelled texts. Named sets are ignored.
+
+    Returns:
+        The sha256; None: a source cannot be read.
     """
-    own = [each for each in sources if not _is_set(each, (*TEXT_SETS, *LABELLED_SETS))]
+    paths = [each for each in sources if not _is_set(each, (*TEXT_SETS, *LABELLED_SETS))]
     digest = hashlib.sha256()
     try:
-        for file in find_texts(own):
+        for file in find_texts(paths):
             with file.path.open("rb") as stream:
                 digest.update(hashlib.file_digest(stream, "sha256").digest())
     except (DataError, OSError):
@@ -52,15 +64,17 @@ def fingerprint(sources: Sequence[str]) -> str | None:
 
 
 def _is_set(source: str, names: Sequence[str]) -> bool:
-    # A file of that name would be meant: a set is what no file is called.
     return source in names and not Path(source).exists()
 
 
 def text_set(name: str) -> list[TextFile]:
-    """Files of a named text set.
+    """Finds the files of a named text set.
+
+    Args:
+        name: one of `TEXT_SETS`.
 
     Raises:
-        DataError: it is fetched from the network and cannot be.
+        DataError: it cannot be downloaded.
     """
     if name == "python":
         return python_source()
@@ -69,13 +83,17 @@ def text_set(name: str) -> list[TextFile]:
 
 
 def python_source() -> list[TextFile]:
-    """The standard library's source of the running interpreter, test folders skipped."""
+    """Finds the source files of the standard library, without tests.
+
+    Raises:
+        DataError: the running interpreter has no source files.
+    """
     root = Path(sysconfig.get_path("stdlib"))
     skipped = {"site-packages", "dist-packages", "__pycache__", "lib2to3"}
     files = []
     for path in sorted(root.rglob("*.py")):
         parts = path.relative_to(root).parts
-        # `encodings` is tables of every character there is, not code to learn from.
+        # `encodings` holds tables of all Unicode characters instead of ordinary code.
         if any(p in skipped or p in ("test", "tests", "idle_test", "encodings") for p in parts):
             continue
         files.append(TextFile(path, declared=True))
@@ -87,10 +105,19 @@ def python_source() -> list[TextFile]:
 
 
 def fetch(url: str, sha256: str, size: int) -> Path:
-    """Downloads a file of known size and hash once, into the user's cache folder.
+    """Downloads a file into the user's cache folder, unless it is already there.
+
+    Args:
+        url: of the file.
+        sha256: expected hash.
+        size: expected number of bytes.
+
+    Returns:
+        The file in the cache folder.
 
     Raises:
-        DataError: no network, or other bytes than expected. The next call starts afresh.
+        DataError: there is no network, or the file is not the expected one. Then nothing is kept.
+        RunError: the cache folder cannot be written.
     """
     path = Path(user_cache_dir("rnn_train", appauthor=False)) / sha256[:16] / Path(url).name
     if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == sha256:
@@ -106,7 +133,7 @@ def fetch(url: str, sha256: str, size: int) -> Path:
         ) from error
     if len(data) != size or hashlib.sha256(data).hexdigest() != sha256:
         raise DataError(
-            f"{url} gave other bytes than expected (sha256 differs); nothing was kept, run again"
+            f"{url} gave other bytes than expected (sha256 differs); nothing was kept; run again"
         )
     with replacing(path) as stream:
         stream.write(data)

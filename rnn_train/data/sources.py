@@ -1,4 +1,4 @@
-"""Text sources: files, folders and globs become a stream of clean text chunks."""
+"""Text sources: files, folders and globs, read as chunks of clean text."""
 
 import codecs
 import glob
@@ -11,7 +11,7 @@ from pathlib import Path
 from rnn_train.errors import DataError
 
 CHUNK_BYTES = 1 << 20
-_FOREIGN_MARKS = {
+_FOREIGN_BYTE_ORDER_MARKS = {
     codecs.BOM_UTF32_LE: "UTF-32",
     codecs.BOM_UTF32_BE: "UTF-32",
     codecs.BOM_UTF16_LE: "UTF-16",
@@ -25,17 +25,20 @@ class TextFile:
 
     path: Path
     declared: bool = False
-    """Python source: decode by its declared encoding (PEP 263) instead of UTF-8."""
+    """True for Python source: it is decoded with its declared encoding (PEP 263), not as UTF-8."""
 
     def chunks(self) -> Iterator[str]:
-        """The file's text in pieces, line ends as LF, a leading byte order mark removed.
+        """Reads the text in chunks, with LF as line end and without a leading byte order mark.
+
+        Yields:
+            The text, chunk by chunk.
 
         Raises:
-            DataError: it cannot be read, or is not UTF-8 text; names the byte offset.
+            DataError: the file cannot be read, or is not UTF-8 text. The message names the byte.
         """
         encoding = _declared_encoding(self.path) if self.declared else "utf-8"
         decoder = codecs.getincrementaldecoder(encoding)("strict")
-        # Keeps CRLF whole where it falls on the border of two chunks.
+        # It also recognizes a CRLF that is cut by the border of two chunks.
         newlines = io.IncrementalNewlineDecoder(None, translate=True)
         offset = 0
         try:
@@ -43,10 +46,10 @@ class TextFile:
                 while data := stream.read(CHUNK_BYTES):
                     if offset == 0:
                         size = len(data)
-                        data = _without_mark(data, self.path)
+                        data = _without_byte_order_mark(data, self.path)
                         offset = size - len(data)
                     if b"\0" in data:
-                        raise DataError(_about_nul(self.path, data, offset))
+                        raise DataError(_describe_binary(self.path, data, offset))
                     yield newlines.decode(self._decode(decoder, data, offset, final=False))
                     offset += len(data)
             yield newlines.decode(self._decode(decoder, b"", offset, final=True), final=True)
@@ -56,7 +59,7 @@ class TextFile:
     def _decode(
         self, decoder: codecs.IncrementalDecoder, data: bytes, offset: int, final: bool
     ) -> str:
-        held = len(decoder.getstate()[0])  # bytes of a character cut by the last chunk
+        held = len(decoder.getstate()[0])  # bytes of a character that the last chunk has cut
         try:
             return decoder.decode(data, final)
         except UnicodeDecodeError as error:
@@ -68,10 +71,17 @@ class TextFile:
 
 
 def find_texts(sources: Sequence[str]) -> list[TextFile]:
-    """Files of each source: a file, a folder (its files, recursively, sorted) or a glob.
+    """Finds the files of text sources.
+
+    Args:
+        sources: each is a file, a folder (all files in it, recursively, sorted, without hidden
+            ones) or a glob.
+
+    Returns:
+        The files of all sources, in order.
 
     Raises:
-        DataError: a source names nothing.
+        DataError: a source has no files.
     """
     files: list[TextFile] = []
     for source in sources:
@@ -83,7 +93,7 @@ def find_texts(sources: Sequence[str]) -> list[TextFile]:
             if not found:
                 raise DataError(f"{source}: the folder holds no files")
         else:
-            # Path.glob takes no absolute pattern.
+            # Path.glob accepts no absolute pattern.
             matches = glob.glob(str(path), recursive=True)  # noqa: PTH207
             found = sorted(each for match in matches if (each := Path(match)).is_file())
             if not found:
@@ -93,10 +103,10 @@ def find_texts(sources: Sequence[str]) -> list[TextFile]:
 
 
 def expand(source: str) -> Path:
-    """The path a source names, with `~` read as a home folder.
+    """Converts a source to a path. A leading `~` is the home folder.
 
     Raises:
-        DataError: it can be no path at all: an unknown user, or too long a name.
+        DataError: the source cannot be a path: it names an unknown user, or is too long.
     """
     try:
         path = Path(source).expanduser()
@@ -111,8 +121,8 @@ def _hidden(path: Path, root: Path) -> bool:
     return any(part.startswith(".") for part in path.relative_to(root).parts)
 
 
-def _without_mark(data: bytes, path: Path) -> bytes:
-    for mark, name in _FOREIGN_MARKS.items():
+def _without_byte_order_mark(data: bytes, path: Path) -> bytes:
+    for mark, name in _FOREIGN_BYTE_ORDER_MARKS.items():
         if data.startswith(mark):
             raise DataError(
                 f"{path}: {name} text at byte 0; convert it: iconv -f {name} -t UTF-8 {path.name}"
@@ -120,17 +130,20 @@ def _without_mark(data: bytes, path: Path) -> bytes:
     return data.removeprefix(codecs.BOM_UTF8)
 
 
-def _about_nul(path: Path, data: bytes, offset: int) -> str:
-    """What a file with zero bytes is: of text in Latin letters as UTF-16, every other byte is."""
-    where = data.index(0)
-    start = data[where & ~1 : (where & ~1) + 200]
+def _describe_binary(path: Path, data: bytes, offset: int) -> str:
+    """Describes a file with a zero byte: UTF-16 text, or binary data.
+
+    In UTF-16, every second byte of Latin text is zero.
+    """
+    position = data.index(0)
+    start = data[position & ~1 : (position & ~1) + 200]
     for name, zeros, others in (("UTF-16LE", 1, 0), ("UTF-16BE", 0, 1)):
         if len(start) >= 6 and not any(start[zeros::2]) and all(start[others::2]):
             return (
-                f"{path}: {name} text, it seems, at byte {offset}; "
+                f"{path}: probably {name} text, at byte {offset}; "
                 f"convert it: iconv -f {name} -t UTF-8 {path.name}"
             )
-    return f"{path}: a NUL at byte {offset + where}: this is a binary file, not text"
+    return f"{path}: a NUL at byte {offset + position}: this is a binary file, not text"
 
 
 def _declared_encoding(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""A text cut into parallel streams, read window by window."""
+"""Parallel streams of a text, read in windows (truncated BPTT)."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -9,27 +9,38 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-Reader = Callable[[int, int], NDArray[Any]]
-"""Items from a start to an end."""
+_Reader = Callable[[int, int], NDArray[Any]]
+"""Returns the items from a start to an end."""
 
 
 class Ring(Protocol):
-    """Items [characters, ...], the first of which follows the last."""
+    """A sequence of items, one for each character. The first item follows the last one."""
 
-    def __len__(self) -> int: ...
+    def __len__(self) -> int:
+        """Number of items."""
 
     def rows(self, starts: NDArray[np.integer], length: int) -> Any:
-        """The `length` items from each of some places on, [starts, length, ...]."""
+        """Reads consecutive items from several starts.
+
+        Args:
+            starts: index of the first item of each row, [rows].
+            length: items of a row.
+
+        Returns:
+            [rows, length, ...]: an array or a tensor.
+        """
 
 
 class ArrayRing:
-    """`Ring` of an array, as arrays.
+    """A `Ring` whose items are in an array. It returns arrays.
 
-    A mapped one is read from its file, where it must begin: pages touched through the map
-    would count as this process's memory, up to the whole file.
+    A memory-mapped array is read from its file, and it must begin at the start of the file. The
+    pages that are read through a memory map would count as memory of this process, up to the size
+    of the file.
     """
 
     def __init__(self, items: NDArray[Any]) -> None:
+        """Wraps an array [characters, ...]."""
         self._items = items
 
     def __len__(self) -> int:
@@ -40,7 +51,7 @@ class ArrayRing:
         with self._reader() as read:
             return np.stack([self._row(read, int(start), length) for start in starts])
 
-    def _row(self, read: Reader, start: int, length: int) -> NDArray[Any]:
+    def _row(self, read: _Reader, start: int, length: int) -> NDArray[Any]:
         end = start + length
         if end <= len(self._items):
             return read(start, end)
@@ -48,7 +59,7 @@ class ArrayRing:
         return wrapped
 
     @contextmanager
-    def _reader(self) -> Iterator[Reader]:
+    def _reader(self) -> Iterator[_Reader]:
         items = self._items
         name = items.filename if isinstance(items, np.memmap) else None
         if name is None:
@@ -66,48 +77,67 @@ class ArrayRing:
 
 
 class Streams:
-    """A text cut into `batch` parallel streams, read window by window (truncated BPTT).
+    """A text that is cut into parallel streams of equal length, and read in windows.
 
-    In each epoch the cut starts at a random character, so that no character always
-    stands at a window's edge; the text is a ring.
+    Window after window continues every stream, for truncated BPTT. In each epoch the cut starts at
+    another random character, so that the same character is not always at the edge of a window.
     """
 
     def __init__(self, text: Ring, batch: int, window: int, seed: int) -> None:
+        """Cuts a text into streams.
+
+        Args:
+            text: the tokens.
+            batch: number of streams.
+            window: characters of a window, in each stream.
+            seed: of the random offsets.
+        """
         self.text = text
         self._window = window
         self._seed = seed
         self.batch = batch
         self.windows = max(1, (len(text) // batch) // window)
-        """Windows an epoch."""
+        """Number of windows in an epoch."""
 
     def over(self, text: Ring) -> "Streams":
-        """The same cut of the same text where it lies elsewhere."""
+        """Returns the same streams over another copy of the text, for instance on a GPU."""
         return Streams(text, self.batch, self._window, self._seed)
 
     @property
     def characters(self) -> int:
-        """Characters a window of all streams."""
+        """Number of characters in a window, over all streams."""
         return self.batch * self._window
 
     def window(self, step: int) -> tuple[Any, bool]:
-        """Window number `step` since the start of training.
+        """Reads a window.
+
+        Args:
+            step: number of the window since the start of training.
 
         Returns:
-            Tokens [batch, window + 1], inputs and targets overlapping by one, in the type in which
-            the text gives its rows; and whether the window opens an epoch, where the carried state
-            is void.
+            Tokens [batch, window + 1], as an array or a tensor: the inputs are all tokens except
+            the last, the targets all except the first. And whether the window is the first of an
+            epoch: then the state is not carried over.
         """
         rows = self.text.rows(self._starts(step), self._window + 1)
         return rows, step % self.windows == 0
 
     def aligned(self, others: Ring, step: int) -> Any:
-        """What stands elsewhere beside the inputs of window `step`, [batch, window, ...]."""
+        """Reads items that belong to the inputs of a window, for instance soft targets.
+
+        Args:
+            others: one item for each character of the text.
+            step: number of the window.
+
+        Returns:
+            [batch, window, ...].
+        """
         return others.rows(self._starts(step), self._window)
 
     def _starts(self, step: int) -> NDArray[np.integer]:
-        epoch, place = divmod(step, self.windows)
+        epoch, number = divmod(step, self.windows)
         length = len(self.text)
         offset = int(np.random.default_rng((self._seed, epoch)).integers(length))
-        lanes = np.arange(self.batch) * (length // self.batch)
-        starts: NDArray[np.integer] = (offset + lanes + place * self._window) % length
+        streams = np.arange(self.batch) * (length // self.batch)
+        starts: NDArray[np.integer] = (offset + streams + number * self._window) % length
         return starts

@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from rnn_train.data.alphabet import Alphabet, label_indices
-from rnn_train.data.labelled import Rows, split_rows
+from rnn_train.data.rows import Rows
+from rnn_train.data.split import split_rows
 from rnn_train.evaluation.baselines import fit_baselines
 from rnn_train.evaluation.metrics import fit_temperature
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rnn_train.data.alphabet import BEGIN, END, Alphabet, label_indices
-from rnn_train.data.labelled import Rows, normal
+from rnn_train.data.rows import Rows, normal
 
 MAX_ROWS = 100_000
 """Most rows that a baseline is fitted to, so that it takes seconds. Of more rows, it takes a random

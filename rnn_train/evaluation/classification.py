@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from rnn_train.data.alphabet import Alphabet, label_indices, pad
-from rnn_train.data.labelled import Rows
+from rnn_train.data.rows import Rows
 from rnn_train.models.classifier import RecurrentClassifier
 
 _BATCH = 512

@@ -1,4 +1,4 @@
-"""Files written whole or not at all."""
+"""Atomic writing of files."""
 
 import errno
 import os
@@ -19,18 +19,18 @@ def names(folder: Path) -> list[str]:
 
 @pytest.fixture
 def blocked(tmp_path: Path) -> Path:
-    """A path nobody can write, not even root: its folder is a file."""
+    """A path that nobody can write, not even root: its folder is a file."""
     (tmp_path / "file").write_text("in the way")
     return tmp_path / "file" / "out.bin"
 
 
-def test_written(tmp_path: Path) -> None:
+def test_file_and_folders_are_made(tmp_path: Path) -> None:
     write_bytes(tmp_path / "a/b/out.bin", b"new")
     assert (tmp_path / "a/b/out.bin").read_bytes() == b"new"
     assert names(tmp_path / "a/b") == ["out.bin"]
 
 
-def test_replaced_at_the_end_and_not_before(tmp_path: Path) -> None:
+def test_file_is_replaced_at_the_end(tmp_path: Path) -> None:
     path = tmp_path / "out.bin"
     path.write_bytes(b"old")
     with replacing(path) as stream:
@@ -43,7 +43,7 @@ def test_replaced_at_the_end_and_not_before(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 @pytest.mark.parametrize("old", [None, b"old"])
-def test_error_leaves_nothing_behind(
+def test_error_keeps_the_old_file(
     tmp_path: Path, error: type[BaseException], old: bytes | None
 ) -> None:
     path = tmp_path / "out.bin"
@@ -61,7 +61,7 @@ def test_error_leaves_nothing_behind(
 
 
 @pytest.mark.parametrize("call", ["fsync", "replace"])
-def test_full_disk_leaves_nothing_behind(
+def test_full_disk_leaves_no_file(
     tmp_path: Path, call: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> NoReturn:
@@ -73,7 +73,7 @@ def test_full_disk_leaves_nothing_behind(
     assert names(tmp_path) == []
 
 
-def test_others_may_read(tmp_path: Path) -> None:
+def test_permissions_follow_the_umask(tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:
         write_bytes(tmp_path / "out.bin", b"new")
@@ -86,27 +86,27 @@ WRITERS: list[Callable[[Path], None]] = [check_writable, lambda path: write_byte
 
 
 @pytest.mark.parametrize("write", WRITERS, ids=["check", "write"])
-def test_under_a_file(blocked: Path, write: Callable[[Path], None]) -> None:
+def test_folder_is_a_file(blocked: Path, write: Callable[[Path], None]) -> None:
     with pytest.raises(RunError, match=r"cannot write .*out\.bin"):
         write(blocked)
 
 
-@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder closed to root too")
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder that root cannot write")
 @pytest.mark.parametrize("write", WRITERS, ids=["check", "write"])
-def test_closed_folder(write: Callable[[Path], None]) -> None:
+def test_folder_that_cannot_be_written(write: Callable[[Path], None]) -> None:
     with pytest.raises(RunError, match=r"cannot write /proc/out\.bin"):
         write(Path("/proc/out.bin"))
 
 
 @pytest.mark.parametrize("write", WRITERS, ids=["check", "write"])
-def test_folder_in_its_place(tmp_path: Path, write: Callable[[Path], None]) -> None:
+def test_path_is_a_folder(tmp_path: Path, write: Callable[[Path], None]) -> None:
     (tmp_path / "folder/out.bin").mkdir(parents=True)
     with pytest.raises(RunError, match=r"cannot write .*out\.bin"):
         write(tmp_path / "folder/out.bin")
     assert names(tmp_path / "folder") == ["out.bin"]
 
 
-def test_check_leaves_files_alone(tmp_path: Path) -> None:
+def test_check_changes_no_file(tmp_path: Path) -> None:
     (tmp_path / "out.bin").write_bytes(b"old")
     check_writable(tmp_path / "out.bin")
     check_writable(tmp_path / "other.bin")
@@ -114,8 +114,8 @@ def test_check_leaves_files_alone(tmp_path: Path) -> None:
     assert (tmp_path / "out.bin").read_bytes() == b"old"
 
 
-def test_new_name_is_synced_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else a power cut may bring the old file back, or none."""
+def test_folder_is_synced_after_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without it, a power failure may bring back the old file, or no file."""
     synced: list[tuple[bool, bool]] = []
     plain = os.fsync
 
@@ -133,7 +133,7 @@ def test_folder_that_cannot_be_synced(tmp_path: Path, monkeypatch: pytest.Monkey
 
     def refuse(path: str | Path, *more: int, **options: int) -> int:
         if Path(path) == tmp_path:
-            raise PermissionError(errno.EACCES, "folders are no files here")
+            raise PermissionError(errno.EACCES, "folders cannot be opened")
         return plain(path, *more, **options)
 
     monkeypatch.setattr(os, "open", refuse)

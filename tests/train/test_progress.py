@@ -14,7 +14,7 @@ class Terminal(io.StringIO):
 
 
 @pytest.mark.parametrize(("stream", "least", "most"), [(Terminal(), 5, 60), (io.StringIO(), 2, 3)])
-def test_a_log_is_not_flooded(
+def test_log_gets_few_lines(
     monkeypatch: pytest.MonkeyPatch, stream: io.StringIO, least: int, most: int
 ) -> None:
     clock = iter(range(10**6))

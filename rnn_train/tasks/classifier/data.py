@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rnn_train.data.alphabet import Alphabet
-from rnn_train.data.labelled import Rows, load_rows, split_rows
+from rnn_train.data.labelled import load_rows
+from rnn_train.data.rows import Rows
+from rnn_train.data.split import split_rows
 from rnn_train.errors import DataError
 from rnn_train.files import write_bytes
 from rnn_train.tasks.request import ClassifierRequest

@@ -10,7 +10,7 @@ from torch import Tensor
 from rnn_infer import Classifier
 from rnn_infer.runtime.stepper import Stepper
 from rnn_train.data.alphabet import BEGIN, END
-from rnn_train.data.labelled import NORMALIZATION
+from rnn_train.data.rows import NORMALIZATION
 from rnn_train.evaluation import metrics, plots
 from rnn_train.evaluation.baselines import NGramModel
 from rnn_train.evaluation.classification import held_out_logits

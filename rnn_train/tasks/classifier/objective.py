@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from rnn_train.data.alphabet import Alphabet, label_indices, pad
-from rnn_train.data.labelled import Rows
+from rnn_train.data.rows import Rows
 from rnn_train.evaluation.classification import held_out_logits
 from rnn_train.models.classifier import RecurrentClassifier
 

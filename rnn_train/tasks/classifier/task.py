@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from rnn_infer.runtime.stepper import Stepper
-from rnn_train.data.labelled import describe
+from rnn_train.data.split import describe
 from rnn_train.evaluation.baselines import NGramModel, fit_baselines
 from rnn_train.exporting.model_file import ModelCard
 from rnn_train.models.classifier import RecurrentClassifier

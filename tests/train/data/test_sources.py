@@ -1,4 +1,4 @@
-"""Files, folders and globs as clean text."""
+"""Files, folders and globs, read as clean text."""
 
 from pathlib import Path
 from unittest import mock
@@ -32,7 +32,7 @@ def paths(*given: str) -> list[str]:
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """Texts in a folder, hidden ones among them."""
+    """A folder of texts; some are hidden."""
     for name in ("b.txt", "a.txt", "sub/c.txt", "sub/.d.txt", ".e/f.txt", "sub/g.md"):
         path = tmp_path / "tree" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -52,7 +52,7 @@ def test_folder_is_recursive_sorted_and_skips_hidden(tree: Path) -> None:
 
 
 @pytest.mark.usefixtures("tree")
-def test_hidden_folder_may_be_named_itself() -> None:
+def test_hidden_folder_can_be_named() -> None:
     assert paths("tree/.e") == ["tree/.e/f.txt"]
 
 
@@ -70,7 +70,7 @@ def test_glob(pattern: str, expected: list[str]) -> None:
 
 
 @pytest.mark.usefixtures("tree")
-def test_several_keep_their_order() -> None:
+def test_sources_keep_their_order() -> None:
     assert paths("tree/sub", "tree/*.txt", "tree/a.txt") == [
         "tree/sub/c.txt",
         "tree/sub/g.md",
@@ -80,12 +80,12 @@ def test_several_keep_their_order() -> None:
     ]
 
 
-def test_brackets_in_a_file_name_are_no_glob(tmp_path: Path) -> None:
+def test_file_name_with_brackets_is_not_a_glob(tmp_path: Path) -> None:
     (tmp_path / "a[1].txt").write_text("x")
     assert paths("a[1].txt") == ["a[1].txt"]
 
 
-def test_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "a.txt").write_text("x")
     assert paths("~/a.txt") == [str(tmp_path / "a.txt")]
@@ -113,7 +113,7 @@ def test_vanished_file_and_folder(tmp_path: Path) -> None:
 
 
 @given(TEXTS, CHUNKS)
-def test_text_is_the_same_however_it_is_cut(scratch: Path, text: str, chunk: int) -> None:
+def test_text_does_not_depend_on_the_chunks(scratch: Path, text: str, chunk: int) -> None:
     expected = text.replace("\r\n", "\n").replace("\r", "\n")
     assert read(scratch, text.encode(), chunk) == expected
 
@@ -127,7 +127,7 @@ def test_empty_file(scratch: Path) -> None:
     assert read(scratch, b"") == ""
 
 
-def test_only_the_leading_mark_is_removed(scratch: Path) -> None:
+def test_only_the_leading_byte_order_mark_is_removed(scratch: Path) -> None:
     assert read(scratch, "\ufeffab\ufeffc".encode()) == "ab\ufeffc"
     assert read(scratch, "\ufeffab\ufeffc".encode(), 4) == "ab\ufeffc"
 
@@ -150,7 +150,7 @@ def test_cut_character_is_named(scratch: Path, before: str, char: str, data: st.
 
 
 @pytest.mark.parametrize("chunk", [4, 1000])
-def test_bytes_are_counted_from_the_start_of_the_file(scratch: Path, chunk: int) -> None:
+def test_byte_offset_is_from_the_start_of_the_file(scratch: Path, chunk: int) -> None:
     head = "\ufeff".encode() + b"abcdefg"
     with pytest.raises(DataError, match="not UTF-8 at byte 10 "):
         read(scratch, head + b"\xff", chunk)
@@ -165,7 +165,7 @@ def test_nul(scratch: Path, where: int) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
-def test_foreign_mark(scratch: Path, encoding: str) -> None:
+def test_byte_order_mark_of_another_encoding(scratch: Path, encoding: str) -> None:
     name = encoding[:6].upper()
     with pytest.raises(DataError, match=f"{name} text at byte 0; .*iconv -f {name} -t UTF-8"):
         read(scratch, "\ufeffabc".encode(encoding))
@@ -173,14 +173,14 @@ def test_foreign_mark(scratch: Path, encoding: str) -> None:
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
 @pytest.mark.parametrize("text", ["abc", "plain text\n" * 50, "naïve café\n" * 50])
-def test_utf_16_without_a_mark(scratch: Path, text: str, encoding: str) -> None:
+def test_utf_16_without_a_byte_order_mark(scratch: Path, text: str, encoding: str) -> None:
     name = encoding.upper().replace("-", "").replace("UTF", "UTF-")
-    with pytest.raises(DataError, match=f"{name} text, it seems, .*iconv -f {name} -t UTF-8"):
+    with pytest.raises(DataError, match=f"probably {name} text, .*iconv -f {name} -t UTF-8"):
         read(scratch, text.encode(encoding), 1000)
 
 
 @pytest.mark.parametrize("encoding", ["cp1250", "cp1251", "cp1252", "latin-1", "cp437"])
-def test_code_pages(scratch: Path, encoding: str) -> None:
+def test_other_code_pages_are_refused(scratch: Path, encoding: str) -> None:
     text = "текст" if encoding == "cp1251" else "café für alle"
     data = text.encode(encoding)
     first = next(i for i, byte in enumerate(data) if byte > 127)
@@ -204,7 +204,7 @@ def test_declared_encoding(scratch: Path, head: str, encoding: str) -> None:
         assert read(scratch, text.encode(encoding), chunk, declared=True) == text
 
 
-def test_declaration_is_followed_in_python_source_only(scratch: Path) -> None:
+def test_declared_encoding_is_for_python_source_only(scratch: Path) -> None:
     data = "# coding: latin-1\né".encode("latin-1")
     assert read(scratch, data, declared=True).endswith("é")
     with pytest.raises(DataError, match="not UTF-8 at byte 18"):
@@ -212,6 +212,6 @@ def test_declaration_is_followed_in_python_source_only(scratch: Path) -> None:
 
 
 @pytest.mark.parametrize("data", [b"# coding: no-such\n", b"\xef\xbb\xbf# coding: latin-1\n"])
-def test_false_declaration(scratch: Path, data: bytes) -> None:
+def test_wrong_declaration(scratch: Path, data: bytes) -> None:
     with pytest.raises(DataError, match=scratch.name):
         read(scratch, data, declared=True)

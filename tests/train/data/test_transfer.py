@@ -1,4 +1,4 @@
-"""Texts on the host and on a device give the same rows."""
+"""Rings on the host and on a device return the same rows."""
 
 from typing import Any
 
@@ -38,18 +38,18 @@ def test_rows(
     assert np.array_equal(rows.numpy(), ArrayRing(items).rows(STARTS, 12))
 
 
-def test_windows_are_those_of_the_host() -> None:
-    here = Streams(ArrayRing(ITEMS[1]), 3, 8, seed=4)
-    there = here.over(DeviceRing(ArrayRing(ITEMS[1]), CPU))
-    assert there.windows == here.windows
-    for step in range(3 * here.windows):
-        (ours, fresh), (theirs, expected) = here.window(step), there.window(step)
-        assert np.array_equal(ours, theirs.numpy())
+def test_windows_on_the_device_are_the_same() -> None:
+    host = Streams(ArrayRing(ITEMS[1]), 3, 8, seed=4)
+    device = host.over(DeviceRing(ArrayRing(ITEMS[1]), CPU))
+    assert device.windows == host.windows
+    for step in range(3 * host.windows):
+        (rows, fresh), (tensors, expected) = host.window(step), device.window(step)
+        assert np.array_equal(rows, tensors.numpy())
         assert fresh == expected
 
 
 @pytest.mark.parametrize(("free", "kind"), [(400, DeviceRing), (399, HostRing)])
-def test_a_text_that_fits_lies_on_the_gpu(
+def test_small_text_is_transferred_as_a_whole(
     free: int, kind: type, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (free, 10**9))
@@ -58,5 +58,5 @@ def test_a_text_that_fits_lies_on_the_gpu(
     assert isinstance(found, kind)
 
 
-def test_elsewhere_rows_are_carried() -> None:
+def test_on_the_cpu_the_text_stays_on_the_host() -> None:
     assert isinstance(to_device(ArrayRing(ITEMS[0]), CPU), HostRing)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from rnn_train.data.alphabet import Alphabet, label_indices
-from rnn_train.data.labelled import Rows
+from rnn_train.data.rows import Rows
 from rnn_train.evaluation import baselines
 from rnn_train.evaluation.baselines import fit_baselines
 

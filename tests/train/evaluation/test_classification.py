@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from rnn_train.data.alphabet import Alphabet, pad
-from rnn_train.data.labelled import Rows
+from rnn_train.data.rows import Rows
 from rnn_train.evaluation import classification
 from rnn_train.evaluation.classification import held_out_logits, logits_of
 from rnn_train.models.classifier import ClassifierConfig, RecurrentClassifier

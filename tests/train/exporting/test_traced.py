@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 import rnn_infer
 from rnn_train.data.alphabet import BEGIN, END, Alphabet
-from rnn_train.data.labelled import Rows
+from rnn_train.data.rows import Rows
 from rnn_train.exporting.model_file import ModelCard, export
 from rnn_train.models.cells import CELLS, Cell, State
 from rnn_train.models.classifier import ClassifierConfig, RecurrentClassifier

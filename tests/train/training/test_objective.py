@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from rnn_train.data.alphabet import Alphabet
-from rnn_train.data.labelled import Rows
+from rnn_train.data.rows import Rows
 from rnn_train.data.streams import ArrayRing, Streams
 from rnn_train.models.cells import CELLS
 from rnn_train.models.charlm import CharLSTM, CharLSTMConfig

@@ -1,0 +1,42 @@
+"""Labelled texts in memory."""
+
+import hashlib
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+NORMALIZATION: Literal["NFC"] = "NFC"
+"""Unicode normalization form in which a classifier reads texts. Two texts with the same normal form
+are the same text."""
+
+
+def normal(text: str) -> str:
+    """Normalizes a text as a classifier does before it reads it."""
+    return unicodedata.normalize(NORMALIZATION, text)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Labelled texts. Text i has label i."""
+
+    texts: tuple[str, ...]
+    labels: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def sha256(self) -> str:
+        """Returns a hash of all rows. It depends on their order."""
+        digest = hashlib.sha256()
+        for text, label in zip(self.texts, self.labels, strict=True):
+            digest.update(f"{text}\0{label}\n".encode())
+        return digest.hexdigest()
+
+    def plus(self, other: "Rows") -> "Rows":
+        """Returns these rows, followed by the other ones."""
+        return Rows(self.texts + other.texts, self.labels + other.labels)
+
+    def take(self, indices: Sequence[int]) -> "Rows":
+        """Returns the rows at `indices`, in that order."""
+        return Rows(tuple(self.texts[i] for i in indices), tuple(self.labels[i] for i in indices))

@@ -1,0 +1,90 @@
+"""Split of rows, and the warnings about repeated texts."""
+
+import unicodedata
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rnn_train.data.rows import Rows
+from rnn_train.data.split import describe, split_rows
+
+PAIRS = st.lists(st.tuples(st.sampled_from("abcdefghij"), st.sampled_from("xyz")), max_size=60)
+
+
+def rows_of(*pairs: tuple[str, str]) -> Rows:
+    return Rows(tuple(text for text, _ in pairs), tuple(label for _, label in pairs))
+
+
+# --- split_rows -----------------------------------------------------------------------
+
+
+@given(PAIRS, st.floats(0, 0.5), st.integers(0, 2**63 - 1))
+def test_every_row_is_on_one_side_and_no_text_is_on_both(
+    pairs: list[tuple[str, str]], fraction: float, seed: int
+) -> None:
+    rows = rows_of(*pairs)
+    train, held_out = split_rows(rows, fraction, seed)
+    together = [*zip(train.texts, train.labels, strict=True)]
+    together += zip(held_out.texts, held_out.labels, strict=True)
+    assert Counter(together) == Counter(pairs)
+    assert not set(train.texts) & set(held_out.texts)
+    assert split_rows(rows, fraction, seed) == (train, held_out)
+    if fraction == 0:
+        assert len(held_out) == 0
+
+
+def test_each_label_has_its_share() -> None:
+    pairs = [(f"{label}{i}", label) for label, n in (("a", 100), ("b", 30)) for i in range(n)]
+    train, held_out = split_rows(rows_of(*pairs), 0.2, seed=0)
+    assert Counter(held_out.labels) == {"a": 20, "b": 6}
+    assert Counter(train.labels) == {"a": 80, "b": 24}
+
+
+def test_rows_keep_their_order() -> None:
+    rows = rows_of(*((f"{i:03}", "ab"[i % 2]) for i in range(100)))
+    train, held_out = split_rows(rows, 0.3, seed=0)
+    assert list(train.texts) == sorted(train.texts)
+    assert list(held_out.texts) == sorted(held_out.texts)
+
+
+def test_split_depends_on_the_seed() -> None:
+    rows = rows_of(*((f"{i}", "ab"[i % 2]) for i in range(100)))
+    assert split_rows(rows, 0.2, seed=0) != split_rows(rows, 0.2, seed=1)
+
+
+def test_unicode_forms_of_a_text_stay_together() -> None:
+    """A composed and a decomposed "é" are the same text to the model."""
+    pairs = [(f"é{i}", "ab"[i % 2]) for i in range(50)]
+    pairs += [(unicodedata.normalize("NFD", text), label) for text, label in pairs]
+    sides = [
+        {unicodedata.normalize("NFC", text) for text in side.texts}
+        for side in split_rows(rows_of(*pairs), 0.3, seed=0)
+    ]
+    assert not sides[0] & sides[1]
+
+
+# --- describe -------------------------------------------------------------------------
+
+
+def test_no_warnings() -> None:
+    assert describe(rows_of(("a", "x"), ("b", "y"), ("c", "x"))) == []
+
+
+def test_repeated_and_contradictory_texts() -> None:
+    repeats, contradictions = describe(
+        rows_of(("a", "x"), ("a", "x"), ("b", "x"), ("b", "y"), ("c", "y"), ("b", "x"))
+    )
+    assert repeats.startswith("3 rows repeat a text")
+    assert contradictions.startswith("1 texts carry more than one label ('b'")
+
+
+def test_unicode_forms_of_a_text_are_repeats() -> None:
+    repeats, contradictions = describe(rows_of(("\u00e9", "x"), ("e\u0301", "y"), ("b", "x")))
+    assert repeats.startswith("1 rows repeat a text")
+    assert contradictions == "1 texts carry more than one label ('\u00e9')"
+
+
+def test_three_contradictory_texts_are_named() -> None:
+    rows = rows_of(*((text, label) for text in "abcd" for label in "xy"))
+    assert describe(rows)[1] == "4 texts carry more than one label ('a', 'b', 'c', …)"
