@@ -1,11 +1,8 @@
 """A character language model: generate, stream, score, and predict the next character."""
 
-import math
 import os
 from collections.abc import Iterator, Sequence
 from typing import Self, Unpack, overload
-
-import numpy as np
 
 from rnn_infer import generation
 from rnn_infer.contract import Metadata
@@ -15,7 +12,7 @@ from rnn_infer.pool import StreamPool
 from rnn_infer.runtime.load_options import LoadKeywords, LoadOptions
 from rnn_infer.runtime.stepper import Stepper
 from rnn_infer.sampling import Sampling, SamplingKeywords, seeds_for, with_keywords
-from rnn_infer.scoring import NextChar, Score, sequence_loss
+from rnn_infer.scoring import NextChar, Score, most_likely, score
 from rnn_infer.session import DEFAULT_LENGTH, STREAM_CHUNK, Session
 from rnn_infer.text.vocabulary import Unknown, Vocabulary
 
@@ -138,15 +135,9 @@ class CharLM:
             OptionError: an option is out of range.
             UnknownCharacterError: a prompt has a character outside the vocabulary.
         """
+        sampling = with_keywords(sampling, keywords)
         return generation.complete(
-            self._stepper,
-            self._vocabulary,
-            prompts,
-            length=length,
-            sampling=with_keywords(sampling, keywords),
-            seed=seed,
-            stop=stop,
-            unknown=unknown,
+            self._stepper, self._vocabulary, prompts, length, sampling, seed, stop, unknown
         )
 
     def stream(
@@ -189,13 +180,7 @@ class CharLM:
             UnknownCharacterError: the text has a character outside the vocabulary.
             ModelFileError: the model returns NaN.
         """
-        tokens = self._vocabulary.encode(text, unknown)
-        if len(tokens) < 2:
-            raise OptionError("a text to score needs at least two characters; give a longer one")
-        nats = sequence_loss(self._stepper, tokens[None])
-        if math.isnan(nats):
-            raise self._stepper.file.not_finite()
-        return Score(nats, len(tokens) - 1)
+        return score(self._stepper, self._vocabulary.encode(text, unknown))
 
     def next(
         self, prompt: str = "", top: int = 5, *, unknown: Unknown = "default"
@@ -219,9 +204,7 @@ class CharLM:
             raise OptionError(f"top must be 1 or more, got {top}")
         session = self.session(seed=0)
         session.feed(prompt, unknown=unknown)
-        probabilities = session.probabilities()
-        best = np.argsort(-probabilities, kind="stable")[:top]
-        return [NextChar(self.metadata.vocabulary[i], float(probabilities[i])) for i in best]
+        return most_likely(self.metadata.vocabulary, session.probabilities(), top)
 
     def session(self, *, seed: int | None = None, restore: bytes | None = None) -> Session:
         """Start a session, or restore one.

@@ -45,7 +45,6 @@ def complete(
     stepper: Stepper,
     vocabulary: Vocabulary,
     prompts: Sequence[str],
-    *,
     length: int,
     sampling: Sampling,
     seed: int | Sequence[int] | None,

@@ -1,11 +1,13 @@
 """Scores: how well a model predicts a text, and which characters it expects next."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rnn_infer.errors import OptionError
 from rnn_infer.runtime.stepper import Stepper
 from rnn_infer.runtime.streams import chunk_length
 
@@ -39,6 +41,39 @@ class NextChar:
     """The character."""
     probability: float
     """Its probability at temperature 1, from 0 to 1."""
+
+
+def score(stepper: Stepper, tokens: NDArray[np.int64]) -> Score:
+    """Score one text from the zero state.
+
+    Args:
+        stepper: the open model.
+        tokens: [time], time ≥ 2.
+
+    Raises:
+        OptionError: the text has fewer than two characters.
+        ModelFileError: the model returns NaN.
+    """
+    if len(tokens) < 2:
+        raise OptionError("a text to score needs at least two characters; give a longer one")
+    nats = sequence_loss(stepper, tokens[None])
+    if math.isnan(nats):
+        raise stepper.file.not_finite()
+    return Score(nats, len(tokens) - 1)
+
+
+def most_likely(
+    vocabulary: Sequence[str], probabilities: NDArray[np.float32], top: int
+) -> list[NextChar]:
+    """Return the `top` most likely characters, the most likely first.
+
+    Args:
+        vocabulary: the characters, [n].
+        probabilities: the probability of each, [n].
+        top: the number of characters to return.
+    """
+    best = np.argsort(-probabilities, kind="stable")[:top]
+    return [NextChar(vocabulary[i], float(probabilities[i])) for i in best]
 
 
 def sequence_loss(stepper: Stepper, tokens: NDArray[np.int64]) -> float:

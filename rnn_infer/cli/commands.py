@@ -161,7 +161,7 @@ def classify(
       rnn-infer classify --model exported/classifier.onnx Schmidhuber "O'Neill"
       rnn-infer classify --model exported/classifier.onnx Nakamura --trace
       rnn-infer classify --model exported/classifier.onnx Jones --min-probability 0.9
-      rnn-infer classify --model exported/classifier.onnx --input names.csv --json > answers.jsonl
+      rnn-infer classify --model exported/classifier.onnx --input names.csv --json > labels.jsonl
     """
     if bool(texts) == (source is not None):
         raise click.UsageError("give texts, or --input FILE, one of the two")

@@ -29,8 +29,8 @@ def _label(prediction: Prediction) -> str:
 
 def _others(prediction: Prediction) -> str:
     """Return the labels after the first. If the prediction abstains, the first one too."""
-    beside = prediction.top if prediction.abstains else prediction.top[1:]
-    return ", ".join(f"{each.label} {each.probability:.0%}" for each in beside)
+    others = prediction.top if prediction.abstains else prediction.top[1:]
+    return ", ".join(f"{each.label} {each.probability:.0%}" for each in others)
 
 
 def print_trace(text: str, trace: Sequence[Prediction]) -> None:

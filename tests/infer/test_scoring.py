@@ -3,12 +3,14 @@
 import math
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import rnn_infer
 from rnn_infer import CharLM, OptionError
+from rnn_infer.scoring import most_likely, sequence_loss
 
 PROMPT = "dead beef, a cage.\n"
 
@@ -73,3 +75,17 @@ def test_text_too_short_to_score(lm: CharLM, text: str) -> None:
 def test_unknown_characters_are_scored_as_the_unknown_token(wide: CharLM) -> None:
     assert wide.score("abЖc") == wide.score("ab\ufffdc")
     assert wide.score("abЖc", unknown="skip") == wide.score("abc")
+
+
+def test_most_likely_first_and_ties_in_order() -> None:
+    probabilities = np.array([0.1, 0.4, 0.1, 0.4], np.float32)
+    found = most_likely("abcd", probabilities, 3)
+    assert [each.char for each in found] == ["b", "d", "a"]
+    assert found[0].probability == pytest.approx(0.4)
+
+
+def test_loss_of_a_batch_is_the_mean_of_its_rows(lm: CharLM) -> None:
+    rows = np.array([[1, 2, 3, 4], [4, 3, 2, 1]])
+    whole = sequence_loss(lm._stepper, rows)
+    single = [sequence_loss(lm._stepper, row[None]) for row in rows]
+    assert whole == pytest.approx(sum(single) / 2, abs=1e-6)
