@@ -37,10 +37,10 @@ class _Windows(Dataset[tuple[Tensor, Tensor]]):
         self._tokens = tokens
 
     def __len__(self) -> int:
-        return len(self._tokens) - WINDOW - 1
+        return len(self._tokens) - self._window - 1
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        window = self._tokens[index : index + WINDOW + 1]
+        window = self._tokens[index : index + self._window + 1]
         return one_hot(window[:-1], VOCABULARY).float(), window[1:]
 
 
@@ -55,11 +55,18 @@ class _Tutorial(nn.Module):
         return logits
 
 
-def tutorial(layers: int, width: int, tokens: Tensor, device: str = "cpu") -> Work:
+def tutorial(
+    layers: int,
+    width: int,
+    tokens: Tensor,
+    device: str = "cpu",
+    batch: int = BATCH,
+    window: int = WINDOW,
+) -> Work:
     """The loop as tutorials write it."""
     model = _Tutorial(layers, width).to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
-    loader = DataLoader(_Windows(tokens), batch_size=BATCH, shuffle=True)
+    loader = DataLoader(_Windows(tokens, window), batch_size=batch, shuffle=True)
     batches = iter(loader)
 
     def work(count: int) -> None:
@@ -81,17 +88,19 @@ def ours(
     folder: Path,
     device_name: str = "cpu",
     capture: bool = True,
+    batch: int = BATCH,
+    window: int = WINDOW,
 ) -> Work:
     """This project's loop: `Trainer.fit`, with nothing to validate."""
     config = CharLSTMConfig(
         vocabulary=VOCABULARY, embedding=VOCABULARY, hidden=width, layers=layers
     )
-    training = TrainingConfig(batch=BATCH, window=WINDOW, validate_every=1e9)
+    training = TrainingConfig(batch=batch, window=window, validate_every=1e9)
     names = tuple(chr(0x4E00 + i) for i in range(VOCABULARY))
     device = torch.device(device_name)
     objective = CharLMObjective(
         CharLSTM(config).to(device),
-        Streams(ArrayRing(tokens), BATCH, WINDOW, 0),
+        Streams(ArrayRing(tokens), batch, window, 0),
         tokens[:0],
         names,
         0,
@@ -104,7 +113,7 @@ def ours(
 
     def work(count: int) -> None:
         for _ in range(count):
-            trainer._take_step(4e-3)
+            trainer.take_step(4e-3)
 
     return work
 

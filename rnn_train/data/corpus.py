@@ -30,7 +30,7 @@ class Corpus:
     vocabulary: tuple[str, ...]
     """Character of each token, sorted."""
     unknown: int | None
-    """Token of all rare characters; None: there are none."""
+    """Token of all rare or unknown characters; None: there is no such token."""
     sha256: str
     """Hash of the text in UTF-8, with LF as line end and without byte order mark."""
 

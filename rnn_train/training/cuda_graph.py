@@ -19,12 +19,12 @@ Pass = Callable[[Tensor, State], tuple[Tensor, State]]
 and the state after the tokens, which has no gradient."""
 
 
-def possible(device: torch.device) -> bool:
+def available(device: torch.device) -> bool:
     """Whether a device has CUDA graphs."""
     return device.type == "cuda"
 
 
-def record(model: CharLSTM, batch: int, window: int, precision: torch.dtype) -> Pass:
+def capture(model: CharLSTM, batch: int, window: int, precision: torch.dtype) -> Pass:
     """Captures the forward pass of a model, and its backward pass, for one size of batch.
 
     Between calls, the weights may change in place. The next call overwrites the outputs and the

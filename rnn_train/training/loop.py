@@ -99,7 +99,7 @@ class Trainer:
             while (progress := schedule.progress(self.step, self.elapsed, step_seconds)) < 1:
                 if interrupted():
                     break
-                self._take_step(schedule.rate(progress))
+                self.take_step(schedule.rate(progress))
                 now = time.monotonic() - started
                 step_seconds, counters.elapsed = now - counters.elapsed, now
                 bar.update()
@@ -114,7 +114,15 @@ class Trainer:
         model = self.learner.averaged_model()
         return TrainingOutcome(model, self.step, self.elapsed, finished, counters.rate)
 
-    def _take_step(self, rate: float) -> None:
+    def take_step(self, rate: float) -> None:
+        """Takes one optimizer step on the next batch, and counts it.
+
+        Args:
+            rate: learning rate.
+
+        Raises:
+            TrainingError: training has diverged.
+        """
         result = self.learner.take_step(self.step, rate)
         check_finite(result, self.step, self.run.checkpoints)
         self.counters.add_step(result.loss, result.units)

@@ -1,4 +1,4 @@
-"""Training on a GPU, where there is one: what a CPU can only rehearse."""
+"""Training on a GPU. The tests are skipped on a machine without one."""
 
 from pathlib import Path
 from typing import Any
@@ -46,10 +46,11 @@ def trainer(folder: Path, capture: bool, **model: Any) -> Trainer:
 
 
 def losses(subject: Trainer, steps: int) -> list[float]:
+    """Trains some steps. Returns the smoothed loss after each."""
     found = []
     for _ in range(steps):
-        subject._take_step(4e-3)
-        found.append(subject.loss)
+        subject.take_step(4e-3)
+        found.append(subject.counters.loss)
     return found
 
 
@@ -57,30 +58,32 @@ def weights(subject: Trainer) -> list[Tensor]:
     return [each.detach().float().cpu() for each in subject.objective.model.parameters()]
 
 
-def test_recorded_steps_learn_what_launched_ones_learn(tmp_path: Path) -> None:
-    still: dict[str, Any] = dict.fromkeys(("dropout_input", "dropout_layer", "dropout_output"), 0.0)
-    recorded = trainer(tmp_path / "recorded", capture=True, **still)
-    launched = trainer(tmp_path / "launched", capture=False, **still)
-    ours, theirs = losses(recorded, 60), losses(launched, 60)
-    assert ours[-1] < 0.8 * ours[0], "it did not learn"
-    np.testing.assert_allclose(ours, theirs, rtol=0.02)
-    assert isinstance(recorded.objective, CharLMObjective)
-    assert recorded.objective._pass is not recorded.objective.model, "it was not recorded"
-    for one, other in zip(weights(recorded), weights(launched), strict=True):
+def test_replay_learns_as_launching_does(tmp_path: Path) -> None:
+    no_dropout: dict[str, Any] = dict.fromkeys(
+        ("dropout_input", "dropout_layer", "dropout_output"), 0.0
+    )
+    replayed = trainer(tmp_path / "replayed", capture=True, **no_dropout)
+    launched = trainer(tmp_path / "launched", capture=False, **no_dropout)
+    with_graph, without_graph = losses(replayed, 60), losses(launched, 60)
+    assert with_graph[-1] < 0.8 * with_graph[0], "it did not learn"
+    np.testing.assert_allclose(with_graph, without_graph, rtol=0.02)
+    assert isinstance(replayed.objective, CharLMObjective)
+    assert replayed.objective._pass is not replayed.objective.model, "nothing was captured"
+    for one, other in zip(weights(replayed), weights(launched), strict=True):
         assert torch.cosine_similarity(one.flatten(), other.flatten(), 0) > 0.98
 
 
-def test_masks_are_drawn_anew_in_each_replay(tmp_path: Path) -> None:
+def test_each_replay_draws_new_dropout_masks(tmp_path: Path) -> None:
     subject = trainer(tmp_path / "run", capture=True, dropout_output=0.5)
     objective = subject.objective
-    subject._take_step(0.0)  # it is recorded
+    subject.take_step(0.0)  # the first step captures the graph
     with torch.autocast("cuda", torch.float16):
-        # A step that opens an epoch: it begins with no state.
+        # Step 0 opens an epoch, so it always starts from the zero state.
         found = {float(objective.loss(0)[0].detach()) for _ in range(4)}
     assert len(found) > 1
 
 
-def test_text_lies_on_the_gpu(tmp_path: Path) -> None:
+def test_text_is_on_the_gpu(tmp_path: Path) -> None:
     objective = trainer(tmp_path / "run", capture=False).objective
     assert isinstance(objective, CharLMObjective)
     assert isinstance(objective._streams.text, DeviceRing)
@@ -90,14 +93,14 @@ def test_text_lies_on_the_gpu(tmp_path: Path) -> None:
     assert np.array_equal(window.cpu().numpy(), expected)
 
 
-@pytest.mark.parametrize("taught", [False, True])
-def test_whole_run_and_its_resumption(tmp_path: Path, taught: bool) -> None:
+@pytest.mark.parametrize("with_teacher", [False, True])
+def test_run_and_its_resumption(tmp_path: Path, with_teacher: bool) -> None:
     data = tmp_path / "text.txt"
     data.write_text("the cat saw the dog, and the dog saw the cat.\n" * 200)
     request = CharLMRequest(
         data=(str(data),),
         epochs=3,
-        ensemble=int(taught),
+        ensemble=int(with_teacher),
         model={"hidden": 48, "embedding": 16, "weight_drop": 0.1},
         training={"batch": 8, "window": 32},
     )

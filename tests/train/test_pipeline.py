@@ -70,17 +70,17 @@ def stop(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, bool], None]:
     """Makes training end at a step: by Ctrl-C, or by death."""
 
     def arm(step: int, dead: bool) -> None:
-        plain = Trainer._take_step
+        plain = Trainer.take_step
 
         def learn(own: Trainer, rate: float) -> None:
             if own.step == step:
-                monkeypatch.setattr(Trainer, "_take_step", plain)
+                monkeypatch.setattr(Trainer, "take_step", plain)
                 if dead:
                     raise Death
                 signal.raise_signal(signal.SIGINT)
             plain(own, rate)
 
-        monkeypatch.setattr(Trainer, "_take_step", learn)
+        monkeypatch.setattr(Trainer, "take_step", learn)
 
     return arm
 

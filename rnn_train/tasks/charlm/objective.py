@@ -90,10 +90,10 @@ class CharLMObjective:
         return loss, self._streams.characters
 
     def _fastest_pass(self, window: int) -> cuda_graph.Pass:
-        if self._capture and cuda_graph.possible(self._device):
+        if self._capture and cuda_graph.available(self._device):
             precision = pick_precision(self._device, self.bfloat16)
             try:
-                return cuda_graph.record(self.model, self._streams.batch, window, precision)
+                return cuda_graph.capture(self.model, self._streams.batch, window, precision)
             except RuntimeError as error:
                 reason = str(error).partition("\n")[0]
                 tqdm.write(

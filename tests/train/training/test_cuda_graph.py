@@ -44,7 +44,7 @@ def fake_capture(module: nn.Module, sample: tuple[Tensor, ...]) -> Callable[...,
 
 @pytest.fixture
 def with_fake_capture(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cuda_graph, "possible", lambda _: True)
+    monkeypatch.setattr(cuda_graph, "available", lambda _: True)
     monkeypatch.setattr(torch.cuda, "current_stream", lambda: None)
     monkeypatch.setattr(torch.cuda, "make_graphed_callables", fake_capture)
 
@@ -96,7 +96,7 @@ def test_failed_capture_falls_back_to_launching(
     def fails(*_: object) -> None:
         raise RuntimeError("operation not permitted\nmore of it")
 
-    monkeypatch.setattr(cuda_graph, "possible", lambda _: True)
+    monkeypatch.setattr(cuda_graph, "available", lambda _: True)
     monkeypatch.setattr(torch.cuda, "current_stream", lambda: None)
     monkeypatch.setattr(torch.cuda, "make_graphed_callables", fails)
     subject = objective()
@@ -107,5 +107,5 @@ def test_failed_capture_falls_back_to_launching(
 
 
 def test_only_cuda_has_graphs() -> None:
-    assert cuda_graph.possible(torch.device("cuda"))
-    assert not cuda_graph.possible(CPU)
+    assert cuda_graph.available(torch.device("cuda"))
+    assert not cuda_graph.available(CPU)
