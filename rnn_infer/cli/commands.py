@@ -72,7 +72,7 @@ def _command(function: Callable[..., None]) -> Any:
     help="Characters to draw.",
 )
 @sampling_options
-@click.option("--seed", type=click.IntRange(0, MAX_SEED - 1), help="Text i has seed + i.")
+@click.option("--seed", type=click.IntRange(0, MAX_SEED - 1), help="Text i is drawn with seed + i.")
 @click.option(
     "--count",
     type=click.IntRange(1, 100_000),
@@ -201,7 +201,9 @@ def _show_predictions(
 @unknown_option
 @json_option
 def score(model: str, device: Any, threads: int, file: str, unknown: Any, as_json: bool) -> None:
-    """Measure how well a character model predicts a text, read once from start to end.
+    """Measure how well a character model predicts a text.
+
+    The text is read once, from start to end.
 
     \b
     Examples:
@@ -251,7 +253,9 @@ def next(  # noqa: A001  (the command's name)
 @model_options
 @json_option
 def show(model: str, device: Any, threads: int, as_json: bool) -> None:
-    """Show what a model file is: kind, size, vocabulary, training, proof.
+    """Show the facts about a model file.
+
+    They are its kind, size, vocabulary, training and proof.
 
     \b
     Example:
@@ -268,7 +272,9 @@ def show(model: str, device: Any, threads: int, as_json: bool) -> None:
 @model_options
 @json_option
 def verify(model: str, device: Any, threads: int, as_json: bool) -> None:
-    """Repeat the recorded run of a model file; exit code 1 if the result differs.
+    """Repeat the recorded run of a model file.
+
+    The exit code is 1 if the result differs.
 
     \b
     Example:
@@ -286,7 +292,9 @@ def verify(model: str, device: Any, threads: int, as_json: bool) -> None:
 @_command
 @json_option
 def doctor(as_json: bool) -> None:
-    """Show what is installed, which devices work, and what to run next.
+    """Show what is installed and which devices work.
+
+    It also says what to run next. The exit code is 1 if the installation is broken.
 
     \b
     Example:

@@ -66,7 +66,7 @@ def sampling_options(function: Any) -> Any:
             type=float,
             default=Sampling.temperature,
             show_default=True,
-            help="Higher: more varied text. 0: always the most likely character.",
+            help="Higher makes the text more varied; 0: always the most likely character.",
         ),
     ):
         function = option(function)

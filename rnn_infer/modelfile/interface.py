@@ -24,7 +24,7 @@ class StateSpec:
 
 
 class Interface(NamedTuple):
-    """What a graph takes and returns, beside tokens and logits."""
+    """What a graph takes and returns besides tokens and logits."""
 
     states: tuple[StateSpec, ...]
     generates: bool

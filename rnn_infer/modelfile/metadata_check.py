@@ -34,7 +34,7 @@ def _document(model: Any) -> str:
     if not documents:
         raise foreign(f"it has no {contract.METADATA_KEY!r} metadata; export it with rnn-train")
     if len(documents) > 1 or len(model.metadata_props) > 1:
-        raise foreign(f"it has metadata beside the one {contract.METADATA_KEY!r} document")
+        raise foreign(f"it has metadata besides the one {contract.METADATA_KEY!r} document")
     if len(documents[0]) > contract.MAX_METADATA_BYTES:
         raise ViolationError("its metadata is larger than the limit")
     return plain_text(documents[0], "the metadata")

@@ -44,8 +44,8 @@ class PrefixTree:
         order = _sorted(window)
         window, lengths = window[order], lengths[order]
         same = window[1:] == window[:-1]
-        alike = np.where(same.all(1), depth, same.argmin(1))
-        own = np.concatenate([[True], (alike < depth) | (lengths[1:] > depth)])
+        common = np.where(same.all(1), depth, same.argmin(1))
+        own = np.concatenate([[True], (common < depth) | (lengths[1:] > depth)])
         self.rows: Places = rows[order][own]
         """The distinct texts, sorted: places in the `texts` given."""
         self.copies: tuple[Places, Places] = rows[order], np.cumsum(own) - 1
@@ -55,14 +55,14 @@ class PrefixTree:
         self._window = window[own] - 1
         # The length of the common prefix of each text and the one before it. (A copy shares all
         # tokens with the text before it, so leaving it out changes nothing for the next text.)
-        self._alike = np.concatenate([[0], alike])[own]
+        self._common = np.concatenate([[0], common])[own]
 
     def levels(self) -> Iterator[Level]:
         """Yield the levels from the first token on, as long as a level saves enough steps."""
         nodes: Places = np.zeros(len(self.rows), np.int64)
         for depth, tokens in enumerate(self._window.T):
             going = self.lengths > depth
-            opens = going & (self._alike <= depth)
+            opens = going & (self._common <= depth)
             first = np.flatnonzero(opens)
             rows = int(np.count_nonzero(going))
             if rows - len(first) < max(_LEAST_ROWS, _LEAST_SHARE * rows):

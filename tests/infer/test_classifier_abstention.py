@@ -22,11 +22,11 @@ def classifier() -> Classifier:
 def test_abstains_below_the_limit_and_not_at_it(classifier: Classifier) -> None:
     sure = [each.probability for each in classifier.classify(NAMES)]
     limit = sorted(sure)[2]
-    answers = classifier.classify(NAMES, min_probability=limit)
-    assert [each.label is None for each in answers] == [p < limit for p in sure]
-    assert [each.abstains for each in answers] == [p < limit for p in sure]
-    assert [each.top for each in answers] == [each.top for each in classifier.classify(NAMES)]
-    assert [each.probability for each in answers] == sure
+    predictions = classifier.classify(NAMES, min_probability=limit)
+    assert [each.label is None for each in predictions] == [p < limit for p in sure]
+    assert [each.abstains for each in predictions] == [p < limit for p in sure]
+    assert [each.top for each in predictions] == [each.top for each in classifier.classify(NAMES)]
+    assert [each.probability for each in predictions] == sure
 
 
 def test_no_prediction_abstains_by_default(classifier: Classifier) -> None:

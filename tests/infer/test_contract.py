@@ -109,8 +109,8 @@ def test_names_of_a_graph_follow_the_contract(path: Path, file: ModelFile) -> No
     inputs = [each.name for each in session.get_inputs()]
     outputs = [each.name for each in session.get_outputs()]
     states = [state.name for state in file.states]
-    drawing = list(contract.GENERATION_INPUTS) if file.generates else []
-    assert sorted(inputs) == sorted([contract.TOKENS, *states, *drawing])
+    sampling = list(contract.GENERATION_INPUTS) if file.generates else []
+    assert sorted(inputs) == sorted([contract.TOKENS, *states, *sampling])
     drawn = [contract.GENERATED] if file.generates else []
     nexts = [name + contract.NEXT for name in states]
     assert sorted(outputs) == sorted([contract.LOGITS, *nexts, *drawn])

@@ -113,7 +113,7 @@ def test_bad_file_of_texts(
 def test_progress_bar_if_the_output_goes_to_a_file(names: str, tmp_path: Path) -> None:
     import pty
 
-    path, out = tmp_path / "names.txt", tmp_path / "answers.jsonl"
+    path, out = tmp_path / "names.txt", tmp_path / "labels.jsonl"
     path.write_bytes(b"Rossi\n" * 3000)
     terminal, screen = pty.openpty()
     command = [sys.executable, "-m", "rnn_infer.cli", "classify", "--model", names, "--json"]

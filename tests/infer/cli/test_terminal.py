@@ -1,4 +1,4 @@
-"""Results in a terminal: columns, bars, and text of strangers."""
+"""Results in a terminal: columns, bars, and text from files."""
 
 import pytest
 

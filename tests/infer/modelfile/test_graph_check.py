@@ -17,7 +17,7 @@ FLOAT, INT32, INT64, STRING, BFLOAT16 = 1, 6, 7, 8, 16
 
 # --- fields, operators and texts ------------------------------------------------------
 
-STRANGER = b"\x0a\x01x"
+BODY = b"\x0a\x01x"
 """Field 1 with one letter: a valid body of many messages."""
 
 
@@ -25,7 +25,7 @@ def unknown_field(number: int) -> bytes:
     """Return a field of that number as bytes of a message."""
     key = number << 3 | 2
     head = bytes([key]) if key < 128 else bytes([key & 127 | 128, key >> 7])
-    return head + bytes([len(STRANGER)]) + STRANGER
+    return head + bytes([len(BODY)]) + BODY
 
 
 @pytest.mark.parametrize(

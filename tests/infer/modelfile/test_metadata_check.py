@@ -226,11 +226,11 @@ def test_second_document(refusal: Refusal, edited: Edited) -> None:
     def double(model: Any) -> None:
         model.metadata_props.append(model.metadata_props[0])
 
-    assert "metadata beside" in refusal(edited(double))
+    assert "metadata besides" in refusal(edited(double))
 
 
 def test_other_metadata(refusal: Refusal, edited: Edited) -> None:
-    assert "metadata beside" in refusal(
+    assert "metadata besides" in refusal(
         edited(lambda it: it.metadata_props.add(key=b"author", value=b"x"))
     )
 

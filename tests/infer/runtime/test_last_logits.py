@@ -65,11 +65,11 @@ def test_one_long_text_does_not_pad_its_batch(classifier: Classifier) -> None:
     same(found[0], classifier.classify(names[0]))
 
 
-@pytest.mark.parametrize("alike", [0, 3, DEPTH - 2, DEPTH + 5])
-def test_texts_with_common_prefixes_are_each_as_alone(classifier: Classifier, alike: int) -> None:
-    chance = random.Random(alike)
+@pytest.mark.parametrize("shared", [0, 3, DEPTH - 2, DEPTH + 5])
+def test_texts_with_common_prefixes_are_each_as_alone(classifier: Classifier, shared: int) -> None:
+    chance = random.Random(shared)
     texts = [
-        "ab" * (alike // 2) + "".join(chance.choices("abcde", k=chance.randrange(1, 12)))
+        "ab" * (shared // 2) + "".join(chance.choices("abcde", k=chance.randrange(1, 12)))
         for _ in range(600)
     ]
     together = classifier.classify(texts, top=5)

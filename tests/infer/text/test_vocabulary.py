@@ -128,15 +128,15 @@ def test_skip(text: str) -> None:
 @example("a\nb\x00")
 @example("\u2028")
 def test_error_names_the_first_unknown_character(text: str) -> None:
-    strangers = [i for i, char in enumerate(text) if char not in CHARS]
+    positions = [i for i, char in enumerate(text) if char not in CHARS]
     for found, policy in ((vocabulary(CHARS, 0), "error"), (vocabulary(CHARS), "default")):
-        if not strangers:
+        if not positions:
             assert spelled(found, text, policy) == text  # type: ignore[arg-type]
             continue
         with pytest.raises(UnknownCharacterError) as caught:
             found.encode(text, policy)  # type: ignore[arg-type]
         message = str(caught.value)
-        first = strangers[0]
+        first = positions[0]
         assert f"(U+{ord(text[first]):04X}) at position {first} " in message
         assert len(message.splitlines()) == 1
         message.encode()  # can be printed
