@@ -33,8 +33,9 @@ SHAPES = ((1, 256), (1, 384), (2, 512))
 class _Windows(Dataset[tuple[Tensor, Tensor]]):
     """All windows of a text, as tutorials cut them."""
 
-    def __init__(self, tokens: Tensor) -> None:
+    def __init__(self, tokens: Tensor, window: int) -> None:
         self._tokens = tokens
+        self._window = window
 
     def __len__(self) -> int:
         return len(self._tokens) - self._window - 1
