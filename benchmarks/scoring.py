@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
-from rnn_infer.scoring import sequence_loss
 from rnn_infer.runtime.stepper import Stepper
+from rnn_infer.scoring import sequence_loss
 
 from . import networks
 from .harness import Work, race, write
