@@ -1,4 +1,4 @@
-"""What a model learns from other models: soft targets, ensembles, a warm start.
+"""Learning from other models: soft targets of teachers, ensembles, and a warm start.
 
 May import `evaluation`, `training`, `models`, `data` and below; never `tasks`.
 """

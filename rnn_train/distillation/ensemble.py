@@ -1,4 +1,4 @@
-"""The networks of an ensemble: each is a run of its own inside the run of their student."""
+"""Networks of an ensemble. Each is trained in a folder inside the run of its student."""
 
 import torch
 
@@ -20,10 +20,19 @@ def train_teacher(
     device: torch.device,
     log: Log,
 ) -> TrainingOutcome:
-    """Trains one network in `teachers/<name>` of the run folder, from its last checkpoint on.
+    """Trains one network in `teachers/<name>` of the run folder, or resumes its training there.
+
+    Args:
+        run: the run of the student.
+        name: of the network's folder.
+        objective: the network and its data.
+        schedule: how long to train; a resumed network keeps its own.
+        config: how to train.
+        device: where to train.
+        log: takes one line of text at a time.
 
     Raises:
-        KeyboardInterrupt: training was interrupted; `log` has told how to go on.
+        KeyboardInterrupt: the user interrupted training; `log` has the command to go on.
     """
     part = run.part(f"teachers/{name}")
     trainer = Trainer(part, objective, schedule, config, device)
@@ -41,6 +50,6 @@ def train_teacher(
 
 
 def teacher_seconds(run: Run, name: str) -> float:
-    """Seconds that `train_teacher` trained a network, over all sittings."""
+    """Returns the seconds that `train_teacher` trained a network, over all sittings."""
     state, _ = checkpoint.load_latest(run.part(f"teachers/{name}").checkpoints)
     return float(state["elapsed"])

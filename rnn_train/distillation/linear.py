@@ -1,7 +1,7 @@
-"""Soft targets of a classifier's ensemble: networks and linear n-gram models together.
+"""Soft targets of linear n-gram models, and their mean with those of networks.
 
-The linear models err on other texts than the networks do, so they add most to what the student can
-learn (Hinton et al., 2015, "Distilling the knowledge in a neural network").
+Linear models make other errors than networks do, so together they are better teachers. The student
+learns their mean (Hinton et al., 2015, "Distilling the knowledge in a neural network").
 """
 
 from collections.abc import Sequence
@@ -19,15 +19,24 @@ from rnn_train.evaluation.metrics import fit_temperature
 LINEAR_WEIGHT = 0.4
 """Weight of the linear models in the mean."""
 _TEMPERATURE_FRACTION = 0.1
-"""Share of the rows that the linear models' temperatures are fitted to."""
+"""Share of the rows to which the temperatures of the linear models are fitted."""
 
 
 def linear_soft_targets(rows: Rows, alphabet: Alphabet, seed: int) -> list[NDArray[np.float32]]:
-    """Probabilities [rows, labels] of each linear model on the rows it was fitted to."""
+    """Fits the linear models to labelled rows.
+
+    Args:
+        rows: the training rows.
+        alphabet: labels.
+        seed: of the split for the temperatures.
+
+    Returns:
+        Probabilities [rows, labels] of each linear model on the same rows.
+    """
     fitted, rest = split_rows(rows, _TEMPERATURE_FRACTION, seed)
     labels = torch.from_numpy(label_indices(rest, alphabet))
     temperatures = [
-        # Clamped: a label that only `rest` has would make every temperature infinitely bad.
+        # Clamped, because a label that only `rest` has would have infinite loss.
         fit_temperature(model.scores(rest.texts).clamp(min=-1e3), labels)
         for model in fit_baselines(fitted, alphabet, seed)
     ]
@@ -42,7 +51,7 @@ def linear_soft_targets(rows: Rows, alphabet: Alphabet, seed: int) -> list[NDArr
 def mix_soft_targets(
     networks: Sequence[NDArray[np.float32]], linear: Sequence[NDArray[np.float32]]
 ) -> NDArray[np.float32]:
-    """Weighted mean of the probabilities [rows, labels] of all networks and linear models."""
+    """Returns the weighted mean probabilities [rows, labels] of networks and linear models."""
     mean = (1 - LINEAR_WEIGHT) * np.mean(networks, 0) + LINEAR_WEIGHT * np.mean(linear, 0)
     mixed: NDArray[np.float32] = mean.astype(np.float32)
     return mixed

@@ -1,4 +1,4 @@
-"""Who teaches a run: models that were given, and models that the run trains itself."""
+"""The teachers of a character model: given files, and networks that the run trains itself."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -11,18 +11,18 @@ from rnn_train.training.run import Run
 
 @dataclasses.dataclass(frozen=True)
 class TeacherPlan:
-    """The teachers of a run, and how those that it trains are trained."""
+    """The teachers of a run, and how the run trains its own."""
 
     given: int = 0
     """Number of exported models that were given."""
     trained: int = 0
     """Number of networks to train."""
     minutes: float | None = None
-    """Training time of each network, if the budget is minutes."""
+    """Minutes to train each network, if the budget is minutes."""
     epochs: float | None = None
-    """Passes of each network, if the budget is epochs."""
+    """Epochs of each network, if the budget is epochs."""
     model: dict[str, Any] = dataclasses.field(default_factory=dict)
-    """The model's config of each network."""
+    """Fields of the `CharLSTMConfig` of each network."""
 
     @property
     def teachers(self) -> int:
@@ -35,7 +35,11 @@ class TeacherPlan:
         return [f"teachers/{number}.onnx" for number in range(1, self.teachers + 1)]
 
     def copy(self, files: Sequence[Path], run: Run) -> None:
-        """Copies the given models into the run folder, which then no longer needs the originals.
+        """Copies the given files into the run folder, so that the originals are no longer needed.
+
+        Args:
+            files: paths of the given teachers.
+            run: the run.
 
         Raises:
             RunError: the folder cannot be written.

@@ -1,8 +1,8 @@
-"""Exported character models as teachers: their soft targets after every character of a text.
+"""Exported character models as teachers: their soft targets after each character of a text.
 
-The soft targets are the geometric mean of what the teachers predict. It is better than any one
-teacher, slightly better than the arithmetic mean, and tells the student more than the one
-character that followed (Hinton et al., 2015, "Distilling the knowledge in a neural network").
+The soft targets are the geometric mean of the teachers' probabilities. It is better than each
+teacher alone, and slightly better than the arithmetic mean. A student learns more from it than from
+the true next character alone (Hinton et al., 2015, "Distilling the knowledge in a neural network").
 """
 
 import shutil
@@ -23,7 +23,7 @@ from rnn_train.progress import progress_bar
 
 _STREAMS = 32
 _CONTEXT = 256
-"""Characters before each stream's start that are read for their effect on the state alone."""
+"""Characters before the start of a stream that are read to set its hidden state."""
 _PROBABILITY = np.dtype("<f2")
 """Type of a probability on disk."""
 
@@ -43,13 +43,13 @@ class Teachers:
 
         Raises:
             ModelFileError, DeviceError: see `Stepper.open`.
-            DataError: a file is a classifier, or has another vocabulary than the first.
+            DataError: a file is a classifier, or has another vocabulary than the first file.
         """
         self._steppers = [Stepper.open(f, device=device, threads=threads or 1) for f in files]
         for stepper in self._steppers:
             if stepper.file.metadata.kind != "charlm":
                 raise DataError(
-                    f"{stepper.file.path} is no character model, so it cannot teach one"
+                    f"{stepper.file.path} is no character model; give character models as teachers"
                 )
         first = self._steppers[0].file.metadata
         self.vocabulary = first.vocabulary
@@ -65,12 +65,13 @@ class Teachers:
     def write_soft_targets(self, tokens: NDArray[np.integer], path: Path) -> None:
         """Writes the soft targets after each token of a text; `open_soft_targets` reads them.
 
-        The text is read in parallel streams, as a ring. Memory does not grow with the text. The
-        file takes 2 · vocabulary bytes for each character.
+        The teachers read the text in parallel streams, as a ring: the last character stands before
+        the first. Memory does not grow with the text. The file takes 2 bytes for each character and
+        each token of the vocabulary.
 
         Args:
-            tokens: [characters].
-            path: written whole or not at all.
+            tokens: the text, [characters].
+            path: of the file, which is written whole or not at all.
 
         Raises:
             RunError: the disk has no room for it.
@@ -80,7 +81,7 @@ class Teachers:
         _check_room(path, len(tokens) * item)
         streams = max(1, min(_STREAMS, len(tokens) // _CONTEXT))
         length = -(-len(tokens) // streams)
-        # The last stream would run past the end, so it starts earlier and repeats some targets.
+        # The last stream would exceed the end, so it starts earlier and repeats some targets.
         starts = np.minimum(np.arange(streams) * length, len(tokens) - length)
         chunk = chunk_length(self._steppers[0], streams)
         ring = ArrayRing(tokens)
@@ -95,8 +96,8 @@ class Teachers:
                 mean = np.zeros((streams, size, width), np.float32)
                 for i, stepper in enumerate(self._steppers):
                     logits, states[i] = stepper.forward(rows, states[i])
-                    # Logits are log-probabilities plus a constant. The softmax of their mean takes
-                    # the constant out: this is the geometric mean.
+                    # Logits are log-probabilities plus a constant, which the softmax removes. So
+                    # the mean of logits gives the geometric mean of probabilities.
                     mean += logits / len(self._steppers)
                 targets = torch.softmax(torch.from_numpy(mean), -1).numpy().astype(_PROBABILITY)
                 context = max(0, -begin)
@@ -107,8 +108,15 @@ class Teachers:
 
 
 def open_soft_targets(path: Path, vocabulary: int) -> NDArray[np.float16]:
-    """Opens soft targets, memory-mapped: [characters, vocabulary] probabilities of what follows
-    each character."""
+    """Opens soft targets, memory-mapped.
+
+    Args:
+        path: of a file that `Teachers.write_soft_targets` has written.
+        vocabulary: number of tokens.
+
+    Returns:
+        Probabilities of the next character after each character, [characters, vocabulary].
+    """
     return np.memmap(path, _PROBABILITY, "r").reshape(-1, vocabulary)
 
 

@@ -1,4 +1,4 @@
-"""A warm start: what a character model's run takes from an earlier run (`--init-from`)."""
+"""Warm start: a character model starts from an earlier run (`--init-from`)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from rnn_train.training import checkpoint
 from rnn_train.training.run import Run
 
 _FIXED = ("embedding", "hidden", "layers", "head", "skip")
-"""Fields of the config that the weights decide."""
+"""Fields of the config that follow from the weights."""
 
 
 @dataclass(frozen=True)
@@ -24,30 +24,30 @@ class WarmStart:
     unknown: int | None
     model: CharLSTMConfig
     weights: dict[str, torch.Tensor]
-    """The moving average of the weights, at the last checkpoint."""
+    """Averaged weights of the last checkpoint, by name."""
 
     @classmethod
     def of(cls, folder: Path, asked: Mapping[str, Any]) -> "WarmStart":
-        """Reads the run to start from.
+        """Reads the earlier run.
 
         Args:
             folder: a run folder of `rnn-train charlm`.
-            asked: fields of the model's config that were asked for.
+            asked: fields of the model's config in the request.
 
         Raises:
-            RunError: the run cannot be read, or its shape is not the one asked for.
+            RunError: the run cannot be read, or has another shape than the request.
         """
         run = Run.open(folder)
         try:
             config = run.config()
             if config.get("command") != "charlm":
-                raise RunError(f"{folder} is no charlm run; --init-from needs one")
+                raise RunError(f"{folder} is no charlm run; give --init-from a charlm run")
             state, _ = run.last_state()
         finally:
             run.close()
         model = CharLSTMConfig(**config["model"])
         for name in _FIXED:
             if asked.get(name, own := getattr(model, name)) != own:
-                raise RunError(f"{folder} has {name} {own}, which stays; drop --{name}")
+                raise RunError(f"{folder} has {name} {own}, which cannot change; drop --{name}")
         weights = checkpoint.averaged_weights(state)
         return cls(tuple(config["vocabulary"]), config["unknown"], model, weights)

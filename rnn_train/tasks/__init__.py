@@ -1,4 +1,4 @@
-"""What ties a kind of model to data, training, distillation, evaluation and export.
+"""Tasks: each ties one kind of model to data, training, distillation, evaluation and export.
 
-May import every family below it; `pipeline` and `evaluator` drive what stands here.
+May import every family below it; `pipeline` and `evaluator` use it.
 """

@@ -1,4 +1,4 @@
-"""What was decided for a run, before it starts: the content of its `config.json`."""
+"""The plan of a run, which is decided before it starts: the content of its `config.json`."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -10,25 +10,25 @@ from rnn_train.training.config import TrainingConfig
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Where a run computes, what it writes and what it read. A resumed run may change the first
-    three."""
+    """The device of a run, its threads, its exported file and its sources. A resumed run may change
+    all but the sources."""
 
     device: str
-    """torch's name of the device: "cpu" or "cuda"."""
+    """Type of the device as torch names it: "cpu" or "cuda"."""
     threads: int | None = None
     """CPU threads; None: torch's default."""
     out: str = ""
     """Path of the exported file."""
     sources: Mapping[str, str | None] = field(default_factory=dict)
-    """SHA-256 of each source when the run began; None if a source could not be read."""
+    """Fingerprint of each source when the run began; None: the source could not be read."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """Decisions that both kinds of task share. The subclasses add the model's config."""
+    """What both kinds of task decide. The subclasses add what their kind needs."""
 
     ON_DISK: ClassVar[Mapping[str, str]] = {}
-    """Keys of `config.json` that differ from the field's name."""
+    """Key in `config.json` by field, if it is not the field's name."""
 
     command: str
     data: tuple[str, ...]
@@ -44,16 +44,20 @@ class Plan:
     training: TrainingConfig
 
     def to_config(self) -> dict[str, Any]:
-        """The plan as plain values, by the keys of `config.json`."""
+        """Returns the plan as plain values, by the keys of `config.json`."""
         values = dataclasses.asdict(self)
         return {self.ON_DISK.get(name, name): value for name, value in values.items()}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """Reads the plan back. A key that older versions did not write takes its default.
+        """Reads a plan. A key that is missing takes the field's default, and others are ignored.
+
+        Args:
+            config: the content of `config.json`.
 
         Raises:
-            KeyError, TypeError, ValueError: a key is missing or has a value of another type.
+            KeyError: a key is missing whose field has no default.
+            TypeError, ValueError: a value is not of its type.
         """
         values = {}
         for each in dataclasses.fields(cls):
@@ -68,7 +72,7 @@ class Plan:
 
     @classmethod
     def decode(cls, name: str, value: Any) -> Any:
-        """The value of the field `name` from its JSON form."""
+        """Returns the value of the field `name`, given its JSON form."""
         if name == "data":
             return tuple(value)
         return TrainingConfig(**value) if name == "training" else value

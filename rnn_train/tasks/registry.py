@@ -1,4 +1,4 @@
-"""The kinds of task, by the command that creates one."""
+"""The kinds of task, by the name of the command."""
 
 from rnn_train.tasks.charlm.task import CharLMTask
 from rnn_train.tasks.classifier.task import ClassifierTask

@@ -1,4 +1,4 @@
-"""What a training command was asked for. None leaves a choice to the recipe."""
+"""Requests: what the user asks of a training run. None leaves a choice to the recipe."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,25 +8,26 @@ from typing import Any, ClassVar
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What both training commands take."""
+    """What both kinds of training take."""
 
     kind: ClassVar[str]
     """The command: "charlm" or "classifier"."""
     data: tuple[str, ...] = ()
     """Sources: files, folders, globs or named sets. Empty: the kind's default set."""
     val_data: str | None = None
-    """Source of the held-out data. None: a part of `data` is held out."""
+    """Source of the held-out data. None: hold out a part of `data`."""
     val_fraction: float = 0.1
     """Share of `data` to hold out, from 0 to 0.5."""
     minutes: float | None = None
-    """Wall-clock budget. Give this or `epochs`, not both."""
+    """Wall-clock budget. Give this or `epochs`, not both; neither: the recipe chooses."""
     epochs: float | None = None
     """Budget in passes over the training data."""
     seed: int = 0
+    """Seed of weights, batches and dropout, and of the rows that are held out."""
     ensemble: int = 0
     """Number of teacher networks to train first. The exported student learns from them."""
     temperature: float = 1.0
-    """Divides the logits if nothing is held out: the value that an earlier run fitted."""
+    """Divides the logits if nothing is held out. Take the value that another run fitted."""
     model: Mapping[str, Any] = field(default_factory=dict)
     """Fields of the model's config to set, by name."""
     training: Mapping[str, Any] = field(default_factory=dict)
@@ -35,21 +36,21 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class CharLMRequest(Request):
-    """What `rnn-train charlm` was asked for. `model` has fields of `CharLSTMConfig`."""
+    """Request for a character model. `model` has fields of `CharLSTMConfig`."""
 
     kind: ClassVar[str] = "charlm"
     min_count: int = 1
     """Characters seen fewer times become one unknown token."""
     init_from: Path | None = None
-    """Run folder for a warm start: vocabulary, shape and weights come from there."""
+    """Run folder of a warm start, which gives vocabulary, shape and weights."""
     teachers: tuple[Path, ...] = ()
     """Exported models whose soft targets the student learns."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClassifierRequest(Request):
-    """What `rnn-train classifier` was asked for. `model` has fields of `ClassifierConfig`."""
+    """Request for a classifier. `model` has fields of `ClassifierConfig`."""
 
     kind: ClassVar[str] = "classifier"
     balance: float | None = None
-    """How far the loss favours rare labels, from 0 to 1; see `ClassifierObjective`."""
+    """How far the loss favours rare labels, from 0 to 1. None: the recipe chooses."""

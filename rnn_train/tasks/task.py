@@ -1,7 +1,7 @@
-"""What the pipeline asks of a run of any kind: its data, its model, how to train and judge it.
+"""The interface between the pipeline and a kind of task: data, model, training, measurement.
 
-A task is created from a request, which fills the run folder, or opened from a run folder. Training,
-resuming, exporting and evaluating all start from the same object.
+A task is created from a request and written into a run folder, or opened from a run folder.
+Training, resuming, exporting and evaluating all use the same object.
 """
 
 from dataclasses import dataclass
@@ -21,43 +21,48 @@ from rnn_train.training.objective import Objective
 
 @dataclass(frozen=True)
 class HeldOutResult:
-    """How good a model is on its held-out data."""
+    """Metrics of a model on its held-out data."""
 
     metrics: dict[str, float]
     """Empty if nothing is held out."""
     temperature: float = 1.0
-    """Fitted to the held-out data; the exported file divides its logits by it."""
+    """The exported file divides its logits by it. It is fitted to the held-out data, if any."""
 
 
 class Task(Protocol):
-    """One run's data and model.
+    """Data and model of one run.
 
-    Each kind is a class that opens a run folder, `Kind(run)`, and creates one from a request,
-    `Kind.create(run, request, settings)`; see `registry`.
+    Each kind is a class: `Kind(run)` opens the task of a run folder, and
+    `Kind.create(run, request, settings)` makes one from a request; see `registry`.
     """
 
     steps_per_epoch: int
+    """Optimizer steps in one pass over the training data."""
     warnings: list[str]
-    """About the data."""
+    """Warnings about the data, to print before training."""
 
     @property
     def plan(self) -> Plan:
-        """What was decided."""
+        """What was decided for the run."""
 
     @property
     def model(self) -> CharLSTM | RecurrentClassifier:
-        """What the run trains."""
+        """The model that the run trains."""
 
     def prepare(self, device: torch.device, log: Log) -> float:
-        """Does what comes before the loop: trains teachers, computes their soft targets, fits
+        """Does what training needs first: trains teachers, computes their soft targets, fits
         baselines. A resumed run goes on where it stopped.
 
+        Args:
+            device: where to train.
+            log: takes one line of text at a time.
+
         Returns:
-            Seconds it took, which count towards the run's minutes.
+            Seconds that it took, which count towards the run's minutes.
         """
 
     def objective(self, device: torch.device) -> Objective:
-        """What the training loop minimises."""
+        """Returns what the training loop minimises."""
 
     def measure(self, model: Any) -> HeldOutResult:
         """Measures a model on the held-out data and fits its temperature there."""
@@ -69,28 +74,30 @@ class Task(Protocol):
         """Compares a trained model with baselines; returns lines to print."""
 
     def card(self, result: HeldOutResult) -> ModelCard:
-        """The model card for the exported file."""
+        """Returns the model card of the exported file."""
 
     def loss(self, stepper: Stepper) -> float:
-        """Loss of an exported file, in nats a character or a text. It is computed on held-out data,
-        or on training data if too little is held out."""
+        """Computes the loss of an exported file, in nats a character or a text.
+
+        The data is held out, or is training data if too little is held out.
+        """
 
 
 def temperature_warnings(held_out: int, temperature: float) -> list[str]:
-    """A warning if neither held-out data nor an option gives the temperature.
+    """Returns a warning if neither held-out data nor an option gives the temperature.
 
     Args:
         held_out: number of held-out characters or rows.
-        temperature: the one that was asked for; 1 is the default.
+        temperature: of the request; 1 is the default.
     """
     if held_out or temperature != 1:
         return []
     return [
-        "nothing is held out, so the temperature is not fitted, and the model may be too sure of "
-        "itself; give --temperature as found by a run that held some data out"
+        "nothing is held out, so the temperature is not fitted, and the probabilities may be too "
+        "sharp; give the --temperature of a run that held some data out"
     ]
 
 
 def rounded(metrics: dict[str, float]) -> dict[str, float]:
-    """Held-out metrics as a model card shows them: four decimals."""
+    """Rounds held-out metrics for a model card, to four decimals."""
     return {name: round(value, 4) for name, value in metrics.items()}

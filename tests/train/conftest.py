@@ -30,8 +30,8 @@ def _one_thread() -> None:
 
 @pytest.fixture(autouse=True)
 def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Own folder, own cache, own random numbers, and nothing outside this machine; no GPU of it
-    either: what must come out bit by bit does so on the CPU."""
+    """Gives each test its own folder, cache and random numbers, no network and no GPU: results are
+    exact on the CPU only."""
 
     def refuse(*_: object) -> NoReturn:
         raise AssertionError("a test reached for the network")
@@ -102,13 +102,36 @@ def finished_classifier(tmp_path_factory: pytest.TempPathFactory) -> TrainingRep
     return _train(ClassifierRequest, folder, data, {"hidden": 8, "embedding": 4, "pool": False})
 
 
+@pytest.fixture(scope="session")
+def second_teacher(finished: TrainingReport, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of another model of the same text: it can teach beside the one of `finished`."""
+    folder = tmp_path_factory.mktemp("second")
+    data = finished.run.parent / "story.txt"
+    return _train(CharLMRequest, folder, data, {"hidden": 16, "embedding": 4}, seed=1).out
+
+
+@pytest.fixture(scope="session")
+def foreign(tmp_path_factory: pytest.TempPathFactory) -> TrainingReport:
+    """A charlm run of a text with another vocabulary."""
+    folder = tmp_path_factory.mktemp("foreign")
+    data = folder / "abc.txt"
+    data.write_text("abc\n" * 500, "utf-8")
+    return _train(CharLMRequest, folder, data, {"hidden": 8, "embedding": 4}, out="foreign.onnx")
+
+
 def _train(
-    kind: type[CharLMRequest | ClassifierRequest], folder: Path, data: Path, model: dict[str, Any]
+    kind: type[CharLMRequest | ClassifierRequest],
+    folder: Path,
+    data: Path,
+    model: dict[str, Any],
+    seed: int = 0,
+    out: str = "model.onnx",
 ) -> TrainingReport:
-    request = kind(data=(str(data),), epochs=1.0, model=model, training={"batch": 4, "window": 16})
+    training = {"batch": 4, "window": 16}
+    request = kind(data=(str(data),), epochs=1.0, model=model, training=training, seed=seed)
     return pipeline.train(
         request,
-        folder / "model.onnx",
+        folder / out,
         folder=folder / "run",
         device="cpu",
         threads=1,

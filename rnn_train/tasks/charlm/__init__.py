@@ -1,4 +1,4 @@
-"""The character model: what was asked, what is decided, what is trained.
+"""The task of the character model, from the request to what is trained.
 
 See `rnn_train.tasks`; never imports the other kind.
 """

@@ -27,23 +27,23 @@ _CORPUS, _HELD_OUT = "corpus.bin", "held_out.bin"
 
 @dataclass(frozen=True)
 class CharLMData:
-    """An encoded text, and its two sides."""
+    """An encoded text, and its split."""
 
     corpus: Corpus
     train: Tokens
-    """[characters]"""
+    """Tokens for training, [characters]."""
     held_out: Tokens
-    """[characters], may be empty"""
+    """Held-out tokens, [characters]; may be empty."""
 
     @property
     def has_held_out(self) -> bool:
-        """Whether a loss can be measured: that takes two characters."""
+        """Whether a held-out loss can be measured, which needs two characters."""
         return len(self.held_out) >= 2
 
     @property
     def start(self) -> int:
-        """The token that stands for an empty prompt: a line end, after which any line may begin, or
-        the text's first character if it has no line end."""
+        """Token of an empty prompt: the line end, or the text's first character if the text has no
+        line end."""
         vocabulary = self.corpus.vocabulary
         return vocabulary.index("\n") if "\n" in vocabulary else int(self.corpus.tokens[0])
 
@@ -54,11 +54,11 @@ def write_data(
     """Encodes a new run's texts into its folder.
 
     Args:
-        warm, teachers: their vocabulary is kept; None: the text gives the vocabulary.
+        warm, teachers: keep their vocabulary; both None: the text gives the vocabulary.
 
     Raises:
         DataError: a text cannot be used.
-        RunError: the vocabularies differ, or an option does not fit.
+        RunError: the vocabularies differ, or --min-count would change them.
     """
     files = open_texts(sources_of(request))
     if warm and teachers and warm.vocabulary != teachers.vocabulary:
@@ -81,14 +81,14 @@ def write_data(
 
 
 def sources_of(request: CharLMRequest) -> Sequence[str]:
-    """The sources asked for, or the default set."""
+    """Returns the sources of the request, or the default set."""
     return request.data or ("python",)
 
 
 def open_data(run: Run, plan: CharLMPlan) -> CharLMData:
     """Opens what `write_data` wrote, memory-mapped."""
     corpus = open_corpus(run.folder / _CORPUS, plan.vocabulary, plan.unknown, plan.sha256)
-    # The plan decides, not the folder: an attempt that was killed may have left a file there.
+    # A killed attempt may have left a file in the folder, so the plan decides.
     if plan.val_data:
         held_out = open_corpus(run.folder / _HELD_OUT, plan.vocabulary, plan.unknown, "")
         return CharLMData(corpus, corpus.tokens, held_out.tokens)

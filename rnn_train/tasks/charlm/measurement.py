@@ -1,4 +1,4 @@
-"""How good a character model is on its held-out text, and what its file says about that."""
+"""Metrics of a character model on its held-out text, and its model card."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,14 +12,15 @@ from rnn_train.tasks.charlm.data import CharLMData
 from rnn_train.tasks.task import HeldOutResult, rounded
 
 _LOSS_CHARACTERS = 40_000
-"""Characters read to measure what rounded weights cost."""
+"""Characters that are read to measure the loss of a file."""
 
 
 def measure(model: CharLSTM, held_out: NDArray[np.integer]) -> HeldOutResult:
     """Fits the temperature to a held-out text, then measures the loss at it.
 
     Args:
-        held_out: [characters], at least 2.
+        model: the model, in evaluation mode.
+        held_out: tokens [characters], at least 2.
     """
     temperature = language_model.fit_temperature(model, held_out)
     nats = language_model.held_out_loss(model, held_out, temperature=temperature)
@@ -32,8 +33,10 @@ def measure(model: CharLSTM, held_out: NDArray[np.integer]) -> HeldOutResult:
 
 
 def loss_of_file(stepper: Stepper, data: CharLMData) -> float:
-    """Nats a character of an exported file, on held-out text, or on training text if too little is
-    held out."""
+    """Computes the loss of an exported file in nats a character.
+
+    The text is held out, or is training text if too little is held out.
+    """
     held_out = len(data.held_out) > _LOSS_CHARACTERS // 10
     tokens = data.held_out if held_out else data.train
     streams = max(1, min(32, len(tokens) // 1000))
@@ -43,10 +46,12 @@ def loss_of_file(stepper: Stepper, data: CharLMData) -> float:
 
 
 def model_card(data: CharLMData, result: HeldOutResult, teachers: int = 0) -> ModelCard:
-    """The model card of an exported file.
+    """Returns the model card of an exported file.
 
     Args:
-        teachers: number of teachers the model learnt from.
+        data: the text.
+        result: of the model on the held-out text.
+        teachers: number of teachers that the model learnt from.
     """
     corpus = data.corpus
     return ModelCard(

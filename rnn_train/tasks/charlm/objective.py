@@ -1,4 +1,4 @@
-"""The character model's objective: predict the next character, and match the soft targets."""
+"""The objective of the character model: next-character prediction, and soft targets."""
 
 import sys
 from collections.abc import Sequence
@@ -22,13 +22,14 @@ from rnn_train.training.device import pick_precision
 
 SAMPLE_LENGTH = 160
 _VALIDATION_CHARACTERS = 20_000
-"""Held-out characters read by a validation during training. The end of a run reads all of them."""
+"""Held-out characters that a validation reads during training. The end of a run reads all."""
 
 
 class CharLMObjective:
     """Next-character prediction by stateful truncated backpropagation through time (BPTT).
 
-    The state is carried from window to window, without its gradient (Williams & Peng, 1990).
+    The hidden state is carried from window to window, without its gradient (Williams & Peng, 1990,
+    "An efficient gradient-based algorithm for on-line training of recurrent network trajectories").
     """
 
     unit = "characters"
@@ -48,13 +49,16 @@ class CharLMObjective:
     ) -> None:
         """
         Args:
+            model: the model, on `device`.
             streams: windows of the training text.
-            held_out: [characters], may be empty.
+            held_out: tokens [characters], may be empty.
+            vocabulary: the character of each token.
             start: token that a sample starts from.
+            device: where to train.
             soft_targets: the teachers' probabilities after each training character,
                 [characters, vocabulary].
             teacher_weight: weight of the soft targets in the loss; the rest is the true character.
-            capture: see `TrainingConfig`.
+            capture: capture the passes as a CUDA graph if possible; see `TrainingConfig`.
         """
         self.model = model
         self._streams = streams.over(to_device(streams.text, device))
@@ -70,15 +74,15 @@ class CharLMObjective:
 
     @property
     def gates(self) -> Sequence[nn.Parameter]:
-        """The LSTM's matrices."""
+        """The matrices of the LSTM layers."""
         return [p for lstm in self.model.lstms() for p in lstm.parameters() if p.ndim > 1]
 
     def loss(self, step: int) -> tuple[Tensor, int]:
-        """Mean loss of window `step` in nats a character, and its number of characters."""
+        """Computes the mean loss of window `step`, in nats, and counts its characters."""
         tokens, fresh = self._streams.window(step)  # (B, T + 1)
         if fresh:
             self._state = self.model.zeros(self._streams.batch)
-        # Capture waits for the first step: by then the weights have their final memory.
+        # The first step captures: by then the weights stay in the same memory.
         self._pass = self._pass or self._fastest_pass(tokens.shape[1] - 1)
         logits, after = self._pass(tokens[:, :-1], self._state)
         self._state = tuple(state.detach().float() for state in after)
@@ -102,11 +106,11 @@ class CharLMObjective:
         return self.model
 
     def around_step(self) -> AbstractContextManager[None]:
-        """Drops recurrent weights for one forward and backward pass."""
+        """Drops recurrent weights during one forward and backward pass."""
         return self.model.dropped_weights()
 
     def validate(self, model: nn.Module) -> dict[str, Any]:
-        """Loss on the held-out text in nats a character, and a sample of text."""
+        """Computes the loss on the held-out text in nats a character, and generates a sample."""
         assert isinstance(model, CharLSTM)
         sample = generate(model, self._start, SAMPLE_LENGTH)
         found: dict[str, Any] = {"sample": "".join(self._vocabulary[t] for t in sample)}
@@ -115,9 +119,9 @@ class CharLMObjective:
         return found
 
     def state(self) -> dict[str, Any]:
-        """The carried state."""
+        """Returns the carried hidden state."""
         return {"carried": list(self._state)}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Restores the carried state."""
+        """Restores the carried hidden state."""
         self._state = tuple(each.to(self._device) for each in state["carried"])

@@ -1,4 +1,4 @@
-"""From what was asked to what is decided, for a character model."""
+"""The plan of a character model, and how it follows from the request."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -16,9 +16,9 @@ from rnn_train.tasks.request import CharLMRequest
 
 @dataclass(frozen=True, kw_only=True)
 class CharLMPlan(Plan):
-    """What was decided for a run of `rnn-train charlm`."""
+    """What was decided for a character model."""
 
-    # The keys on the right are those of the first version's run folders.
+    # The keys on the right stand in the run folders of all versions.
     ON_DISK: ClassVar[Mapping[str, str]] = {
         "teacher_plan": "lesson",
         "teacher_weight": "teachers_say",
@@ -28,13 +28,13 @@ class CharLMPlan(Plan):
     vocabulary: str
     unknown: int | None
     sha256: str
-    """Of the text, see `Corpus`."""
+    """Hash of the text, see `Corpus`."""
     init_from: str | None
     teachers: tuple[str, ...] = ()
-    """Paths of the teachers that were given, as asked."""
+    """Paths of the given teachers, as in the request."""
     teacher_plan: TeacherPlan = dataclasses.field(default_factory=TeacherPlan)
     teacher_weight: float = 0.0
-    """Share of the soft targets in the loss."""
+    """Weight of the soft targets in the loss, from 0 to 1."""
     model: CharLSTMConfig
 
     @classmethod
@@ -57,7 +57,15 @@ def decide(
     warm: WarmStart | None,
     settings: Settings,
 ) -> CharLMPlan:
-    """Fills in what the request left open, from the text, the device and the budget."""
+    """Fills in what the request leaves open, from the text, the device and the budget.
+
+    Args:
+        request: what the user asks for.
+        sources: of the training text.
+        corpus: the encoded text.
+        warm: the warm start; None: the weights start from random numbers.
+        settings: go into the plan as they are.
+    """
     characters, networks = len(corpus.tokens), request.ensemble + 1
     minutes = request.minutes
     if minutes is None and request.epochs is None:

@@ -9,9 +9,36 @@ from rnn_train.models.charlm import CharLSTMConfig
 from rnn_train.training.config import TrainingConfig
 from rnn_train.training.device import pick_precision
 
+FINE_TUNING = 0.25
+"""Factor of the learning rate for a warm start (--init-from)."""
+TEACHER_WEIGHT = 0.8
+"""Weight of the soft targets in the loss. The rest is the weight of the next character."""
+TEACHER_HELD_OUT = 0.05
+"""Share of the text that the teachers of an ensemble hold out if the run holds nothing out. Their
+temperature is fitted to it."""
+_OPERATIONS_OF_A_CORE = 6e10
+"""Operations a second of one AVX2 core in wide layers. In bfloat16 it is twice as many."""
+_TWO_CORES = 2 * _OPERATIONS_OF_A_CORE
+_USEFUL_CORES = 8
+"""More cores do not make batches of this size faster. It is a cautious guess."""
+_OPERATIONS_OF_A_GPU = 8e12
+"""Operations a second of a GPU; a cautious guess too."""
+_WIDE = 512
+"""Width from which a layer reaches that speed. Narrower layers are slower in proportion."""
+_OTHER_SECONDS = 10
+"""Seconds of a run that are not training: start, validation, export."""
+_SCARCE_CHARACTERS = 200_000
+"""A shorter text is read so often that a large model overfits it."""
+
 
 def operations_a_second(device: str) -> float:
-    """A rough guess at the speed of training on this machine. No choice depends on it sharply."""
+    """Guesses how many operations a second training does on this machine.
+
+    The choices depend on it only weakly.
+
+    Args:
+        device: "cpu" or "cuda".
+    """
     if device == "cuda":
         return _OPERATIONS_OF_A_GPU
     own = pick_precision(torch.device(device), bfloat16=True) is torch.bfloat16
@@ -20,15 +47,15 @@ def operations_a_second(device: str) -> float:
 
 
 def charlm_minutes(characters: int, device: str) -> float:
-    """Minutes to train if neither minutes nor epochs were asked for."""
+    """Chooses the minutes of a network if the request gives neither minutes nor epochs."""
     if device == "cuda":
-        return 2.0 if characters < 200_000 else 5.0
-    return 2.0 if characters < 200_000 else 10.0
+        return 2.0 if characters < _SCARCE_CHARACTERS else 5.0
+    return 2.0 if characters < _SCARCE_CHARACTERS else 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Kind:
-    """A shape, its optimizer settings, and its output dropout for many passes."""
+    """A shape of the model, how to train it, and its output dropout after some passes."""
 
     embedding: int
     hidden: int
@@ -37,7 +64,7 @@ class _Kind:
     training: TrainingConfig
 
 
-# Muon learns fastest at high rates, but wide layers over many steps diverge at them.
+# Muon learns fastest at high learning rates, but wide layers diverge at them over many steps.
 _SCARCE = _Kind(
     embedding=96,
     hidden=256,
@@ -68,12 +95,12 @@ _LONG = _Kind(
     training=TrainingConfig(batch=32, window=128, learning_rate=2e-2, muon=0.35, weight_decay=0.05),
 )
 _SHORT_MINUTES, _MIDDLE_MINUTES = 6, 40
-"""Minutes of two AVX2 cores up to which a run is of the short and of the middle kind. A larger
-model would not finish learning. Measured on a text of one megabyte."""
+"""Minutes on two AVX2 cores up to which a run is of the short or of the middle kind. In that time a
+larger model learns less. Measured on a text of one megabyte."""
 
 
 def _kind(characters: int, minutes: float | None, operations: float) -> _Kind:
-    if _scarce(characters):
+    if characters < _SCARCE_CHARACTERS:
         return _SCARCE
     if minutes is None:
         return _LONG
@@ -100,7 +127,7 @@ def charlm_model(
         characters: length of the text.
         operations: see `operations_a_second`.
         minutes, epochs: the budget, one of the two.
-        distilled: the model learns soft targets. It hardly overfits them, so dropout is low.
+        distilled: the model learns soft targets. It hardly overfits, so dropout is low.
     """
     kind = _kind(characters, minutes, operations)
     model = CharLSTMConfig(
@@ -109,8 +136,8 @@ def charlm_model(
     if epochs is None:
         assert minutes is not None
         epochs = _characters_read(model, minutes, operations) / characters
-    # More text needs more passes before the last stage pays: at 60 kB and 150 passes it still
-    # costs.
+    # The last stage of weight drop helps later if the text is longer: at 60 kB and 150 passes it
+    # still makes the model worse.
     size = max(1.0, characters / 20_000)
     stages = ((4, 16), (16, 64), (96 * size, 256 * size))
     some, many, most = (0.0 if distilled else _between(epochs, *stage) for stage in stages)
@@ -128,17 +155,17 @@ def charlm_model(
 def _between(epochs: float, few: float, many: float) -> float:
     """0 up to `few` passes, 1 from `many` on, and linear in their logarithm in between.
 
-    A few passes do not overfit, so dropout only slows learning. Many passes overfit without dropout
-    and weight drop (`benchmarks/README.md`).
+    A few passes do not overfit, and dropout would slow them down. Many passes overfit without it
+    (`benchmarks/README.md`).
     """
     return min(1.0, max(0.0, math.log(max(epochs, few) / few) / math.log(many / few)))
 
 
 def _characters_read(model: CharLSTMConfig, minutes: float, operations: float) -> float:
-    """Number of characters that a model reads in a time."""
+    """Guesses how many characters a model reads in a time."""
     inputs = model.embedding + (model.layers - 1) * model.hidden
     weights = 4 * model.hidden * (inputs + model.layers * model.hidden)
-    # Two operations a weight forward, twice as many backward.
+    # Each weight takes two operations forward and four backward.
     seconds = max(60 * minutes - _OTHER_SECONDS, 15 * minutes)
     return seconds * operations * min(1.0, model.hidden / _WIDE) / (6 * weights)
 
@@ -146,33 +173,15 @@ def _characters_read(model: CharLSTMConfig, minutes: float, operations: float) -
 def charlm_training(
     characters: int, minutes: float | None, operations: float, seed: int, fine_tuning: bool = False
 ) -> TrainingConfig:
-    """Batch, window and rates. `fine_tuning`: training starts from trained weights."""
+    """Chooses batch, window and learning rates.
+
+    Args:
+        characters: length of the text.
+        minutes: time of the network; None: the budget is epochs.
+        operations: see `operations_a_second`.
+        seed: of the run.
+        fine_tuning: training starts from trained weights.
+    """
     chosen = _kind(characters, minutes, operations).training
     share = FINE_TUNING if fine_tuning else 1.0
     return replace(chosen, learning_rate=chosen.learning_rate * share, seed=seed)
-
-
-_OPERATIONS_OF_A_CORE = 6e10
-"""Operations a second of one AVX2 core in wide layers; twice as many in bfloat16."""
-_WIDE = 512
-"""Width from which a layer reaches that speed; narrower layers reach less in proportion."""
-_TWO_CORES = 2 * _OPERATIONS_OF_A_CORE
-_USEFUL_CORES = 8
-"""More cores do not make batches of this size faster. A cautious guess, like the next one."""
-_OPERATIONS_OF_A_GPU = 8e12
-_OTHER_SECONDS = 10
-"""Seconds of a run that are not training: start, validation, export."""
-
-
-def _scarce(characters: int) -> bool:
-    """Whether a text is so small that many passes overfit it."""
-    return characters < 200_000
-
-
-FINE_TUNING = 0.25
-"""Share of the learning rate for a warm start (--init-from)."""
-TEACHER_WEIGHT = 0.8
-"""Weight of the soft targets in the loss; the rest is the character that followed."""
-TEACHER_HELD_OUT = 0.05
-"""Share of the text that an ensemble's teachers hold out if the run holds nothing out: their
-temperature is fitted to it."""

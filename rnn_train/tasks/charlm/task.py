@@ -31,6 +31,11 @@ class CharLMTask:
     """A character LSTM on a text; see `Task` for what each method is for."""
 
     def __init__(self, run: Run) -> None:
+        """Opens the task of a run folder.
+
+        Raises:
+            KeyError, TypeError, ValueError, OSError: the folder is damaged.
+        """
         self.plan = CharLMPlan.from_config(run.config())
         self.data: CharLMData = open_data(run, self.plan)
         self.model = CharLSTM(self.plan.model)
@@ -42,13 +47,24 @@ class CharLMTask:
         )
         self.steps_per_epoch = self._streams.windows
         self._teaching = Teaching(run, self.plan, self.data)
-        # Soft targets tell a model how sure it may be, so it needs no temperature.
+        # Soft targets already teach the right confidence, so no temperature is needed.
         held_out, temperature = len(self.data.held_out), self.plan.temperature
         self.warnings = [] if self._distilled else temperature_warnings(held_out, temperature)
 
     @classmethod
     def create(cls, run: Run, request: CharLMRequest, settings: Settings) -> "CharLMTask":
-        """See `Task.create`."""
+        """Makes the task of a new run: reads the text, decides the plan, writes the run folder.
+
+        Args:
+            run: a new run folder.
+            request: what to train.
+            settings: go into the plan as they are.
+
+        Raises:
+            DataError: a text or a teacher cannot be used.
+            RunError: options do not go together, or the folder cannot be written.
+            ModelFileError: a teacher is no model file.
+        """
         if request.init_from and request.ensemble:
             raise RunError("--init-from takes no --ensemble; give it the models as --teacher")
         warm = WarmStart.of(request.init_from, request.model) if request.init_from else None
@@ -67,7 +83,7 @@ class CharLMTask:
         if not self._distilled:
             return 0.0
         seconds = self._teaching.prepare(device, log)
-        # A resumed run must draw the same random numbers as one that was never interrupted.
+        # A resumed run must draw the same random numbers as an uninterrupted one.
         torch.manual_seed(self.plan.training.seed)
         return seconds
 
@@ -92,10 +108,10 @@ class CharLMTask:
         return measurement.measure(model, self.data.held_out)
 
     def plot(self, model: CharLSTM, folder: Path) -> None:
-        """Nothing: the loss curve, which every run draws, is enough."""
+        """Does nothing: the loss curve of every run is enough."""
 
     def compare(self, model: CharLSTM, folder: Path) -> list[str]:  # noqa: ARG002
-        """Nothing: a character model has no baseline here."""
+        """Returns no lines: there is no baseline for a character model."""
         return []
 
     def loss(self, stepper: Stepper) -> float:
@@ -103,7 +119,7 @@ class CharLMTask:
         return measurement.loss_of_file(stepper, self.data)
 
     def card(self, result: HeldOutResult) -> ModelCard:
-        """The model card for the exported file."""
+        """The model card of the exported file."""
         return measurement.model_card(self.data, result, self.plan.teacher_plan.teachers)
 
     @property
@@ -112,6 +128,6 @@ class CharLMTask:
 
 
 def _remove_leftovers(run: Run) -> None:
-    """Removes what an attempt that was killed may have left in the folder."""
+    """Removes files that a killed attempt may have left in the folder."""
     (run.folder / SOFT_TARGETS).unlink(missing_ok=True)
     shutil.rmtree(run.folder / "teachers", ignore_errors=True)

@@ -1,4 +1,4 @@
-"""A character model's teachers: those that are trained first, and the soft targets of all."""
+"""The teachers of a character model: training them, and the soft targets of all."""
 
 import time
 from dataclasses import dataclass
@@ -22,6 +22,7 @@ from rnn_train.training.run import Run
 from rnn_train.training.schedule import Schedule
 
 SOFT_TARGETS = "answers.bin"
+"""Name of their file in the run folder."""
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,15 @@ class Teaching:
     data: CharLMData
 
     def prepare(self, device: torch.device, log: Log) -> float:
-        """Trains the teachers that are to be trained, and writes the soft targets of all.
+        """Trains teachers as planned, and writes the soft targets of all.
+
+        What an earlier sitting has done is not done again.
 
         Returns:
-            Seconds it took, over all sittings.
+            Seconds that it took; training time is that of all sittings.
 
         Raises:
-            KeyboardInterrupt: it was interrupted; `log` has told how to go on.
+            KeyboardInterrupt: the user interrupted it; `log` has the command to go on.
         """
         teachers = self.plan.teacher_plan
         files = [self.run.folder / name for name in teachers.files]
@@ -55,7 +58,7 @@ class Teaching:
         return seconds + sum(teacher_seconds(self.run, file.stem) for file in trained)
 
     def soft_targets(self) -> ArrayRing:
-        """What the teachers expect after each character: float16 [characters, vocabulary]."""
+        """Opens the soft targets after each character, float16 [characters, vocabulary]."""
         width = len(self.data.corpus.vocabulary)
         return ArrayRing(open_soft_targets(self.run.folder / SOFT_TARGETS, width))
 
@@ -67,8 +70,8 @@ class Teaching:
         model = CharLSTM(CharLSTMConfig(**plan.model)).to(device)
         train, held_out = data.train, data.held_out
         if not data.has_held_out:
-            # A teacher without a fitted temperature is as sure of new text as of text that it
-            # learnt by heart, and would teach exactly that.
+            # A teacher without a fitted temperature is as confident on new text as on text that
+            # it has memorised, and its student would be too.
             train, held_out = data.corpus.split(recipe.TEACHER_HELD_OUT)
         streams = Streams(ArrayRing(train), training.batch, training.window, seed)
         objective = CharLMObjective(

@@ -1,4 +1,4 @@
-"""The classifier: what was asked, what is decided, what is trained.
+"""The task of the classifier, from the request to what is trained.
 
 See `rnn_train.tasks`; never imports the other kind.
 """

@@ -18,17 +18,17 @@ _ROWS = "rows.jsonl"
 
 @dataclass(frozen=True)
 class ClassifierData:
-    """Labelled rows, and the tokens and labels of the training rows."""
+    """Labelled rows, split, and the alphabet of the training rows."""
 
     train: Rows
     held_out: Rows
     alphabet: Alphabet
 
     def log_prior(self, balance: float) -> tuple[float, ...]:
-        """Log-prior of each label that the model's logits still hold.
+        """Log-prior of each label that is left in the model's logits.
 
-        Training with `balance` takes that share of it out, so that `prior` 1 at inference means
-        equally frequent labels for every model.
+        Training with `balance` removes that share of it. So `prior` 1 at inference means equally
+        frequent labels for every model.
         """
         return tuple((1 - balance) * each for each in self.alphabet.log_prior(self.train))
 
@@ -37,7 +37,7 @@ def read_data(request: ClassifierRequest) -> ClassifierData:
     """Reads and splits the rows.
 
     Raises:
-        DataError: they cannot be used, or a label is held out that no training row has.
+        DataError: the rows cannot be used, or only held-out rows have some label.
     """
     rows = load_rows(sources_of(request))
     if request.val_data:
@@ -45,17 +45,17 @@ def read_data(request: ClassifierRequest) -> ClassifierData:
     else:
         train, held_out = split_rows(rows, request.val_fraction, request.seed)
     if new := sorted(set(held_out.labels) - set(train.labels)):
-        raise DataError(f"label {new[0]!r} stands in held-out rows only: add rows to train on")
+        raise DataError(f"only held-out rows have the label {new[0]!r}; add training rows with it")
     return ClassifierData(train, held_out, Alphabet.of(train))
 
 
 def sources_of(request: ClassifierRequest) -> Sequence[str]:
-    """The sources asked for, or the default set."""
+    """Returns the sources of the request, or the default set."""
     return request.data or ("surnames",)
 
 
 def write_data(run: Run, data: ClassifierData) -> None:
-    """Writes the rows of both sides into a run folder."""
+    """Writes training and held-out rows into a run folder."""
     lines = [
         json.dumps({"side": side, "text": text, "label": label}, ensure_ascii=False)
         for side, rows in (("train", data.train), ("held_out", data.held_out))

@@ -1,4 +1,4 @@
-"""How good a classifier is on its held-out rows, and what its file says about that."""
+"""Metrics of a classifier on its held-out rows, its baselines and its model card."""
 
 import json
 from collections.abc import Sequence
@@ -22,23 +22,25 @@ from rnn_train.tasks.classifier.plan import ClassifierPlan
 from rnn_train.tasks.task import HeldOutResult, rounded
 
 _LOSS_ROWS = 2_000
-"""Rows read to measure what rounded weights cost."""
+"""Rows that are read to measure the loss of a file."""
 
 
 class Measurement:
-    """The held-out rows of one run, as seen by one model."""
+    """Predictions of one model for the held-out rows of its run."""
 
     def __init__(
         self, model: RecurrentClassifier, data: ClassifierData, plan: ClassifierPlan
     ) -> None:
-        """Runs the model on the held-out rows, of which there must be at least one."""
+        """Runs the model on the held-out rows. There must be at least one row."""
         self._data = data
         self._log_prior = data.log_prior(plan.balance)
         self._logits, self._labels = held_out_logits(model, data.alphabet, data.held_out)
 
     def result(self) -> HeldOutResult:
-        """All metrics, each half of the rows at the temperature that the other half gives, and the
-        temperature of all rows."""
+        """Computes all metrics, and fits the temperature.
+
+        For the metrics, each half of the rows has the temperature that is fitted to the other half.
+        """
         scaled = self._scaled()
         found = metrics.summary(scaled, self._labels)
         priors = metrics.by_prior(scaled, self._labels, self._log_prior)
@@ -58,7 +60,7 @@ class Measurement:
     def compare(self, baselines: Sequence[NGramModel], folder: Path) -> list[str]:
         """Compares the model with linear models that were fitted to the same rows.
 
-        All figures go into `held_out.json` of the folder.
+        All figures are written to `held_out.json` in the folder.
 
         Returns:
             The lines of a table, and a recommendation if a linear model is as good.
@@ -87,8 +89,10 @@ class Measurement:
 
 
 def loss_of_file(stepper: Stepper, data: ClassifierData) -> float:
-    """Nats a text of an exported file, on held-out rows, or on training rows if too few are held
-    out."""
+    """Computes the loss of an exported file in nats a text.
+
+    The rows are held out, or are training rows if too few are held out.
+    """
     rows = data.held_out if len(data.held_out) >= _LOSS_ROWS // 10 else data.train
     order = np.random.default_rng(0).permutation(len(rows))[:_LOSS_ROWS]
     chosen = rows.take(order.tolist())
@@ -101,7 +105,7 @@ def loss_of_file(stepper: Stepper, data: ClassifierData) -> float:
 
 
 def model_card(data: ClassifierData, balance: float, result: HeldOutResult) -> ModelCard:
-    """The model card of an exported file."""
+    """Returns the model card of an exported file."""
     return ModelCard(
         vocabulary=data.alphabet.vocabulary,
         unknown=data.alphabet.unknown,

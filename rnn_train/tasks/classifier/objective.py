@@ -1,4 +1,4 @@
-"""The classifier's objective: predict the label after the last character."""
+"""The objective of the classifier: predict the label after the last character."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -16,20 +16,21 @@ from rnn_train.evaluation.classification import held_out_logits
 from rnn_train.models.classifier import RecurrentClassifier
 
 BFLOAT16_WIDTH = 256
-"""Width of a layer from which bfloat16 gains more than converting costs (`benchmarks/cells.py`)."""
+"""Narrower layers are not faster in bfloat16: conversion costs more (`benchmarks/cells.py`)."""
 _BUCKET = 50
-"""Batches that are sorted by length together: little padding, and still well shuffled."""
+"""Batches whose rows are sorted by length together: little padding, and still well shuffled."""
 
 
 def count_evidence(model: RecurrentClassifier, alphabet: Alphabet, rows: Rows) -> None:
-    """Fills in a model's naive-Bayes weight of evidence from training rows, if it reads any."""
+    """Counts the n-grams of training rows, if the model reads naive-Bayes weight of evidence
+    (log-count ratios)."""
     if model.config.evidence > 1:
         tokens, lengths = pad(alphabet.encode(rows.texts), torch.device("cpu"))
         model.count(tokens, lengths, torch.from_numpy(label_indices(rows, alphabet)))
 
 
 class ClassifierObjective:
-    """Cross-entropy after the last character, with the labels or with soft targets."""
+    """Cross-entropy after the last character, against the labels or against soft targets."""
 
     unit = "texts"
 
@@ -48,10 +49,17 @@ class ClassifierObjective:
     ) -> None:
         """
         Args:
+            model: the model, on `device`.
+            alphabet: tokens and labels.
+            train: rows to train on.
+            held_out: rows to validate on; may be empty.
+            batch: rows in a batch.
             character_dropout: share of a text's characters that are read as unknown.
-            seed: of the order of batches.
+            seed: of the order of the batches.
+            device: where to train.
             balance: 0: predictions assume the label frequencies of `train`; 1: equal frequencies.
-                Logit adjustment in the loss (Menon et al., 2021, equation 10).
+                Logit adjustment in the loss (Menon et al., 2021, "Long-tail learning via logit
+                adjustment", equation 10).
             soft_targets: probabilities [rows, labels] to learn in place of the labels of `train`.
         """
         self.model = model
@@ -71,21 +79,21 @@ class ClassifierObjective:
 
     @property
     def bfloat16(self) -> bool:
-        """Only wide layers gain by it; accuracy on surnames is the same."""
+        """Only wide layers are faster in it. The accuracy on surnames is the same."""
         return self.model.config.hidden >= BFLOAT16_WIDTH
 
     @property
     def batches(self) -> int:
-        """Batches an epoch."""
+        """Number of batches in an epoch."""
         return -(-len(self._tokens) // self._batch)
 
     @property
     def gates(self) -> Sequence[nn.Parameter]:
-        """No matrices: a user's own cell may hold parameters of any kind."""
+        """None: a user's own cell may have parameters of any kind."""
         return ()
 
     def loss(self, step: int) -> tuple[Tensor, int]:
-        """Mean loss of batch `step` in nats a text, and its number of texts."""
+        """Computes the mean loss of batch `step`, in nats, and counts its texts."""
         epoch, place = divmod(step, self.batches)
         if epoch != self._epoch:
             self._epoch, self._batches = epoch, self._shuffled(epoch)
@@ -94,7 +102,7 @@ class ClassifierObjective:
         if self._dropout:
             dropped = torch.rand(tokens.shape, device=self._device) < self._dropout
             tokens = torch.where(dropped, self._alphabet.unknown, tokens)
-        # The teachers saw these rows' evidence, so a student must see it too.
+        # The teachers' logits used the evidence of these very rows, so the student's must too.
         distilled = self._targets is not self._labels
         own = None if distilled else torch.from_numpy(self._labels[chosen]).to(self._device)
         logits = self.model.last(tokens, lengths, own) + self._shift
@@ -117,7 +125,7 @@ class ClassifierObjective:
         return nullcontext()
 
     def validate(self, model: nn.Module) -> dict[str, Any]:
-        """Loss and accuracy on the held-out rows."""
+        """Computes loss and accuracy on the held-out rows."""
         assert isinstance(model, RecurrentClassifier)
         if not len(self._held_out):
             return {}
@@ -128,7 +136,7 @@ class ClassifierObjective:
         }
 
     def state(self) -> dict[str, Any]:
-        """No state: batches follow from the seed and the step."""
+        """Returns no state: seed and step determine a batch."""
         return {}
 
     def restore(self, state: dict[str, Any]) -> None:

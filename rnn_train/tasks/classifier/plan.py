@@ -1,4 +1,4 @@
-"""From what was asked to what is decided, for a classifier."""
+"""The plan of a classifier, and how it follows from the request."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -14,16 +14,16 @@ from rnn_train.tasks.request import ClassifierRequest
 
 @dataclass(frozen=True, kw_only=True)
 class ClassifierPlan(Plan):
-    """What was decided for a run of `rnn-train classifier`."""
+    """What was decided for a classifier."""
 
     ensemble: int
     """Number of teacher networks to train first."""
     teacher: Mapping[str, Any]
-    """The config of each teacher as `model`, and its `epochs` if they are not the student's."""
+    """`model`: the config of each teacher. `epochs`: its epochs, if the student has others."""
     character_dropout: float
     """Share of a text's characters that training reads as unknown."""
     balance: float
-    """See `ClassifierRequest`."""
+    """How far the loss favours rare labels, from 0 to 1."""
     model: ClassifierConfig
 
     @classmethod
@@ -35,10 +35,17 @@ class ClassifierPlan(Plan):
 def decide(
     request: ClassifierRequest, sources: tuple[str, ...], data: ClassifierData, settings: Settings
 ) -> ClassifierPlan:
-    """Fills in what the request left open, from the rows and the budget."""
+    """Fills in what the request leaves open, from the rows and the budget.
+
+    Args:
+        request: what the user asks for.
+        sources: of the training rows.
+        data: the rows.
+        settings: go into the plan as they are.
+    """
     alphabet, rows = data.alphabet, len(data.train)
     model = recipe.classifier_model(len(alphabet.vocabulary), len(alphabet.labels))
-    # Each teacher is the network that would be trained without teachers.
+    # A teacher is the network that a run without teachers would train.
     teacher = dataclasses.replace(model, **request.model)
     student = recipe.student_model(teacher) if request.ensemble else teacher
     teachers: dict[str, Any] = {"model": dataclasses.asdict(teacher)}

@@ -9,16 +9,23 @@ from rnn_train.training.config import TrainingConfig
 CHARACTER_DROPOUT = 0.05
 """Share of a text's characters that training reads as unknown."""
 BALANCE = 0.2
-"""How far rare labels are favoured: a fifth costs the frequent labels almost nothing."""
+"""How far rare labels are favoured. At 0.2, frequent labels lose almost nothing."""
 STUDENT_EPOCHS = 1.5
-"""A student trains for this many times the epochs of a teacher: soft targets overfit later."""
+"""Epochs of a student, as a multiple of its teachers': soft targets overfit later."""
 _EVIDENCE_LABELS = 50
-"""Up to this many labels, the naive-Bayes evidence of n-grams is worth its space."""
+"""Up to this many labels, the n-grams' naive-Bayes weight of evidence is worth its space."""
 
 
 def classifier_model(vocabulary: int, labels: int) -> ClassifierConfig:
-    """A narrow Elman layer that reads n-grams. It is better and faster than a wide gated layer that
-    must learn them. Measured on surnames, see `benchmarks/`."""
+    """Chooses the model: a narrow Elman layer that reads n-grams.
+
+    It is better and faster than a wide gated layer that must learn n-grams. Measured on surnames,
+    see `benchmarks/`.
+
+    Args:
+        vocabulary: number of distinct characters.
+        labels: number of labels.
+    """
     return ClassifierConfig(
         vocabulary=vocabulary,
         labels=labels,
@@ -32,7 +39,7 @@ def classifier_model(vocabulary: int, labels: int) -> ClassifierConfig:
 
 
 def student_model(teacher: ClassifierConfig) -> ClassifierConfig:
-    """The student of an ensemble: half as wide is enough, with less dropout."""
+    """Chooses the student of an ensemble: half as wide is enough, with less dropout."""
     return replace(
         teacher,
         embedding=max(1, teacher.embedding // 2),
@@ -42,7 +49,7 @@ def student_model(teacher: ClassifierConfig) -> ClassifierConfig:
 
 
 def classifier_training(rows: int, seed: int) -> TrainingConfig:
-    """Batch and rate. A small table needs small batches, or there are too few steps."""
+    """Chooses batch and learning rate. A small table needs small batches to get enough steps."""
     batch = min(256, max(16, 2 ** round(math.log2(rows / 75))))
     return TrainingConfig(
         batch=batch, learning_rate=3e-3 * (batch / 256) ** 0.5, weight_decay=0.05, seed=seed
@@ -50,5 +57,5 @@ def classifier_training(rows: int, seed: int) -> TrainingConfig:
 
 
 def classifier_epochs(rows: int) -> float:
-    """Epochs if neither minutes nor epochs were asked for. A large table needs fewer."""
+    """Chooses the epochs if the request gives no budget. A large table needs fewer."""
     return float(min(20, max(3, round(400_000 / rows))))

@@ -35,6 +35,11 @@ class ClassifierTask:
     """A recurrent classifier on labelled texts; see `Task` for what each method is for."""
 
     def __init__(self, run: Run) -> None:
+        """Opens the task of a run folder.
+
+        Raises:
+            KeyError, TypeError, ValueError, OSError: the folder is damaged.
+        """
         self.plan = ClassifierPlan.from_config(run.config())
         self.data: ClassifierData = open_data(run)
         training = self.plan.training
@@ -48,7 +53,18 @@ class ClassifierTask:
 
     @classmethod
     def create(cls, run: Run, request: ClassifierRequest, settings: Settings) -> "ClassifierTask":
-        """See `Task.create`."""
+        """Makes the task of a new run: reads the rows, decides the plan, writes the run folder.
+
+        Args:
+            run: a new run folder.
+            request: what to train.
+            settings: go into the plan as they are.
+
+        Raises:
+            DataError: the rows cannot be used.
+            CellError: the cell cannot be used.
+            RunError: the folder cannot be written.
+        """
         data = read_data(request)
         plan = decide(request, tuple(sources_of(request)), data, settings)
         write_data(run, data)
@@ -56,14 +72,14 @@ class ClassifierTask:
         return cls(run)
 
     def prepare(self, device: torch.device, log: Log) -> float:
-        """Fits the linear models, so that their time is known, and trains the ensemble."""
+        """Fits the linear models, so that their seconds are known, and trains the ensemble."""
         started = time.monotonic()
         assert self._baselines is not None
         seconds = time.monotonic() - started
         if not self.plan.ensemble:
             return seconds
         self._soft_targets, taught = self._teaching.prepare(seconds, device, log)
-        # A resumed run must draw the same random numbers as one that was never interrupted.
+        # A resumed run must draw the same random numbers as an uninterrupted one.
         torch.manual_seed(self.plan.training.seed)
         return seconds + taught
 
@@ -105,7 +121,7 @@ class ClassifierTask:
         return measurement.loss_of_file(stepper, self.data)
 
     def card(self, result: HeldOutResult) -> ModelCard:
-        """The model card for the exported file."""
+        """The model card of the exported file."""
         return measurement.model_card(self.data, self.plan.balance, result)
 
     def _measurement(self, model: RecurrentClassifier) -> measurement.Measurement:

@@ -1,4 +1,4 @@
-"""A classifier's ensemble: its networks, and the soft targets of each training row."""
+"""The ensemble of a classifier: training its networks, and the soft targets of the rows."""
 
 import time
 from dataclasses import dataclass
@@ -20,11 +20,14 @@ from rnn_train.training.run import Run
 from rnn_train.training.schedule import Schedule
 
 SOFT_TARGETS = "targets.ckpt"
+"""Name of their file in the run folder."""
 
 
 def new_network(config: ClassifierConfig, data: ClassifierData, seed: int) -> RecurrentClassifier:
-    """An untrained network with its n-gram evidence filled in. It also seeds what training draws
-    next."""
+    """Makes an untrained network and counts its naive-Bayes weight of evidence.
+
+    It seeds torch, so training draws the same random numbers each time.
+    """
     torch.manual_seed(seed)
     model = RecurrentClassifier(config)
     count_evidence(model, data.alphabet, data.train)
@@ -42,13 +45,15 @@ class Teaching:
     def prepare(
         self, spent: float, device: torch.device, log: Log
     ) -> tuple[NDArray[np.float32], float]:
-        """Trains the networks, unless their soft targets are in the run folder already.
+        """Trains the networks, unless the run folder has their soft targets already.
 
         Args:
-            spent: seconds of the run's minutes that are gone.
+            spent: seconds of the run's minutes that have passed.
+            device: where to train.
+            log: takes one line of text at a time.
 
         Returns:
-            Soft targets [rows, labels], and the seconds that making them took.
+            Soft targets [rows, labels] of the training rows, and the seconds that they took.
 
         Raises:
             RunError: config or data have changed since the soft targets were made.
@@ -81,8 +86,11 @@ class Teaching:
     def _train(
         self, number: int, schedule: Schedule, device: torch.device, log: Log
     ) -> tuple[NDArray[np.float32], float]:
-        """Trains network `number`. Returns its probabilities [rows, labels] on the training rows,
-        and its seconds."""
+        """Trains network `number`.
+
+        Returns:
+            Its probabilities [rows, labels] on the training rows, and its seconds.
+        """
         plan, data, training = self.plan, self.data, self.plan.training
         seed = training.seed + number
         config = ClassifierConfig(**plan.teacher["model"])
@@ -101,14 +109,14 @@ class Teaching:
         outcome = train_teacher(self.run, str(number), objective, schedule, training, device, log)
         assert isinstance(outcome.model, RecurrentClassifier)
         logits = logits_of(outcome.model, data.alphabet, data.train.texts)
-        # `balance` is applied to the student alone: soft targets keep the labels' frequencies.
+        # Only the student removes the log-prior, so soft targets keep the labels' frequencies.
         shift = torch.tensor(data.alphabet.log_prior(data.train)) * plan.balance
         probabilities: NDArray[np.float32] = torch.softmax(logits + shift, -1).numpy()
         return probabilities, outcome.seconds
 
     def _schedule(self, spent: float) -> Schedule:
-        """A network's schedule. Minutes are shared out evenly among the networks and the student,
-        after `spent` seconds."""
+        """Returns the schedule of one network. After `spent` seconds, the networks and the student
+        share the rest of the minutes evenly."""
         plan, minutes = self.plan, self.plan.minutes
         if minutes is not None:
             minutes = max(minutes - spent / 60, minutes / 2) / (plan.ensemble + 1)

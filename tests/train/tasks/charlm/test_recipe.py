@@ -1,4 +1,4 @@
-"""Choices made where nobody made one."""
+"""Defaults of the character model."""
 
 from dataclasses import replace
 
@@ -8,9 +8,9 @@ import torch
 from rnn_train.models.charlm import CharLSTM
 from rnn_train.models.modules import parameter_count
 from rnn_train.tasks.charlm import recipe
-from rnn_train.tasks.classifier.recipe import classifier_training
 
 SMALL, LARGE = 20_000, 1_000_000
+"""Characters of a text."""
 CPU, GPU = 1.2e11, 8e12
 """Operations a second."""
 
@@ -47,24 +47,24 @@ def dropout(epochs: float, distilled: bool = False, characters: int = LARGE) -> 
     return [model.dropout_input, model.dropout_layer, model.dropout_output, model.weight_drop]
 
 
-def test_text_seen_often_is_dropped_out_more() -> None:
+def test_more_epochs_get_more_dropout() -> None:
     rates = [dropout(epochs) for epochs in (2, 8, 16, 32, 64, 1000)]
     assert rates[0] == [0, 0, 0.1, 0]
     assert rates[4][:3] == rates[5][:3]
     for kind in zip(*(each[:3] for each in rates[:5]), strict=True):
         assert list(kind) == sorted(set(kind))
-    # Weight drop costs where a text is not yet learnt by heart.
+    # Weight drop makes a model worse that does not overfit yet.
     assert [each[3] for each in rates[:3]] == [0, 0, 0]
     assert 0 < rates[3][3] < rates[4][3] == rates[5][3]
     small = [dropout(epochs, characters=SMALL)[3] for epochs in (64, 150, 300, 1000)]
     assert rates[4][3] == small[0] < small[1] < small[2] == small[3] <= 0.5
 
 
-def test_pupils_need_no_dropout() -> None:
+def test_students_need_no_more_dropout() -> None:
     assert dropout(100, distilled=True) == dropout(2)
 
 
-def test_minutes_make_passes_of_a_text() -> None:
+def test_minutes_are_converted_to_epochs() -> None:
     small, large = (recipe.charlm_model(65, each, CPU, minutes=2.0) for each in (SMALL, LARGE))
     assert small.dropout_input > large.dropout_input
     assert small.dropout_output > large.dropout_output
@@ -72,15 +72,17 @@ def test_minutes_make_passes_of_a_text() -> None:
     assert slow.dropout_layer < fast.dropout_layer
 
 
-def test_seconds_are_not_all_for_training() -> None:
-    """Or a very short run would be regularised for passes that it never makes."""
+def test_start_and_end_of_a_run_are_not_training() -> None:
+    """A very short run makes few passes, so it gets little dropout."""
     short, long = (recipe.charlm_model(65, SMALL, CPU, minutes=each) for each in (0.2, 2.0))
     assert short.weight_drop == 0 < long.weight_drop
 
 
 @pytest.mark.parametrize("characters", [SMALL, LARGE])
 @pytest.mark.parametrize(("minutes", "operations"), [(2.0, CPU), (60.0, CPU), (2.0, GPU)])
-def test_trained_weights_are_moved_less(characters: int, minutes: float, operations: float) -> None:
+def test_warm_start_has_a_lower_learning_rate(
+    characters: int, minutes: float, operations: float
+) -> None:
     new, tuned = (
         recipe.charlm_training(characters, minutes, operations, 3, fine_tuning=each)
         for each in (False, True)
@@ -89,7 +91,6 @@ def test_trained_weights_are_moved_less(characters: int, minutes: float, operati
     assert tuned.learning_rate == pytest.approx(new.learning_rate * recipe.FINE_TUNING)
     assert 0 < recipe.FINE_TUNING < 1
     assert new.seed == 3
-    assert classifier_training(1000, 5).seed == 5
 
 
 def test_wide_layers_take_smaller_steps() -> None:
@@ -107,7 +108,7 @@ def test_fast_machine_gets_a_larger_model_sooner() -> None:
         assert before.learning_rate * before.muon > after.learning_rate * after.muon
 
 
-def test_wide_models_are_dropped_out_more() -> None:
+def test_wide_models_get_more_dropout() -> None:
     narrow, wide = (
         recipe.charlm_model(65, LARGE, CPU, minutes=minutes, epochs=12) for minutes in (2, 10)
     )
@@ -115,7 +116,7 @@ def test_wide_models_are_dropped_out_more() -> None:
     assert 0.1 < narrow.dropout_output < wide.dropout_output < 0.5
 
 
-def test_machine_is_judged_by_cores_and_arithmetic(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_speed_is_guessed_from_cores_and_precision(monkeypatch: pytest.MonkeyPatch) -> None:
     def found(threads: int, precision: torch.dtype) -> float:
         monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
         monkeypatch.setattr(recipe, "pick_precision", lambda *_, **__: precision)

@@ -1,0 +1,126 @@
+"""A character model's text: written into the run folder, opened again, and split."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rnn_train.errors import DataError, RunError
+from rnn_train.tasks.charlm.data import open_data, sources_of
+from rnn_train.tasks.charlm.task import CharLMTask
+from rnn_train.tasks.request import CharLMRequest
+from rnn_train.training.run import Run
+from rnn_train.training_session import TrainingReport
+
+Create = Callable[..., CharLMTask]
+
+
+def test_held_out_text_of_its_own(create: Create, story: Path, tmp_path: Path) -> None:
+    held = tmp_path / "held.txt"
+    held.write_text("the fox sees a tree.\n" * 3)
+    task = create(story, val_data=str(held))
+    assert len(task.data.train) == 4000, "the whole text is for training"
+    assert task.measure(task.model).metrics["held_out_characters"] == 63
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("", "0 characters"), ("t", "1 characters"), ("the Ж", "'Ж'")],
+)
+def test_held_out_text_is_refused(
+    run: Run, create: Create, story: Path, tmp_path: Path, content: str, message: str
+) -> None:
+    (tmp_path / "held.txt").write_text(content)
+    with pytest.raises(DataError, match=rf"held\.txt: .*{message}"):
+        create(story, val_data=str(tmp_path / "held.txt"))
+    assert not (run.folder / "config.json").exists()
+
+
+@pytest.mark.parametrize(("text", "start"), [("ab\n" * 500, "\n"), ("ba" * 600, "b")])
+def test_token_of_an_empty_prompt(create: Create, tmp_path: Path, text: str, start: str) -> None:
+    (tmp_path / "text.txt").write_text(text)
+    task = create(tmp_path / "text.txt")
+    assert task.card(task.measure(task.model)).start == start
+
+
+def test_rare_characters_become_the_unknown_token(run: Run, create: Create, story: Path) -> None:
+    story.write_text(story.read_text() + "Ж")
+    task = create(story, min_count=2)
+    assert task.data.corpus.unknown == run.config()["unknown"] is not None
+
+
+def test_text_is_opened_as_it_was_written(run: Run, create: Create, story: Path) -> None:
+    task = create(story, val_fraction=0.25)
+    data = open_data(run, task.plan)
+    vocabulary = data.corpus.vocabulary
+    both = np.concatenate([data.train, data.held_out])
+    assert "".join(vocabulary[token] for token in both) == story.read_text()
+    assert (len(data.train), len(data.held_out)) == (3000, 1000)
+
+
+@pytest.mark.parametrize(("fraction", "expected"), [(0.0, False), (0.0005, True)])
+def test_two_held_out_characters_are_enough(
+    create: Create, story: Path, fraction: float, expected: bool
+) -> None:
+    assert create(story, val_fraction=fraction).data.has_held_out is expected
+
+
+def test_default_source() -> None:
+    assert sources_of(CharLMRequest()) == ("python",)
+    assert sources_of(CharLMRequest(data=("a.txt", "b.txt"))) == ("a.txt", "b.txt")
+
+
+# --- a vocabulary that is kept ---------------------------------------------------------
+
+
+def test_vocabulary_is_the_teachers(
+    run: Run, create: Create, finished: TrainingReport, tmp_path: Path
+) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("a fox\n" * 200)
+    create(text, teachers=(finished.out,))
+    config = json.loads((finished.run / "config.json").read_text())
+    assert run.config()["vocabulary"] == config["vocabulary"]
+    text.write_text("a fox Ж\n" * 200)
+    with pytest.raises(DataError, match="not in the model's vocabulary: 'Ж'"):
+        create(text, teachers=(finished.out,))
+
+
+def test_rare_characters_of_a_teacher_are_kept(
+    create: Create, finished: TrainingReport, story: Path
+) -> None:
+    with pytest.raises(RunError, match="--teacher keeps the vocabulary as it is; drop --min-count"):
+        create(story, teachers=(finished.out,), min_count=2)
+    with pytest.raises(RunError, match="--init-from keeps the vocabulary .*; drop --min-count"):
+        create(story, init_from=finished.run, min_count=2)
+
+
+def test_warm_start_and_teacher_of_different_vocabularies(
+    create: Create, finished: TrainingReport, foreign: TrainingReport, story: Path
+) -> None:
+    with pytest.raises(RunError, match=r"foreign.* and .*model\.onnx have different vocabularies"):
+        create(story, teachers=(finished.out,), init_from=foreign.run)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("Жz\n" + "my dog " * 200, r"sequel\.txt: 2 characters are not in .*: 'z' 'Ж';"),
+        ("my dog", r"sequel\.txt: 6 characters of text; at least 1000"),
+    ],
+)
+def test_text_that_does_not_fit_a_warm_start(
+    run: Run,
+    create: Create,
+    finished: TrainingReport,
+    tmp_path: Path,
+    content: str,
+    message: str,
+) -> None:
+    sequel = tmp_path / "sequel.txt"
+    sequel.write_text(content)
+    with pytest.raises(DataError, match=message):
+        create(sequel, init_from=finished.run)
+    assert not (run.folder / "config.json").exists()

@@ -1,0 +1,55 @@
+"""How good a character model is on its held-out text, and what its file says about that."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rnn_infer.runtime.stepper import Stepper
+from rnn_train.evaluation.language_model import held_out_loss
+from rnn_train.run_task import finished_task
+from rnn_train.tasks.charlm import measurement
+from rnn_train.tasks.charlm.task import CharLMTask
+from rnn_train.tasks.task import HeldOutResult
+from rnn_train.training.run import Run
+from rnn_train.training_session import TrainingReport
+
+Create = Callable[..., CharLMTask]
+
+
+def test_loss_is_that_at_the_fitted_temperature(run: Run, create: Create, story: Path) -> None:
+    task = create(story)
+    result = task.measure(task.model.eval())
+    nats = result.metrics["held_out_nats_per_char"]
+    assert result.metrics["held_out_bits_per_char"] == pytest.approx(nats / np.log(2))
+    plain = held_out_loss(task.model, task.data.held_out)
+    assert nats < plain, "the temperature is fitted"
+    assert nats == held_out_loss(task.model, task.data.held_out, temperature=result.temperature)
+    card = task.card(result)
+    assert card.training["data_sha256"] == run.config()["sha256"]
+    assert card.training["held_out_nats_per_char"] == round(nats, 4)
+
+
+@pytest.mark.parametrize("teachers", [0, 2])
+def test_model_card(create: Create, story: Path, teachers: int) -> None:
+    data = create(story).data
+    result = HeldOutResult({"held_out_nats_per_char": 1.23456}, 0.9)
+    card = measurement.model_card(data, result, teachers)
+    assert (card.vocabulary, card.start, card.temperature) == (data.corpus.vocabulary, "\n", 0.9)
+    assert card.training["held_out_nats_per_char"] == 1.2346
+    assert card.training.get("teachers") == (teachers or None)
+
+
+def test_loss_of_a_file(finished: TrainingReport, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the training text if too little is held out: here 400 characters are."""
+    stepper = Stepper.open(finished.out)
+    with finished_task(finished.run) as task:
+        assert isinstance(task, CharLMTask)
+        data, result = task.data, task.measure(task.model)
+        train = held_out_loss(task.model, data.train, temperature=result.temperature)
+        assert measurement.loss_of_file(stepper, data) == pytest.approx(train, abs=0.05)
+        monkeypatch.setattr(measurement, "_LOSS_CHARACTERS", 3000)
+        nats = result.metrics["held_out_nats_per_char"]
+        assert measurement.loss_of_file(stepper, data) == pytest.approx(nats, abs=1e-4)
+        assert abs(train - nats) > 1e-3

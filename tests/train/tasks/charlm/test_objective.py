@@ -1,0 +1,98 @@
+"""The character model's objective: the next character, and the soft targets."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from rnn_train.data.streams import ArrayRing
+from rnn_train.distillation.teachers import open_soft_targets
+from rnn_train.models.charlm import CharLSTM
+from rnn_train.tasks.charlm import objective as module
+from rnn_train.tasks.charlm.task import CharLMTask
+from rnn_train.training.run import Run
+from rnn_train.training_session import TrainingReport
+
+CPU = torch.device("cpu")
+Create = Callable[..., CharLMTask]
+
+
+@pytest.fixture
+def undropped(create: Create, story: Path) -> CharLMTask:
+    """A task without dropout, so that a loss can be computed twice."""
+    return create(story, model={"hidden": 8, "embedding": 4, "dropout_output": 0.0})
+
+
+def test_state_is_carried_from_window_to_window(undropped: CharLMTask) -> None:
+    objective, model = undropped.objective(CPU), undropped.model
+    windows = [torch.from_numpy(undropped._streams.window(step)[0]).long() for step in range(2)]
+    losses = [objective.loss(step) for step in range(2)]
+    with torch.no_grad():
+        state = model.zeros(len(windows[0]))
+        for tokens, (loss, size) in zip(windows, losses, strict=True):
+            logits, state = model(tokens[:, :-1], state)
+            expected = cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten())
+            assert loss.item() == pytest.approx(expected.item(), abs=1e-5)
+            assert size == tokens[:, 1:].numel()
+    assert not any(each.requires_grad for each in objective._state)
+
+
+def test_state_starts_from_zero_in_each_epoch(undropped: CharLMTask) -> None:
+    objective, first = undropped.objective(CPU), undropped.steps_per_epoch
+    objective.loss(first - 1)
+    after_another, _ = objective.loss(first)
+    alone, _ = undropped.objective(CPU).loss(first)
+    assert after_another.item() == alone.item()
+
+
+def test_carried_state_is_restored(undropped: CharLMTask) -> None:
+    objective, again = undropped.objective(CPU), undropped.objective(CPU)
+    objective.loss(0)
+    again.restore(objective.state())
+    expected, _ = objective.loss(1)
+    assert again.loss(1)[0].item() == expected.item()
+    assert undropped.objective(CPU).loss(1)[0].item() != expected.item()
+
+
+def test_validation_reads_the_start_of_the_held_out_text(
+    undropped: CharLMTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = undropped.model.eval()
+    found = undropped.objective(CPU).validate(model)
+    assert len(found["sample"]) == module.SAMPLE_LENGTH
+    assert set(found["sample"]) <= set(undropped.data.corpus.vocabulary)
+    monkeypatch.setattr(module, "_VALIDATION_CHARACTERS", 50)
+    assert undropped.objective(CPU).validate(model)["val_loss"] != found["val_loss"]
+
+
+def test_muon_trains_the_matrices_of_the_lstm(undropped: CharLMTask) -> None:
+    names = {id(p): name for name, p in undropped.model.named_parameters()}
+    gates = [names[id(p)] for p in undropped.objective(CPU).gates]
+    assert len(gates) == 2
+    assert all("weight" in name for name in gates)
+    assert isinstance(undropped.model, CharLSTM)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.25, 1.0])
+def test_soft_targets_are_weighted(
+    run: Run, create: Create, finished: TrainingReport, story: Path, weight: float
+) -> None:
+    task = create(story, teachers=(finished.out,), model={"dropout_output": 0.0})
+    task.prepare(CPU, lambda _: None)
+    objective = task.objective(CPU)
+    objective._teacher_weight = weight
+    loss, _ = objective.loss(5)
+    streams = task._streams
+    tokens = torch.from_numpy(streams.window(5)[0]).long()
+    places = torch.from_numpy(streams.aligned(ArrayRing(np.arange(3600)), 5))
+    assert np.array_equal(task.data.train[places], tokens[:, :-1])
+    mapped = open_soft_targets(run.folder / "answers.bin", len(task.data.corpus.vocabulary))
+    targets = torch.from_numpy(np.array(mapped[places])).float()
+    with torch.no_grad():
+        logits, _ = task.model(tokens[:, :-1], task.model.zeros(len(tokens)))
+    hard = cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten())
+    soft = -(targets * torch.log_softmax(logits, -1)).sum(-1).mean()
+    assert loss.item() == pytest.approx((weight * soft + (1 - weight) * hard).item(), abs=1e-4)

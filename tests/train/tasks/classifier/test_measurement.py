@@ -1,0 +1,98 @@
+"""How good a classifier is on its held-out rows, and what its file says about that."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from torch.nn.functional import cross_entropy
+
+from rnn_infer.runtime.stepper import Stepper
+from rnn_train.evaluation import metrics
+from rnn_train.evaluation.classification import held_out_logits
+from rnn_train.run_task import finished_task
+from rnn_train.tasks.classifier import measurement
+from rnn_train.tasks.classifier.measurement import Measurement
+from rnn_train.tasks.classifier.task import ClassifierTask
+from rnn_train.tasks.task import HeldOutResult
+from rnn_train.training_session import TrainingReport
+
+Create = Callable[..., ClassifierTask]
+
+
+@pytest.mark.parametrize(("network", "expected"), [(0.8, True), (0.9, False)])
+def test_linear_model_that_is_as_good_is_recommended(network: float, expected: bool) -> None:
+    figures = {
+        "network": {"accuracy": network, "macro_f1": 0.9},
+        "naive Bayes": {"accuracy": 0.7, "macro_f1": 0.1},
+        "linear SVM": {"accuracy": 0.8, "macro_f1": 0.1},
+    }
+    lines = measurement._table(figures)
+    assert lines[1:4] == [
+        f"{'network':32} {network:8.4f}    0.9000",
+        f"{'naive Bayes':32}   0.7000    0.1000",
+        f"{'linear SVM':32}   0.8000    0.1000",
+    ]
+    assert lines[4:] == (["linear SVM: as good here as the network, and simpler"] * expected)
+
+
+@pytest.fixture
+def task(create: Create, letters: Path) -> ClassifierTask:
+    """An untrained model, with 46 held-out rows."""
+    task = create(letters, val_fraction=0.3)
+    task.model.eval()
+    return task
+
+
+def test_result(task: ClassifierTask) -> None:
+    found = Measurement(task.model, task.data, task.plan).result()
+    logits, labels = held_out_logits(task.model, task.data.alphabet, task.data.held_out)
+    assert found.temperature == metrics.fit_temperature(logits, labels)
+    assert found.metrics["accuracy"] == pytest.approx(metrics.accuracy(logits, labels))
+    assert found.metrics["held_out_rows"] == len(labels) == len(task.data.held_out)
+    best = found.metrics["best_prior_macro_f1"]
+    assert best >= metrics.macro_f1(logits, labels) - 1e-6
+    assert 0 <= found.metrics["best_prior"] <= 1
+
+
+def test_plots(task: ClassifierTask, tmp_path: Path) -> None:
+    Measurement(task.model, task.data, task.plan).plot(tmp_path)
+    for name in ("confusion.png", "reliability.png"):
+        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_comparison_without_baselines(task: ClassifierTask, tmp_path: Path) -> None:
+    lines = Measurement(task.model, task.data, task.plan).compare([], tmp_path)
+    kept = json.loads((tmp_path / "held_out.json").read_text("utf-8"))
+    assert set(kept["models"]) == {"network"}
+    assert lines[1].startswith("network")
+    assert len(lines) == 2, "nothing is recommended"
+    assert set(kept["labels"]) == {"a", "b"}
+
+
+def test_model_card(task: ClassifierTask) -> None:
+    result = HeldOutResult({"accuracy": 0.123456}, 0.9)
+    card = measurement.model_card(task.data, 0.25, result)
+    assert (card.labels, card.temperature) == (("a", "b"), 0.9)
+    assert card.log_prior == task.data.log_prior(0.25)
+    assert card.training["accuracy"] == 0.1235
+    assert card.training["data_rows"] == len(task.data.train)
+
+
+def test_loss_of_a_file(
+    finished_classifier: TrainingReport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the training rows if too few are held out: here 8 are."""
+    stepper = Stepper.open(finished_classifier.out)
+    with finished_task(finished_classifier.run) as task:
+        assert isinstance(task, ClassifierTask)
+        data, temperature = task.data, task.measure(task.model).temperature
+
+        def nats(side: str) -> float:
+            logits, labels = held_out_logits(task.model, data.alphabet, getattr(data, side))
+            return float(cross_entropy(logits / temperature, labels))
+
+        assert measurement.loss_of_file(stepper, data) == pytest.approx(nats("train"), abs=1e-5)
+        monkeypatch.setattr(measurement, "_LOSS_ROWS", 80)
+        assert measurement.loss_of_file(stepper, data) == pytest.approx(nats("held_out"), abs=1e-5)
+        assert abs(nats("train") - nats("held_out")) > 1e-4

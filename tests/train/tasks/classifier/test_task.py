@@ -1,0 +1,82 @@
+"""A classifier's task: created from a request, and opened from its run folder alone."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rnn_train.tasks.classifier.task import ClassifierTask
+from rnn_train.training.run import Run
+from rnn_train.training_session import TrainingReport
+
+Create = Callable[..., ClassifierTask]
+Train = Callable[..., TrainingReport]
+
+
+def test_config(run: Run, create: Create, table: Path) -> None:
+    task = create(table, model={"cell": "gru", "hidden": 6})
+    config = run.config()
+    assert config["command"] == "classifier"
+    assert (config["model"]["cell"], config["model"]["hidden"]) == ("gru", 6)
+    assert (config["model"]["labels"], config["out"]) == (2, "x.onnx")
+    assert task.data.alphabet.labels == ("east", "north")
+    assert task.steps_per_epoch == 5  # of 72 rows, 16 at a time
+
+
+def test_task_is_opened_from_its_folder(run: Run, create: Create, table: Path) -> None:
+    task, again = create(table), ClassifierTask(run)
+    assert task.data.alphabet == again.data.alphabet
+    assert (task.plan, task.data) == (again.plan, again.data)
+    assert task.model.config == again.model.config
+    result = task.measure(task.model.eval())
+    again.model.load_state_dict(task.model.state_dict())
+    assert again.measure(again.model.eval()) == result
+    assert task.card(result) == again.card(result)
+
+
+def test_nothing_is_held_out(create: Create, table: Path, tmp_path: Path) -> None:
+    task = create(table, val_fraction=0.0)
+    result = task.measure(task.model)
+    assert (result.metrics, result.temperature) == ({}, 1.0)
+    task.plot(task.model, tmp_path)
+    assert task.compare(task.model, tmp_path) == []
+    assert not (tmp_path / "confusion.png").exists()
+    assert not (tmp_path / "held_out.json").exists()
+    assert "--temperature" in task.warnings[-1]
+
+
+def test_known_temperature_is_no_warning(create: Create, table: Path) -> None:
+    task = create(table, val_fraction=0.0, temperature=1.2)
+    assert task.warnings == []
+    assert task.card(task.measure(task.model)).temperature == 1.2
+
+
+@pytest.mark.usefixtures("no_export")
+def test_log_and_files_of_a_run(train: Train, tmp_path: Path) -> None:
+    lines: list[str] = []
+    report = train(tmp_path / "run", lines)
+    text = "\n".join(lines)
+    assert "warning: 1 rows repeat a text" in text
+    assert "warning: 1 texts carry more than one label ('twice')" in text
+    kept = json.loads((tmp_path / "run" / "held_out.json").read_text())
+    network, bayes, svm = kept["models"]
+    assert (network, bayes[:11], svm[:10]) == ("network", "naive Bayes", "linear SVM")
+    for name, figures in kept["models"].items():
+        assert f"{name:32} {figures['accuracy']:8.4f}  {figures['macro_f1']:8.4f}" in lines
+    assert kept["models"]["network"]["accuracy"] == pytest.approx(report.metrics["accuracy"])
+    assert set(kept["labels"]) == {"a", "b"}
+    assert sum(each["rows"] for each in kept["labels"].values()) == report.metrics["held_out_rows"]
+    best = max(each["macro_f1"] for each in kept["priors"].values())
+    assert report.metrics["best_prior_macro_f1"] == pytest.approx(best)
+    for picture in ("confusion.png", "reliability.png", "loss.png"):
+        assert (tmp_path / "run" / picture).exists()
+
+
+@pytest.mark.usefixtures("no_export")
+def test_baselines_need_held_out_rows(train: Train, tmp_path: Path) -> None:
+    lines: list[str] = []
+    report = train(tmp_path / "run", lines, val_fraction=0.0, epochs=1)
+    assert report.metrics == {}
+    assert not any("on the held-out rows" in line for line in lines)
+    assert not (tmp_path / "run" / "held_out.json").exists()

@@ -1,0 +1,123 @@
+"""A classifier's ensemble: a student learns its soft targets, whatever interrupts it."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from rnn_train import pipeline
+from rnn_train.errors import RunError
+from rnn_train.evaluation import baselines
+from rnn_train.tasks.classifier import task as task_module
+from rnn_train.tasks.classifier.task import ClassifierTask
+from rnn_train.training import checkpoint
+from rnn_train.training.loop import Trainer
+from rnn_train.training.run import Run
+from rnn_train.training_session import TrainingReport
+
+pytestmark = pytest.mark.usefixtures("no_export")
+Train = Callable[..., TrainingReport]
+
+
+def soft_targets(folder: Path) -> Any:
+    """The soft targets in a run folder, [rows, labels]."""
+    return checkpoint.read(folder / "targets.ckpt")["targets"].numpy()
+
+
+def test_student_learns_from_its_teachers(train: Train, tmp_path: Path) -> None:
+    lines: list[str] = []
+    train(tmp_path / "run", lines, ensemble=2, epochs=3)
+    assert [line for line in lines if line.startswith("teacher")] == [
+        "teacher 1 of 2",
+        "teacher 2 of 2",
+    ]
+    targets = soft_targets(tmp_path / "run")
+    run = Run.open(tmp_path / "run")
+    task = ClassifierTask(run)
+    run.close()
+    sides = (tmp_path / "run" / "rows.jsonl").read_text().splitlines()
+    assert targets.shape == (sum('"train"' in line for line in sides), 2)
+    np.testing.assert_allclose(targets.sum(1), 1, atol=1e-5)
+    # The loss depends on the soft targets.
+    task.prepare(torch.device("cpu"), lines.append)
+    task.model.eval()
+    with torch.no_grad():
+        loss, _ = task.objective(torch.device("cpu")).loss(0)
+        task._soft_targets = targets[:, ::-1].copy()
+        other, _ = task.objective(torch.device("cpu")).loss(0)
+    assert abs(float(loss) - float(other)) > 1e-3
+
+
+def test_interrupted_ensemble_ends_the_same(
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = train(tmp_path / "whole", ensemble=2, epochs=2)
+    fit, calls = Trainer.fit, []
+
+    def stopped(self: Trainer) -> Any:
+        calls.append(self.run.folder.name)
+        outcome = fit(self)
+        if len(calls) == 2:
+            object.__setattr__(outcome, "finished", False)
+        return outcome
+
+    monkeypatch.setattr(Trainer, "fit", stopped)
+    lines: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "cut", lines, ensemble=2, epochs=2)
+    assert lines[-1] == f"interrupted; go on with: rnn-train classifier --resume {tmp_path / 'cut'}"
+    report = pipeline.resume(
+        tmp_path / "cut", tmp_path / "cut.onnx", device="cpu", log=lines.append
+    )
+    assert report.finished
+    assert report.metrics == pytest.approx(whole.metrics)
+    np.testing.assert_allclose(
+        soft_targets(tmp_path / "whole"), soft_targets(tmp_path / "cut"), atol=1e-6
+    )
+
+
+def test_killed_before_the_students_first_checkpoint(train: Train, tmp_path: Path) -> None:
+    """The student starts again from the same weights, with the soft targets of its own teachers."""
+    folder, out = tmp_path / "run", tmp_path / "again.onnx"
+    whole = train(folder, ensemble=1, epochs=2)
+    for path in (folder / "checkpoints").iterdir():
+        path.unlink()
+    lines: list[str] = []
+    assert pipeline.resume(folder, out, log=lines.append).metrics == whole.metrics
+    assert not any(line.startswith("teacher") for line in lines)
+
+    for path in (folder / "checkpoints").iterdir():
+        path.unlink()
+    rows = folder / "rows.jsonl"
+    rows.write_text(rows.read_text().replace("twice", "thrice"))
+    with pytest.raises(RunError, match=r"run: changed since .*: rows\.jsonl"):
+        pipeline.resume(folder, out, log=lines.append)
+    (folder / "targets.ckpt").unlink()
+    with pytest.raises(RunError, match=r"run: changed since .*: rows\.jsonl"):
+        pipeline.resume(folder, out, log=lines.append)
+
+
+@pytest.mark.parametrize("ensemble", [0, 2])
+def test_minutes_include_linear_models_and_teachers(
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ensemble: int
+) -> None:
+    plain = baselines.fit_baselines
+
+    def slow(*arguments: Any) -> Any:
+        time.sleep(0.7)
+        return plain(*arguments)
+
+    monkeypatch.setattr(task_module, "fit_baselines", slow)
+    started = time.monotonic()
+    train(tmp_path / "run", epochs=None, minutes=0.05, ensemble=ensemble)
+    seconds = time.monotonic() - started
+    runs = [tmp_path / "run", *(tmp_path / "run" / "teachers").glob("*")]
+    states = [checkpoint.load_latest(run / "checkpoints")[0] for run in runs]
+    planned = sum(state["plan"]["minutes"] for state in states) * 60
+    assert len(states) == ensemble + 1
+    assert planned <= 3 - 0.7
+    assert sum(state["elapsed"] for state in states) < seconds - 0.7

@@ -1,0 +1,50 @@
+"""What the plans of both kinds share."""
+
+from typing import Any
+
+import pytest
+
+from rnn_train.tasks.plan import Plan
+from rnn_train.training.config import TrainingConfig
+
+PLAN: dict[str, Any] = {
+    "command": "charlm",
+    "data": ("a.txt", "b.txt"),
+    "val_data": None,
+    "val_fraction": 0.1,
+    "minutes": None,
+    "epochs": 2.0,
+    "temperature": 1.5,
+    "device": "cpu",
+    "threads": 1,
+    "out": "x.onnx",
+    "sources": {"a.txt": "0" * 64, "b.txt": None},
+    "training": TrainingConfig(batch=7),
+}
+
+
+def test_config_has_plain_values() -> None:
+    config = Plan(**PLAN).to_config()
+    assert config["training"]["batch"] == 7
+    assert config["sources"] == PLAN["sources"]
+    assert Plan.from_config(config | {"data": list(config["data"])}) == Plan(**PLAN)
+
+
+def test_temperature_of_an_older_version() -> None:
+    config = Plan(**PLAN).to_config()
+    del config["temperature"]
+    assert Plan.from_config(config).temperature == 1.0
+
+
+@pytest.mark.parametrize("key", [name for name in PLAN if name != "temperature"])
+def test_missing_key(key: str) -> None:
+    config = Plan(**PLAN).to_config()
+    del config[key]
+    with pytest.raises(KeyError, match=key):
+        Plan.from_config(config)
+
+
+def test_training_of_another_version() -> None:
+    config = Plan(**PLAN).to_config()
+    with pytest.raises(TypeError, match="later"):
+        Plan.from_config(config | {"training": {"later": 1}})
