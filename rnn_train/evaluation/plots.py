@@ -73,7 +73,7 @@ def confusion_matrix(
     ticks, names = range(len(labels)), [_short(label) for label in labels]
     axes.set_xticks(ticks, names, rotation=90, parse_math=False)
     axes.set_yticks(ticks, names, parse_math=False)
-    axes.set(xlabel="answer", ylabel="truth", title="held-out rows")
+    axes.set(xlabel="predicted label", ylabel="true label", title="held-out rows")
     _save(figure, path)
 
 
@@ -96,12 +96,12 @@ def reliability_diagram(reliability: Reliability, path: Path) -> None:
     )
     axes.plot([0, 1], [0, 1], color="0.6", linestyle="--")
     axes.plot(reliability.confidence, reliability.accuracy, color="C0", marker="o")
-    axes.set(ylabel="share of right answers", ylim=(0, 1))
+    axes.set(ylabel="accuracy", ylim=(0, 1))
     axes.set_title(f"held-out rows: calibration error {reliability.error:.3f}")
     axes.grid(alpha=0.3)
     edges = np.linspace(0, 1, len(reliability.share) + 1)
     below.stairs(reliability.share, edges, fill=True)
-    below.set(xlabel="probability of the answer", ylabel="rows", xlim=(0, 1))
+    below.set(xlabel="predicted probability", ylabel="rows", xlim=(0, 1))
     _save(figure, path)
 
 

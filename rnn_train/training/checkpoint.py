@@ -1,4 +1,4 @@
-"""Checkpoints: files with a checksum that hold all that a run needs to go on."""
+"""Checkpoints: files with a checksum that hold all that a run needs to continue."""
 
 import hashlib
 import io

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass
 class Counters:
-    """How far a run has come, over all its sittings."""
+    """How far a run has come. A resumed run continues to count."""
 
     step: int = 0
     """Number of optimizer steps."""

@@ -25,7 +25,7 @@ def check_finite(result: StepResult, step: int, checkpoints: Path) -> None:
     """
     if not result.sound:
         figures = f" ({result.loss}, gradient {result.gradient_norm:g})"
-        raise _error("is no longer a number", step, checkpoints, figures)
+        raise _error("is not a finite number", step, checkpoints, figures)
 
 
 def check_rise(loss: float, earlier: Iterable[float], step: int, checkpoints: Path) -> None:

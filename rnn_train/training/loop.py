@@ -28,13 +28,13 @@ class TrainingOutcome:
     model: nn.Module
     """The model with the averaged weights, in evaluation mode."""
     step: int
-    """Number of optimizer steps, over all sittings."""
+    """Number of optimizer steps. A resumed run continues to count."""
     seconds: float
-    """Seconds of training, over all sittings."""
+    """Seconds of training. A resumed run continues to count."""
     finished: bool
     """False: it was interrupted."""
     rate: float
-    """Characters or texts per second, over all sittings."""
+    """Characters or texts per second, on average over the run."""
 
 
 class Trainer:
@@ -48,7 +48,7 @@ class Trainer:
         config: TrainingConfig,
         device: torch.device,
     ) -> None:
-        """Prepares training at step 0; `restore` goes on from a checkpoint.
+        """Prepares training at step 0; `restore` continues from a checkpoint.
 
         Args:
             run: where checkpoints and metrics are written.
@@ -71,12 +71,12 @@ class Trainer:
 
     @property
     def step(self) -> int:
-        """Number of optimizer steps, over all sittings."""
+        """Number of optimizer steps. A resumed run continues to count."""
         return self.counters.step
 
     @property
     def elapsed(self) -> float:
-        """Seconds of training, over all sittings."""
+        """Seconds of training. A resumed run continues to count."""
         return self.counters.elapsed
 
     def fit(self) -> TrainingOutcome:
@@ -128,6 +128,7 @@ class Trainer:
         self.counters.add_step(result.loss, result.units)
 
     def _validate(self, bar: TrainingBar) -> None:
+        """Saves a checkpoint, evaluates the averaged weights and records the metrics."""
         earlier = [row["loss"] for row in self.run.metrics() if row["loss"] is not None]
         check_rise(self.counters.loss, earlier, self.step, self.run.checkpoints)
         # Save first: validation may draw random numbers, and a resumed run must not notice.

@@ -14,7 +14,6 @@ held_out.json   comparison with the baselines, and metrics by label (classifier)
 *.png           plots
 """
 
-import hashlib
 import json
 import re
 from pathlib import Path
@@ -25,10 +24,11 @@ from filelock import FileLock, Timeout
 from rnn_train.errors import RunError
 from rnn_train.files import write_bytes
 from rnn_train.training import checkpoint
+from rnn_train.training.metrics_log import MetricsLog
+from rnn_train.training.origin import check_same, take_origin
 
 RUNS = Path("runs")
-DATA_FILES = ("corpus.bin", "held_out.bin", "answers.bin", "rows.jsonl")
-"""Files that must not change while a run goes on."""
+"""Folder of the runs whose folder the user does not name."""
 
 
 class Run:
@@ -44,6 +44,7 @@ class Run:
         self.folder = folder
         self._home = home or folder
         self.checkpoints = folder / "checkpoints"
+        self._metrics = MetricsLog(folder / "metrics.jsonl")
         self._lock = FileLock(folder / ".lock", blocking=False)
 
     @classmethod
@@ -151,12 +152,7 @@ class Run:
 
     def origin(self) -> dict[str, Any]:
         """Returns the configuration, and the sha256 of each data file."""
-        sums = {}
-        for name in DATA_FILES:
-            if (self._home / name).exists():
-                with (self._home / name).open("rb") as stream:
-                    sums[name] = hashlib.file_digest(stream, "sha256").hexdigest()
-        return {"config": self.config(), "data": sums}
+        return take_origin(self._home, self.config())
 
     def check_origin(self, origin: dict[str, Any]) -> None:
         """Checks that configuration and data have not changed.
@@ -167,15 +163,7 @@ class Run:
         Raises:
             RunError: something has changed. The message names it.
         """
-        now = self.origin()
-        changed = [
-            f"{name} in config.json" for name in _changes(origin["config"], now["config"])
-        ] + _changes(origin["data"], now["data"])
-        if changed:
-            raise RunError(
-                f"{self._home}: changed since the last checkpoint: {', '.join(changed)}; put the "
-                "old contents back, or start a new run"
-            )
+        check_same(self._home, origin, self.origin())
 
     def last_state(self) -> tuple[dict[str, Any], list[str]]:
         """Loads the newest checkpoint that is not damaged.
@@ -198,11 +186,7 @@ class Run:
         Raises:
             RunError: it cannot be written.
         """
-        try:
-            with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as stream:
-                stream.write(json.dumps(metrics) + "\n")
-        except OSError as error:
-            raise RunError(f"cannot write {self.folder}: {error.strerror or error}") from error
+        self._metrics.append(metrics)
 
     def metrics(self, up_to: int | None = None) -> list[dict[str, Any]]:
         """Reads metrics.jsonl.
@@ -214,23 +198,6 @@ class Run:
         Returns:
             One dictionary for each line.
         """
-        path = self.folder / "metrics.jsonl"
-        if not path.exists():
-            return []
-        rows = []
-        for line in path.read_text("utf-8").splitlines():
-            try:
-                rows.append(json.loads(line))
-            except ValueError:
-                continue  # an incomplete line of a killed process
         if up_to is not None:
-            rows = [row for row in rows if row["step"] <= up_to]
-            write_bytes(path, "".join(json.dumps(row) + "\n" for row in rows).encode())
-        return rows
-
-
-def _changes(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
-    """Keys that were added or removed, or whose value has changed."""
-    missing = object()
-    names = sorted(before.keys() | after.keys())
-    return [name for name in names if before.get(name, missing) != after.get(name, missing)]
+            self._metrics.cut(up_to)
+        return self._metrics.rows()

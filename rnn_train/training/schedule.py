@@ -13,7 +13,7 @@ class Schedule:
     steps: int | None
     """Number of optimizer steps; None: `minutes` is the budget."""
     minutes: float | None
-    """Wall-clock minutes, over all sittings of a resumed run; None: `steps` is the budget."""
+    """Wall-clock minutes of training, without interruptions; None: `steps` is the budget."""
     warmup: float = 0.02
     """Share of the run in which the learning rate rises."""
 

@@ -297,7 +297,7 @@ def test_resumed_run_has_the_remaining_minutes(run: Run, monkeypatch: pytest.Mon
     clock = Clock(monkeypatch)
     first = trainer(run, one_second_steps(clock, stop=25), minutes=1).fit()
     assert (first.step, first.finished) == (25, False)
-    clock.now += 10_000  # time between the two sittings
+    clock.now += 10_000  # the run is interrupted for a while
     second = resumed(run, one_second_steps(clock))
     assert second.schedule.minutes == 1
     outcome = second.fit()
