@@ -1,4 +1,4 @@
-"""Figures of a recipe's variants, by seed, kept as they come so that a long run can go on later."""
+"""Figures of a recipe's variants by seed, written as they come: a long run can be resumed."""
 
 import json
 from pathlib import Path
@@ -17,11 +17,11 @@ class Ablation:
         self._facts = facts
 
     def has(self, name: str, seed: int) -> bool:
-        """Whether an earlier call has measured it."""
+        """Whether an earlier call has measured this variant."""
         return str(seed) in self._runs().get(name, {})
 
     def keep(self, name: str, seed: int, figures: Figures) -> None:
-        """Adds figures to the file, read again since another process may have added some."""
+        """Adds figures to the file. It is read again first: another process may have added some."""
         runs = self._runs()
         runs.setdefault(name, {})[str(seed)] = _rounded(figures)
         means = {each: _mean(list(seeds.values())) for each, seeds in runs.items()}

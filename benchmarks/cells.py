@@ -1,4 +1,4 @@
-"""A training step of a cell written by hand, beside torch's own and the loop most people write.
+"""A training step of a hand-written cell, compared with torch's own and with the usual loop.
 
     python -m benchmarks.cells
 
@@ -23,7 +23,7 @@ WIDTHS = (128, 256, 512)
 
 
 class _PlainLoop(nn.Module):
-    """As tutorials write it."""
+    """The loop as tutorials write it."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ class _Torch(nn.Module):
 
 
 def step(kind: type[nn.Module], width: int, threads: int) -> Work:
-    """Forward, a loss, backward."""
+    """Works one forward pass, a loss and the backward pass."""
     torch.set_num_threads(threads)
     precision = torch.float32
     if kind is _Ours:  # as a training run does it
@@ -79,7 +79,7 @@ def step(kind: type[nn.Module], width: int, threads: int) -> Work:
 
 
 def main() -> None:
-    """All widths, on one core and on all."""
+    """Measures all widths, on one core and on all cores."""
     races = []
     for threads in (1, torch.get_num_threads()):
         for width in WIDTHS:

@@ -1,8 +1,8 @@
-"""What each part of the character model's recipe is worth: whole, and with one part changed.
+"""What each part of the character model's recipe is worth: the recipe, and each part changed alone.
 
     python -m benchmarks.charlm_ablation text.txt [--only VARIANT] [--seed N]
 
-Every variant reads the same first part of a text equally often, and is judged on what follows it,
+Every variant reads the same first part of a text equally often, and is scored on what follows it,
 in one stateful pass at the temperature that is best there, as a run with held-out text does it;
 characters that the first part lacks are left out. Figures are means over the seeds. Finished
 variants are kept in the results file, and a further call goes on after them.
@@ -70,7 +70,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 
 def main() -> None:
-    """Measures what has not been measured yet."""
+    """Measures the variants that are not measured yet."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("data", type=Path, help="a text")
     parser.add_argument("--characters", type=int, default=150_000, help="to learn from")
@@ -104,7 +104,7 @@ def main() -> None:
 
 
 def measure(train: str, held: str, change: dict[str, Any], seed: int, epochs: float) -> Figures:
-    """Trains one variant, after its teachers if it has any, by the recipe; and measures it."""
+    """Trains one variant by the recipe, after its teachers if it has any, and measures it."""
     started = time.process_time()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -134,7 +134,7 @@ def _take_step(
     epochs: float,
     teachers: tuple[Path, ...] = (),
 ) -> tuple[CharLMTask, CharLSTM, float]:
-    """Trains one network on the texts beside its run's folder. The last is its training loss."""
+    """Trains one network on the texts next to its run folder. Its last figure is a training loss."""
     torch.manual_seed(seed)
     request = CharLMRequest(
         data=(str(folder.parent / "train.txt"),),

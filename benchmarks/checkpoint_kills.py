@@ -1,8 +1,8 @@
-"""Kills a process while it writes checkpoints, and looks at what it leaves.
+"""Kills a process while it writes checkpoints, and checks what is left.
 
     python -m benchmarks.checkpoint_kills [--kills N]
 
-A child writes one checkpoint after another, of the size of a real model's, and says after each that
+A child writes one checkpoint after another, as large as a real model's, and reports after each that
 it stands. It is killed with SIGKILL at a random moment, which is nearly always in the middle of a
 write. Then the newest checkpoint that it spoke of, or a later one, must load whole and hold what
 was put into it; otherwise the run is lost. Written to results/checkpoint_kills.json.
@@ -26,11 +26,11 @@ from rnn_train.training import checkpoint
 from .harness import RESULTS, machine
 
 NUMBERS = 3_000_000
-"""In a checkpoint: a small model's weights, average and moments."""
+"""Numbers in a checkpoint: a small model's weights, their average and the optimizer's moments."""
 
 
 def write_for_ever(folder: Path, pipe: "multiprocessing.connection.Connection[int, int]") -> None:
-    """The child: checkpoint after checkpoint."""
+    """The child process: it writes checkpoint after checkpoint."""
     step = 0
     while True:
         step += 1
@@ -39,12 +39,12 @@ def write_for_ever(folder: Path, pipe: "multiprocessing.connection.Connection[in
 
 
 def state(step: int) -> dict[str, Any]:
-    """What the checkpoint of a step holds."""
+    """Content of the checkpoint of a step."""
     return {"step": step, "weights": torch.full((NUMBERS,), float(step))}
 
 
 def kill_once(folder: Path, chance: random.Random) -> dict[str, Any]:
-    """One child, killed within a few writes of its first."""
+    """Runs one child, which is killed within a few writes of its first."""
     ours, theirs = multiprocessing.Pipe()
     child = multiprocessing.get_context("fork").Process(
         target=write_for_ever, args=(folder, theirs)
@@ -66,7 +66,7 @@ def kill_once(folder: Path, chance: random.Random) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Kills, counts, and fails if a run was lost."""
+    """Kills children, counts the results, and fails if a run was lost."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)

@@ -1,8 +1,8 @@
-"""Names a second, all in: from a list of strings to labels, on one core.
+"""Names a second on one core, from a list of strings to labels, everything included.
 
     python -m benchmarks.classification names.csv
 
-This project's shipped classifier, float32 and int8, beside the linear models of the same rows
+The shipped classifier, float32 and int8, against linear models of the same rows
 (scikit-learn; both fitted here), each asked for the label of every text of the table.
 """
 
@@ -23,7 +23,7 @@ EXPORTED = Path(__file__).parents[1] / "exported"
 
 
 def main() -> None:
-    """Everything in turns."""
+    """Measures all contestants in turns."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("data", help="a table of text,label")
     rows = load_rows([parser.parse_args().data])

@@ -1,4 +1,4 @@
-"""What each part of the classifier's recipe is worth: the recipe whole, and with one part changed.
+"""What each part of the classifier's recipe is worth: the recipe, and each part changed alone.
 
     python -m benchmarks.classifier_ablation names.csv
 
@@ -36,11 +36,11 @@ from .harness import RESULTS, machine
 
 RESULT = RESULTS / "classifier_ablation.json"
 MODEL: dict[str, Any] = {"hidden": 64, "embedding": 32, "dropout": 0.4}
-"""As wide as what an ensemble teaches by default; alone, a network is twice as wide by default."""
+"""The default size of an ensemble's student; without teachers the default is twice as wide."""
 BALANCE = 0.1
 VARIANTS: dict[str, dict[str, Any]] = {
     "recipe": {},
-    # By default in everything.
+    # All defaults.
     "taught by 4 networks and the linear models": {"ensemble": 4},
     "without the evidence": {"model": {"evidence": 1}},
     "without n-grams": {"model": {"ngrams": 1, "evidence": 1}},
@@ -84,7 +84,7 @@ def main() -> None:
 
 
 def split(rows: Rows, share: float, seed: int) -> tuple[Rows, Rows]:
-    """Training and held-out rows, whatever their texts."""
+    """Training and held-out rows, split without looking at their texts."""
     order = np.random.default_rng(1000 + seed).permutation(len(rows)).tolist()
     count = round(len(rows) * share)
     known = set(rows.take(order[count:]).labels)
@@ -93,7 +93,7 @@ def split(rows: Rows, share: float, seed: int) -> tuple[Rows, Rows]:
 
 
 def linear(train: Rows, held: Rows, seed: int) -> dict[str, dict[str, float]]:
-    """Figures of the linear models."""
+    """Measures the linear models."""
     alphabet = Alphabet.of(train)
     labels = torch.from_numpy(label_indices(held, alphabet))
     figures = {}
@@ -107,7 +107,7 @@ def linear(train: Rows, held: Rows, seed: int) -> dict[str, dict[str, float]]:
 
 
 def measure(train: Rows, held: Rows, change: dict[str, Any], seed: int) -> dict[str, float]:
-    """Trains one variant, and measures it."""
+    """Trains one variant and measures it."""
     started = time.process_time()
     taught = "ensemble" in change
     with tempfile.TemporaryDirectory() as folder:

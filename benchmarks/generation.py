@@ -1,4 +1,4 @@
-"""Generating text: microseconds a character of every stream, this project beside its peers.
+"""Generating text: microseconds a character of every stream, this project against its peers.
 
 python -m benchmarks.generation [--quick]
 """
@@ -17,11 +17,11 @@ SHAPES = (Shape(1, 128), Shape(2, 256), Shape(2, 512), Shape(1, 1024), Shape(3, 
 OTHER_VOCABULARY = Shape(2, 512, 256)
 STREAMS = (1, 8, 64, 512)
 COMPILED = (Shape(1, 128), Shape(2, 512))
-"""Where `torch.compile` takes part: it takes half a minute to start, and differs little."""
+"""Shapes that `torch.compile` takes part in: it takes half a minute to start and differs little."""
 
 
 def contestants(shape: Shape, streams: int, threads: int, compiled: bool) -> dict[str, Work]:
-    """Everybody who can run this shape."""
+    """All contestants that can run this shape."""
     torch.set_num_threads(threads)
     float32 = networks.ours(shape, threads=threads)
     int8 = networks.ours(shape, weights="int8", threads=threads)
@@ -41,7 +41,7 @@ def contestants(shape: Shape, streams: int, threads: int, compiled: bool) -> dic
 
 
 def read_rate(size: int, threads: int = 1) -> float:
-    """Bytes a second that this machine reads from a working set of `size` bytes, again and again.
+    """Bytes a second that this machine reads from a working set of `size` bytes, repeatedly.
 
     By the fastest of a sum, an inner product and a product with a vector: no step can read its
     weights in less.
@@ -78,7 +78,7 @@ def weight_bytes(shape: Shape, item: int) -> int:
 
 
 def main() -> None:
-    """Runs all shapes; `--quick` a few, for a look."""
+    """Measures all shapes, or a few with `--quick`."""
     quick = "--quick" in sys.argv
     races: list[Race] = []
     rates: dict[str, float] = {}

@@ -1,6 +1,6 @@
-"""Times contestants side by side: in turns, in one process, every sample kept.
+"""Times contestants against each other: in turns, in one process, with every sample kept.
 
-Machines are shared and noisy, so what counts is ratios: each is taken within one round, where
+Machines are shared and noisy, so only ratios count. Each is taken within one round, where
 all contestants met the same conditions, and the median of the rounds is shown.
 """
 
@@ -19,12 +19,12 @@ from typing import Any
 RESULTS = Path(__file__).parent / "results"
 _PACKAGES = ("rnn-infer", "numpy", "onnxruntime", "onnxruntime-gpu", "torch", "scikit-learn")
 Work = Callable[[int], object]
-"""Does some number of units of work."""
+"""Does the given number of units of work."""
 
 
 @dataclass
 class Race:
-    """Seconds a unit of each contestant, round by round."""
+    """Seconds a unit of each contestant, by round."""
 
     name: str
     unit: str
@@ -35,19 +35,19 @@ class Race:
         return statistics.median(self.samples[contestant])
 
     def ratio(self, contestant: str, rival: str) -> float:
-        """How many times faster than the rival: the median of the rounds' ratios."""
+        """How many times faster a contestant is than a rival: the median of the rounds' ratios."""
         pairs = zip(self.samples[rival], self.samples[contestant], strict=True)
         return statistics.median(theirs / ours for theirs, ours in pairs)
 
     def best(self, rivals: list[str]) -> str:
-        """The fastest of some contestants."""
+        """The fastest of these contestants."""
         return min((each for each in rivals if each in self.samples), key=self.typical)
 
 
 def race(
     name: str, unit: str, contestants: Mapping[str, Work], *, rounds: int = 7, slice_: float = 0.08
 ) -> Race:
-    """Lets contestants work in turns.
+    """Times contestants that work in turns.
 
     Args:
         slice_: seconds that each works in a round, about; at least one unit is done.
@@ -70,7 +70,7 @@ def race(
 
 
 def apart(make: Callable[..., Work], *arguments: Any) -> Work:
-    """What `make(*arguments)` gives, at work in a process of its own.
+    """The work that `make(*arguments)` returns, done in a process of its own.
 
     For contestants that set up the process they are in: its threads, or how it keeps memory.
     `make` and its arguments must pickle. The process ends with this one.
@@ -96,7 +96,7 @@ def _serve(orders: Any, make: Callable[..., Work], arguments: tuple[Any, ...]) -
 
 
 def machine() -> dict[str, Any]:
-    """What the figures were taken on; nothing that names the machine itself."""
+    """Processor, system and package versions. Nothing identifies the machine."""
     facts: dict[str, Any] = {
         "system": platform.system(),
         "architecture": platform.machine(),
@@ -137,13 +137,13 @@ def write(name: str, races: list[Race], **facts: Any) -> Path:
 
 
 def read_plain(name: str) -> dict[str, Any]:
-    """A result that is no race."""
+    """Reads a result that has no races."""
     content: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text())
     return content
 
 
 def read(name: str) -> tuple[dict[str, Any], list[Race]]:
-    """What `write` wrote."""
+    """Reads what `write` wrote."""
     content = read_plain(name)
     return content, [Race(**each) for each in content["races"]]
 

@@ -1,4 +1,4 @@
-"""Kills a training run at random moments, goes on with it, and compares how it ends.
+"""Kills a training run at random moments, resumes it, and compares the results.
 
     python -m benchmarks.kills --kills 20
 
@@ -69,7 +69,7 @@ def main() -> None:
 
 
 def kill_once(folder: Path, moments: random.Random, steps: int) -> dict[str, Any]:
-    """One run of so many steps, killed at a random moment and gone on with."""
+    """Trains one run, kills it at a random moment and resumes it."""
     for left in ("run", "run.onnx"):
         path = folder / left
         shutil.rmtree(path, ignore_errors=True)
@@ -111,7 +111,7 @@ def command(folder: Path, *options: str) -> "subprocess.Popen[bytes]":
 
 
 def where(folder: Path) -> str:
-    """What the run had come to, in words."""
+    """Describes how far the run had come."""
     run = folder / "run"
     if not (run / "config.json").exists():
         return "before its config"
@@ -127,7 +127,7 @@ def newest_step(folder: Path, name: str) -> int:
 
 
 def identical(folder: Path) -> bool:
-    """Whether weights and file are those of the whole run."""
+    """Whether weights and file equal those of the run that was not killed."""
     files = [folder / f"{name}.onnx" for name in ("run", "whole")]
     if not all(path.exists() for path in files) or len({path.read_bytes() for path in files}) > 1:
         return False
@@ -140,7 +140,7 @@ def identical(folder: Path) -> bool:
 
 
 def write_text(path: Path) -> None:
-    """Made-up words, the same each time."""
+    """Invented words, the same in each call."""
     words = random.Random(1)
     letters = "abcdefghijklmnopqrstuvwxyz"
     lexicon = ["".join(words.choices(letters, k=words.randint(2, 9))) for _ in range(200)]

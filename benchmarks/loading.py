@@ -1,4 +1,4 @@
-"""What checking a file costs: opening the shipped models here, and with onnxruntime alone.
+"""What the checks of a file cost: opening the shipped models here and with onnxruntime alone.
 
 python -m benchmarks.loading
 """
@@ -34,7 +34,7 @@ def _bare(path: Path) -> Work:
 
 
 def main() -> None:
-    """All shipped models."""
+    """Measures all shipped models."""
     races = []
     for path in sorted(EXPORTED.glob("*.onnx")):
         contestants = {"checked": _ours(path), "onnxruntime alone": _bare(path)}

@@ -1,8 +1,8 @@
-"""Where the time of a character goes: the step's matrix products alone, and its other nodes alone.
+"""Where the time of a character goes: in the step's matrix products, and in its other nodes.
 
     python -m benchmarks.parts
 
-Three Loops in turns: the whole step of an exported file, with the drawing; nothing but the products
+Three Loops in turns: the whole step of an exported file, with sampling; only the products
 in it, on the same weights, with what comes out of them collected; and as many additions of one row
 as it has other nodes. No profiler: it would take longer than most nodes do.
 """
@@ -28,12 +28,12 @@ PRODUCTS = {
     "Gemm": (TensorProto.FLOAT, TensorProto.FLOAT),
     "MatMulInteger": (TensorProto.UINT8, TensorProto.INT32),
 }
-"""Types of what goes in and comes out."""
+"""Element types of inputs and outputs."""
 _TRIPS = 128
 
 
 class Step:
-    """The body of a file's Loop."""
+    """Finds the body of a file's Loop."""
 
     def __init__(self, data: bytes) -> None:
         graph = onnx.load_from_string(data).graph
@@ -49,7 +49,7 @@ class Step:
         self.others = len(nodes) - len(self.products)
 
     def products_alone(self) -> Work:
-        """Its products, each of an input of its own."""
+        """The step's products, each with an input of its own."""
         inputs, nodes, outputs = [], [], []
         kept: dict[str, Any] = {}
         feed: dict[str, Any] = {}
@@ -73,7 +73,7 @@ class Step:
         return _looped(nodes, inputs, outputs, weights, feed)
 
     def others_alone(self, width: int) -> Work:
-        """As many additions of a row, one after another."""
+        """As many additions of a row as the step has other nodes, one after another."""
         names = ["x", *(f"v{index}" for index in range(self.others))]
         nodes = [
             helper.make_node("Add", [before, "x"], [after])
@@ -83,12 +83,12 @@ class Step:
         return _looped(nodes, [row], [last], [], {"x": np.zeros((1, width), np.float32)})
 
     def bytes(self) -> int:
-        """Of the weights in its products."""
+        """Bytes of the weights in the products."""
         return sum(self._weights[node.input[1]].nbytes for node in self.products)
 
 
 def _nodes(graph: GraphProto) -> Iterator[NodeProto]:
-    """Those that run where no token is filtered: of an If, its second branch."""
+    """Nodes that run if no token is filtered: of an If, its second branch."""
     for node in graph.node:
         yield node
         for branch in node.attribute:
@@ -107,7 +107,7 @@ def _looped(
     weights: Sequence[TensorProto],
     feed: dict[str, Any],
 ) -> Work:
-    """Runs nodes again and again, as a step is run."""
+    """Runs nodes in a Loop, as a step is run."""
     turn = helper.make_tensor_value_info("turn", TensorProto.INT64, [])
     go_on = helper.make_tensor_value_info("go_on", TensorProto.BOOL, [])
     body = helper.make_graph(nodes, "body", [turn, go_on], [go_on, *outputs])
@@ -135,12 +135,12 @@ def _looped(
 
 
 def _per_character(work: Work) -> Callable[[int], object]:
-    """Of work by characters, as many calls."""
+    """Turns work that counts characters into work that counts calls."""
     return lambda count: work(count * _TRIPS)
 
 
 def main() -> None:
-    """All shapes of one stream, on one thread."""
+    """Measures all shapes, one stream on one thread."""
     torch.set_num_threads(1)
     races: list[Race] = []
     facts: dict[str, dict[str, float]] = {}

@@ -1,4 +1,4 @@
-"""Reading text: microseconds a character of one stateful pass, beside PyTorch's sequence forward.
+"""Reading text: microseconds a character of one stateful pass, against PyTorch's sequence forward.
 
 python -m benchmarks.scoring
 """
@@ -16,7 +16,7 @@ from .networks import Shape
 
 SHAPES = (Shape(1, 128), Shape(2, 256), Shape(2, 512), Shape(1, 1024))
 LENGTH = 2048
-"""Characters a text; a unit of work is one text."""
+"""Characters of a text. A unit of work is one text."""
 
 
 def _ours(stepper: Stepper, streams: int) -> Work:
@@ -50,7 +50,7 @@ def _tokens(stepper: Stepper, streams: int) -> np.ndarray:
 
 
 def main() -> None:
-    """One stream of each shape, and 16 of one."""
+    """Measures one stream of each shape, and 16 streams of one shape."""
     races = []
     for shape, streams in [*((each, 1) for each in SHAPES), (Shape(2, 512), 16)]:
         torch.set_num_threads(1)

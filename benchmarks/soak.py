@@ -1,8 +1,8 @@
-"""Months in minutes: memory, handles and threads over many steps, sessions and streams.
+"""Memory, file handles and threads over many steps, sessions and streams.
 
     python -m benchmarks.soak [--steps N] [--sessions N]
 
-Each kind of work is done once to warm up, then many times; what has grown since is shown, and
+Each kind of work is done once to warm up, then many times. What has grown since is shown, and
 written to results/soak.json.
 """
 
@@ -24,14 +24,14 @@ MODEL = Path(__file__).parents[1] / "tests" / "data" / "charlm.onnx"
 
 
 def steps(lm: rnn_infer.CharLM, count: int) -> None:
-    """One session, a character a call."""
+    """One session draws one character a call."""
     session = lm.session(seed=1)
     for _ in range(count):
         session.generate(1)
 
 
 def sessions(lm: rnn_infer.CharLM, count: int) -> None:
-    """Opened, fed, forked, saved, restored, dropped."""
+    """Sessions are opened, fed, forked, saved, restored and dropped."""
     for i in range(count):
         session = lm.session(seed=i)
         session.feed("the")
@@ -39,7 +39,7 @@ def sessions(lm: rnn_infer.CharLM, count: int) -> None:
 
 
 def streams(lm: rnn_infer.CharLM, count: int) -> None:
-    """Joining and leaving one pool, from eight threads."""
+    """Streams join and leave one pool from eight threads."""
     pool = lm.pool()
 
     def work(index: int) -> None:
@@ -52,7 +52,7 @@ def streams(lm: rnn_infer.CharLM, count: int) -> None:
 
 
 def usage() -> dict[str, int]:
-    """What this process holds now."""
+    """Memory, handles and threads of this process now."""
     gc.collect()
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return {
@@ -63,7 +63,7 @@ def usage() -> dict[str, int]:
 
 
 def main() -> None:
-    """Runs all, and says what grew."""
+    """Runs all kinds of work and reports what grew."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=1_000_000)
     parser.add_argument("--sessions", type=int, default=100_000)

@@ -1,4 +1,4 @@
-"""Cold starts: seconds of a new process, to the first character and to an import, and sizes.
+"""Cold starts: seconds from a new process to the first character and to an import; installed sizes.
 
 python -m benchmarks.startup
 """
@@ -13,7 +13,7 @@ from .harness import Work, race, write
 MODEL = Path(__file__).parents[1] / "exported" / "charlm.onnx"
 INT8 = MODEL.with_suffix(".int8.onnx")
 PACKAGES = ("onnxruntime", "numpy", "protobuf", "click", "flatbuffers", "packaging")
-"""All that the inference side needs, pip and setuptools aside."""
+"""Distributions that inference needs, without pip and setuptools."""
 
 
 def _process(*arguments: str) -> Work:
@@ -30,7 +30,7 @@ def _first_character(model: Path) -> Work:
 
 
 def installed_bytes(package: str) -> int:
-    """Size of a distribution's files on disk."""
+    """Bytes of a distribution's files on disk."""
     found = distribution(package)
     paths = [Path(str(found.locate_file(each))) for each in found.files or []]
     return sum(path.stat().st_size for path in paths if path.is_file())

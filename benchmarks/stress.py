@@ -1,4 +1,4 @@
-"""Many threads on one model, and inputs of unusual size, against one thread and small pieces.
+"""Many threads on one model, and very large inputs, against one thread and small pieces.
 
     python -m benchmarks.stress [--threads N] [--calls N]
 
@@ -35,7 +35,7 @@ MODEL = ROOT / "tests" / "data" / "charlm.onnx"
 
 
 def threads(lm: rnn_infer.CharLM, count: int, calls: int) -> dict[str, Any]:
-    """How many of `count` threads got another answer than alone."""
+    """Number of results that differ from those of one thread, of `count` threads."""
     mixed = runpy.run_path(str(ROOT / "tests" / "infer" / "test_threads.py"))["mixed"]
     started = time.monotonic()
     alone = [mixed(lm, lm.pool(), seed, calls) for seed in range(count)]
@@ -63,7 +63,7 @@ def threads(lm: rnn_infer.CharLM, count: int, calls: int) -> dict[str, Any]:
 
 
 def long_prompt(lm: rnn_infer.CharLM, megabytes: int) -> dict[str, Any]:
-    """One prompt, at once and in pieces of every size."""
+    """Reads one prompt at once and in pieces of every size."""
     chance = random.Random(1)
     text = "".join(chance.choices("abcdefghij \n", k=megabytes << 20))
     before = _peak()
@@ -85,7 +85,7 @@ def long_prompt(lm: rnn_infer.CharLM, megabytes: int) -> dict[str, Any]:
 
 
 def large_vocabulary(size: int) -> dict[str, Any]:
-    """A model of that many characters: the graph's draws against numpy's."""
+    """Compares the draws of the graph with numpy's, for a vocabulary of this size."""
     torch.manual_seed(0)
     model = CharLSTM(CharLSTMConfig(vocabulary=size, embedding=8, hidden=16, layers=1)).eval()
     characters = tuple(chr(0x3400 + i) for i in range(size))
@@ -116,12 +116,12 @@ def large_vocabulary(size: int) -> dict[str, Any]:
 
 
 def _peak() -> int:
-    """Kilobytes this process has held at most."""
+    """Peak memory of this process in kilobytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def main() -> None:
-    """Runs all, and fails if anything differed."""
+    """Runs all checks and fails if anything differed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--threads", type=int, default=64)
     parser.add_argument("--calls", type=int, default=100, help="A thread.")

@@ -1,4 +1,4 @@
-"""Training: characters a second of this project's loop beside the loop that tutorials write.
+"""Training: characters a second of this project's loop against the loop that tutorials write.
 
     python -m benchmarks.training
 
@@ -31,7 +31,7 @@ SHAPES = ((1, 256), (1, 384), (2, 512))
 
 
 class _Windows(Dataset[tuple[Tensor, Tensor]]):
-    """All windows of a text, as tutorials cut them."""
+    """All windows of a text, as tutorials cut it."""
 
     def __init__(self, tokens: Tensor, window: int) -> None:
         self._tokens = tokens
@@ -120,13 +120,13 @@ def ours(
 
 
 def main() -> None:
-    """All shapes, on all cores."""
+    """Measures all shapes on all cores."""
     tokens = np.random.default_rng(0).integers(VOCABULARY, size=400_000).astype(np.uint8)
     text = torch.from_numpy(tokens.astype(np.int64))
     races = []
     with tempfile.TemporaryDirectory() as folder:
         for layers, width in SHAPES:
-            # Ours has a say in how its process keeps memory.
+            # Each in a process of its own: ours changes how its process keeps memory.
             contestants = {
                 "ours": apart(ours, layers, width, tokens, Path(folder)),
                 "tutorial": apart(tutorial, layers, width, text),
