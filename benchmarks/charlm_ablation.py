@@ -134,7 +134,7 @@ def _take_step(
     epochs: float,
     teachers: tuple[Path, ...] = (),
 ) -> tuple[CharLMTask, CharLSTM, float]:
-    """Trains one network on the texts next to its run folder. Its last figure is a training loss."""
+    """Trains one network on the texts next to its run folder. The last is the training loss."""
     torch.manual_seed(seed)
     request = CharLMRequest(
         data=(str(folder.parent / "train.txt"),),
