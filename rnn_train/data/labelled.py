@@ -78,7 +78,7 @@ def _file_pairs(path: Path) -> Iterator[tuple[str, str]]:
 def _folder_pairs(path: Path) -> Iterator[tuple[str, str]]:
     files = sorted(path.glob("*.txt"))
     if not files:
-        raise DataError(f"{path}: the folder holds no <label>.txt files")
+        raise DataError(f"{path}: the folder holds no <label>.txt files; add one for each label")
     for file in files:
         for line in "".join(TextFile(file).chunks()).splitlines():
             if line.strip():

@@ -91,13 +91,13 @@ def find_texts(sources: Sequence[str]) -> list[TextFile]:
         elif path.is_dir():
             found = sorted(p for p in path.rglob("*") if p.is_file() and not _hidden(p, path))
             if not found:
-                raise DataError(f"{source}: the folder holds no files")
+                raise DataError(f"{source}: the folder holds no files; name one with texts")
         else:
             # Path.glob accepts no absolute pattern.
             matches = glob.glob(str(path), recursive=True)  # noqa: PTH207
             found = sorted(each for match in matches if (each := Path(match)).is_file())
             if not found:
-                raise DataError(f"{source}: no such file, folder, glob or named set")
+                raise DataError(f"{source}: no such file, folder, glob or named set; check it")
         files += [TextFile(each) for each in found]
     return files
 
@@ -113,7 +113,7 @@ def expand(source: str) -> Path:
         path.is_file()
     except (RuntimeError, OSError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise DataError(f"{source}: no such file or folder ({reason})") from None
+        raise DataError(f"{source}: no such file or folder ({reason}); check the path") from None
     return path
 
 
@@ -143,7 +143,8 @@ def _describe_binary(path: Path, data: bytes, offset: int) -> str:
                 f"{path}: probably {name} text, at byte {offset}; "
                 f"convert it: iconv -f {name} -t UTF-8 {path.name}"
             )
-    return f"{path}: a NUL at byte {offset + position}: this is a binary file, not text"
+    where = offset + position
+    return f"{path}: a NUL at byte {where}: this is a binary file, not text; name a text file"
 
 
 def _declared_encoding(path: Path) -> str:

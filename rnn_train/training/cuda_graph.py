@@ -53,7 +53,7 @@ def capture(model: CharLSTM, batch: int, window: int, precision: torch.dtype) ->
         torch.random.fork_rng(devices=[tokens.device] if tokens.is_cuda else []),
         warnings.catch_warnings(),
     ):
-        # torch warms up in another stream; for this it would warn at every backward pass.
+        # torch warns that it warms up in another stream than that of the gradients.
         warnings.simplefilter("ignore")
         sample = (tokens, *model.zeros(batch))
         captured: Any = torch.cuda.make_graphed_callables(_Forward(model), sample)

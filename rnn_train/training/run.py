@@ -87,7 +87,7 @@ class Run:
             RunError: the folder is not a run folder, or another process uses it.
         """
         if not (folder / "config.json").is_file():
-            raise RunError(f"{folder}: no run folder (config.json is missing)")
+            raise RunError(f"{folder}: no run folder (config.json is missing); name a run")
         run = cls(folder)
         run._acquire()
         for part in folder.rglob(".*.part"):
