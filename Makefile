@@ -1,22 +1,23 @@
-# make demo    a first look: everything set up, text from the shipped model, a model of your own
-# make test    all tests
-# make lint    ruff and mypy
-# make bench   measurements beside the peers (about 20 minutes), and their tables
+# `make help` lists the targets.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test floors lint bench
+.PHONY: help demo test floors lint docs figures bench
+.DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
+
+help: ## List the targets.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[cpu,train,dev]"
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[cpu,train,dev,docs]"
 	touch $@
 
-demo: $(READY)
+demo: $(READY) ## Look around: set up, draw text from the shipped model, train a model of your own.
 	@echo "── text drawn from the shipped model"
 	$(BIN)/rnn-infer generate --model exported/charlm.onnx --prompt "ROMEO:" --length 300 --seed 1
 	@echo "── names read by the shipped classifier"
@@ -26,22 +27,26 @@ demo: $(READY)
 	$(BIN)/rnn-infer generate --model runs/demo.onnx --prompt "def " --length 300 --seed 1
 	@echo "── done: runs/demo.onnx is yours; rnn-infer --help and rnn-train --help say more"
 
-test: $(READY)
+test: $(READY) ## Run all tests.
 	$(BIN)/pytest $(PYTEST_OPTIONS)
 
-# How much of each package the tests reach, branches counted, after
-# make test PYTEST_OPTIONS="--cov --cov-report="
-floors: $(READY)
+floors: $(READY) ## Check the test coverage, after: make test PYTEST_OPTIONS="--cov --cov-report="
 	$(BIN)/coverage report --include "rnn_infer/*" --fail-under 95 --skip-covered
 	$(BIN)/coverage report --include "rnn_train/*" --fail-under 90 --skip-covered
 
-lint: $(READY)
+lint: $(READY) ## Run ruff, mypy and the import rules.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-bench: $(READY)
+docs: $(READY) ## Build the documentation site in site/; a warning is an error.
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+figures: $(READY) ## Draw the figures of the documentation again.
+	$(BIN)/python -m docs.figures
+
+bench: $(READY) ## Measure beside the peers (about 20 minutes) and render the tables.
 	$(BIN)/python -m benchmarks.generation
 	$(BIN)/python -m benchmarks.parts
 	$(BIN)/python -m benchmarks.scoring

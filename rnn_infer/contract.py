@@ -1,6 +1,6 @@
 """The contract of the model file: names, limits, operators and the metadata document.
 
-The exporter and the reader both take them from here. `exported/README.md` describes the same
+The exporter and the reader both take them from here. `docs/reference/format.md` describes the same
 format in prose.
 """
 

@@ -1,0 +1,100 @@
+"""Tables of losses, accuracies and endurance, from the committed results."""
+
+from .harness import read_plain
+from .markdown import markdown_table
+
+
+def held_out_text() -> str:
+    """Renders the loss of the shipped character model on text that it never saw."""
+    rows = []
+    for model in read_plain("held_out")["text"]["models"]:
+        windows = model.get("windows", "")
+        if isinstance(windows, list):
+            windows = "–".join(f"{each:.4f}" for each in windows)
+        stateful = model.get("stateful", "")
+        rows.append([model["name"], model["parameters"], str(windows), str(stateful)])
+    head = ["", "parameters", "`windows`, nats a character", "`stateful`, nats a character"]
+    return markdown_table(head, rows)
+
+
+def held_out_surnames() -> str:
+    """Renders the figures of the shipped classifier on the published test rows."""
+    rows = []
+    for model in read_plain("held_out")["surnames"]["models"]:
+        row = [model["name"], f"{model['accuracy']:.4f}", f"{model['macro_f1']:.3f}"]
+        rows.append([*row, str(model.get("calibration_error", ""))])
+    return markdown_table(["", "accuracy", "macro-F1", "calibration error"], rows)
+
+
+def charlm_ablation(result: str = "charlm_ablation") -> str:
+    """Renders the parts of the character model's recipe."""
+    content = read_plain(result)
+    whole = content["mean"]["recipe"]["held_out_nats_per_char"]
+    rows = []
+    for name, mean in content["mean"].items():
+        loss = mean["held_out_nats_per_char"]
+        change = "" if name == "recipe" else f"{loss - whole:+.3f}"
+        seeds = len(content["runs"][name])
+        rows.append([name, f"{loss:.3f}", change, f"{mean['training_loss']:.3f}", str(seeds)])
+    return markdown_table(["", "held-out, nats/char", "change", "training loss", "seeds"], rows)
+
+
+def classifier_ablation() -> str:
+    """Renders the parts of the classifier's recipe, beside the linear models."""
+    content = read_plain("classifier_ablation")
+    rows = []
+    for name, mean in content["mean"].items():
+        figures = [f"{100 * mean['accuracy']:.1f} %", f"{mean['macro_f1']:.3f}"]
+        figures += [
+            f"{mean[key]:.{digits}f}" if key in mean else "–"
+            for key, digits in (("best_prior_macro_f1", 3), ("calibration_error", 3))
+        ]
+        size = f"{mean['parameters']:,.0f}" if "parameters" in mean else "–"
+        rows.append([name, *figures, size, str(len(content["runs"][name]))])
+    head = ["", "accuracy", "macro-F1", "… at the best `prior`", "calibration error"]
+    return markdown_table([*head, "parameters", "seeds"], rows)
+
+
+def load() -> str:
+    """Renders the endurance tests and their outcomes."""
+    stress, soak = read_plain("stress"), read_plain("soak")["growth"]
+    kills, resumed = read_plain("checkpoint_kills"), read_plain("kills")
+    fuzz, threads = read_plain("fuzz"), stress["threads"]
+    prompt, wide = stress["long_prompt"], stress["large_vocabulary"]
+    rows = [
+        [
+            f"{threads['calls']:,} mixed calls from {threads['threads']} threads",
+            f"{threads['differing']} of {threads['answers']:,} answers differ from one thread's",
+        ],
+        [
+            f"a prompt of {prompt['megabytes']} MB, at once and in pieces",
+            ("the same state" if prompt["same_as_in_pieces"] else "another state")
+            + f"; {prompt['memory_grown_megabytes']} MB more memory at most",
+        ],
+        [
+            f"a model of {wide['characters']:,} characters, {wide['texts']} ways to draw",
+            f"{wide['differing']} texts differ from the numpy rule's",
+        ],
+        [
+            f"{soak['steps']['count']:,} steps",
+            f"{soak['steps']['bytes'] / 1e3:.0f} kB more memory",
+        ],
+        [
+            f"{soak['sessions']['count']:,} sessions opened and dropped",
+            f"{soak['sessions']['bytes'] / 1e3:.0f} kB, {soak['sessions']['handles']} handles, "
+            f"{soak['sessions']['threads']} threads more",
+        ],
+        [
+            f"{fuzz['runs'] + fuzz['refused']:,} damaged and hostile files",
+            f"{len(fuzz['faults'])} crashes or foreign errors; {fuzz['peak_mb']} MB at the peak",
+        ],
+        [
+            f"{kills['kills']} SIGKILLs while checkpoints were written",
+            f"{kills['lost']} runs lost",
+        ],
+        [
+            f"{resumed['killed']} SIGKILLs at any moment of a run, resumed",
+            f"{resumed['identical']} end with the bits of a run left alone",
+        ],
+    ]
+    return markdown_table(["", ""], [[what, came] for what, came in rows]).replace("---:", "---")
