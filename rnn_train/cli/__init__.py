@@ -1,6 +1,6 @@
-"""The command line `rnn-train`: options in, one library call, one line for an error.
+"""The command line `rnn-train`. Each command makes one library call; an error becomes one line.
 
-May import everything; nothing imports it. torch is imported by the commands, not by `--help`.
+May import everything; nothing imports it. The commands import torch, `--help` does not.
 """
 
 from rnn_train.cli.commands import main

@@ -13,17 +13,21 @@ from rnn_train.cli.options import DEVICE, PATH, THREADS
 
 @main.command()
 @click.argument("target", type=PATH, metavar="RUN|FILE.onnx")
-@click.option("--data", multiple=True, required=True, metavar="SRC", help="As for training.")
 @click.option(
-    "--dynamic", is_flag=True, help="For a charlm run: also score with dynamic evaluation."
+    "--data",
+    multiple=True,
+    required=True,
+    metavar="SRC",
+    help="Data to score: sources as for training; may be given several times.",
 )
+@click.option("--dynamic", is_flag=True, help="For a charlm run: use the protocol `dynamic` too.")
 @click.option(
     "--plots",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="FOLDER",
-    help="For a classifier: draw its confusion matrix and reliability diagram there.",
+    help="For a classifier: draw its confusion matrix and reliability diagram into this folder.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @DEVICE
 @THREADS
 def evaluate(
@@ -35,12 +39,13 @@ def evaluate(
     device: Any,
     threads: int | None,
 ) -> None:
-    """Score a run, or an exported file, on data that it never saw.
+    """Score a run or an exported file on data that it never saw.
 
-    A character model gets its loss in nats and bits a character, under named protocols: `windows`
-    (of 256 characters, each from the zero state, all positions scored), `stateful` (one pass)
-    and, with --dynamic, `dynamic` (stateful, and the weights learn from the text already read).
-    A classifier gets accuracy, macro-F1, top-3 accuracy, calibration error and figures by label.
+    For a character model, the loss in nats and bits a character under named protocols: `windows`
+    (windows of 256 characters, each from the zero state, all positions scored), `stateful` (one
+    pass) and, with --dynamic, `dynamic` (stateful, and the weights learn from the text that was
+    read). For a classifier, accuracy, macro-F1, top-3 accuracy, calibration error, and precision,
+    recall and F1 of each label.
 
     \b
     Examples:

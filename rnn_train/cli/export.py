@@ -12,24 +12,28 @@ from rnn_train.cli.options import PATH, TEMPERATURE
 
 @main.command()
 @click.argument("run", type=PATH)
-@click.option("--out", type=PATH, required=True, help="The file to write.")
+@click.option("--out", type=PATH, required=True, help="Path of the file to write.")
 @click.option(
     "--quantize",
     type=click.Choice(["int8", "float16"]),
-    help="Smaller and faster weights: int8 for the CPU, float16 for CUDA. What they cost is "
-    "measured.",
+    help="Round the weights: smaller and faster. int8 is for the CPU, float16 for CUDA. The loss "
+    "that it costs is measured.",
 )
-@click.option("--step-only", is_flag=True, help="Tokens and state only, no generation inputs.")
+@click.option(
+    "--step-only",
+    is_flag=True,
+    help="Write a file without generation: tokens and state in, logits and state out.",
+)
 @click.option(
     "--steps",
     type=click.IntRange(1, MAX_STEPS),
-    help="Exactly this many characters a call, and no control flow: for CUDA graphs.",
+    help="Read or draw exactly this many characters a call, without control flow: for CUDA graphs.",
 )
 @click.option(
     "--fastest-for",
     type=click.IntRange(1, 65536),
     metavar="STREAMS",
-    help="Choose --steps for this many streams at once, by measuring on this machine's GPU.",
+    help="Choose --steps for this many streams at once: measure all variants on this GPU.",
 )
 @click.option(
     "--temperature",
@@ -37,7 +41,9 @@ from rnn_train.cli.options import PATH, TEMPERATURE
     help="Divides the logits, in place of the temperature that the run fitted.",
 )
 def export(run: Path, out: Path, quantize: Any, **options: Any) -> None:
-    """Export a run's latest weights, proved against the model.
+    """Export the latest weights of a run to a file.
+
+    The file is compared with the model before it is written.
 
     \b
     Examples:
@@ -50,7 +56,7 @@ def export(run: Path, out: Path, quantize: Any, **options: Any) -> None:
         from rnn_train import pipeline
 
         if options["steps"] and options["fastest_for"]:
-            raise OptionsError("--steps and --fastest-for exclude each other; give one of them")
+            raise OptionsError("--steps and --fastest-for exclude each other; drop one of them")
         variant = pipeline.ExportOptions(weights=quantize or "float32", **options)
         proof = pipeline.export(run, out, variant, log=click.echo)
         click.echo(f"wrote {out}   (largest differences: {proof})")

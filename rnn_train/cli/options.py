@@ -11,6 +11,6 @@ DEVICE = click.option(
     type=click.Choice(["auto", "cpu", "cuda"]),
     default="auto",
     show_default=True,
-    help="auto: CUDA if it works.",
+    help="Where the model runs. auto: on CUDA if it works.",
 )
-THREADS = click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads.")
+THREADS = click.option("--threads", type=click.IntRange(1, 1024), help="Number of CPU threads.")

@@ -29,17 +29,14 @@ _RATE = click.FloatRange(0, 1, max_open=True)
 
 def _shared(command: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Adds the options that both training commands have."""
-    groups = (_DATA, _BUDGET, _RUN, _MODEL, _OPTIMIZER)
-    options = [option for group in groups for option in group]
-    options.append(
-        click.option(
-            "--out",
-            type=PATH,
-            default=Path(f"exported/{command}.onnx"),
-            show_default=True,
-            help="The exported file.",
-        )
+    out = click.option(
+        "--out",
+        type=PATH,
+        default=Path(f"exported/{command}.onnx"),
+        show_default=True,
+        help="Path of the exported file.",
     )
+    options = (*_DATA, *_BUDGET, out, *_RUN, *_MODEL, *_OPTIMIZER)
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
         for option in reversed(options):
@@ -51,29 +48,29 @@ def _shared(command: str) -> Callable[[Callable[..., None]], Callable[..., None]
 
 _DATA = (
     click.option(
-        "--data", multiple=True, metavar="SRC", help="Training data. May be given several times."
+        "--data", multiple=True, metavar="SRC", help="Training data; may be given several times."
     ),
-    click.option("--val-data", metavar="FILE", help="Held-out data; else a part of --data."),
+    click.option("--val-data", metavar="FILE", help="Held-out data. Default: a part of --data."),
     click.option(
         "--val-fraction",
         type=click.FloatRange(0, 0.5),
         default=0.1,
         show_default=True,
-        help="Share of the data to hold out; 0 trains on all.",
+        help="Share of --data to hold out. 0: train on all.",
     ),
     click.option(
         "--temperature",
         type=TEMPERATURE,
         default=1.0,
         show_default=True,
-        help="Divides the logits with --val-fraction 0; take it from a run that held data out.",
+        help="Divides the logits if nothing is held out; take the value that another run fitted.",
     ),
 )
 _BUDGET = (
     click.option(
         "--minutes",
         type=click.FloatRange(0, min_open=True),
-        help="Wall-clock budget; the schedule is fitted to it.",
+        help="Budget of wall-clock minutes, export included.",
     ),
     click.option(
         "--epochs",
@@ -85,14 +82,17 @@ _BUDGET = (
         type=click.IntRange(0, 100),
         default=0,
         show_default=True,
-        help="Teacher networks to train first; the exported student learns from them. It is better "
-        "and takes that many times --epochs more, or the same --minutes.",
+        help="Number of teacher networks to train first. The exported student learns from them and "
+        "is better. With --epochs, each network takes its own; --minutes are shared out.",
     ),
 )
 _RUN = (
-    click.option("--resume", type=PATH, metavar="RUN", help="Go on with the run in this folder."),
+    click.option("--resume", type=PATH, metavar="RUN", help="Resume the run in this folder."),
     click.option(
-        "--run", type=PATH, metavar="DIR", help="Run folder; else runs/<command>-<number>."
+        "--run",
+        type=PATH,
+        metavar="DIR",
+        help="Run folder. Default: the next free runs/<command>-<number>.",
     ),
     DEVICE,
     THREADS,
@@ -101,22 +101,28 @@ _RUN = (
         type=click.IntRange(0, 2**63 - 1),
         default=0,
         show_default=True,
-        help="Same seed, data and options: the same model, on the CPU and with --epochs.",
+        help="The same seed, data and options give the same model, on the CPU and with --epochs.",
     ),
 )
 _MODEL = (
-    click.option("--hidden", type=click.IntRange(1, 8192), help="Width of each layer."),
+    click.option("--hidden", type=click.IntRange(1, 8192), help="Width of each recurrent layer."),
     click.option("--layers", type=click.IntRange(1, 16), help="Number of recurrent layers."),
-    click.option("--embedding", type=click.IntRange(1, 8192), help="Width of the embedding."),
+    click.option(
+        "--embedding", type=click.IntRange(1, 8192), help="Width of the character embedding."
+    ),
 )
 _OPTIMIZER = (
-    click.option("--batch", type=click.IntRange(1, 65536), help="Streams, or texts, in one batch."),
-    click.option("--learning-rate", type=click.FloatRange(0, 10, min_open=True), help="Its peak."),
+    click.option("--batch", type=click.IntRange(1, 65536), help="Sequences in one batch."),
+    click.option(
+        "--learning-rate",
+        type=click.FloatRange(0, 10, min_open=True),
+        help="Highest learning rate of the schedule.",
+    ),
     click.option(
         "--validate-every",
         type=click.FloatRange(0),
         metavar="SECONDS",
-        help="Time between validations; each also writes a checkpoint.",
+        help="Time between validations. Each also writes a checkpoint.",
     ),
 )
 
@@ -127,49 +133,55 @@ _OPTIMIZER = (
     "--min-count",
     type=click.IntRange(1),
     default=1,
-    help="Replace rarer characters by one unknown token.",
+    show_default=True,
+    help="Characters seen fewer times become one unknown token.",
 )
 @click.option(
     "--init-from",
     type=PATH,
     metavar="RUN",
-    help="Warm start from that run's weights: fine-tune on another text.",
+    help="Start from the weights of this run, and fine-tune them on another text.",
 )
 @click.option(
     "--teacher",
     type=PATH,
     multiple=True,
     metavar="FILE.onnx",
-    help="Also learn the soft targets of this exported model. May be given several times.",
+    help="Learn the soft targets of this exported model too; may be given several times.",
 )
 @click.option(
-    "--head", type=click.IntRange(0, 65536), help="Width of an MLP before the logits; 0: none."
+    "--head",
+    type=click.IntRange(0, 65536),
+    help="Width of a hidden layer between the LSTM and the logits. 0: none.",
 )
-@click.option("--skip/--no-skip", default=None, help="The head reads all layers, or only the last.")
 @click.option(
-    "--window", type=click.IntRange(2, 65536), help="Characters of truncated backpropagation."
+    "--skip/--no-skip", default=None, help="The logits read all layers, or only the last one."
+)
+@click.option(
+    "--window", type=click.IntRange(2, 65536), help="Characters in a window of truncated BPTT."
 )
 @click.option("--dropout-input", type=_RATE, help="Dropout on the embedding.")
 @click.option("--dropout-layer", type=_RATE, help="Dropout between layers.")
-@click.option("--dropout-output", type=_RATE, help="Dropout before the head.")
-@click.option("--weight-drop", type=_RATE, help="Dropout on the recurrent matrices.")
+@click.option("--dropout-output", type=_RATE, help="Dropout before the logits.")
+@click.option("--weight-drop", type=_RATE, help="Dropout on the weights of the recurrent matrices.")
 @click.option(
     "--muon",
     type=click.FloatRange(0, 100),
-    help="Rate of Muon on the LSTM's matrices, in multiples of --learning-rate; 0: AdamW.",
+    help="Learning rate of Muon for the LSTM's matrices, as a multiple of --learning-rate. 0: use "
+    "AdamW.",
 )
 @click.option("--average", type=_RATE, help="Decay of the moving average of the weights.")
-@click.option("--weight-decay", type=click.FloatRange(0, 10), help="Weight decay of matrices.")
+@click.option("--weight-decay", type=click.FloatRange(0, 10), help="Weight decay of all matrices.")
 @click.option(
     "--capture/--no-capture",
     default=None,
-    help="On CUDA: capture a step's passes as a CUDA graph and replay it, or launch each kernel.",
+    help="On CUDA: replay each training step as a CUDA graph, or launch each kernel.",
 )
 def charlm(**options: Any) -> None:
-    """Train a character LSTM: it writes in the voice of a text.
+    """Train a character LSTM: it writes in the style of a text.
 
-    SRC is a text file (UTF-8), a folder or a glob of them, or a named set: `python` (the standard
-    library's source, the default; nothing to download) or `tinyshakespeare` (downloaded once).
+    SRC is a text file (UTF-8), a folder or a glob of text files, or a named set: `python` (the
+    source of the standard library, the default) or `tinyshakespeare` (downloaded once).
 
     \b
     Examples:
@@ -198,34 +210,35 @@ def charlm(**options: Any) -> None:
 @main.command()
 @_shared("classifier")
 @click.option(
-    "--cell", help="elman, gru, lstm, mingru, or your own class as package.module:MyCell."
+    "--cell", help="elman, gru, lstm, mingru, or a class of your own: package.module:MyCell."
 )
-@click.option("--ngrams", type=click.IntRange(1, 8), help="Longest n-gram with its own vector.")
+@click.option("--ngrams", type=click.IntRange(1, 8), help="Longest n-gram that has its own vector.")
 @click.option(
     "--evidence",
     type=click.IntRange(1, 8),
-    help="Longest n-gram whose naive-Bayes weight of evidence is read.",
+    help="Longest n-gram whose naive-Bayes weight of evidence (log-count ratio) is read. 1: none.",
 )
 @click.option(
     "--pool/--no-pool",
     default=None,
-    help="Also read the running mean and maximum of the states.",
+    help="Read the running mean and maximum of the hidden states too.",
 )
 @click.option("--dropout", type=_RATE, help="Dropout before and after the recurrent layers.")
 @click.option(
     "--balance",
     type=click.FloatRange(0, 1),
-    help="Favour rare labels: 1 assumes equally frequent labels.",
+    help="How far to favour rare labels. 1: as if all labels were equally frequent.",
 )
 def classifier(**options: Any) -> None:
-    """Train a recurrent classifier: it reads a text letter by letter.
+    """Train a recurrent classifier on labelled texts.
 
-    SRC is a .csv or .tsv of text,label (with or without a header), a .jsonl with "text" and
-    "label", a folder of <label>.txt files, or the set `surnames` (the default).
+    SRC is a .csv or .tsv file of text,label (a header is optional), a .jsonl file with "text" and
+    "label", a folder of <label>.txt files with one text a line, or the named set `surnames` (the
+    default).
 
     \b
     Examples:
-      rnn-train classifier                                 surnames by language
+      rnn-train classifier                                 the set of surnames
       rnn-train classifier --data names.csv --cell gru
       rnn-train classifier --data names.csv --ensemble 5
       rnn-train classifier --data names.csv --cell mycells:Leaky
@@ -268,7 +281,7 @@ def _run(
             pipeline.resume(options["resume"], kind=command, log=click.echo, **kept)
             return
         if options["minutes"] and options["epochs"]:
-            raise OptionsError("--minutes and --epochs exclude each other; give one of them")
+            raise OptionsError("--minutes and --epochs exclude each other; drop one of them")
         common = {name: options[name] for name in _COMMON}
         asked = request(common | {"model": given(model), "training": given(training)})
         settings = {name: options[name] for name in _RESUMABLE}
@@ -278,13 +291,14 @@ def _run(
 
 
 def _refuse_changes() -> None:
-    """A resumed run keeps its options: to ignore others silently would surprise."""
+    """Refuses options that a resumed run would ignore: it keeps the options of its start."""
     for name in click.get_current_context().params:
         if name not in ("resume", *_RESUMABLE) and _is_given(name):
             option = "--" + name.replace("_", "-")
-            raise OptionsError(f"--resume goes on with the run as it was asked; drop {option}")
+            raise OptionsError(f"--resume keeps the options of the run; drop {option}")
 
 
 def _is_given(name: str) -> bool:
+    """Whether the option stands on the command line."""
     source = click.get_current_context().get_parameter_source(name)
     return source is click.core.ParameterSource.COMMANDLINE

@@ -1,0 +1,61 @@
+"""The command `evaluate`."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+from rnn_train.training_session import TrainingReport
+
+Call = Callable[..., Result]
+ErrorOf = Callable[..., str]
+
+
+def test_character_model(call: Call, finished: TrainingReport, story: Path) -> None:
+    result = call("evaluate", str(finished.run), "--data", str(story), "--dynamic", "--json")
+    assert result.exit_code == 0, result.output
+    shown = json.loads(result.stdout)
+    assert list(shown["protocols"]) == ["windows", "stateful", "dynamic"]
+    assert re.search(r"dynamic evaluation: 100%", result.stderr)
+    plain = call("evaluate", str(finished.out), "--data", str(story), "--threads", "1")
+    nats = shown["protocols"]["stateful"]["nats_per_char"]
+    (printed,) = re.findall(r"^stateful +(\S+) nats/char", plain.stdout, re.MULTILINE)
+    assert float(printed) == pytest.approx(nats, abs=2e-4)
+
+
+def test_plots_are_for_classifiers(call: Call, finished: TrainingReport, story: Path) -> None:
+    result = call("evaluate", str(finished.out), "--data", str(story), "--plots", "plots")
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[-1].endswith(
+        "plots are for classifiers only; leave out --plots"
+    )
+    assert not Path("plots").exists()
+
+
+def test_classifier(call: Call, finished_classifier: TrainingReport, table: Path) -> None:
+    result = call(
+        "evaluate", str(finished_classifier.out), "--data", str(table), "--plots", "new/plots"
+    )
+    assert result.exit_code == 0, result.output
+    for name in ("confusion", "reliability"):
+        assert (Path("new/plots") / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    assert "accuracy: " in result.stdout
+    assert "north" in result.stdout
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\0" * 2000])
+def test_bad_data(
+    error_of: ErrorOf, finished: TrainingReport, tmp_path: Path, content: bytes | None
+) -> None:
+    if content is not None:
+        (tmp_path / "data.txt").write_bytes(content)
+    for target in (finished.run, finished.out):
+        assert "data.txt" in error_of("evaluate", str(target), "--data", "data.txt")
+
+
+def test_data_is_required(call: Call, finished: TrainingReport) -> None:
+    result = call("evaluate", str(finished.run))
+    assert (result.exit_code, "Missing option '--data'" in result.output) == (2, True)

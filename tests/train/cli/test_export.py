@@ -1,0 +1,68 @@
+"""The command `export`."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+
+from rnn_infer.runtime.stepper import Stepper
+from rnn_train import pipeline
+from rnn_train.pipeline import ExportOptions
+from rnn_train.training_session import TrainingReport
+
+Call = Callable[..., Result]
+
+
+def test_export(call: Call, finished: TrainingReport) -> None:
+    given = ("--step-only", "--steps", "3", "--temperature", "1.5")
+    result = call("export", str(finished.run), "--out", "x.onnx", *given)
+    assert result.exit_code == 0, result.output
+    assert "wrote x.onnx" in result.output
+    file = Stepper.open("x.onnx").file
+    assert file.metadata.training["temperature"] == 1.5
+    assert (file.steps, file.generates) == (3, False)
+
+
+def test_steps_are_given_or_measured(call: Call, finished: TrainingReport) -> None:
+    given = ("--out", "x.onnx", "--steps", "3", "--fastest-for", "8")
+    result = call("export", str(finished.run), *given)
+    assert result.exit_code != 0
+    assert "--steps and --fastest-for exclude each other" in result.output
+    assert not Path("x.onnx").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ((), ExportOptions()),
+        (("--quantize", "int8"), ExportOptions(weights="int8")),
+        (
+            ("--quantize", "float16", "--fastest-for", "64"),
+            ExportOptions(weights="float16", fastest_for=64),
+        ),
+        (("--step-only", "--steps", "3"), ExportOptions(step_only=True, steps=3)),
+        (("--temperature", "0.7"), ExportOptions(temperature=0.7)),
+    ],
+)
+def test_options(
+    call: Call, monkeypatch: pytest.MonkeyPatch, given: tuple[str, ...], expected: ExportOptions
+) -> None:
+    asked: list[Any] = []
+
+    def export(*arguments: Any, log: object) -> dict[str, float]:
+        assert callable(log)
+        asked.extend(arguments)
+        return {"torch": 1e-6}
+
+    monkeypatch.setattr(pipeline, "export", export)
+    result = call("export", "run", "--out", "x.onnx", *given)
+    assert result.exit_code == 0, result.output
+    assert asked == [Path("run"), Path("x.onnx"), expected]
+    assert result.output == "wrote x.onnx   (largest differences: {'torch': 1e-06})\n"
+
+
+def test_out_is_required(call: Call) -> None:
+    result = call("export", "run")
+    assert (result.exit_code, "Missing option '--out'" in result.output) == (2, True)

@@ -1,0 +1,59 @@
+"""The command group: version, missing packages, and one line for each error."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+import click
+import pytest
+from click.testing import Result
+
+import rnn_train
+from rnn_infer.errors import ModelFileError
+from rnn_train.cli.group import OptionsError, guarded
+from rnn_train.errors import RunError
+from rnn_train.tasks.charlm.task import CharLMTask
+
+Call = Callable[..., Result]
+ErrorOf = Callable[..., str]
+
+
+def test_version(call: Call) -> None:
+    assert rnn_train.__version__ in call("--version").output
+
+
+def test_missing_extra(error_of: ErrorOf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    assert "pip install 'rnn-infer[train" in error_of("charlm")
+
+
+@pytest.mark.parametrize("error", [RunError("the disk is full"), ModelFileError("no model file")])
+def test_intended_error_is_one_line(error: Exception) -> None:
+    def work() -> None:
+        raise error
+
+    with pytest.raises(click.ClickException, match=str(error)) as raised:
+        guarded(work)
+    assert raised.value.exit_code == 1
+    assert raised.value.__suppress_context__
+
+
+def test_other_errors_keep_their_traceback() -> None:
+    with pytest.raises(ZeroDivisionError):
+        guarded(lambda: click.echo(str(1 / 0)))
+
+
+def test_options_error_has_exit_code_2() -> None:
+    assert OptionsError("drop one of them").exit_code == 2
+
+
+def test_interrupt_before_training(
+    call: Call, story: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object, **__: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(CharLMTask, "create", interrupt)
+    result = call("charlm", "--data", str(story), "--device", "cpu")
+    assert (result.exit_code, result.stderr) == (130, "interrupted\n")

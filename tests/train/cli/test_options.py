@@ -1,0 +1,47 @@
+"""Options that several commands share."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rnn_train.cli.commands import main
+from rnn_train.cli.options import PATH
+
+ErrorOf = Callable[..., str]
+
+
+COMMANDS = {
+    "charlm": (),
+    "classifier": (),
+    "evaluate": ("run", "--data", "x"),
+    "export": ("run", "--out", "x.onnx"),
+}
+
+
+@pytest.mark.parametrize(
+    ("commands", "option", "value"),
+    [
+        (("charlm", "classifier", "evaluate"), "--device", "tpu"),
+        (("charlm", "classifier", "evaluate"), "--threads", "0"),
+        (("charlm", "classifier", "export"), "--temperature", "0"),
+        (("charlm", "classifier", "export"), "--temperature", "101"),
+    ],
+)
+def test_value_that_is_refused(
+    error_of: ErrorOf, commands: tuple[str, ...], option: str, value: str
+) -> None:
+    for command in commands:
+        line = error_of(command, *COMMANDS[command], option, value)
+        assert f"Invalid value for '{option}'" in line
+
+
+@pytest.mark.parametrize("command", ["charlm", "classifier", "evaluate"])
+def test_defaults(command: str) -> None:
+    defaults = {option.name: option.default for option in main.commands[command].params}
+    assert defaults["device"] == "auto"
+    assert not isinstance(defaults["threads"], int), "torch's own number of threads"
+
+
+def test_paths_are_path_objects() -> None:
+    assert PATH.convert("a/b", None, None) == Path("a/b")
