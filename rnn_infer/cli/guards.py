@@ -48,6 +48,11 @@ def guarded(function: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
+def command(function: Callable[..., None]) -> click.Command:
+    """Make a guarded command of a function. The function's name is the command's name."""
+    return click.command()(guarded(function))
+
+
 def fail(message: str) -> NoReturn:
     """End the command with one line on standard error and exit code 1."""
     raise click.ClickException(message)

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from rnn_infer import OptionError
-from rnn_infer.cli.guards import OneLineGroup, fail, guarded
+from rnn_infer.cli.guards import OneLineGroup, command, fail
 
 
 def run(work: Callable[[], None], *arguments: str) -> Result:
@@ -18,7 +18,7 @@ def run(work: Callable[[], None], *arguments: str) -> Result:
     def group() -> None:
         pass
 
-    group.command("work")(guarded(work))
+    group.add_command(command(work), "work")
     return CliRunner().invoke(group, ["work", *arguments])
 
 

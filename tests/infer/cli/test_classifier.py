@@ -54,7 +54,7 @@ def test_classify_trace(good: Printed, names: str) -> None:
 def test_classify_more_than_one_batch_in_order(
     good: Printed, names: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rnn_infer.cli.commands._ROWS", 7)
+    monkeypatch.setattr("rnn_infer.cli.classifier._ROWS", 7)
     texts = [f"Name{'x' * (i % 9)}" for i in range(40)]
     path = tmp_path / "names.txt"
     path.write_text("\n".join(texts))

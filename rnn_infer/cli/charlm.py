@@ -1,0 +1,132 @@
+"""The commands for character models: generate, score, next."""
+
+import dataclasses
+import sys
+from typing import Any
+
+import click
+
+from rnn_infer.charlm import CharLM
+from rnn_infer.cli.guards import command
+from rnn_infer.cli.inputs import read_text
+from rnn_infer.cli.json_output import print_json, score_row
+from rnn_infer.cli.options import (
+    json_option,
+    model_options,
+    report_device,
+    sampling_options,
+    unknown_option,
+    utf8,
+)
+from rnn_infer.cli.terminal import print_next, print_score
+from rnn_infer.sampling import MAX_SEED
+from rnn_infer.session import DEFAULT_LENGTH
+
+
+@command
+@model_options
+@click.option(
+    "--prompt", default="", callback=utf8, help="The text to continue; - reads standard input."
+)
+@click.option(
+    "--length",
+    type=click.IntRange(1),
+    default=DEFAULT_LENGTH,
+    show_default=True,
+    help="Characters to draw.",
+)
+@sampling_options
+@click.option("--seed", type=click.IntRange(0, MAX_SEED - 1), help="Text i is drawn with seed + i.")
+@click.option(
+    "--count",
+    type=click.IntRange(1, 100_000),
+    default=1,
+    show_default=True,
+    help="Texts to draw.",
+)
+@click.option(
+    "--stop", multiple=True, callback=utf8, help="End before this text; can be given several times."
+)
+@unknown_option
+@json_option
+def generate(
+    model: str, device: Any, threads: int, prompt: str, count: int, as_json: bool, **options: Any
+) -> None:
+    """Draw text from a character model. One text is printed while it is drawn.
+
+    \b
+    Examples:
+      rnn-infer generate --model exported/charlm.onnx --prompt "ROMEO:" --seed 1
+      rnn-infer generate --model exported/charlm.onnx --count 5 --length 80 --json
+      rnn-infer generate --model exported/charlm.onnx --prompt - < start.txt
+    """
+    lm = CharLM.load(model, device=device, threads=threads, streams=count)
+    report_device(device, lm.device)
+    if prompt == "-":
+        prompt = read_text("-")
+    if count == 1 and not as_json:
+        for piece in lm.stream(prompt, **options):
+            click.echo(piece, nl=False)
+            sys.stdout.flush()
+        click.echo()
+        return
+    for sample in lm.complete([prompt] * count, **options):
+        if as_json:
+            print_json(dataclasses.asdict(sample))
+        else:
+            click.secho(f"── seed {sample.seed}", dim=True)
+            click.echo(sample.text)
+
+
+@command
+@model_options
+@click.argument("file", metavar="FILE|-")
+@unknown_option
+@json_option
+def score(model: str, device: Any, threads: int, file: str, unknown: Any, as_json: bool) -> None:
+    """Measure how well a character model predicts a text.
+
+    The text is read once, from start to end.
+
+    \b
+    Examples:
+      rnn-infer score --model exported/charlm.onnx held-out.txt
+      cat poem.txt | rnn-infer score --model exported/charlm.onnx - --json
+    """
+    lm = CharLM.load(model, device=device, threads=threads, streams=1)
+    report_device(device, lm.device)
+    row = score_row(lm.score(read_text(file), unknown=unknown))
+    if as_json:
+        print_json(row)
+    else:
+        print_score(row)
+
+
+@command
+@model_options
+@click.option(
+    "--prompt", required=True, callback=utf8, help="The text before; - reads standard input."
+)
+@click.option(
+    "--top", type=click.IntRange(1), default=5, show_default=True, help="Characters to show."
+)
+@unknown_option
+@json_option
+def next(  # noqa: A001  (the command's name)
+    model: str, device: Any, threads: int, prompt: str, top: int, unknown: Any, as_json: bool
+) -> None:
+    """Show the most likely characters after a text.
+
+    \b
+    Example:
+      rnn-infer next --model exported/charlm.onnx --prompt "To be or not to b"
+    """
+    lm = CharLM.load(model, device=device, threads=threads, streams=1)
+    report_device(device, lm.device)
+    if prompt == "-":
+        prompt = read_text("-")
+    found = lm.next(prompt, top, unknown=unknown)
+    if as_json:
+        print_json({"prompt": prompt, "top": [dataclasses.asdict(each) for each in found]})
+    else:
+        print_next(found)
