@@ -1,6 +1,7 @@
 # `make help` lists the targets.
 
 PYTHON ?= python3
+WORKERS ?= auto
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -28,7 +29,7 @@ demo: $(READY) ## Look around: set up, draw text from the shipped model, train a
 	@echo "── done: runs/demo.onnx is yours; rnn-infer --help and rnn-train --help say more"
 
 test: $(READY) ## Run all tests.
-	$(BIN)/pytest $(PYTEST_OPTIONS)
+	$(BIN)/pytest -n $(WORKERS) $(PYTEST_OPTIONS)
 
 floors: $(READY) ## Check the test coverage, after: make test PYTEST_OPTIONS="--cov --cov-report="
 	$(BIN)/coverage report --include "rnn_infer/*" --fail-under 95 --skip-covered

@@ -112,10 +112,10 @@ def measure(train: str, held: str, change: dict[str, Any], seed: int, epochs: fl
             (folder / side).write_text(text, "utf-8")
         teachers = []
         for number in range(1, change.get("teachers", 0) + 1):
-            task, model, _ = _take_step(folder / str(number), {}, seed + 100 * number, epochs)
+            task, model, _ = _train_one(folder / str(number), {}, seed + 100 * number, epochs)
             teachers.append(folder / f"{number}.onnx")
             export(model, task.card(task.measure(model)), teachers[-1])
-        task, model, learnt = _take_step(folder / "run", change, seed, epochs, tuple(teachers))
+        task, model, learnt = _train_one(folder / "run", change, seed, epochs, tuple(teachers))
         temperature = fit_temperature(model, task.data.held_out)
         loss = held_out_loss(model, task.data.held_out, 1, temperature)
     return {
@@ -127,7 +127,7 @@ def measure(train: str, held: str, change: dict[str, Any], seed: int, epochs: fl
     }
 
 
-def _take_step(
+def _train_one(
     folder: Path,
     change: dict[str, Any],
     seed: int,

@@ -50,6 +50,6 @@ def train_teacher(
 
 
 def teacher_seconds(run: Run, name: str) -> float:
-    """Returns the seconds that `train_teacher` trained a network, over all sittings."""
+    """Returns the seconds that `train_teacher` trained a network, over all sessions."""
     state, _ = checkpoint.load_latest(run.part(f"teachers/{name}").checkpoints)
     return float(state["elapsed"])

@@ -36,10 +36,10 @@ class Teaching:
     def prepare(self, device: torch.device, log: Log) -> float:
         """Trains teachers as planned, and writes the soft targets of all.
 
-        What an earlier sitting has done is not done again.
+        What an earlier session has done is not done again.
 
         Returns:
-            Seconds that it took; training time is that of all sittings.
+            Seconds that it took; training time is that of all sessions.
 
         Raises:
             KeyboardInterrupt: the user interrupted it; `log` has the command to go on.
