@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from rnn_infer.runtime.device import Device
 from rnn_infer.runtime.stepper import Stepper
 from rnn_infer.sampling import Sampling
-from rnn_train.exporting.graph import Weights
+from rnn_train.exporting.products import Weights
 from rnn_train.exporting.model_file import ModelCard, export
 from rnn_train.models.charlm import CharLSTM, CharLSTMConfig
 from rnn_train.models.decoding import without_onednn

@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 
 from rnn_train.errors import ExportError, RunError
-from rnn_train.exporting.graph import Weights
 from rnn_train.exporting.model_file import export as export_model
+from rnn_train.exporting.products import Weights
 from rnn_train.exporting.variants import fastest_steps
 from rnn_train.files import check_writable
 from rnn_train.progress import Log

@@ -1,4 +1,5 @@
-"""Weights in, a proved model file out.
+"""From trained weights to a proved model file: graph, document, proof.
 
-May import `models` and below, and `rnn_infer`, whose format it writes; never `tasks`.
+May import `models` and the families below it, and `rnn_infer`, whose file format it writes.
+It never imports `tasks`.
 """

@@ -1,7 +1,7 @@
-"""Does the exported file say what the model says? Asked through `rnn_infer`, before it is written.
+"""The proof of an export: the file gives the model's numbers, as `rnn_infer` runs it.
 
-Every comparison is between two ways to the same numbers; the largest difference of each goes
-into the file. The tolerance is for rounding alone.
+Each comparison computes the same numbers in two ways. The largest difference of each goes into
+the file. The tolerance allows for rounding only.
 """
 
 import tempfile
@@ -21,10 +21,11 @@ from rnn_infer.sampling import Sampling, Uniforms, draw
 from rnn_train.errors import ExportError
 
 TOLERANCE = 1e-4
+"""Largest difference allowed between two ways to the same number."""
 MAX_ROUNDING_LOSS = 0.01
-"""Nats a character, or a text, that rounded weights may cost."""
+"""The loss that rounded weights may cost at most, in nats a character, or nats a text."""
 Loss = Callable[[Stepper], float]
-"""How well a file foretells data, in nats a character (or a text); less is better."""
+"""Measures a file's loss on data, in nats a character (or nats a text)."""
 _BATCH, _TIME, _STEPS, _GOLDEN = 3, 24, 24, 16
 _SAMPLINGS = (
     Sampling(temperature=1.0),
@@ -37,7 +38,11 @@ _SAMPLINGS = (
 
 @contextmanager
 def opened(data: bytes) -> Iterator[Stepper]:
-    """A stepper over a file's bytes, read exactly as a user's would be."""
+    """Open a file's bytes with `rnn_infer`, as a user's file is opened.
+
+    Raises:
+        ExportError: `rnn_infer` refuses the file, or fails to run it.
+    """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "draft.onnx"
         path.write_bytes(data)
@@ -49,7 +54,7 @@ def opened(data: bytes) -> Iterator[Stepper]:
 
 
 def record(stepper: Stepper) -> Golden:
-    """One run from zero state, for `verify` to repeat."""
+    """Record one run from the zero state, which `rnn-infer verify` repeats."""
     tokens = _tokens(stepper, (1, _GOLDEN), seed=1)
     logits, _ = stepper.forward(tokens, stepper.zeros(1))
     uniform, generated = np.empty(0, np.float32), np.empty(0, np.int64)
@@ -66,45 +71,55 @@ def record(stepper: Stepper) -> Golden:
 
 
 def prove(model: nn.Module, temperature: float, stepper: Stepper) -> dict[str, float]:
-    """Runs all comparisons.
+    """Run all comparisons of a float32 file.
 
     Args:
-        model: what the file was made from, on the CPU, in evaluation mode; `model(tokens, state)`.
-        temperature: what its logits were divided by.
+        model: the model behind the file, on the CPU, in evaluation mode; it is called as
+            `model(tokens, state)`.
+        temperature: divides its logits in the file.
+        stepper: runs the file.
+
+    Returns:
+        The largest difference of each comparison.
 
     Raises:
-        ExportError: one of them fails; names it.
+        ExportError: a comparison fails; the message names it.
     """
     tokens = _tokens(stepper, (_BATCH, _TIME), seed=2)
     whole, state = stepper.forward(tokens, stepper.zeros(_BATCH))
     against_torch = _torch_difference(model, temperature, tokens, whole, state)
-    return _prove({"torch": against_torch, **_consistency(stepper)}, stepper)
+    return _check({"torch": against_torch, **_consistency(stepper)}, stepper)
 
 
 def prove_rounded(exact: Stepper, rounded: Stepper, loss: Loss, weights: str) -> dict[str, float]:
-    """Runs the comparisons of a file of rounded weights, and measures what they cost.
+    """Run the comparisons of a file with rounded weights, and measure what the rounding costs.
 
     Args:
-        exact: the same model in float32.
+        exact: runs the same model in float32.
+        rounded: runs the file.
+        loss: measures both.
+        weights: the number type of the file's large matrices, "int8" or "float16".
 
     Returns:
-        The proof's figures, and how much worse than `exact` it is (nats), as `int8_loss` or
-        `float16_loss`. A batch's text may differ from one stream's by rounding in float16 alone.
+        The largest difference of each comparison, and the loss above that of `exact` (nats) as
+        `int8_loss` or `float16_loss`. In float16, rounding may give a batch another text than its
+        streams alone, so these texts are not compared.
 
     Raises:
-        ExportError: a comparison fails, or it is worse by more than MAX_ROUNDING_LOSS.
+        ExportError: a comparison fails, or the rounding costs more than MAX_ROUNDING_LOSS.
     """
     cost = loss(rounded) - loss(exact)
-    if not cost <= MAX_ROUNDING_LOSS:
+    if not cost <= MAX_ROUNDING_LOSS:  # NaN fails too
         raise ExportError(
             f"{weights} weights make this model worse by {cost:.2g} nats, over "
             f"{MAX_ROUNDING_LOSS}; nothing was written: export it without --quantize"
         )
-    shown = _prove(_consistency(rounded), rounded, same_text=weights != "float16")
-    return shown | {f"{weights}_loss": float(f"{cost:.2g}")}
+    figures = _check(_consistency(rounded), rounded, same_text=weights != "float16")
+    return figures | {f"{weights}_loss": float(f"{cost:.2g}")}
 
 
 def _consistency(stepper: Stepper) -> dict[str, float]:
+    """Compare a file with itself: in steps, and in a batch."""
     tokens = _tokens(stepper, (_BATCH, _TIME), seed=2)
     whole, state = stepper.forward(tokens, stepper.zeros(_BATCH))
     return {
@@ -113,16 +128,17 @@ def _consistency(stepper: Stepper) -> dict[str, float]:
     }
 
 
-def _prove(shown: dict[str, float], stepper: Stepper, same_text: bool = True) -> dict[str, float]:
-    for name, difference in shown.items():
+def _check(figures: dict[str, float], stepper: Stepper, same_text: bool = True) -> dict[str, float]:
+    """Check all differences and the generation; return the figures with two digits."""
+    for name, difference in figures.items():
         if not difference < TOLERANCE:  # NaN fails too
             raise ExportError(
                 f"the file failed its proof: {name} differs by {difference:.2g}, "
                 f"over {TOLERANCE}; nothing was written"
             )
     if stepper.file.generates:
-        _prove_generation(stepper, _tokens(stepper, (_BATCH, _TIME), seed=2), same_text)
-    return {name: float(f"{value:.2g}") for name, value in shown.items()}
+        _check_generation(stepper, _tokens(stepper, (_BATCH, _TIME), seed=2), same_text)
+    return {name: float(f"{value:.2g}") for name, value in figures.items()}
 
 
 def _torch_difference(
@@ -132,6 +148,7 @@ def _torch_difference(
     whole: NDArray[np.float32],
     state: State,
 ) -> float:
+    """Compare the logits and the last state with those of the torch model."""
     with torch.inference_mode():
         logits, after = model(torch.from_numpy(tokens), model.zeros(len(tokens)))  # type: ignore[operator]
     expected = [logits.numpy() / temperature, *(each.numpy() for each in after)]
@@ -141,7 +158,7 @@ def _torch_difference(
 def _stepwise_difference(
     stepper: Stepper, tokens: NDArray[np.int64], whole: NDArray[np.float32], state: State
 ) -> float:
-    """One step at a time, and in pieces of 5, against all at once."""
+    """Compare single steps, and pieces of 5, with the whole sequence in one call."""
     worst = 0.0
     for size in (1, 5):
         pieces, now = [], stepper.zeros(len(tokens))
@@ -156,14 +173,14 @@ def _stepwise_difference(
 def _batch_difference(
     stepper: Stepper, tokens: NDArray[np.int64], whole: NDArray[np.float32]
 ) -> float:
-    """Each stream alone against all in one batch."""
+    """Compare each stream alone with all streams in one batch."""
     alone = [stepper.forward(row[None], stepper.zeros(1))[0] for row in tokens]
     return _difference(np.concatenate(alone), whole)
 
 
-def _prove_generation(stepper: Stepper, tokens: NDArray[np.int64], same_text: bool) -> None:
-    """Draws in one run, in pieces, alone (if `same_text`), and by the numpy rule: the same
-    tokens."""
+def _check_generation(stepper: Stepper, tokens: NDArray[np.int64], same_text: bool) -> None:
+    """Check that one call, calls in pieces, single streams (if `same_text`) and the numpy rule
+    draw the same tokens."""
     uniform = np.stack([Uniforms(seed).take(_STEPS) for seed in range(_BATCH)])
     for sampling in _SAMPLINGS:
         at_once, _ = stepper.draw(tokens, stepper.zeros(_BATCH), uniform, sampling)
@@ -185,20 +202,21 @@ def _prove_generation(stepper: Stepper, tokens: NDArray[np.int64], same_text: bo
                     f"the file failed its proof: text drawn {name} differs ({sampling}); "
                     "nothing was written"
                 )
-        _prove_rule(stepper, tokens, uniform, at_once, sampling)
+        _check_rule(stepper, tokens, uniform, at_once, sampling)
 
 
-def _prove_rule(
+def _check_rule(
     stepper: Stepper,
     tokens: NDArray[np.int64],
     uniform: NDArray[np.float32],
     drawn: NDArray[np.int64],
     sampling: Sampling,
 ) -> None:
-    """Teacher-forced: each drawn token against the numpy rule on the same logits.
+    """Check each drawn token against the numpy rule on the same logits.
 
-    A token may differ only where the uniform lies within rounding of a boundary: there a
-    uniform moved by that much gives it.
+    The file reads the drawn tokens as given ones, so one different token does not change those
+    after it. A token may differ only if its uniform lies within rounding of a boundary: then a
+    uniform that is moved by 1e-5 gives the drawn token.
     """
     read = np.concatenate([tokens, drawn[:, :-1]], 1)
     logits, _ = stepper.forward(read, stepper.zeros(len(tokens)))
@@ -216,9 +234,11 @@ def _prove_rule(
 
 
 def _tokens(stepper: Stepper, shape: tuple[int, int], seed: int) -> NDArray[np.int64]:
+    """Draw random tokens of the file's vocabulary."""
     count = len(stepper.file.metadata.vocabulary)
     return np.random.default_rng(seed).integers(count, size=shape)
 
 
 def _difference(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+    """Return the largest difference of two arrays; infinity if their shapes differ."""
     return float(np.abs(a - b).max()) if a.shape == b.shape else float("inf")

@@ -1,4 +1,4 @@
-"""The forms that a file can have, and large vocabularies: the same text from each."""
+"""The variants of a file, and large vocabularies: all variants give the same text."""
 
 from pathlib import Path
 from typing import Any
@@ -11,17 +11,14 @@ from torch import Tensor, nn
 
 import rnn_infer
 from rnn_train.errors import ExportError
-from rnn_train.exporting.graph import FLOAT, Graph
-from rnn_train.exporting.model_file import ModelCard, export
+from rnn_train.exporting.model_file import export
 from rnn_train.models.cells import CELLS, Cell, State
-from rnn_train.models.charlm import CharLSTM, CharLSTMConfig
 from rnn_train.models.classifier import ClassifierConfig, RecurrentClassifier
-
-VOCABULARY = tuple("\n abcdefghi")
+from tests.train.exporting.examples import VOCABULARY, char_lstm, lm_card, operators
 
 
 class Joining(Cell):
-    """A cell that joins its input and its state, which are of unlike widths."""
+    """A cell that joins its input and its state, which have different widths."""
 
     def __init__(self, input_size: int, width: int) -> None:
         super().__init__(input_size, {"s": width})
@@ -29,15 +26,6 @@ class Joining(Cell):
 
     def forward(self, x: Tensor, state: State) -> State:
         return (torch.tanh(self.mix(torch.cat([x, state[0]], -1))),)
-
-
-def char_lstm(**shape: Any) -> CharLSTM:
-    chosen = {"vocabulary": len(VOCABULARY), "embedding": 5, "hidden": 7, "layers": 1} | shape
-    return CharLSTM(CharLSTMConfig(**chosen))
-
-
-def lm_card(**facts: Any) -> ModelCard:
-    return ModelCard(**{"vocabulary": VOCABULARY, "unknown": None} | facts)
 
 
 def test_step_only_leaves_generation_out(tmp_path: Path) -> None:
@@ -57,25 +45,20 @@ def test_step_only_leaves_generation_out(tmp_path: Path) -> None:
         assert texts[0] == texts[1]
 
 
-def operators(graph: onnx.GraphProto) -> set[str]:
-    inner = [each.g for node in graph.node for each in node.attribute if each.HasField("g")]
-    return {node.op_type for node in graph.node}.union(*map(operators, inner))
-
-
 @pytest.mark.parametrize("steps", [1, 2, 7])
 @pytest.mark.parametrize("step_only", [False, True])
 @pytest.mark.parametrize(("weights", "skip"), [("float32", False), ("float16", True)])
 def test_fixed_steps_have_no_control_flow(
     weights: Any, skip: bool, step_only: bool, steps: int, tmp_path: Path
 ) -> None:
-    """Nothing that a CUDA graph cannot hold: no subgraphs, no shape that must be computed."""
+    """A CUDA graph can capture it: it has no subgraphs, and computes no shapes."""
     model = char_lstm(layers=2, skip=skip, hidden=96)
     kind: dict[str, Any] = {"weights": weights, "loss": lambda _: 0.0, "step_only": step_only}
     export(model, lm_card(), tmp_path / "fixed.onnx", steps=steps, **kind)
     export(model, lm_card(), tmp_path / "whole.onnx", **kind)
     graph = onnx.load(tmp_path / "fixed.onnx").graph
     assert not operators(graph) & {"Loop", "Scan", "If", "Shape", "Reshape"}
-    # Nor an unequal split, which onnxruntime replays from memory that it has freed.
+    # Nor does it split into unequal parts; see `capture`.
     assert all(len(node.input) == 1 for node in graph.node if node.op_type == "Split")
     assert "Loop" in operators(onnx.load(tmp_path / "whole.onnx").graph) or step_only
     dims = {each.name: each.type.tensor_type.shape.dim for each in [*graph.input, *graph.output]}
@@ -85,16 +68,14 @@ def test_fixed_steps_have_no_control_flow(
     for given in options:
         texts = [lm.generate(["abc", "d"], length=40, seed=8, **given) for lm in (fixed, whole)]
         assert texts[0] == texts[1]
-    # In float16 a product may be rounded otherwise for one row than for many.
+    # In float16, rounding may differ between one row and many rows.
     assert fixed.score("badcab").nats_per_char == pytest.approx(
         whole.score("badcab").nats_per_char, abs=1e-6 if weights == "float32" else 1e-3
     )
 
 
-def test_parts_that_a_cuda_graph_would_not_join(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """onnxruntime passes the sizes of up to 32 equal parts by value, and no others."""
+def test_joined_parts_are_equal_and_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """onnxruntime passes the sizes of up to 32 equal parts by value, so a replay is safe."""
     export(char_lstm(layers=3, skip=True), lm_card(), tmp_path / "m.onnx", steps=32)
     graph = onnx.shape_inference.infer_shapes(onnx.load(tmp_path / "m.onnx")).graph
     assert all(max(len(each.input), len(each.output)) <= 32 for each in graph.node)
@@ -114,15 +95,7 @@ def test_parts_that_a_cuda_graph_would_not_join(
         assert found.probability == pytest.approx(expected.probability, abs=1e-6)
 
 
-def test_parts_that_cannot_be_joined_are_refused() -> None:
-    graph = Graph("unequal", recorded=True)
-    parts = [graph.input(name, FLOAT, ["batch", size]) for name, size in (("x", 2), ("y", 3))]
-    graph.output(graph.add("Concat", *parts, axis=1), FLOAT, ["batch", 5])
-    with pytest.raises(ExportError, match="join parts of one size only"):
-        graph.model(18, 9, {})
-
-
-def test_no_fixed_steps_with_ngrams(tmp_path: Path) -> None:
+def test_fixed_steps_with_ngrams_are_refused(tmp_path: Path) -> None:
     shape: dict[str, Any] = {"embedding": 5, "hidden": 6, "ngrams": 2}
     model = RecurrentClassifier(ClassifierConfig(vocabulary=len(VOCABULARY), labels=2, **shape))
     card = lm_card(unknown=3, labels=("x", "y"), end=" ", log_prior=(-0.7, -0.7))
@@ -142,8 +115,8 @@ def test_fixed_steps_of_a_classifier(tmp_path: Path) -> None:
     assert all(each == whole for each in others)
 
 
-def test_large_vocabulary_stays_apart(tmp_path: Path) -> None:
-    """Above the real limit, not a patched one."""
+def test_large_vocabulary_is_not_folded(tmp_path: Path) -> None:
+    """Its table would have more numbers than MAX_TABLE."""
     vocabulary = tuple(map(chr, range(0x4E00, 0x4E00 + 5000)))
     model = char_lstm(vocabulary=5000, embedding=4, hidden=64)
     shown = export(model, lm_card(vocabulary=vocabulary, start="一"), tmp_path / "m.onnx")
@@ -152,7 +125,7 @@ def test_large_vocabulary_stays_apart(tmp_path: Path) -> None:
 
 
 def test_twenty_thousand_characters(tmp_path: Path) -> None:
-    """Read, scored, and drawn with every filter: in the graph as by the numpy rule."""
+    """The graph and the numpy rule score and draw the same, with every filter."""
     size = 20_000
     model = char_lstm(vocabulary=size)
     card = lm_card(vocabulary=tuple(chr(0x3400 + i) for i in range(size)), start="\u3456")

@@ -1,4 +1,4 @@
-"""What an export refuses, and writes nothing: files untrue to their model, and what can be none."""
+"""Exports that fail their proof: nothing is written, and the message names the reason."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,34 +8,25 @@ import pytest
 import torch
 from torch import nn
 
-from rnn_train.errors import RunError
-from rnn_train.exporting import sampling
+from rnn_train.errors import ExportError, RunError
+from rnn_train.exporting import generation, proof
 from rnn_train.exporting.graph import Graph
-from rnn_train.exporting.layers import LSTMLayer
+from rnn_train.exporting.layers.layer import Stepped
+from rnn_train.exporting.layers.lstm import LSTMLayer
+from rnn_train.exporting.layers.traced import TracedLayer
 from rnn_train.exporting.model_file import ModelCard, export
-from rnn_train.exporting.traced import TracedLayer
-from rnn_train.models.charlm import CharLSTM, CharLSTMConfig
+from rnn_train.exporting.products import Products
 from rnn_train.models.classifier import ClassifierConfig, RecurrentClassifier
+from tests.train.exporting.examples import VOCABULARY, char_lstm, lm_card
 
-VOCABULARY = tuple("\n abcdefghi")
 Refused = Callable[[nn.Module, ModelCard, str], None]
-
-
-def char_lstm() -> CharLSTM:
-    return CharLSTM(CharLSTMConfig(vocabulary=len(VOCABULARY), embedding=5, hidden=7, layers=1))
-
-
-def lm_card(**facts: Any) -> ModelCard:
-    return ModelCard(**{"vocabulary": VOCABULARY, "unknown": None} | facts)
 
 
 def test_swapped_states_fail_the_proof(refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
     step = LSTMLayer.step
 
-    def swapped(
-        self: LSTMLayer, graph: Graph, x: str, kind: int, states: Sequence[str]
-    ) -> tuple[str, list[str]]:
-        output, (h, c) = step(self, graph, x, kind, states)
+    def swapped(self: LSTMLayer, graph: Graph, x: str, states: Sequence[str]) -> Stepped:
+        output, (h, c) = step(self, graph, x, states)
         return output, [c, h]
 
     monkeypatch.setattr(LSTMLayer, "step", swapped)
@@ -45,15 +36,15 @@ def test_swapped_states_fail_the_proof(refused: Refused, monkeypatch: pytest.Mon
 def test_wrong_gate_order_fails_the_proof(
     refused: Refused, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    name = LSTMLayer.__init__
+    plain = LSTMLayer.__init__
 
-    def reordered(self: LSTMLayer, index: int, lstm: nn.LSTM) -> None:
+    def reordered(self: LSTMLayer, index: int, lstm: nn.LSTM, products: Products) -> None:
         other = nn.LSTM(lstm.input_size, lstm.hidden_size, batch_first=True)
         with torch.no_grad():
             for key, value in lstm.named_parameters():
                 i, f, g, o = value.chunk(4)
                 other.get_parameter(key).copy_(torch.cat([f, i, g, o]))
-        name(self, index, other)
+        plain(self, index, other, products)
 
     monkeypatch.setattr(LSTMLayer, "__init__", reordered)
     refused(char_lstm(), lm_card(), "failed its proof: torch differs by")
@@ -62,10 +53,8 @@ def test_wrong_gate_order_fails_the_proof(
 def test_lost_state_fails_the_proof(refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
     step = TracedLayer.step
 
-    def stuck(
-        self: TracedLayer, graph: Graph, x: str, kind: int, states: Sequence[str]
-    ) -> tuple[str, list[str]]:
-        output, _ = step(self, graph, x, kind, states)
+    def stuck(self: TracedLayer, graph: Graph, x: str, states: Sequence[str]) -> Stepped:
+        output, _ = step(self, graph, x, states)
         return output, [graph.add("Identity", each) for each in states]
 
     monkeypatch.setattr(TracedLayer, "step", stuck)
@@ -79,12 +68,12 @@ def test_wrong_draw_fails_the_proof(refused: Refused, monkeypatch: pytest.Monkey
     def likeliest(graph: Graph, logits: str, *_: object) -> str:
         return graph.add("ArgMax", logits, axis=1, keepdims=0)
 
-    monkeypatch.setattr(sampling, "_draw", likeliest)
+    monkeypatch.setattr(generation, "draw", likeliest)
     refused(char_lstm(), lm_card(), "breaks the sampling rule")
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-def test_weights_that_are_no_numbers(refused: Refused, bad: float) -> None:
+def test_weights_that_are_not_finite(refused: Refused, bad: float) -> None:
     model = char_lstm()
     with torch.no_grad():
         model.embedding.weight[:, 0] = bad
@@ -99,7 +88,31 @@ def test_card_that_breaks_the_format(refused: Refused, card: ModelCard) -> None:
     refused(char_lstm(), card, "rnn_infer refuses the exported file: the draft")
 
 
-def test_unwritable_place(tmp_path: Path) -> None:
+def test_path_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(RunError, match="cannot write"):
         export(char_lstm(), lm_card(), tmp_path / "file" / "m.onnx")
+
+
+def test_record_is_repeatable(tmp_path: Path) -> None:
+    export(char_lstm(), lm_card(), tmp_path / "m.onnx")
+    data = (tmp_path / "m.onnx").read_bytes()
+    with proof.opened(data) as one, proof.opened(data) as other:
+        golden = proof.record(one)
+        assert proof.record(other) == golden
+    assert len(golden.tokens) == len(golden.uniform) == len(golden.generated) == 16
+
+
+def test_bytes_that_are_no_model_are_refused() -> None:
+    refused = pytest.raises(ExportError, match="rnn_infer refuses the exported file")
+    with refused, proof.opened(b"no model"):
+        pass
+
+
+@pytest.mark.parametrize("cost", [proof.MAX_ROUNDING_LOSS * 1.1, float("nan")])
+def test_rounding_that_costs_too_much_is_refused(cost: float, tmp_path: Path) -> None:
+    export(char_lstm(), lm_card(), tmp_path / "m.onnx")
+    losses = iter((2.0 + cost, 2.0))
+    refused = pytest.raises(ExportError, match="int8 weights make this model worse")
+    with proof.opened((tmp_path / "m.onnx").read_bytes()) as stepper, refused:
+        proof.prove_rounded(stepper, stepper, lambda _: next(losses), "int8")

@@ -1,231 +1,40 @@
-"""Files of 8-bit weights: near the float32 model, and as strict as it about everything else."""
-
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+"""Rounding a weight matrix to integers."""
 
 import numpy as np
-import onnx
-import pytest
-import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
-from onnx import numpy_helper
 
-from rnn_infer import CharLM, Classifier
-from rnn_infer.runtime.stepper import Stepper
-from rnn_infer.scoring import sequence_loss
-from rnn_train.errors import ExportError
-from rnn_train.exporting import proof
-from rnn_train.exporting.model_file import ModelCard, export
-from rnn_train.models.charlm import CharLSTM, CharLSTMConfig
-from rnn_train.models.classifier import ClassifierConfig, RecurrentClassifier
+from rnn_train.exporting.quantization import WEIGHT_LIMIT, quantize_columns
 
-VOCABULARY = tuple("\n abcdefghijklmnop")
-WIDTH = 96
-"""So that a layer's matrices are large enough to be rounded."""
+MATRICES = arrays.arrays(
+    np.float32,
+    st.tuples(st.integers(1, 6), st.integers(1, 5)),
+    elements=st.floats(-100, 100, width=32),
+)
 
 
-def free(_: Stepper) -> float:
-    """Untrained weights have no loss worth measuring."""
-    return 0.0
+@given(MATRICES)
+def test_each_number_is_off_by_half_a_step(weight: NDArray[np.float32]) -> None:
+    integers, steps = quantize_columns(weight)
+    assert integers.dtype == np.int8
+    assert np.abs(integers.astype(int)).max() <= WEIGHT_LIMIT
+    assert (np.abs(integers * steps - weight) <= 0.501 * steps).all()
 
 
-@dataclass(frozen=True)
-class Both:
-    """A model in float32, and in 8 bit."""
-
-    exact: CharLM
-    rounded: CharLM
-    path: Path
+def test_columns_have_their_own_steps() -> None:
+    integers, steps = quantize_columns(np.array([[63, 0.63], [-21, 0.01]], np.float32))
+    assert integers.tolist() == [[63, 63], [-21, 1]]
+    np.testing.assert_allclose(steps, [1, 0.01], rtol=1e-6)
 
 
-@pytest.fixture(scope="module", params=[(1, False), (2, False), (2, True), (3, False)])
-def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Both:
-    torch.manual_seed(1)
-    layers, skip = request.param
-    config = CharLSTMConfig(
-        vocabulary=len(VOCABULARY), embedding=8, hidden=WIDTH, layers=layers, skip=skip
-    )
-    model = CharLSTM(config)
-    assert isinstance(model.head, torch.nn.Linear)
-    with torch.no_grad():
-        model.head.weight.mul_(20)
-        for layer in model.lstms():
-            layer.get_parameter("bias_hh_l0").normal_(std=0.1)
-    card = ModelCard(vocabulary=VOCABULARY, unknown=None)
-    folder = tmp_path_factory.mktemp("int8")
-    export(model, card, folder / "exact.onnx")
-    export(model, card, folder / "rounded.onnx", weights="int8", loss=free)
-    return Both(
-        CharLM.load(folder / "exact.onnx"),
-        CharLM.load(folder / "rounded.onnx"),
-        folder / "rounded.onnx",
-    )
+def test_a_column_of_zeros_stays_zero() -> None:
+    integers, steps = quantize_columns(np.zeros((3, 2), np.float32))
+    assert not integers.any()
+    assert np.isfinite(steps).all()
 
 
-def weights(path: Path) -> dict[str, NDArray[Any]]:
-    return {each.name: numpy_helper.to_array(each) for each in onnx.load(path).graph.initializer}
-
-
-def reference(path: Path, tokens: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Logits [batch, time, n], one number after another in numpy, with true integers."""
-    values = weights(path)
-    layers = sum(name.endswith(".R.q") for name in values)
-    batch = len(tokens)
-    h = [np.zeros((batch, WIDTH)) for _ in range(layers)]
-    c = [np.zeros((batch, WIDTH)) for _ in range(layers)]
-    rows = []
-    for token in tokens.T:
-        below = None
-        for i in range(layers):
-            product = integers(h[i]) @ values[f"lstm{i}.R.q"].astype(np.int64)
-            if below is None:
-                gates = product * values[f"lstm{i}.R.step"] + values["input_table"][token]
-            else:
-                product += integers(below) @ values[f"lstm{i}.W.q"].astype(np.int64)
-                gates = product * values[f"lstm{i}.step"] + values[f"lstm{i}.b"]
-            sigmoids = 1 / (1 + np.exp(-gates[:, : 3 * WIDTH]))
-            input_, forget, output = np.split(sigmoids, 3, 1)
-            c[i] = forget * c[i] + input_ * np.tanh(gates[:, 3 * WIDTH :])
-            below = h[i] = output * np.tanh(c[i])
-        # The head reads the last layer, or all.
-        seen = np.concatenate(h, 1)[:, -len(values["head0.W"]) :]
-        rows.append(seen @ values["head0.W"] + values["head0.b"])
-    return np.stack(rows, 1)
-
-
-def integers(x: NDArray[np.float64]) -> NDArray[np.int64]:
-    return np.round(x.astype(np.float32) * 127).astype(np.int64)
-
-
-def some_tokens(batch: int, time: int) -> NDArray[np.int64]:
-    return np.random.default_rng(5).integers(len(VOCABULARY), size=(batch, time))
-
-
-def test_numpy_reference(both: Both) -> None:
-    tokens = some_tokens(4, 30)
-    stepper = both.rounded._stepper
-    logits, _ = stepper.forward(tokens, stepper.zeros(4))
-    # A state near a step's border may be rounded the other way; that is all the difference.
-    assert np.abs(logits - reference(both.path, tokens)).max() < 0.05
-
-
-def test_weights_are_integers_and_kept_once(both: Both) -> None:
-    found = weights(both.path)
-    large = {name: each for name, each in found.items() if each.size > 2**13}
-    assert large
-    assert all(each.dtype == np.int8 for each in large.values()), large.keys()
-    assert all(np.abs(each.astype(int)).max() <= 63 for each in large.values())
-    assert both.path.stat().st_size < sum(each.nbytes for each in found.values()) + 60_000
-
-
-def test_same_text_alone_batched_streamed_and_in_pieces(both: Both) -> None:
-    lm = both.rounded
-    prompts = ["abc", "", "dead\nbee", "a", "fig", "abc", "pal", "om"]
-    options: Any = {"length": 90, "temperature": 1.0}
-    together = lm.generate(prompts, seed=3, **options)
-    for i, prompt in enumerate(prompts):
-        assert lm.generate(prompt, seed=3 + i, **options) == together[i]
-        for chunk in (1, 7):
-            assert "".join(lm.stream(prompt, seed=3 + i, chunk=chunk, **options)) == together[i]
-    session = lm.session(seed=3)
-    session.feed("abc")
-    pieces = [session.generate(n, temperature=1.0) for n in (1, 2, 30, 57)]
-    assert "".join(pieces) == together[0]
-
-
-def test_one_row_cannot_touch_another(both: Both) -> None:
-    stepper = both.rounded._stepper
-    tokens = some_tokens(16, 12)
-    together, state = stepper.forward(tokens, stepper.zeros(16))
-    for i, row in enumerate(tokens):
-        alone, own = stepper.forward(row[None], stepper.zeros(1))
-        np.testing.assert_array_equal(alone[0], together[i])
-        for a, b in zip(own, state, strict=True):
-            np.testing.assert_array_equal(a[0], b[i])
-
-
-def test_steps_and_sequence_give_the_same_numbers(both: Both) -> None:
-    stepper = both.rounded._stepper
-    tokens = some_tokens(3, 20)
-    whole, _ = stepper.forward(tokens, stepper.zeros(3))
-    state = stepper.zeros(3)
-    for t in range(tokens.shape[1]):
-        logits, state = stepper.forward(tokens[:, t : t + 1], state)
-        np.testing.assert_array_equal(logits[:, 0], whole[:, t])
-
-
-def test_near_the_exact_model(both: Both) -> None:
-    tokens = some_tokens(8, 60)
-    exact = sequence_loss(both.exact._stepper, tokens)
-    assert abs(sequence_loss(both.rounded._stepper, tokens) - exact) < 0.05
-
-
-def test_file_says_what_it_is(both: Both) -> None:
-    assert both.rounded.metadata.training["weights"] == "int8"
-    assert both.exact.metadata.training["weights"] == "float32"
-    assert both.rounded.metadata.proof["int8_loss"] == 0
-    assert both.rounded.metadata.proof["batch"] == 0
-
-
-def test_cost_is_measured_and_refused_where_too_high(tmp_path: Path) -> None:
-    torch.manual_seed(1)
-    model = CharLSTM(CharLSTMConfig(vocabulary=len(VOCABULARY), embedding=8, hidden=WIDTH))
-    card = ModelCard(vocabulary=VOCABULARY, unknown=None)
-
-    def costing(nats: float) -> proof.Loss:
-        return lambda stepper: 2.0 + nats * ("MatMulInteger" in stepper.file.operators)
-
-    assert (
-        export(model, card, tmp_path / "m.onnx", weights="int8", loss=costing(0.004))["int8_loss"]
-        == 0.004
-    )
-    for nats in (proof.MAX_ROUNDING_LOSS * 1.1, float("nan")):
-        with pytest.raises(ExportError, match="worse by .* without --quantize"):
-            export(model, card, tmp_path / "n.onnx", weights="int8", loss=costing(nats))
-    assert not (tmp_path / "n.onnx").exists()
-
-
-@pytest.mark.parametrize(("cell", "width"), [("elman", 192), ("gru", 128), ("lstm", 96)])
-def test_classifier(cell: str, width: int, tmp_path: Path) -> None:
-    torch.manual_seed(1)
-    shape = ClassifierConfig(
-        vocabulary=len(VOCABULARY), labels=3, cell=cell, hidden=width, embedding=16
-    )
-    rounded = both_classifiers(RecurrentClassifier(shape), tmp_path)
-    assert "MatMulInteger" in rounded._stepper.file.operators
-
-
-def test_tables_of_a_classifier(tmp_path: Path) -> None:
-    torch.manual_seed(1)
-    shape = ClassifierConfig(vocabulary=len(VOCABULARY), labels=3, hidden=8, ngrams=3, evidence=4)
-    model = RecurrentClassifier(shape)
-    with torch.no_grad():
-        model.layers[0].get_parameter("evidence").normal_()
-    both_classifiers(model, tmp_path)
-    sizes = {name: (tmp_path / f"{name}.onnx").stat().st_size for name in ("exact", "rounded")}
-    assert sizes["rounded"] < 0.3 * sizes["exact"]
-    large = [each for each in weights(tmp_path / "rounded.onnx").values() if each.size > 2**15]
-    assert {each.dtype for each in large} == {np.dtype(np.int8)}
-
-
-def both_classifiers(model: RecurrentClassifier, folder: Path) -> Classifier:
-    """The rounded one, which answers as the exact one does."""
-    card = ModelCard(
-        vocabulary=VOCABULARY,
-        unknown=2,
-        labels=("x", "y", "z"),
-        begin="\n",
-        end=" ",
-        log_prior=(-1.0, -1.0, -1.0),
-    )
-    export(model, card, folder / "exact.onnx")
-    shown = export(model, card, folder / "rounded.onnx", weights="int8", loss=free)
-    assert shown["batch"] == shown["stepwise"] == 0
-    exact = Classifier.load(folder / "exact.onnx")
-    rounded = Classifier.load(folder / "rounded.onnx")
-    texts = ["abc", "fig", "a", "olive", "mandible", "bad" * 30]
-    for one, other in zip(exact.classify(texts), rounded.classify(texts), strict=True):
-        assert abs(one.probability - other.probability) < 0.05
-    assert rounded.classify(texts[3]) == rounded.classify(texts)[3]
-    return rounded
+def test_sums_of_two_products_fit_into_16_bits() -> None:
+    """AVX2 adds two products in a saturating int16."""
+    assert 2 * 255 * WEIGHT_LIMIT < 2**15

@@ -1,4 +1,4 @@
-"""The fastest form of a file, as measured; the clock is played."""
+"""The variant that draws fastest, measured with a clock that the tests control."""
 
 import itertools
 from pathlib import Path
@@ -14,7 +14,7 @@ from rnn_train import pipeline
 from rnn_train.errors import ExportError
 from rnn_train.exporting import variants
 from rnn_train.exporting.model_file import ModelCard, export
-from rnn_train.exporting.variants import STEPS, fastest_steps
+from rnn_train.exporting.variants import STEPS, Variant, fastest_steps
 from rnn_train.models.charlm import CharLSTM, CharLSTMConfig
 from rnn_train.pipeline import ExportOptions
 from rnn_train.training_session import TrainingReport
@@ -29,7 +29,7 @@ def write(path: Path, steps: int | None) -> None:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> dict[int | None, float]:
-    """Seconds that a round takes, by steps a call; each is really drawn, too."""
+    """Seconds that a round takes, by steps a call; the draw itself is real."""
     seconds: dict[int | None, float] = dict.fromkeys(STEPS, 2.0)
     plain, now = Stepper.draw, itertools.count()
     passed = [0.0]
@@ -46,18 +46,18 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> dict[int | None, float]:
 
 
 @pytest.mark.parametrize("steps", STEPS)
-def test_the_fastest_is_taken(clock: dict[int | None, float], steps: int | None) -> None:
+def test_the_fastest_steps_are_chosen(clock: dict[int | None, float], steps: int | None) -> None:
     clock[steps] = 0.5
-    said: list[str] = []
-    assert fastest_steps(write, 3, said.append, "cpu") == steps
-    shown = dict(line.rsplit(": ", 1) for line in said)
+    lines: list[str] = []
+    assert fastest_steps(write, 3, lines.append, "cpu") == steps
+    shown = dict(line.rsplit(": ", 1) for line in lines)
     assert len(shown) == len(STEPS)
     name = f"--steps {steps}" if steps else "any number of steps"
     assert shown.pop(name) == "768 characters/s"
     assert set(shown.values()) == {"192 characters/s"}
 
 
-def test_a_form_that_cannot_be_recorded_is_left_out(
+def test_steps_that_cannot_be_captured_are_left_out(
     clock: dict[int | None, float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock[8] = 0.1
@@ -69,9 +69,9 @@ def test_a_form_that_cannot_be_recorded_is_left_out(
         return found
 
     monkeypatch.setattr(variants, "Stepper", SimpleNamespace(open=opened))
-    said: list[str] = []
-    assert fastest_steps(write, 1, said.append, "cpu") != 8
-    assert "--steps 8: its step fails as a CUDA graph" in said
+    lines: list[str] = []
+    assert fastest_steps(write, 1, lines.append, "cpu") != 8
+    assert "--steps 8: its step fails as a CUDA graph" in lines
 
 
 def test_export_of_the_fastest(
@@ -93,17 +93,21 @@ def test_export_of_the_fastest(
     assert np.isfinite(found.forward(np.zeros((1, 3), np.int64), found.zeros(1))[0]).all()
 
 
-def test_without_cuda(finished: TrainingReport, tmp_path: Path) -> None:
+def test_measuring_needs_cuda(finished: TrainingReport, tmp_path: Path) -> None:
     with pytest.raises(DeviceError, match="device cuda does not work here"):
         pipeline.export(finished.run, tmp_path / "x.onnx", ExportOptions(fastest_for=7))
     assert not (tmp_path / "x.onnx").exists()
 
 
 @pytest.mark.parametrize("kind", ["step only", "classifier"])
-def test_what_draws_nothing_is_not_measured(
+def test_a_file_that_draws_nothing_is_not_measured(
     kind: str, finished: TrainingReport, finished_classifier: TrainingReport, tmp_path: Path
 ) -> None:
     report = finished_classifier if kind == "classifier" else finished
-    with pytest.raises(ExportError, match="only a file that draws"):
+    with pytest.raises(ExportError, match="give --steps"):
         options = ExportOptions(fastest_for=7, step_only=kind == "step only")
         pipeline.export(report.run, tmp_path / "x.onnx", options)
+
+
+def test_a_variant_is_an_ordinary_file_by_default() -> None:
+    assert Variant() == Variant(step_only=False, steps=None, weights="float32")

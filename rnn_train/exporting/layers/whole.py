@@ -1,6 +1,6 @@
-"""Layers that need not be stepped through where all of a text is there at once.
+"""Layers of cells that need no Scan when all times of a sequence are there at once.
 
-To the same numbers as their traced steps; an export proves it.
+They give the same numbers as their traced steps; the proof of an export checks that.
 """
 
 from collections.abc import Sequence
@@ -11,51 +11,48 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rnn_train.exporting.graph import FLOAT, INT32, Dims, Graph
-from rnn_train.exporting.layers import as_numpy
-from rnn_train.exporting.traced import TracedLayer
+from rnn_train.exporting.layers.layer import Stepped, as_numpy
+from rnn_train.exporting.layers.traced import TracedLayer
+from rnn_train.exporting.products import Products
 from rnn_train.models.cells import Cell, GRUCell
 from rnn_train.models.ngrams import FACTOR, NGramCell
 from rnn_train.models.pooling import PassThrough, RunningPool
 
 
-def layer_of(index: int, cell: Cell) -> TracedLayer:
-    """The layer of a cell."""
+def cell_layer(index: int, cell: Cell, products: Products) -> TracedLayer:
+    """Return the layer of a cell: one of this module for a cell it knows, else a traced one."""
     if isinstance(cell, PassThrough):
-        return PassThroughLayer(index, cell)
+        return PassThroughLayer(index, cell, products)
     known = {NGramCell: NGramLayer, GRUCell: GRULayer, RunningPool: PoolLayer}
-    return known.get(type(cell), TracedLayer)(index, cell)
+    return known.get(type(cell), TracedLayer)(index, cell, products)
 
 
 class PassThroughLayer(TracedLayer):
-    """A cell beside which columns go past: over all times at once, they need not be stepped."""
+    """A cell with columns that pass it by: only the cell's own part may need a Scan."""
 
-    def __init__(self, index: int, cell: PassThrough) -> None:
-        super().__init__(index, cell)
-        self._inner = layer_of(index, cell.cell)
+    def __init__(self, index: int, cell: PassThrough, products: Products) -> None:
+        super().__init__(index, cell, products)
+        self._inner = cell_layer(index, cell.cell, products)
         self._columns = cell.columns
 
-    def sequence(
-        self, graph: Graph, x: str, sizes: str, states: Sequence[str]
-    ) -> tuple[str, list[str]]:
+    def sequence(self, graph: Graph, x: str, sizes: str, states: Sequence[str]) -> Stepped:
         outputs, after = self._inner.sequence(graph, x, sizes, states)
         passed = graph.slice(x, -self._columns, None, axis=2)
         return graph.add("Concat", outputs, passed, axis=2, name="beside"), after
 
 
 class GRULayer(TracedLayer):
-    """A gated recurrent unit: all times are one operator."""
+    """A gated recurrent unit: a whole sequence is one GRU node."""
 
-    def __init__(self, index: int, cell: Cell) -> None:
-        super().__init__(index, cell)
+    def __init__(self, index: int, cell: Cell, products: Products) -> None:
+        super().__init__(index, cell, products)
         assert isinstance(cell, GRUCell)
         self._inputs, self._recurrent = cell.inputs, cell.recurrent
 
-    def sequence(
-        self, graph: Graph, x: str, sizes: str, states: Sequence[str]
-    ) -> tuple[str, list[str]]:
+    def sequence(self, graph: Graph, x: str, sizes: str, states: Sequence[str]) -> Stepped:
         both = self._inputs, self._recurrent
-        if any(graph.rounds(as_numpy(linear.weight)) for linear in both):
-            return super().sequence(graph, x, sizes, states)
+        if any(self._products.rounds(as_numpy(linear.weight)) for linear in both):
+            return super().sequence(graph, x, sizes, states)  # a GRU node takes float32 only
         axis0, axis1 = graph.constant("axis0", [0]), graph.constant("axis1", [1])
         biases = np.concatenate([self._in_order(linear.bias) for linear in both])
         outputs, after = graph.add_many(
@@ -72,17 +69,18 @@ class GRULayer(TracedLayer):
         )
         return graph.add("Squeeze", outputs, axis1), [graph.add("Squeeze", after, axis0)]
 
-    def _in_order(self, gates: Tensor) -> NDArray[np.float32]:
-        """torch's gates r, z, n in ONNX's order: z, r, n."""
-        reset, keep, new = np.split(as_numpy(gates), 3)
-        return np.concatenate([keep, reset, new])
+    @staticmethod
+    def _in_order(gates: Tensor) -> NDArray[np.float32]:
+        """Reorder torch's gates r, z, n to ONNX's z, r, n."""
+        reset, update, new = np.split(as_numpy(gates), 3)
+        return np.concatenate([update, reset, new])
 
 
 class PoolLayer(TracedLayer):
-    """A running pool: only the maximum is stepped through."""
+    """A running pool: only the maximum needs a Scan, since ONNX has no running maximum."""
 
-    def __init__(self, index: int, cell: Cell) -> None:
-        super().__init__(index, cell)
+    def __init__(self, index: int, cell: Cell, products: Products) -> None:
+        super().__init__(index, cell, products)
         assert isinstance(cell, RunningPool)
         self._peaks = cell.peaks
 
@@ -90,30 +88,31 @@ class PoolLayer(TracedLayer):
         self,
         graph: Graph,
         x: str,
-        sizes: str,  # noqa: ARG002  (of the protocol)
+        sizes: str,  # noqa: ARG002  (part of the interface)
         states: Sequence[str],
-    ) -> tuple[str, list[str]]:
+    ) -> Stepped:
         total, peak, count = states
         axis0, at0 = graph.constant("axis0", [0]), graph.constant("at0", 0)
-        # From the sum so far, so that sums are added in the order of single steps.
+        # The sum so far comes first, so that numbers are added in the same order as in steps.
         begun = graph.add("Concat", graph.add("Unsqueeze", total, axis0), x, axis=0)
         sums = graph.slice(graph.add("CumSum", begun, at0), 1, None, axis=0)
-        # A one for each time: the place of the largest of a single number is 0.
+        # ArgMax of a single number is 0: that gives one zero, and then one 1, for each time.
         single = graph.slice(graph.slice(x, 0, 1, axis=1), 0, 1, axis=2)
         zeros = graph.add("Cast", graph.add("ArgMax", single, axis=2), to=FLOAT)
         ones = graph.add("Add", zeros, graph.constant("one", np.float32(1)), name="ones")
         counts = graph.add("CumSum", ones, at0, name="steps")
         counts = graph.add("Add", counts, graph.add("Unsqueeze", count, axis0), name="counts")
-        peak, peaks = self._highest(graph, peak, x)
+        peak, peaks = self._running_maximum(graph, peak, x)
         means = graph.add("Div", sums, counts, name="means")
         pooled = graph.add("Concat", x, means, peaks, axis=2, name="pooled")
         return pooled, [self._last(graph, sums), peak, self._last(graph, counts)]
 
-    def _last(self, graph: Graph, x: str) -> str:
+    @staticmethod
+    def _last(graph: Graph, x: str) -> str:
         return graph.add("Gather", x, graph.constant("at_end", -1), axis=0, name="after")
 
-    def _highest(self, graph: Graph, peak: str, x: str) -> list[str]:
-        """The maximum at the end, and at all times."""
+    def _running_maximum(self, graph: Graph, peak: str, x: str) -> list[str]:
+        """Add a Scan: the maximum at the end [batch, peaks], and at each time."""
         body = graph.subgraph("pool")
         shape: Dims = ["batch", self._peaks]
         before, now = (body.input(name, FLOAT, shape) for name in ("pool_state", "pool_x"))
@@ -131,47 +130,53 @@ class PoolLayer(TracedLayer):
 
 
 class NGramLayer(TracedLayer):
-    """Table entries of n-grams: of each time, by codes that all lie in the input."""
+    """Look-ups of n-grams: the codes of all times are in the input, so no step needs another."""
 
-    def __init__(self, index: int, cell: Cell) -> None:
-        super().__init__(index, cell)
+    def __init__(self, index: int, cell: Cell, products: Products) -> None:
+        super().__init__(index, cell, products)
         assert isinstance(cell, NGramCell)
         self._ngrams = cell
 
-    def steps(
-        self, graph: Graph, projected: str, kind: int, states: Sequence[str]
-    ) -> tuple[str, list[str]]:
-        assert kind == FLOAT
+    def steps(self, graph: Graph, projected: str, states: Sequence[str]) -> Stepped:
         cell = self._ngrams
-        (before,) = states
-        count = cell.state_sizes["codes"]
         sizes = graph.constant("features_and_code", [cell.input_size - 1, 1])
         features, code = graph.add_many(
             "Split", projected, sizes, names=["features", "code"], axis=2
         )
-        code = graph.add(
-            "Squeeze", code, graph.constant("axis2", [2]), name="codes"
-        )  # [time, batch]
+        axis2 = graph.constant("axis2", [2])
+        codes = graph.add("Squeeze", code, axis2, name="codes")  # [time, batch]
+        count = cell.state_sizes["codes"]
         backwards = graph.constant("backwards", np.arange(count)[::-1].copy())
-        earlier = graph.add("Transpose", before, perm=[1, 0])
+        # The state holds the newest code first; in `run` all codes are in the order of time.
+        earlier = graph.add("Transpose", states[0], perm=[1, 0])
         earlier = graph.add("Gather", earlier, backwards, axis=0, name="earlier")
-        run = graph.add("Concat", earlier, code, axis=0, name="run")
+        run = graph.add("Concat", earlier, codes, axis=0, name="run")  # [count + time, batch]
         windows = [
             graph.slice(run, count - place, -place or None, axis=0) for place in range(count)
         ]
         entries = self._entries(graph, windows)
         parts = [features]
         for table, longest in (("vectors", cell.longest[0]), ("evidence", cell.longest[1])):
-            weight = as_numpy(getattr(cell, table))
-            for entry in entries[: longest - 1]:
-                parts.append(graph.rows_of(f"{self._name}.{table}", weight, entry))
+            name, weight = f"{self._name}.{table}", as_numpy(getattr(cell, table))
+            parts += [
+                self._products.rows_of(graph, name, weight, entry)
+                for entry in entries[: longest - 1]
+            ]
         last = graph.slice(run, -count, None, axis=0)
         last = graph.add("Gather", last, backwards, axis=0, name="newest_first")
         after = graph.add("Transpose", last, perm=[1, 0], name="codes_after")
         return graph.add("Concat", *parts, axis=2, name="with_ngrams"), [after]
 
     def _entries(self, graph: Graph, windows: Sequence[str]) -> list[str]:
-        """As `NGramCell._entries`: codes [time, batch] of each place → entries [time, batch]."""
+        """Add the table entries of all n-grams; `NGramCell._entries` is the same in torch.
+
+        Args:
+            graph: gets the nodes.
+            windows: for each place, newest first, the codes [time, batch].
+
+        Returns:
+            For each n from 2 up, the entries [time, batch].
+        """
         cell = self._ngrams
         rows = self._of_orders(graph, "rows", as_numpy(cell.sizes))
         factor = graph.constant("factor", np.float32(FACTOR))
@@ -189,6 +194,7 @@ class NGramLayer(TracedLayer):
             for order in range(len(cell.rows))
         ]
 
-    def _of_orders(self, graph: Graph, hint: str, values: NDArray[Any]) -> str:
-        """One number for each n, beside [orders, time, batch]."""
+    @staticmethod
+    def _of_orders(graph: Graph, hint: str, values: NDArray[Any]) -> str:
+        """Add one number for each n, shaped to broadcast over [orders, time, batch]."""
         return graph.constant(hint, values[:, None, None])

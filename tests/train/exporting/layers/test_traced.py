@@ -1,4 +1,4 @@
-"""A cell of one's own, exported: traced, proved, or refused with the reason."""
+"""Cells of a user: traced and exported, or refused with the reason."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,12 +15,13 @@ from rnn_train.exporting.model_file import ModelCard, export
 from rnn_train.models.cells import CELLS, Cell, State
 from rnn_train.models.classifier import ClassifierConfig, RecurrentClassifier
 from rnn_train.tasks.classifier.objective import ClassifierObjective
+from tests.train.exporting.examples import operators
 
 Refused = Callable[[nn.Module, ModelCard, str], None]
 
 
 class Springy(Cell):
-    """Position and speed: two states, an input product and an output of its own."""
+    """Position and speed: two states, with `project` and `output` overridden."""
 
     def __init__(self, input_size: int, width: int) -> None:
         super().__init__(input_size, {"place": width, "speed": width})
@@ -45,7 +46,7 @@ class Springy(Cell):
 
 
 class Plain(Cell):
-    """As short as a cell can be: no product of the input alone."""
+    """The shortest possible cell: no `project`."""
 
     def __init__(self, input_size: int, width: int) -> None:
         super().__init__(input_size, {"s": width})
@@ -59,7 +60,7 @@ class Plain(Cell):
 
 
 class Uneven(Cell):
-    """Its gate is narrower than its candidate, of one product."""
+    """Its gate is narrower than its candidate, and both come from one product."""
 
     def __init__(self, input_size: int, width: int) -> None:
         super().__init__(input_size, {"s": width})
@@ -101,7 +102,7 @@ ROWS = Rows(("abba", "bad", "cage", "hide", "dig", "big"), ("yes", "no", "yes", 
 
 
 def own_classifier() -> RecurrentClassifier:
-    """For CARD, of the cell that is registered as "own"."""
+    """Make a classifier for CARD from the cell that is registered as "own"."""
     return RecurrentClassifier(
         ClassifierConfig(
             vocabulary=len(CARD.vocabulary),
@@ -115,7 +116,7 @@ def own_classifier() -> RecurrentClassifier:
 
 
 @pytest.mark.parametrize(("cell", "layers"), [(Springy, 1), (Plain, 2)])
-def test_cell_of_ones_own(
+def test_a_users_cell_is_trained_exported_and_run(
     cell: type[Cell], layers: int, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(CELLS, "own", cell)
@@ -134,7 +135,7 @@ def test_cell_of_ones_own(
     cpu = torch.device("cpu")
     objective = ClassifierObjective(model, alphabet, ROWS, ROWS, 6, 0.0, 0, cpu)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    model.eval()  # without dropout one step down the gradient must help
+    model.eval()  # without dropout, one step along the gradient must lower the loss
     before, _ = objective.loss(0)
     before.backward()  # type: ignore[no-untyped-call]
     assert all(parameter.grad is not None for parameter in model.parameters())
@@ -170,11 +171,6 @@ def test_uneven_split_is_sliced_for_a_cuda_graph(
     assert ("Split" in kinds, "Slice" in kinds) == (steps != 1, steps is not None)
 
 
-def operators(graph: onnx.GraphProto) -> set[str]:
-    inner = [each.g for node in graph.node for each in node.attribute if each.HasField("g")]
-    return {node.op_type for node in graph.node}.union(*map(operators, inner))
-
-
 @pytest.mark.parametrize(
     ("cell", "message"),
     [
@@ -183,7 +179,7 @@ def operators(graph: onnx.GraphProto) -> set[str]:
         (MixingStreams, "failed its proof: batch differs by"),
     ],
 )
-def test_cell_that_cannot_be_exported(
+def test_cells_that_cannot_be_exported(
     cell: type[Cell], message: str, refused: Refused, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(CELLS, "own", cell)

@@ -1,0 +1,148 @@
+"""Text generation in the graph: a Loop that draws a token and feeds it to the network.
+
+Work that a call does not need costs it almost nothing. An If skips all draws in a call that only
+reads, and another If ranks the vocabulary only if some row filters by top-k or top-p. Both stand
+in the main graph and hold no weights, because onnxruntime prepacks the weights of a Loop's body in
+the main graph, but not those of a body inside an If.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from rnn_train.exporting import filters
+from rnn_train.exporting.filters import Filters, no_filters
+from rnn_train.exporting.graph import BOOL, FLOAT, INT64, Dims, Graph, Value
+from rnn_train.exporting.network import Network
+from rnn_train.exporting.sampling import SamplingInputs, draw
+
+_REST: tuple[int, Dims] = (FLOAT, ["rest", "batch", 1])
+_COLUMN: tuple[int, Dims] = (FLOAT, ["batch", 1])
+_TOKEN: tuple[int, Dims] = (INT64, ["batch"])
+
+
+class Prepared(NamedTuple):
+    """What the draws of a call share."""
+
+    scale: str
+    """One over the temperature, float32 [batch, 1]."""
+    uniforms: str
+    """The uniforms of all draws but the first, float32 [steps - 1, batch, 1]."""
+    filters: Filters
+
+
+def generate(
+    graph: Graph, network: Network, sampling: SamplingInputs, logits: str, states: Sequence[str]
+) -> tuple[str, list[str]]:
+    """Add nodes that draw one token for each uniform.
+
+    The first token is drawn from the given logits. Each further turn feeds the token before it to
+    the network and draws the next one. So the network reads all tokens but the last.
+
+    Args:
+        graph: the main graph.
+        network: adds its steps.
+        sampling: the inputs of the draws.
+        logits: after all given tokens, float32 [batch, n].
+        states: after all given tokens, each [batch, width].
+
+    Returns:
+        The tokens, int64 [batch, steps], and the states after the last token that was read.
+    """
+    zero, axis0 = graph.constant("first", [0]), graph.constant("axis0", [0])
+    steps = graph.add("Shape", sampling.uniform, start=1, end=2, name="steps")
+    draws = graph.add("Squeeze", graph.add("Cast", steps, to=BOOL), axis0, name="draws")
+    token, scale, uniforms, *chosen = graph.branch(
+        draws,
+        lambda body: _first_draw(body, sampling, logits),
+        lambda body: _no_draw(body, sampling),
+    )
+    prepared = Prepared(scale, uniforms, Filters(*chosen))
+    one = graph.constant("single", [1])
+    rest = graph.add("Max", graph.add("Sub", steps, one), zero, name="rest")
+    trips = graph.add("Squeeze", rest, axis0, name="trips")
+    drawn_rest, after = _loop(graph, network, trips, token, states, prepared)
+    # After zero trips the Loop does not know the batch size. The Reshape gives it.
+    batch = graph.add("Shape", token, name="batch")
+    shape = graph.add("Concat", rest, batch, axis=0, name="rest_shape")
+    drawn_rest = graph.add("Reshape", drawn_rest, shape, allowzero=1, name="rest_tokens")
+    token = graph.add("Unsqueeze", token, axis0, name="first_token")
+    drawn_all = graph.add("Concat", token, drawn_rest, axis=0, name="all_tokens")
+    cut = graph.add("Slice", drawn_all, zero, steps, axis0, name="cut_tokens")
+    return graph.add("Transpose", cut, perm=[1, 0], name="tokens_by_stream"), after
+
+
+def _first_draw(graph: Graph, sampling: SamplingInputs, logits: str) -> list[Value]:
+    """Prepare a call, and draw its first token: the token, then the fields of `Prepared`."""
+    axis0 = graph.constant("axis0", [0])
+    by_step = graph.add("Transpose", sampling.uniform, perm=[1, 0])
+    masked = sampling.masked(graph, by_step, axis0)
+    uniforms = graph.add("Unsqueeze", masked, graph.constant("axis2", [2]), name="uniforms")
+    first = graph.add("Gather", uniforms, graph.constant("at0", 0), axis=0, name="first_row")
+    end = graph.constant("end", [np.iinfo(np.int64).max])
+    prepared = Prepared(
+        sampling.scale(graph),
+        graph.add("Slice", uniforms, graph.constant("single", [1]), end, axis0, name="rest"),
+        sampling.filters.prepare(graph),
+    )
+    token = draw(graph, logits, first, prepared.scale, prepared.filters)
+    return _typed(token, prepared)
+
+
+def _no_draw(graph: Graph, sampling: SamplingInputs) -> list[Value]:
+    """Return values of the types of `_first_draw`, for a call without draws. Nothing reads them."""
+    token = graph.add("Cast", sampling.temperature, to=INT64, name="no_token")
+    column = graph.constant("no_column", np.zeros((1, 1), np.float32))
+    uniforms = graph.constant("no_uniforms", np.zeros((0, 1, 1), np.float32))
+    return _typed(token, Prepared(column, uniforms, no_filters(graph)))
+
+
+def _typed(token: str, prepared: Prepared) -> list[Value]:
+    return filters.typed(
+        [token, prepared.scale, prepared.uniforms, *prepared.filters],
+        [_TOKEN, _COLUMN, _REST, *filters.SHAPES],
+    )
+
+
+def _loop(
+    graph: Graph,
+    network: Network,
+    trips: str,
+    token: str,
+    states: Sequence[str],
+    prepared: Prepared,
+) -> tuple[str, list[str]]:
+    """Add the Loop: each turn feeds the token drawn before it, and draws the next one.
+
+    Returns:
+        The tokens of all turns, int64 [trips, batch], and the states after the last turn.
+    """
+    # The Loop carries the looked-up row, and gives out the token. If it carried the token too,
+    # each turn would need a node that copies it.
+    row, widths = network.look_up(graph, token), list(network.states.values())
+    body = graph.subgraph("feed_and_draw")
+    turn = body.input("turn", INT64, [])
+    go_on = body.input("go_on", BOOL, [])
+    row_in = body.input("row_in", FLOAT, ["batch", network.row_width])
+    states_in = [
+        body.input(f"state_in{i}", FLOAT, ["batch", width]) for i, width in enumerate(widths)
+    ]
+    logits, states_out = network.step(body, row_in, states_in)
+    uniform = body.add("Gather", prepared.uniforms, turn, axis=0, name="uniform_now")
+    drawn = draw(body, logits, uniform, prepared.scale, prepared.filters)
+    body.output(go_on, BOOL, [])
+    body.output(network.look_up(body, drawn), FLOAT, ["batch", network.row_width])
+    for value, width in zip(states_out, widths, strict=True):
+        body.output(value, FLOAT, ["batch", width])
+    body.output(drawn, INT64, ["batch"])
+    _, *after, drawn_rest = graph.add_many(
+        "Loop",
+        trips,
+        "",
+        row,
+        *states,
+        names=["last_row", *("looped_state" for _ in states), "drawn_rest"],
+        body=body.proto(),
+    )
+    return drawn_rest, after

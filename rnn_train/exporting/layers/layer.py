@@ -1,0 +1,100 @@
+"""The interface of a recurrent layer: a product of the input alone, then a step."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rnn_train.exporting.graph import FLOAT, Graph
+
+Stepped = tuple[str, list[str]]
+"""An output, and the states after it."""
+
+
+class Layer(ABC):
+    """One recurrent layer, which adds nodes to graphs.
+
+    A step has two parts: `project` needs the input alone, so it is computed for all times of a
+    sequence at once; `step` needs the state, so it is computed time by time.
+    """
+
+    states: dict[str, int]
+    """Name and width of each state tensor of the model file."""
+    input: int
+    """Width of its input."""
+    projected: int
+    """Width of the result of `project`."""
+    projected_type: int = FLOAT
+    """Element type of the result of `project`."""
+    output: int
+    """Width of its output, which the layer above reads."""
+
+    @abstractmethod
+    def project(self, graph: Graph, x: str) -> str:
+        """Add the part that needs the input alone: x [n, input] → [n, projected]."""
+
+    @abstractmethod
+    def table(self, embedding: Tensor) -> NDArray[np.float32]:
+        """Compute `project` of every row of an embedding [tokens, input]: [tokens, projected]."""
+
+    @abstractmethod
+    def step(self, graph: Graph, projected: str, states: Sequence[str]) -> Stepped:
+        """Add one step.
+
+        Args:
+            graph: gets the nodes.
+            projected: result of `project` [batch, projected].
+            states: each [batch, width].
+
+        Returns:
+            The output [batch, output], and the next states.
+        """
+
+    def steps(self, graph: Graph, projected: str, states: Sequence[str]) -> Stepped:
+        """Add all steps of a sequence as a Scan, to the same numbers as `step`.
+
+        Args:
+            graph: gets the nodes.
+            projected: [time, batch, projected].
+            states: before the first step, each [batch, width].
+
+        Returns:
+            The outputs [time, batch, output], and the states after the last step.
+        """
+        body = graph.subgraph("steps")
+        widths = list(self.states.values())
+        states_in = [body.input("scan_state", FLOAT, ["batch", width]) for width in widths]
+        x = body.input("scan_x", self.projected_type, ["batch", self.projected])
+        output, states_out = self.step(body, x, states_in)
+        for value, width in zip(states_out, widths, strict=True):
+            body.output(value, FLOAT, ["batch", width])
+        body.output(output, FLOAT, ["batch", self.output], name=body.fresh("scan_y"))
+        *after, outputs = graph.add_many(
+            "Scan",
+            *states,
+            projected,
+            names=[*("state" for _ in states), "layer_output"],
+            body=body.proto(),
+            num_scan_inputs=1,
+        )
+        return outputs, after
+
+    def sequence(self, graph: Graph, x: str, sizes: str, states: Sequence[str]) -> Stepped:
+        """Add `project` and `steps`: x [time, batch, input], whose `sizes` are [time, batch] →
+        outputs [time, batch, output], and the states after the last step."""
+        projected = self.project(graph, graph.rows(x, self.input))
+        return self.steps(graph, graph.by_time(projected, sizes, self.projected), states)
+
+    def advance(self, graph: Graph, x: str, states: Sequence[str]) -> Stepped:
+        """Add `project` and `step` of one time: x [batch, input] → output, next states.
+
+        A subclass may compute both parts together, to the same numbers.
+        """
+        return self.step(graph, self.project(graph, x), states)
+
+
+def as_numpy(tensor: Tensor) -> NDArray[np.float32]:
+    """Return a weight as a float32 array on the CPU."""
+    return tensor.detach().cpu().float().numpy()

@@ -1,0 +1,155 @@
+"""Matrix products and tables as ONNX nodes, with large weights in float32, float16 or int8."""
+
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnn_train.exporting.graph import FLOAT, FLOAT16, UINT8, Graph
+from rnn_train.exporting.quantization import INPUT_STEP, MIDDLE, quantize_columns
+
+Weights = Literal["float32", "float16", "int8"]
+"""The number type of the large matrices of a file."""
+SMALLEST = 2**15
+"""Matrices with fewer weights stay float32: they fit into the nearest cache anyway."""
+
+
+class Products:
+    """Products and tables in float32. Subclasses round large weights."""
+
+    def rounds(self, weight: NDArray[Any]) -> bool:  # noqa: ARG002  (subclasses need it)
+        """Whether this weight is rounded."""
+        return False
+
+    def linear(
+        self,
+        graph: Graph,
+        x: str,
+        name: str,
+        weight: NDArray[Any],
+        bias: str = "",
+        bounded: bool = False,
+    ) -> str:
+        """Add x @ weight + bias.
+
+        It is a Gemm everywhere, for single steps and whole sequences alike: its rows come out
+        bit-equal for any number of rows. onnxruntime may or may not fuse a MatMul and an Add.
+
+        Args:
+            graph: gets the nodes.
+            x: float32 [n, in].
+            name: of the weight in the file.
+            weight: float32 [in, out].
+            bias: float32 [out] or [n, out]; empty: none.
+            bounded: whether x lies in [-1, 1]. Then int8 needs no search for its largest number.
+
+        Returns:
+            The product, float32 [n, out].
+        """
+        if self.rounds(weight):
+            return self._rounded_linear(graph, x, name, weight, bias, bounded)
+        return graph.add("Gemm", x, graph.constant(name, weight), bias, name=f"{name}.out")
+
+    def rows_of(self, graph: Graph, name: str, table: NDArray[Any], places: str) -> str:
+        """Add a look-up of rows of a table [rows, width] at `places` [...]: [..., width]."""
+        if self.rounds(table):
+            return self._rounded_rows(graph, name, table, places)
+        return graph.add("Gather", graph.constant(name, table), places, axis=0, name=name)
+
+    def _rounded_linear(
+        self, graph: Graph, x: str, name: str, weight: NDArray[Any], bias: str, bounded: bool
+    ) -> str:
+        raise NotImplementedError
+
+    def _rounded_rows(self, graph: Graph, name: str, table: NDArray[Any], places: str) -> str:
+        raise NotImplementedError
+
+
+class HalfProducts(Products):
+    """Large weights in float16. The inputs of their products and the results are float16 too."""
+
+    def rounds(self, weight: NDArray[Any]) -> bool:
+        return _is_large(weight)
+
+    def _rounded_linear(
+        self, graph: Graph, x: str, name: str, weight: NDArray[Any], bias: str, bounded: bool
+    ) -> str:
+        del bounded  # float16 needs no scale
+        half = graph.add("Cast", x, to=FLOAT16)
+        value = graph.add("Gemm", half, self._half(graph, name, weight), name="product")
+        value = graph.add("Cast", value, to=FLOAT, name="product_float")
+        return graph.add("Add", value, bias, name=f"{name}.out") if bias else value
+
+    def _rounded_rows(self, graph: Graph, name: str, table: NDArray[Any], places: str) -> str:
+        half = graph.add("Gather", self._half(graph, name, table), places, axis=0)
+        return graph.add("Cast", half, to=FLOAT, name=name)
+
+    @staticmethod
+    def _half(graph: Graph, name: str, weight: NDArray[Any]) -> str:
+        with np.errstate(over="ignore"):  # the measured loss shows an infinity
+            return graph.constant(f"{name}.half", weight.astype(np.float16))
+
+
+class IntegerProducts(Products):
+    """Large weights in int8, with a step for each column; inputs in uint8, with a step for each
+    row. So no row of the input changes the result of another row."""
+
+    def rounds(self, weight: NDArray[Any]) -> bool:
+        return _is_large(weight)
+
+    def _rounded_linear(
+        self, graph: Graph, x: str, name: str, weight: NDArray[Any], bias: str, bounded: bool
+    ) -> str:
+        integers, steps = quantize_columns(weight)
+        whole, row_step = (bounded_integers(graph, x), "") if bounded else _integers(graph, x)
+        value = integer_product(graph, whole, graph.constant(f"{name}.q", integers))
+        value = graph.add("Cast", value, to=FLOAT, name="product_float")
+        if bounded:
+            steps = steps * INPUT_STEP
+        else:
+            value = graph.add("Mul", value, row_step, name="row_scaled")
+        value = graph.add("Mul", value, graph.constant(f"{name}.step", steps), name="scaled")
+        return graph.add("Add", value, bias, name=f"{name}.out") if bias else value
+
+    def _rounded_rows(self, graph: Graph, name: str, table: NDArray[Any], places: str) -> str:
+        integers, steps = quantize_columns(table)
+        whole = graph.add("Gather", graph.constant(f"{name}.q", integers), places, axis=0)
+        value = graph.add("Cast", whole, to=FLOAT, name="whole_float")
+        return graph.add("Mul", value, graph.constant(f"{name}.step", steps), name=name)
+
+
+def products_of(weights: Weights) -> Products:
+    """Return the products of a file whose large matrices have this number type."""
+    kinds = {"float32": Products, "float16": HalfProducts, "int8": IntegerProducts}
+    return kinds[weights]()
+
+
+def integer_product(graph: Graph, whole: str, integers: str) -> str:
+    """Add uint8 [n, in] around MIDDLE times int8 [in, out]: int32 [n, out].
+
+    Signed weights with unsigned inputs are the one pair of types that is fast on every processor.
+    Signed times signed runs as plain C++ on some.
+    """
+    middle = graph.constant("middle", MIDDLE)
+    return graph.add("MatMulInteger", whole, integers, middle, name="product")
+
+
+def bounded_integers(graph: Graph, x: str) -> str:
+    """Add x in [-1, 1] as uint8 around MIDDLE, with steps of INPUT_STEP."""
+    step, middle = graph.constant("bounded_step", INPUT_STEP), graph.constant("middle", MIDDLE)
+    return graph.add("QuantizeLinear", x, step, middle, name="whole")
+
+
+def _integers(graph: Graph, x: str) -> tuple[str, str]:
+    """Add x [n, in] as uint8 around MIDDLE, and the step of each row [n, 1]."""
+    columns = graph.constant("axis1", [1])
+    largest = graph.add("ReduceMax", graph.add("Abs", x), columns, keepdims=1, name="largest")
+    step = graph.add("Mul", largest, graph.constant("bounded_step", INPUT_STEP))
+    step = graph.add("Max", step, graph.constant("tiny", np.float32(1e-30)), name="row_step")
+    steps = graph.add("Round", graph.add("Div", x, step))
+    shifted = graph.add("Add", steps, graph.constant("middle_float", np.float32(MIDDLE)))
+    return graph.add("Cast", shifted, to=UINT8, name="whole"), step
+
+
+def _is_large(weight: NDArray[Any]) -> bool:
+    return weight.ndim == 2 and weight.size >= SMALLEST

@@ -1,0 +1,51 @@
+"""Splits and joins that a CUDA graph can replay."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from rnn_train.errors import ExportError
+from rnn_train.exporting import capture
+from rnn_train.exporting.graph import FLOAT, Graph
+from tests.train.exporting.examples import operators, run
+
+
+@pytest.mark.parametrize("capturable", [False, True])
+@pytest.mark.parametrize("sizes", [(2, 2), (1, 3, 2)])
+def test_split_and_join_are_inverse(capturable: bool, sizes: Sequence[int]) -> None:
+    total = sum(sizes)
+    graph = Graph("g", capturable=capturable)
+    x = graph.input("x", FLOAT, ["batch", total])
+    parts = capture.split(graph, x, sizes, [f"part{size}" for size in sizes], axis=1)
+    for each, size in zip(parts, sizes, strict=True):
+        graph.output(each, FLOAT, ["batch", size])
+    graph.output(capture.join(graph, parts, sizes, "joined"), FLOAT, ["batch", total])
+    values = np.arange(3 * total, dtype=np.float32).reshape(3, total)
+    *found, joined = run(graph, x=values)
+    for part, expected in zip(found, np.split(values, np.cumsum(sizes)[:-1], 1), strict=True):
+        np.testing.assert_array_equal(part, expected)
+    np.testing.assert_array_equal(joined, values)
+    plain = {"Split", "Concat"} <= operators(graph.proto())
+    assert plain == (not capturable or len(set(sizes)) == 1)
+    if capturable:
+        capture.check_joints(graph.model(18, 8, {}))
+
+
+def test_subgraphs_follow_the_main_graph() -> None:
+    body = Graph("g", capturable=True).subgraph("body").subgraph("inner")
+    capture.split(body, body.input("x", FLOAT, ["batch", 3]), (1, 2), ["a", "b"], axis=1)
+    assert operators(body.proto()) == {"Slice"}
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_parts_that_cannot_be_joined_are_refused(known: bool) -> None:
+    """Parts of unequal size, and parts of a size that nobody knows."""
+    graph = Graph("unequal", capturable=True)
+    sizes: list[int | str] = [2, 3 if known else "width"]
+    parts = [
+        graph.input(name, FLOAT, ["batch", size]) for name, size in zip("xy", sizes, strict=True)
+    ]
+    graph.output(graph.add("Concat", *parts, axis=1), FLOAT, ["batch", "joined"])
+    with pytest.raises(ExportError, match="join parts of one size only"):
+        capture.check_joints(graph.model(18, 9, {}))

@@ -1,0 +1,91 @@
+"""The Loop that draws and feeds, as a file runs it."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+from rnn_infer.runtime.stepper import Stepper
+from rnn_infer.sampling import Sampling, Uniforms, draw
+from rnn_train.exporting.model_file import export
+from tests.train.exporting.examples import (
+    char_lstm,
+    graphs,
+    lm_card,
+    operators,
+    shaken,
+    some_tokens,
+)
+
+STEPS = 9
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("generation") / "m.onnx"
+    export(shaken(char_lstm(layers=2), 0.5), lm_card(), path)
+    return path
+
+
+@pytest.fixture
+def stepper(path: Path) -> Stepper:
+    return Stepper.open(path, device="cpu")
+
+
+@pytest.mark.parametrize("sampling", [Sampling(), Sampling(temperature=0.0), Sampling(top_k=3)])
+def test_tokens_are_drawn_from_the_logits_before_them(stepper: Stepper, sampling: Sampling) -> None:
+    """Each draw is repeated in numpy, and the states have read all tokens but the last."""
+    tokens, uniform = some_tokens(2, 4), np.stack([Uniforms(s).take(STEPS) for s in (1, 2)])
+    drawn, after = stepper.draw(tokens, stepper.zeros(2), uniform, sampling)
+    assert drawn.shape == (2, STEPS)
+    read = np.concatenate([tokens, drawn[:, :-1]], 1)
+    logits, expected = stepper.forward(read, stepper.zeros(2))
+    for step in range(STEPS):
+        by_rule = draw(logits[:, 3 + step], uniform[:, step], sampling)
+        np.testing.assert_array_equal(drawn[:, step], by_rule)
+    for ours, theirs in zip(after, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-6)
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_few_draws_are_the_beginning_of_many(stepper: Stepper, steps: int) -> None:
+    tokens, uniform = some_tokens(3, 2), np.stack([Uniforms(s).take(STEPS) for s in range(3)])
+    many, _ = stepper.draw(tokens, stepper.zeros(3), uniform, Sampling())
+    few, _ = stepper.draw(tokens, stepper.zeros(3), uniform[:, :steps], Sampling())
+    np.testing.assert_array_equal(few, many[:, :steps])
+
+
+def test_a_call_without_uniforms_draws_nothing(path: Path, stepper: Stepper) -> None:
+    tokens = some_tokens(2, 4)
+    logits, after = stepper.forward(tokens, stepper.zeros(2))
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    feed = {
+        "tokens": tokens,
+        "uniform": np.zeros((2, 0), np.float32),
+        "temperature": np.ones(2, np.float32),
+        "top_k": np.zeros(2, np.int64),
+        "top_p": np.ones(2, np.float32),
+    }
+    names = [each.name for each in stepper.file.states]
+    feed |= {name: np.zeros((2, 7), np.float32) for name in names}
+    found, drawn, *states = session.run(
+        ["logits", "generated", *(f"{name}_next" for name in names)], feed
+    )
+    assert drawn.shape == (2, 0)
+    np.testing.assert_array_equal(found, logits)
+    for ours, theirs in zip(states, after, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_the_loop_stands_in_the_main_graph(path: Path) -> None:
+    """onnxruntime prepacks the weights of a body only there."""
+    main, *inner = graphs(onnx.load(path).graph)
+    assert [node.op_type for node in main.node].count("Loop") == 1
+    assert not any(node.op_type == "Loop" for graph in inner for node in graph.node)
+    assert {"Loop", "If", "TopK"} <= operators(main)
+    for node in main.node:
+        if node.op_type == "If":
+            bodies = [attribute.g for attribute in node.attribute]
+            assert not any(each.op_type in ("Gemm", "MatMul") for b in bodies for each in b.node)
