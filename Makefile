@@ -29,7 +29,7 @@ demo: $(READY) ## Look around: set up, draw text from the shipped model, train a
 	@echo "── done: runs/demo.onnx is yours; rnn-infer --help and rnn-train --help say more"
 
 test: $(READY) ## Run all tests.
-	$(BIN)/pytest -n $(WORKERS) $(PYTEST_OPTIONS)
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(PYTEST_OPTIONS)
 
 floors: $(READY) ## Check the test coverage, after: make test PYTEST_OPTIONS="--cov --cov-report="
 	$(BIN)/coverage report --include "rnn_infer/*" --fail-under 95 --skip-covered

@@ -26,6 +26,11 @@ def held_out_surnames() -> str:
     return markdown_table(["", "accuracy", "macro-F1", "calibration error"], rows)
 
 
+def _variant(name: str) -> str:
+    """Returns the name of a variant in the words of the glossary: old results say "taught by"."""
+    return name.replace("taught by", "student of")
+
+
 def charlm_ablation(result: str = "charlm_ablation") -> str:
     """Renders the parts of the character model's recipe."""
     content = read_plain(result)
@@ -35,7 +40,9 @@ def charlm_ablation(result: str = "charlm_ablation") -> str:
         loss = mean["held_out_nats_per_char"]
         change = "" if name == "recipe" else f"{loss - whole:+.3f}"
         seeds = len(content["runs"][name])
-        rows.append([name, f"{loss:.3f}", change, f"{mean['training_loss']:.3f}", str(seeds)])
+        rows.append(
+            [_variant(name), f"{loss:.3f}", change, f"{mean['training_loss']:.3f}", str(seeds)]
+        )
     return markdown_table(["", "held-out, nats/char", "change", "training loss", "seeds"], rows)
 
 
@@ -50,7 +57,7 @@ def classifier_ablation() -> str:
             for key, digits in (("best_prior_macro_f1", 3), ("calibration_error", 3))
         ]
         size = f"{mean['parameters']:,.0f}" if "parameters" in mean else "–"
-        rows.append([name, *figures, size, str(len(content["runs"][name]))])
+        rows.append([_variant(name), *figures, size, str(len(content["runs"][name]))])
     head = ["", "accuracy", "macro-F1", "… at the best `prior`", "calibration error"]
     return markdown_table([*head, "parameters", "seeds"], rows)
 
@@ -64,7 +71,7 @@ def load() -> str:
     rows = [
         [
             f"{threads['calls']:,} mixed calls from {threads['threads']} threads",
-            f"{threads['differing']} of {threads['answers']:,} answers differ from one thread's",
+            f"{threads['differing']} of {threads['answers']:,} results differ from one thread's",
         ],
         [
             f"a prompt of {prompt['megabytes']} MB, at once and in pieces",

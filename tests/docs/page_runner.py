@@ -20,7 +20,10 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-SMALL = {"charlm": {"hidden": 12, "layers": 1, "embedding": 8}, "classifier": {"hidden": 8}}
+SMALL = {
+    "charlm": {"hidden": 12, "layers": 1, "embedding": 8},
+    "classifier": {"hidden": 8, "ngrams": 1, "evidence": 1},
+}
 """Sizes of the networks that the blocks train."""
 WARM = [
     "torch._dynamo",

@@ -8,6 +8,7 @@ from tests.docs.code_blocks import PAGES, ROOT, blocks
 from tests.docs.conftest import PageRunner
 from tests.docs.page_runner import cut_down
 
+pytestmark = pytest.mark.xdist_group("pages")  # one worker: the server starts once
 LANGUAGES = {"python", "sh", "text", "json"}
 NOT_RUN = {
     "it sets up an environment and runs the tests themselves": 3,

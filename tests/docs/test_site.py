@@ -16,6 +16,8 @@ import rnn_train
 import rnn_train.cli
 from tests.docs.code_blocks import PAGES, ROOT
 
+pytestmark = pytest.mark.xdist_group("site")  # one worker: the site is built once
+
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
