@@ -25,8 +25,8 @@ def train_charlm(
 ) -> TrainingReport:
     """Trains a character LSTM on a text and exports it.
 
-    Ctrl-C and SIGTERM end training after the current step: the model is exported as it stands, and
-    `resume` goes on.
+    Ctrl-C and SIGTERM end training after the current step. The model is exported as it is then, and
+    `resume` can go on later.
 
     Args:
         request: what to train; None: the standard library's source, with all defaults.
@@ -36,10 +36,13 @@ def train_charlm(
         threads: CPU threads; None: torch's default.
         log: takes one line of text at a time.
 
+    Returns:
+        The run folder, the exported file, and the held-out metrics.
+
     Raises:
         DataError: the data cannot be used.
         RunError: a folder or file cannot be written, or options do not go together.
-        TrainingError: the loss diverged, or the device is not there.
+        TrainingError: training diverged, or the device does not work.
         ExportError: the exported file failed its proof.
     """
     request = CharLMRequest() if request is None else request
@@ -66,8 +69,11 @@ def train_classifier(
         run: run folder for checkpoints and metrics; None: the next free `runs/classifier-<n>`.
         device, threads, log: as for `train_charlm`.
 
+    Returns:
+        The run folder, the exported file, and the held-out metrics.
+
     Raises:
-        CellError: the cell that was asked for cannot be used.
+        CellError: the cell of the request cannot be used.
         DataError, RunError, TrainingError, ExportError: as for `train_charlm`.
     """
     request = ClassifierRequest() if request is None else request
@@ -89,11 +95,14 @@ def resume(
 
     Args:
         run: the run folder.
-        out, device, threads: None: as the run began.
+        out, device, threads: None: as at the start of the run.
         log: takes one line of text at a time.
 
+    Returns:
+        The run folder, the exported file, and the held-out metrics.
+
     Raises:
-        RunError: the folder is no run, is damaged, or its config or data have changed.
+        RunError: the folder is no run folder, is damaged, or its config or data have changed.
         TrainingError, ExportError: as for `train_charlm`.
     """
     target = None if out is None else Path(out)
@@ -103,7 +112,7 @@ def resume(
 def export(
     run: StrPath, out: StrPath, options: ExportOptions | None = None, *, log: Log = print
 ) -> dict[str, float]:
-    """Exports a run's weights again, as another variant for example.
+    """Exports the weights of a run again, as another variant for example.
 
     Args:
         run: the run folder.
@@ -112,8 +121,8 @@ def export(
         log: takes one line of text at a time.
 
     Returns:
-        The proof: the largest difference found in each comparison, and for rounded weights what
-        they cost in nats.
+        The proof: the largest difference of each comparison. For rounded weights also the loss in
+        nats that they cost.
 
     Raises:
         RunError: there is no whole checkpoint, or `out` cannot be written.
@@ -138,7 +147,10 @@ def evaluate(
         dynamic: also use dynamic evaluation (Krause et al., 2018); needs a run of a character
             model.
         device: "auto", "cpu" or "cuda".
-        log: takes warnings.
+        log: takes one warning at a time.
+
+    Returns:
+        The figures of the model's kind.
 
     Raises:
         DataError: the data cannot be used, or a label is unknown to the model.

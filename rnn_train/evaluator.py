@@ -1,14 +1,14 @@
-"""Evaluates a run, or an exported file, on data that it never saw.
+"""Evaluates a run or an exported file on data that it never saw.
 
-A character model gets its loss in nats a character, on every character but the first, under named
-protocols (see `evaluation.protocols` and `evaluation.dynamic`):
+For a character model, the figures are its loss in nats a character under named protocols. All
+characters but the first are scored (see `evaluation.protocols` and `evaluation.dynamic`):
 
 windows    windows of 256 characters, each from the zero state, all positions scored
 stateful   one pass that carries the state from start to end
 dynamic    stateful, and the weights keep learning from the text already read
 
-A classifier gets accuracy, macro-F1, top-3 accuracy, nats, calibration error, and precision, recall
-and F1 of each label.
+For a classifier, they are accuracy, macro-F1, top-3 accuracy, nats, calibration error, and
+precision, recall and F1 of each label.
 """
 
 import tempfile
@@ -46,14 +46,14 @@ def evaluate(
     device: Device = "auto",
     log: Log = print,
 ) -> CharLMFigures | ClassifierFigures:
-    """Evaluates a run's averaged weights, or an exported file, on data.
+    """Evaluates the averaged weights of a run, or an exported file, on data.
 
     Args:
         target: a run folder, or a `.onnx` file.
         data: sources as for training, for the model's kind.
-        dynamic: also use the protocol `dynamic`, which needs a run of a character model.
+        dynamic: use the protocol `dynamic` too, which needs a run of a character model.
         device: where the model runs.
-        log: takes warnings.
+        log: takes one warning at a time.
 
     Raises:
         RnnTrainError, RnnInferError: the target or the data cannot be used.
@@ -61,8 +61,8 @@ def evaluate(
     if not target.is_dir():
         if dynamic:
             raise EvaluationError(
-                f"{target}: dynamic evaluation trains while it reads, which an exported file "
-                "cannot do; name its run folder"
+                f"{target}: an exported file cannot be trained, which dynamic evaluation does; "
+                "name its run folder"
             )
         return _evaluate_file(target, data, device)
     where = pick_device(device)
@@ -73,7 +73,9 @@ def evaluate(
             return _evaluate_charlm(task, data, temperature, dynamic)
         assert isinstance(task, ClassifierTask)
         if dynamic:
-            raise EvaluationError(f"{target}: dynamic evaluation is for character models")
+            raise EvaluationError(
+                f"{target}: dynamic evaluation is for character models; drop --dynamic"
+            )
         return _evaluate_classifier(task, data, temperature)
 
 
@@ -89,7 +91,7 @@ def _evaluate_charlm(
         if dynamic:
             nats["dynamic"] = dynamic_loss(task.model, tokens, task.data.train, temperature)
         figures = CharLMFigures(len(tokens) - 1, nats)
-        del tokens  # it maps the file, which the end of this block removes
+        del tokens  # it maps a file that the end of this block removes
     return figures
 
 
@@ -137,5 +139,5 @@ def _rows(data: Sequence[str], labels: Sequence[str]) -> Rows:
     rows = read_rows(data)
     if new := sorted(set(rows.labels) - set(labels)):
         shown = ", ".join(map(repr, new[:5]))
-        raise DataError(f"{data[0]}: labels that the model does not know: {shown}; drop their rows")
+        raise DataError(f"{data[0]}: labels that the model does not know: {shown}; drop these rows")
     return rows

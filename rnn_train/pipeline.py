@@ -1,6 +1,7 @@
 """From a request or a run folder to a model file: train, resume, export.
 
-Each function reads from top to bottom: open or create the run, prepare, train, measure, export.
+Each function opens or creates the run folder, and leaves the rest to `training_session` or
+`exporting`.
 """
 
 import dataclasses
@@ -44,9 +45,9 @@ class ExportOptions:
     fastest_for: int | None = None
     """Choose `steps` for this many streams at once, by measuring on CUDA."""
     weights: Weights = "float32"
-    """Type of the large matrices: int8 is for the CPU, float16 for CUDA."""
+    """Type of the large matrices. int8 is for the CPU, float16 is for CUDA."""
     temperature: float | None = None
-    """Divides the logits. None: the temperature that the run fitted."""
+    """Divides the logits. None: use the temperature that the run fitted."""
 
 
 def train(
@@ -66,10 +67,10 @@ def train(
         folder: run folder; None: the next free `runs/<kind>-<n>`.
         device: "auto", "cpu" or "cuda".
         threads: CPU threads; None: torch's default.
-        log: takes the lines for the person who started the run.
+        log: takes one line of text at a time.
 
     Raises:
-        RnnTrainError: one of its kinds, see `errors`.
+        RnnTrainError: one of its kinds; see `api.train_charlm`.
     """
     started = time.monotonic()
     check_writable(out)
@@ -101,11 +102,12 @@ def resume(
 
     Args:
         folder: the run folder.
-        out, device, threads: None: as the run began.
-        kind: refuse a run of another kind.
+        out, device, threads: None: as at the start of the run.
+        kind: the kind that the run must have; None: any kind.
+        log: takes one line of text at a time.
 
     Raises:
-        RnnTrainError: one of its kinds; a `RunError` if the run's config or data have changed.
+        RnnTrainError: one of its kinds; see `api.resume`.
     """
     run = Run.open(folder)
     try:
@@ -129,19 +131,19 @@ def resume(
 def export(
     folder: Path, out: Path, options: ExportOptions | None = None, *, log: Log = print
 ) -> dict[str, float]:
-    """Exports a run's averaged weights from its last checkpoint.
+    """Exports the averaged weights of a run's last checkpoint.
 
     Args:
         folder: the run folder.
         out: path of the file.
-        options: which variant to write.
-        log: takes the lines for the person who started the export.
+        options: which variant to write; None: the defaults.
+        log: takes one line of text at a time.
 
     Returns:
-        The proof: the largest difference found in each comparison.
+        The proof: the largest difference of each comparison.
 
     Raises:
-        RnnTrainError: there is no whole checkpoint, or the export fails.
+        RnnTrainError: one of its kinds; see `api.export`.
         DeviceError: `fastest_for` needs CUDA, which does not work.
     """
     options = options or ExportOptions()
@@ -166,7 +168,9 @@ def export(
         steps = options.steps
         if options.fastest_for:
             if options.step_only or card.labels:
-                raise ExportError("only a file that draws is measured; give --steps K itself")
+                raise ExportError(
+                    "--fastest-for needs a file that generates; drop it, and give --steps"
+                )
             steps = fastest_steps(write, options.fastest_for, log)
         return write(out, steps)
 

@@ -1,4 +1,4 @@
-"""Opening the task of a run folder, and refusing one that has changed or is damaged."""
+"""Opens the task of a run folder, and refuses a folder that has changed or is damaged."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,7 +19,13 @@ from rnn_train.training.run import Run
 
 @contextmanager
 def finished_task(folder: Path, log: Log = print) -> Iterator[Task]:
-    """A run's task. Its model has the averaged weights of the last checkpoint, and evaluates.
+    """Opens the task of a run, whose model has the averaged weights of the last checkpoint.
+
+    The model is in evaluation mode. The folder stays locked until the context ends.
+
+    Args:
+        folder: the run folder.
+        log: takes one line of text at a time.
 
     Raises:
         RunError: there is no whole checkpoint, or config or data have changed since.
@@ -36,27 +42,38 @@ def finished_task(folder: Path, log: Log = print) -> Iterator[Task]:
 
 
 def open_task(run: Run) -> Task:
+    """Opens the task of a run folder. Its model has the initial weights.
+
+    Raises:
+        RunError: the folder is damaged or of another version.
+        CellError: the cell of the model cannot be used.
+    """
     kind = run.config().get("command")
     if kind not in TASKS:
         raise RunError(f"{run.folder}/config.json names no known command")
     with _damage_reported(run):
-        # A run that was killed before its first checkpoint starts again from the same weights.
+        # A run that was killed before its first checkpoint restarts from the same weights.
         torch.manual_seed(run.config()["training"]["seed"])
         return TASKS[kind](run)
 
 
 def open_plan(run: Run) -> Plan:
-    """The settings of any run, without its data and model."""
+    """Reads what the plans of all kinds share, without data and model.
+
+    Raises:
+        RunError: the config is damaged or of another version.
+    """
     with _damage_reported(run):
         return Plan.from_config(run.config())
 
 
 @contextmanager
 def _damage_reported(run: Run) -> Iterator[None]:
+    """Turns errors of a damaged folder into a `RunError`."""
     try:
         yield
     except RnnTrainError:
-        raise  # for example a cell that cannot be imported, which is a ValueError too
+        raise  # it already says what to do; some are a ValueError too
     except (KeyError, TypeError, ValueError, OSError) as error:
         raise RunError(
             f"{run.folder} is damaged or of another version ({type(error).__name__}: {error}); "
@@ -65,6 +82,11 @@ def _damage_reported(run: Run) -> Iterator[None]:
 
 
 def last_state(run: Run, log: Log) -> dict[str, Any]:
+    """Loads the newest whole checkpoint, and logs a warning for each damaged one.
+
+    Raises:
+        RunError: see `Run.last_state`.
+    """
     state, warnings = run.last_state()
     for warning in warnings:
         log(f"warning: {warning}")
@@ -72,14 +94,19 @@ def last_state(run: Run, log: Log) -> dict[str, Any]:
 
 
 def fingerprints(sources: Sequence[str]) -> dict[str, str | None]:
+    """Computes the fingerprint of each source, by source; None: it cannot be read."""
     return {source: fingerprint([source]) for source in sources}
 
 
 def check_sources(run: Run, plan: Plan) -> None:
-    """Refuses to go on if a source has changed. A source that is gone does not matter."""
+    """Checks that no source has changed. A source may be missing: the run has its own copy.
+
+    Raises:
+        RunError: a source has changed.
+    """
     for source, before in plan.sources.items():
         if fingerprint([source]) not in (before, None):
             raise RunError(
-                f"{source} has changed since {run.folder} began: put it back, or start a new run "
-                "(moved away, the run goes on with its own copy)"
+                f"{source} has changed since {run.folder} began; put the old contents back, or "
+                "start a new run, or move the file away: the run then uses its own copy"
             )

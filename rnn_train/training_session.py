@@ -1,4 +1,4 @@
-"""One session of training a run: prepare, train, measure, export, draw."""
+"""One session of training: prepare, train, measure, export, draw."""
 
 import dataclasses
 import time
@@ -11,7 +11,7 @@ import torch
 
 from rnn_train.evaluation import plots
 from rnn_train.exporting.model_file import export
-from rnn_train.models.modules import parameter_count
+from rnn_train.models.parameters import parameter_count
 from rnn_train.progress import Log
 from rnn_train.tasks.task import Task
 from rnn_train.training.loop import Trainer
@@ -20,10 +20,11 @@ from rnn_train.training.run import Run
 from rnn_train.training.schedule import Schedule
 
 _EXPORT_SECONDS = 4.0
+"""Seconds of an export, a guess."""
 _LEAST_SHARE = 0.1
-"""Least share of the minutes that goes into training, whatever comes before it."""
+"""Least share of the minutes that is for training, however long the preparation took."""
 _MEASURE_VALIDATIONS = 6
-"""What follows training takes about as long as this many validations."""
+"""Measuring after training takes about as long as this many validations."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,9 @@ class TrainingReport:
     out: Path
     """The exported file."""
     finished: bool
-    """False: training was interrupted, and the run can be resumed."""
+    """False: training was interrupted; the run can be resumed."""
     metrics: dict[str, float]
-    """Held-out metrics; empty if nothing was held out."""
+    """Held-out metrics by name; empty if nothing was held out."""
 
 
 def train_task(
@@ -53,8 +54,16 @@ def train_task(
     """Trains to the end of the schedule or an interruption, then measures, exports and draws.
 
     Args:
-        spent: seconds of the budget that are gone.
-        state: of the checkpoint to go on from.
+        run: the run folder, opened.
+        task: the task of the run.
+        out: path of the exported file.
+        device: where to train.
+        log: takes one line of text at a time.
+        spent: seconds of the budget that have passed.
+        state: content of the checkpoint to go on from; None: train from the start.
+
+    Raises:
+        RnnTrainError: training diverged, or a file cannot be written or fails its proof.
     """
     task.model.to(device)
     for warning in task.warnings:
@@ -86,16 +95,18 @@ def train_task(
 
 
 def _schedule(task: Task, objective: Objective, spent: float, prepared: float) -> Schedule:
-    """The schedule of a new run.
+    """Makes the schedule of a new run.
 
     Args:
+        task: gives the budget.
+        objective: is validated once, to measure how long that takes.
         spent: seconds that reading the data took.
         prepared: seconds that `Task.prepare` took.
     """
     minutes, rate = task.plan.minutes, task.plan.training.learning_rate
     if minutes is None:
         return Schedule.of(rate, task.steps_per_epoch, task.plan.epochs, None)
-    # The minutes are for everything: reading the data, training, and what comes after it.
+    # The minutes include reading the data and what follows training.
     started = time.monotonic()
     objective.validate(objective.model.eval())
     objective.model.train()
@@ -105,6 +116,7 @@ def _schedule(task: Task, objective: Objective, spent: float, prepared: float) -
 
 
 def _introduction(run: Run, task: Task, device: torch.device, schedule: Schedule) -> str:
+    """Describes the model, the budget and the run folder, in two lines."""
     plan = task.plan
     shape = dataclasses.asdict(task.model.config)
     model = ", ".join(f"{key} {value}" for key, value in shape.items())
@@ -121,6 +133,7 @@ def _introduction(run: Run, task: Task, device: torch.device, schedule: Schedule
 
 
 def _time_left(trainer: Trainer) -> str:
+    """Describes the steps or minutes that are left."""
     schedule = trainer.schedule
     if schedule.minutes is None:
         return f"{max(0, (schedule.steps or 0) - trainer.step)} steps left"
@@ -128,7 +141,7 @@ def _time_left(trainer: Trainer) -> str:
 
 
 def _figures(metrics: dict[str, float], temperature: float) -> Iterator[str]:
-    """One line for each held-out metric, and one for the temperature."""
+    """Yields a line for each held-out metric, and one for the temperature."""
     for name, value in metrics.items():
         shown = f"{value:,.0f}" if value.is_integer() and value > 1 else f"{value:.4g}"
         yield f"{name.replace('_', ' ')}: {shown}"

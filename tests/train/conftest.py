@@ -1,6 +1,7 @@
 """Shared by all training tests: small data, one finished run of each kind, and no network."""
 
 import itertools
+import signal
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,9 @@ from rnn_train.errors import ExportError
 from rnn_train.exporting.model_file import ModelCard, export
 from rnn_train.models.charlm import CharLSTM
 from rnn_train.models.classifier import RecurrentClassifier
+from rnn_train.progress import Log
 from rnn_train.tasks.request import CharLMRequest, ClassifierRequest
+from rnn_train.training.loop import Trainer
 from rnn_train.training_session import TrainingReport
 
 SUBJECTS = ("the fox", "a bird", "my dog", "one cat", "the old owl")
@@ -137,6 +140,63 @@ def _train(
         threads=1,
         log=lambda _: None,
     )
+
+
+@pytest.fixture
+def start(monkeypatch: pytest.MonkeyPatch) -> Callable[..., TrainingReport]:
+    """`start(kind, data, name, log, **fields)`: trains a tiny model for one epoch into the folder
+    `name`, and exports it to `<name>.onnx`."""
+    monkeypatch.setattr("rnn_train.tasks.charlm.objective.SAMPLE_LENGTH", 4)
+    kinds = {each.kind: each for each in (CharLMRequest, ClassifierRequest)}
+
+    def of(
+        kind: str, data: Path, name: str = "run", log: Log = lambda _: None, **fields: Any
+    ) -> TrainingReport:
+        options: dict[str, Any] = {
+            "epochs": 1.0,
+            "model": {"hidden": 8, "embedding": 4},
+            "training": {"batch": 16, "window": 32, "validate_every": 0.0},
+            **fields,
+        }
+        request = kinds[kind](data=(str(data),), **options)
+        out, folder = Path(f"{name}.onnx"), Path(name)
+        return pipeline.train(request, out, folder=folder, device="cpu", threads=1, log=log)
+
+    return of
+
+
+class Killed(BaseException):
+    """Simulates a kill: no code may catch it."""
+
+
+@pytest.fixture
+def interrupt(
+    start: Callable[..., TrainingReport], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., list[str]]:
+    """`interrupt(kind, data, step, killed, **fields)`: a run in the folder `run` that ends at a
+    step, by a kill or by Ctrl-C; returns what it logged."""
+
+    def of(kind: str, data: Path, step: int, killed: bool, **fields: Any) -> list[str]:
+        plain, lines = Trainer.take_step, list[str]()
+
+        def take_step(own: Trainer, rate: float) -> None:
+            if own.step == step:
+                if killed:
+                    raise Killed
+                signal.raise_signal(signal.SIGINT)
+            plain(own, rate)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Trainer, "take_step", take_step)
+            if killed:
+                with pytest.raises(Killed):
+                    start(kind, data, log=lines.append, **fields)
+            else:
+                assert not start(kind, data, log=lines.append, **fields).finished
+        assert Path("run.onnx").exists() is not killed
+        return lines
+
+    return of
 
 
 @pytest.fixture

@@ -1,0 +1,171 @@
+"""One session of training: the schedule within the budget, the log, and what is written."""
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from torch import nn
+
+import rnn_infer
+from rnn_train import training_session
+from rnn_train.errors import RunError
+from rnn_train.evaluation import plots
+from rnn_train.training import checkpoint
+from rnn_train.training_session import TrainingReport
+
+Start = Callable[..., TrainingReport]
+
+
+# --- the schedule ---------------------------------------------------------------------
+
+
+class Clock:
+    """A clock that a validation moves on."""
+
+    def __init__(self, validation: float) -> None:
+        self.now = 100.0
+        self.validation = validation
+        self.model = nn.Linear(1, 1)
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def validate(self, model: nn.Module) -> dict[str, Any]:
+        assert not model.training
+        self.now += self.validation
+        return {}
+
+
+def minutes_of(
+    monkeypatch: pytest.MonkeyPatch,
+    minutes: float,
+    *,
+    validation: float = 0.0,
+    spent: float = 0.0,
+    prepared: float = 0.0,
+) -> float:
+    """Seconds of training that are left of a budget."""
+    clock = Clock(validation)
+    monkeypatch.setattr(
+        "rnn_train.training_session.time", SimpleNamespace(monotonic=clock.monotonic)
+    )
+    training = SimpleNamespace(learning_rate=0.01)
+    plan = SimpleNamespace(minutes=minutes, epochs=None, training=training)
+    task: Any = SimpleNamespace(plan=plan, steps_per_epoch=10)
+    schedule = training_session._schedule(task, clock, spent, prepared)  # type: ignore[arg-type]
+    assert (schedule.steps, schedule.peak_rate) == (None, 0.01)
+    assert clock.model.training
+    assert schedule.minutes is not None
+    return schedule.minutes * 60
+
+
+def test_minutes_include_reading_preparing_and_exporting(monkeypatch: pytest.MonkeyPatch) -> None:
+    export = training_session._EXPORT_SECONDS
+    validations = training_session._MEASURE_VALIDATIONS
+    seconds = minutes_of(monkeypatch, 10, validation=2.0, spent=30.0, prepared=50.0)
+    assert seconds == pytest.approx(600 - 50 - 30 - 2.0 * validations - export)
+
+
+def test_half_of_the_time_that_is_left_is_for_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert minutes_of(monkeypatch, 1, validation=20.0) == pytest.approx(30)
+    assert minutes_of(monkeypatch, 1, spent=50.0) == pytest.approx(30)
+
+
+def test_long_preparation_leaves_a_tenth(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert minutes_of(monkeypatch, 100, prepared=99 * 60) == pytest.approx(
+        600 - training_session._EXPORT_SECONDS
+    )
+
+
+def test_epochs_need_no_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(1.0)
+    monkeypatch.setattr(
+        "rnn_train.training_session.time", SimpleNamespace(monotonic=clock.monotonic)
+    )
+    training = SimpleNamespace(learning_rate=0.01)
+    plan = SimpleNamespace(minutes=None, epochs=2.5, training=training)
+    task: Any = SimpleNamespace(plan=plan, steps_per_epoch=10)
+    schedule = training_session._schedule(task, clock, 5.0, 5.0)  # type: ignore[arg-type]
+    assert (schedule.steps, schedule.minutes) == (25, None)
+    assert clock.now == 100
+
+
+def test_run_of_minutes(start: Start, story: Path) -> None:
+    report = start("charlm", story, epochs=None, minutes=0.02)
+    assert report.finished
+    state, _ = checkpoint.load_latest(report.run / "checkpoints")
+    assert 0 < state["plan"]["minutes"] <= 0.02
+    assert state["plan"]["steps"] is None
+
+
+# --- the log --------------------------------------------------------------------------
+
+
+def test_figures() -> None:
+    metrics = {"held_out_rows": 1234.0, "accuracy": 0.876543, "best_prior": 1.0}
+    assert list(training_session._figures(metrics, 1.23456)) == [
+        "held out rows: 1,234",
+        "accuracy: 0.8765",
+        "best prior: 1",
+        "temperature fitted to them: 1.235",
+    ]
+    assert list(training_session._figures({}, 1.0)) == []
+
+
+@pytest.mark.parametrize(
+    ("steps", "minutes", "expected"),
+    [
+        (10, None, "7 steps left"),
+        (2, None, "0 steps left"),
+        (None, 1.5, "0.5 minutes left"),
+        (None, 0.5, "0.0 minutes left"),
+    ],
+)
+def test_time_left(steps: int | None, minutes: float | None, expected: str) -> None:
+    schedule = SimpleNamespace(steps=steps, minutes=minutes)
+    trainer: Any = SimpleNamespace(schedule=schedule, step=3, elapsed=60.0)
+    assert training_session._time_left(trainer) == expected
+
+
+def test_log_of_a_run(start: Start, story: Path) -> None:
+    lines: list[str] = []
+    start("charlm", story, log=lines.append)
+    text = "\n".join(lines)
+    assert "parameters" in text
+    assert "training for 1 epochs (" in text
+    assert "held out nats per char:" in text
+    assert "temperature fitted to them:" in text
+    assert "wrote run.onnx" in text
+
+
+def test_warnings_come_first(start: Start, story: Path) -> None:
+    lines: list[str] = []
+    start("charlm", story, log=lines.append, val_fraction=0.0)
+    assert lines[0].startswith("warning: nothing is held out")
+    assert not any("temperature fitted" in line for line in lines)
+
+
+# --- results --------------------------------------------------------------------------
+
+
+def test_report(start: Start, table: Path) -> None:
+    report = start("classifier", table)
+    assert (report.run, report.out, report.finished) == (Path("run"), Path("run.onnx"), True)
+    metadata = rnn_infer.Classifier.load(report.out).metadata
+    assert metadata.training["accuracy"] == round(report.metrics["accuracy"], 4)
+    for name in ("loss.png", "confusion.png"):
+        assert (report.run / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_model_is_exported_before_plots_are_drawn(
+    start: Start, story: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RunError("no plot")
+
+    monkeypatch.setattr(plots, "loss_curve", fail)
+    with pytest.raises(RunError, match="no plot"):
+        start("charlm", story)
+    assert rnn_infer.load("run.onnx")
