@@ -19,7 +19,7 @@ import torch
 from rnn_train.evaluation.language_model import fit_temperature, held_out_loss
 from rnn_train.exporting.model_file import export
 from rnn_train.models.charlm import CharLSTM
-from rnn_train.models.modules import parameter_count
+from rnn_train.models.parameters import parameter_count
 from rnn_train.tasks.charlm.task import CharLMTask
 from rnn_train.tasks.plan import Settings
 from rnn_train.tasks.request import CharLMRequest

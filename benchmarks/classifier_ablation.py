@@ -23,7 +23,7 @@ from rnn_train.data.labelled import load_rows
 from rnn_train.data.rows import Rows
 from rnn_train.evaluation import metrics
 from rnn_train.evaluation.baselines import fit_baselines
-from rnn_train.models.modules import parameter_count
+from rnn_train.models.parameters import parameter_count
 from rnn_train.tasks.classifier.task import ClassifierTask
 from rnn_train.tasks.plan import Settings
 from rnn_train.tasks.request import ClassifierRequest

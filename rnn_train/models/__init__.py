@@ -1,4 +1,4 @@
-"""The networks: recurrent cells, the character LSTM, the classifier; nothing of files or runs.
+"""The networks: recurrent cells, the character LSTM and the classifier. No files, no runs.
 
 May import `data` and `errors`.
 """

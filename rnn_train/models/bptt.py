@@ -1,8 +1,8 @@
-"""Backpropagation through time of the Elman layer, written by hand.
+"""Backpropagation through time for the Elman layer, written by hand.
 
-Differentiated step by step, each step has a small product for the gradient of U, and another node
-or four in the graph. Here a step is one product and one tanh, forward and back, and the gradient
-of U is a single product over all times (Werbos, 1990, "Backpropagation through time").
+Autograd would add several nodes and a small product for the gradient of U at each step. Here each
+step is one product and one tanh, forward and backward, and the gradient of U is a single product
+over all times (Werbos, 1990, "Backpropagation through time: what it does and how to do it").
 """
 
 from typing import Any
@@ -13,8 +13,16 @@ from torch.autograd.function import once_differentiable
 
 
 class ElmanScan(torch.autograd.Function):
-    """s_t = tanh(x_t + s_{t-1} U): x [time, batch, width], s_0 [batch, width], U [width, width]
-    → all of s_1 … s_T, [time, batch, width]."""
+    """All states of s_t = tanh(x_t + s_{t-1} U), for t = 1 … T.
+
+    Args:
+        x: the projected inputs [time, batch, width].
+        first: s_0 [batch, width].
+        weight: U [width, width].
+
+    Returns:
+        s_1 … s_T [time, batch, width].
+    """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, first: Tensor, weight: Tensor) -> Tensor:
@@ -31,7 +39,8 @@ class ElmanScan(torch.autograd.Function):
         states, weight = ctx.saved_tensors
         (given,) = gradients
         back = weight.T
-        # Of what the tanh is taken of.
+        # The gradients of the arguments of tanh, from the last time to the first:
+        # d_t = (1 - s_t²) (given_t + d_{t+1} Uᵀ).
         inside = torch.empty_like(states[1:])
         total = given[-1]
         for t in range(len(inside) - 1, -1, -1):

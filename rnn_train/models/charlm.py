@@ -1,4 +1,4 @@
-"""The character model: embedding, LSTM layers, logits."""
+"""The character model: embedding, LSTM layers and a head that gives logits."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,27 +8,27 @@ import torch
 from torch import Tensor, nn
 
 from rnn_train.models.cells import State
-from rnn_train.models.modules import drop_per_sequence
+from rnn_train.models.dropout import drop_per_sequence, dropped_weights
 
 
 @dataclass(frozen=True, kw_only=True)
 class CharLSTMConfig:
-    """Shape and regularisation of a `CharLSTM`. Dropout rates are probabilities of a zero."""
+    """Shape and regularisation of a `CharLSTM`. A dropout rate is the probability of a zero."""
 
     vocabulary: int
     embedding: int = 128
     hidden: int = 512
     layers: int = 2
     head: int = 0
-    """Width of a hidden layer between the LSTM and the logits; 0: none."""
+    """Width of a hidden layer between the LSTM layers and the logits; 0: none."""
     skip: bool = False
-    """The head reads all layers, not the last alone (Graves, 2013, "Generating sequences with
-    recurrent neural networks", equation 4): deep stacks learn faster."""
+    """Whether the head reads all layers, so that deep stacks learn faster (Graves, 2013,
+    "Generating sequences with recurrent neural networks", equation 4). False: the last one."""
     dropout_input: float = 0.1
     dropout_layer: float = 0.2
     dropout_output: float = 0.3
     weight_drop: float = 0.0
-    """On the recurrent matrices (Merity et al., 2017, "Regularizing and optimizing LSTM …")."""
+    """Dropout rate of the recurrent weights; see `dropout.dropped_weights`."""
 
 
 class CharLSTM(nn.Module):
@@ -38,8 +38,8 @@ class CharLSTM(nn.Module):
         super().__init__()
         self.config = config
         self.embedding = nn.Embedding(config.vocabulary, config.embedding)
-        # One nn.LSTM a layer rather than one of all layers: dropout between them can then
-        # keep one mask a sequence, and cuDNN's persistent kernel takes single layers only.
+        # One nn.LSTM for each layer, for two reasons: dropout between layers can keep one mask a
+        # sequence, and cuDNN's persistent kernel takes single layers only.
         sizes = [config.embedding] + [config.hidden] * (config.layers - 1)
         self.layers = nn.ModuleList(
             nn.LSTM(size, config.hidden, batch_first=True) for size in sizes
@@ -64,24 +64,32 @@ class CharLSTM(nn.Module):
                 nn.init.orthogonal_(weight)
             nn.init.zeros_(weights["bias_ih_l0"])
             nn.init.zeros_(weights["bias_hh_l0"])
-            with torch.no_grad():  # gates i, f, g, o: remember by default
+            with torch.no_grad():  # gates i, f, g, o; forget gates start open
                 weights["bias_ih_l0"][width : 2 * width] = 1
 
     def lstms(self) -> Iterator[nn.LSTM]:
-        """The layers, from the input up."""
+        """Yield the layers, from the input up."""
         for layer in self.layers:
             assert isinstance(layer, nn.LSTM)
             yield layer
 
     def zeros(self, batch: int) -> State:
-        """States h0, c0, h1, c1, …, each [batch, hidden], before the first character."""
+        """Return the states h0, c0, h1, c1, …, each [batch, hidden], before the first character."""
         like = self.embedding.weight
         return tuple(
             like.new_zeros(batch, self.config.hidden) for _ in range(2 * self.config.layers)
         )
 
     def forward(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
-        """Tokens [batch, time] → logits [batch, time, vocabulary], and the state after them."""
+        """Compute the logits of a sequence.
+
+        Args:
+            tokens: int64 [batch, time].
+            state: before the first token, as in `zeros`.
+
+        Returns:
+            The logits [batch, time, vocabulary], and the state after the last token.
+        """
         x = drop_per_sequence(self.embedding(tokens), self.config.dropout_input, self.training)
         after: list[Tensor] = []
         seen: list[Tensor] = []
@@ -98,27 +106,10 @@ class CharLSTM(nn.Module):
 
     @contextmanager
     def dropped_weights(self) -> Iterator[None]:
-        """Zeroes recurrent weights at random for one forward and backward pass.
-
-        In place, and put back at the end: the weights stay in cuDNN's one flat buffer,
-        which a masked copy would leave (a compaction at every call).
-        """
-        rate = self.config.weight_drop
-        if not rate or not self.training:
+        """Drop recurrent weights at random while the block runs; in evaluation mode, none."""
+        if not self.config.weight_drop or not self.training:
             yield
             return
-        kept = []
-        with torch.no_grad():
-            for layer in self.lstms():
-                weight = layer.get_parameter("weight_hh_l0")
-                mask = torch.bernoulli(torch.full_like(weight, 1 - rate)) / (1 - rate)
-                kept.append((weight, weight.clone(), mask))
-                weight.mul_(mask)
-        try:
+        weights = [layer.get_parameter("weight_hh_l0") for layer in self.lstms()]
+        with dropped_weights(weights, self.config.weight_drop):
             yield
-        finally:
-            with torch.no_grad():
-                for weight, original, mask in kept:
-                    weight.copy_(original)
-                    if weight.grad is not None:
-                        weight.grad.mul_(mask)

@@ -1,4 +1,4 @@
-"""The classifier: embedding, recurrent layers of any cell, a linear readout."""
+"""The classifier: embedding, recurrent layers of any cell, and a linear readout."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from rnn_train.models.cells import Cell, State
 from rnn_train.models.custom_cell import find_cell
-from rnn_train.models.modules import drop_per_sequence
+from rnn_train.models.dropout import drop_per_sequence
 from rnn_train.models.ngrams import NGramCell
 from rnn_train.models.pooling import PassThrough, RunningPool
 
@@ -24,19 +24,20 @@ class ClassifierConfig:
     hidden: int = 256
     layers: int = 1
     pool: bool = True
-    """Read out the running mean and maximum of the states beside the last one."""
+    """Whether the readout also reads the running mean and maximum of the states."""
     dropout: float = 0.3
     ngrams: int = 1
-    """Longest n-gram that has a vector of its own, see `NGramCell`; 1: characters alone."""
+    """Longest n-gram that has a trained vector, see `NGramCell`; 1: characters alone."""
     evidence: int = 1
-    """Longest n-gram of which naive Bayes' evidence for each label is read; 1: none."""
+    """Longest n-gram with a naive-Bayes weight of evidence for each label; 1: none."""
     ngram_rows: int = 14341
-    """Entries of the table of each n from 3 up."""
+    """Table entries for each n from 3 up."""
     ngram_width: int = 16
+    """Width of the vector of an n-gram."""
 
 
 class CodedEmbedding(nn.Module):
-    """An embedding whose last column is the token's code, from 1, for `NGramCell`."""
+    """An embedding whose last column is the token's code, token + 1, for `NGramCell`."""
 
     codes: Tensor
 
@@ -47,16 +48,19 @@ class CodedEmbedding(nn.Module):
 
     @property
     def weight(self) -> Tensor:
-        """[vocabulary, width + 1]"""
+        """The whole table [vocabulary, width + 1]."""
         return torch.cat([self.vectors, self.codes], 1)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Tokens [...] → [..., width + 1]."""
+        """Look tokens [...] up: [..., width + 1]."""
         return nn.functional.embedding(tokens, self.weight)
 
 
 class RecurrentClassifier(nn.Module):
-    """Embedding → recurrent layers s_t = S(s_{t-1}, x_t) → y_t = W_s s_t + b_s at every step."""
+    """Embedding → recurrent layers s_t = S(s_{t-1}, x_t) → logits y_t = W_s s_t + b_s.
+
+    It gives logits at every time; those at the end of a text classify it.
+    """
 
     def __init__(self, config: ClassifierConfig) -> None:
         super().__init__()
@@ -67,7 +71,7 @@ class RecurrentClassifier(nn.Module):
         passed = 0
         if (longest := max(config.ngrams, config.evidence)) > 1:
             self.embedding: nn.Embedding | CodedEmbedding = CodedEmbedding(config.vocabulary, size)
-            # There are far fewer pairs of letters than triples.
+            # There are far fewer pairs of characters than triples.
             rows = [config.ngram_rows // 4, *(config.ngram_rows for _ in range(3, longest + 1))]
             ngrams = NGramCell(
                 size + 1,
@@ -87,29 +91,42 @@ class RecurrentClassifier(nn.Module):
             stack.append(PassThrough(layer, passed) if passed else layer)
             size = stack[-1].output_size
         if config.pool:
-            # The mean of the evidence is what naive Bayes judges by; its maximum tells no more.
+            # Naive Bayes decides by the sum of the evidence, so its mean is enough: no maximum.
             stack.append(RunningPool(size, size - passed))
         self.layers = nn.ModuleList(stack)
         self.readout = nn.Linear(stack[-1].output_size, config.labels)
 
     def zeros(self, batch: int) -> State:
-        """All layers' states, [batch, width] each, before the first character."""
+        """Return the states of all layers, each [batch, width], before the first character."""
         like = self.readout.weight
         return tuple(state for cell in self.cells() for state in cell.zeros(batch, like))
 
     def forward(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
-        """Tokens [batch, time] → logits [batch, time, labels], and the state after them."""
+        """Compute the logits at all times of a sequence.
+
+        Args:
+            tokens: int64 [batch, time].
+            state: before the first token, as in `zeros`.
+
+        Returns:
+            The logits [batch, time, labels], and the state after the last token.
+        """
         x, after = self._hidden(tokens, state)
         return self.readout(x), after
 
     def last(self, tokens: Tensor, lengths: Tensor, own: Tensor | None = None) -> Tensor:
-        """Logits [batch, labels] after each row's own last character, from the zero state.
+        """Compute the logits at the last character of each row, from the zero state.
 
-        What follows it in a padded row comes later in time, and so cannot touch it.
+        Padding comes later in time, so it does not change them.
 
         Args:
-            own: label indices [batch] of rows that `count` was given, to leave them out of the
-                evidence.
+            tokens: int64 [batch, time], padded at the end.
+            lengths: int64 [batch], without the padding.
+            own: label indices [batch], if `count` was given these rows. Each row is then left out
+                of its own evidence.
+
+        Returns:
+            The logits, float32 [batch, labels].
         """
         ngrams = [cell for cell in self.cells() if isinstance(cell, NGramCell)]
         for cell in ngrams:
@@ -122,7 +139,7 @@ class RecurrentClassifier(nn.Module):
         return logits.float()
 
     def _hidden(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
-        """What the readout sees, [batch, time, width], and the state after it."""
+        """Compute what the readout reads [batch, time, width], and the state after it."""
         x = self.embedding(tokens)
         after: list[Tensor] = []
         for index, cell in enumerate(self.cells()):
@@ -134,13 +151,19 @@ class RecurrentClassifier(nn.Module):
         return drop_per_sequence(x, self.config.dropout, self.training), tuple(after)
 
     def count(self, tokens: Tensor, lengths: Tensor, labels: Tensor) -> None:
-        """Takes the evidence from training texts: tokens [texts, time], lengths, label indices."""
+        """Count n-grams for the naive-Bayes weights of evidence; see `NGramCell.count`.
+
+        Args:
+            tokens: of the training texts, int64 [texts, time], padded at the end.
+            lengths: int64 [texts], without the padding.
+            labels: label indices, int64 [texts].
+        """
         for cell in self.cells():
             if isinstance(cell, NGramCell):
                 cell.count(tokens.to(cell.vectors.dtype) + 1, lengths, labels)
 
     def cells(self) -> Iterator[Cell]:
-        """The layers, from the input up."""
+        """Yield the layers, from the input up."""
         for layer in self.layers:
             assert isinstance(layer, Cell)
             yield layer

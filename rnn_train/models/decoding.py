@@ -1,4 +1,4 @@
-"""Drawing tokens with torch, for the samples shown during training."""
+"""Drawing tokens with torch, for the samples that training shows."""
 
 import warnings
 from collections.abc import Iterator
@@ -13,13 +13,23 @@ from rnn_train.models.charlm import CharLSTM
 def generate(
     model: CharLSTM, start: int, length: int, temperature: float = 0.8, seed: int = 0
 ) -> list[int]:
-    """Draws tokens with torch: for the samples shown while training."""
+    """Draw tokens from the zero state.
+
+    Args:
+        model: in evaluation mode.
+        start: the first token that is read. It is not part of the result.
+        length: number of tokens to draw.
+        temperature: divides the logits; above 0.
+        seed: of the random numbers.
+
+    Returns:
+        The drawn tokens.
+    """
     device = model.embedding.weight.device
     generator = torch.Generator(device=device).manual_seed(seed)
     token = torch.tensor([[start]], device=device)
     state = model.zeros(1)
     drawn = []
-    # oneDNN's LSTM repacks its weights at every call: five times slower for single steps.
     with without_onednn():
         for _ in range(length):
             logits, state = model(token, state)
@@ -31,9 +41,12 @@ def generate(
 
 @contextmanager
 def without_onednn() -> Iterator[None]:
-    """torch's own kernels: oneDNN's LSTM repacks its weights at every call."""
+    """Use torch's own kernels while the block runs.
+
+    oneDNN's LSTM repacks its weights at every call, which makes single steps five times slower.
+    """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch asks about Intel GPUs here
+        warnings.simplefilter("ignore")  # torch looks for Intel GPUs here, and may warn
         flags = torch.backends.mkldnn.flags(enabled=False)
         flags.__enter__()
     try:

@@ -1,4 +1,4 @@
-"""A layer of n-grams: what a linear model knows of a text, for a recurrent layer to build on."""
+"""A layer of n-gram features: what a linear model reads of a text, for a recurrent layer above."""
 
 from collections.abc import Sequence
 
@@ -9,37 +9,42 @@ from torch import Tensor, nn
 from rnn_train.models.cells import Cell, State
 
 FACTOR = 257
-"""Of the polynomial hash: a prime, so that two letters of one byte each never collide by it."""
+"""Base of the polynomial hash: a prime above 256, so that pairs of codes below it do not collide
+before the hash is reduced to the table's size."""
 MAX_NGRAM_ROWS = 2**15
-"""Up to it a row times the factor, plus a code, is below 2**24, and so are the whole parts of its
-quotients: float32 holds them exactly."""
+"""Largest table. A row times FACTOR, plus a code, then stays below 2**24, so float32 holds it
+exactly, as well as the whole part of its quotient."""
 _UNSEEN = 0.1
-"""Count that each n-gram starts with."""
+"""The count of an n-gram that was never seen, for smoothing."""
 _EVIDENCE_SCALE = 0.1
-"""Brings log odds to the size of other inputs."""
+"""Scales log-count ratios to the size of the other inputs."""
 
 
 class NGramCell(Cell):
-    """Vectors of the last two, three … characters together, beside each character's own.
+    """Features of the n-grams that end at each character, beside the character's own vector.
 
-    What a linear model knows of a text are its n-grams; with them a small recurrent layer need
-    not find them by itself. They are looked up by a hash (Bojanowski et al., 2017, "Enriching
-    word vectors with subword information"), and the state holds the codes of the last
-    characters, so that streaming stays exact. Of each n-gram there is a vector that is trained,
-    and the evidence of naive Bayes for each label, which `count` fills in.
+    n-grams are the features of a linear model. With them, a small recurrent layer need not learn
+    them itself. Each n-gram has two kinds of features, both found by a hash in a table
+    (Bojanowski et al., 2017, "Enriching word vectors with subword information"):
 
-    The last column of its input must be the character's code, a whole number from 1; the others
-    are passed on.
+    - a trained vector;
+    - the naive-Bayes weight of evidence for each label: log-count ratios, which `count` computes
+      (Wang & Manning, 2012, "Baselines and bigrams: simple, good sentiment and topic
+      classification").
+
+    The state holds the codes of the last characters, so streaming gives the same numbers. The last
+    column of the input must be the character's code, a whole number from 1; the other columns are
+    passed on.
     """
 
     sizes: Tensor
-    """Entries of the n-grams of each n, [orders]."""
+    """Table entries for each n, [orders]."""
     begins: Tensor
-    """The first of them, [orders]."""
+    """The first table entry for each n, [orders]."""
     reach: Tensor
-    """1 where a place, newest first, belongs to the n-grams of an n, [places, orders]."""
+    """1 if a place (newest first) belongs to the n-gram of an n, else 0, [places, orders]."""
     _without: Tensor
-    """What leaving one text of its own label out changes in each number of the evidence."""
+    """The change of each weight of evidence if one text of its own label is left out."""
 
     def __init__(
         self,
@@ -49,13 +54,14 @@ class NGramCell(Cell):
         width: int = 16,
         labels: int = 0,
     ) -> None:
-        """Empty of evidence.
+        """Start with random vectors and zero evidence.
 
         Args:
-            rows: entries for n = 2, 3 …
-            longest: n up to which there are vectors, and n up to which there is evidence.
+            input_size: width of the input, with the code.
+            rows: table entries for n = 2, 3 …
+            longest: the largest n with vectors, and the largest n with evidence; 1: none.
             width: of a vector.
-            labels: that there is evidence for.
+            labels: number of labels.
         """
         super().__init__(input_size, {"codes": len(rows) + 1})
         assert max(rows) <= MAX_NGRAM_ROWS
@@ -65,7 +71,7 @@ class NGramCell(Cell):
         self.vectors = nn.Parameter(torch.randn(vectors, width) * width**-0.5)
         self.evidence = nn.Parameter(torch.zeros(evidence, labels), requires_grad=False)
         self.own: Tensor | None = None
-        """Label index of each row of the batch, [batch], while it is one that was counted."""
+        """The label index of each row [batch], while the batch holds rows that were counted."""
         begins = np.cumsum(rows) - rows
         self.register_buffer("sizes", torch.tensor(rows, dtype=torch.float32), persistent=False)
         self.register_buffer("begins", torch.from_numpy(begins), persistent=False)
@@ -81,7 +87,7 @@ class NGramCell(Cell):
 
     @property
     def evidence_size(self) -> int:
-        """Columns of evidence, the last of the output."""
+        """Number of evidence columns. They are the last columns of the output."""
         return (self.longest[1] - 1) * self.evidence.shape[1]
 
     def forward(self, x: Tensor, state: State) -> State:
@@ -90,19 +96,20 @@ class NGramCell(Cell):
 
     def output(self, x: Tensor, state: State) -> Tensor:
         (codes,) = state
-        return self._beside(x, codes)
+        return self._with_features(x, codes)
 
     def scan(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         windows = self._windows(x[:, :, -1], state[0])
-        return self._beside(x, windows), (windows[:, -1],)
+        return self._with_features(x, windows), (windows[:, -1],)
 
     @torch.no_grad()
     def count(self, codes: Tensor, lengths: Tensor, labels: Tensor) -> None:
-        """Fills in the evidence: log p(n-gram | label), less its mean over all labels.
+        """Compute the weights of evidence: log p(n-gram | label), minus its mean over all labels.
 
         Args:
-            codes: of training texts, [texts, time]; what is beyond a text's length is skipped.
-            labels: index of each text's label, [texts].
+            codes: of the training texts, [texts, time]; codes beyond a text's length are skipped.
+            lengths: number of characters of each text, [texts].
+            labels: label index of each text, [texts].
         """
         known = self.evidence.shape[1]
         windows = self._windows(codes, codes.new_zeros(len(codes), self.state_sizes["codes"]))
@@ -123,23 +130,33 @@ class NGramCell(Cell):
         self._without = _EVIDENCE_SCALE * torch.where(found < 1, 0.0, less_one)
 
     def _windows(self, codes: Tensor, before: Tensor) -> Tensor:
-        """Codes [batch, time] → those of the last characters at each time, newest first."""
+        """Return the codes of the last characters at each time, newest first.
+
+        Args:
+            codes: [batch, time].
+            before: the state [batch, places].
+
+        Returns:
+            [batch, time, places].
+        """
         run = torch.cat([before.flip(-1), codes], -1)
         return run.unfold(1, before.shape[1], 1)[:, 1:].flip(-1)
 
-    def _beside(self, x: Tensor, codes: Tensor) -> Tensor:
+    def _with_features(self, x: Tensor, codes: Tensor) -> Tensor:
+        """Put the features beside x [..., input], with codes [..., places]: [..., output]."""
         entries = self._entries(codes)
         vectors, evidence = self.longest
         look_up = nn.functional.embedding
         parts = [look_up(entry, self.vectors) for entry in entries[: vectors - 1]]
-        parts += [self._weighed(entry) for entry in entries[: evidence - 1]]
+        parts += [self._evidence_of(entry) for entry in entries[: evidence - 1]]
         return torch.cat([x[..., :-1], *parts], -1)
 
-    def _weighed(self, entry: Tensor) -> Tensor:
-        """Evidence of table entries [batch, time] → [batch, time, labels].
+    def _evidence_of(self, entry: Tensor) -> Tensor:
+        """Look up the evidence of table entries [batch, time]: [batch, time, labels].
 
-        In training the row's own share is left out: an n-gram that it alone has would tell its
-        label, and the network would learn to trust what it will not have on a new text.
+        In training, each row is left out of its own evidence. Otherwise an n-gram that no other
+        text has would give away the row's label, and the network would learn to trust evidence
+        that a new text does not have.
         """
         evidence = nn.functional.embedding(entry, self.evidence)
         if self.own is None:
@@ -150,11 +167,13 @@ class NGramCell(Cell):
         return (evidence - change / labels).scatter_add(-1, own[..., None], change)
 
     def _entries(self, codes: Tensor) -> Tensor:
-        """Table entries of the n-grams of all n: codes [..., newest first] → [orders, ...]."""
+        """Hash the n-grams of all n: codes [..., places], newest first → entries [orders, ...]."""
         each_order = (-1, *(1 for _ in codes.shape[:-1]))
         rows = self.sizes.view(each_order)
         row = codes.new_zeros(len(self.rows), *codes.shape[:-1])
         for place in reversed(range(codes.shape[-1])):
             row = row * FACTOR + self.reach[place].view(each_order) * codes[..., place]
-            row = row - (row / rows).long() * rows  # model files have no Mod
+            row = (
+                row - (row / rows).long() * rows
+            )  # `%`: model files must not hold the operator Mod
         return row.long() + self.begins.view(each_order)

@@ -1,4 +1,4 @@
-"""Layers beside and above a recurrent layer: columns passed through, running mean and maximum."""
+"""Layers around a recurrent layer: columns that pass it by, running mean and maximum."""
 
 import torch
 from torch import Tensor
@@ -7,9 +7,10 @@ from rnn_train.models.cells import Cell, State
 
 
 class PassThrough(Cell):
-    """A cell beside which the last columns of its input go on to the layer above."""
+    """A cell whose output also holds the last columns of its input, unchanged."""
 
     def __init__(self, cell: Cell, columns: int) -> None:
+        """Wrap a cell, which reads all columns; the last `columns` pass it by, too."""
         super().__init__(cell.input_size, cell.state_sizes)
         self.cell = cell
         self.columns = columns
@@ -35,14 +36,20 @@ class PassThrough(Cell):
 
 
 class RunningPool(Cell):
-    """Mean and maximum of all inputs so far, beside the input itself, carried as state.
+    """The input, and its mean and maximum over all times so far: [x_t, mean, maximum].
 
-    With it above a recurrent layer a readout sees every step so far, not only the last, and
-    streaming stays exact. The maximum starts from zero, as every state does.
+    With this layer above a recurrent one, the readout sees all steps so far, not only the last
+    one. The sums are state, so streaming gives the same numbers. The maximum starts at zero, as
+    every state does.
     """
 
     def __init__(self, width: int, peaks: int) -> None:
-        """`peaks`: how many columns, the first ones, have their maximum taken."""
+        """Declare the shapes.
+
+        Args:
+            width: of the input.
+            peaks: number of columns, from the first on, that have a maximum.
+        """
         super().__init__(width, {"sum": width, "max": peaks, "count": 1})
         self.peaks = peaks
 

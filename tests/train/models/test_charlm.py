@@ -1,4 +1,4 @@
-"""The two models: what they compute, and what they drop while training."""
+"""The character model: what it computes, and its dropout in training."""
 
 import itertools
 from typing import Any
@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from rnn_train.models.charlm import CharLSTM, CharLSTMConfig
-from rnn_train.models.classifier import ClassifierConfig, RecurrentClassifier
-from rnn_train.models.modules import parameter_count
+from rnn_train.models.parameters import parameter_count
 
 BATCH, TIME, VOCABULARY = 3, 9, 11
 
@@ -17,11 +16,6 @@ BATCH, TIME, VOCABULARY = 3, 9, 11
 def char_lstm(**shape: Any) -> CharLSTM:
     chosen = {"vocabulary": VOCABULARY, "embedding": 6, "hidden": 8, "layers": 2} | shape
     return CharLSTM(CharLSTMConfig(**chosen))
-
-
-def classifier(**shape: Any) -> RecurrentClassifier:
-    chosen = {"vocabulary": VOCABULARY, "labels": 3, "embedding": 6, "hidden": 8} | shape
-    return RecurrentClassifier(ClassifierConfig(**chosen))
 
 
 @pytest.fixture
@@ -33,12 +27,9 @@ def same(actual: Tensor, expected: Tensor) -> None:
     torch.testing.assert_close(actual, expected, rtol=0, atol=1e-6)
 
 
-# --- CharLSTM -------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("layers", [1, 2, 3])
 @torch.no_grad()
-def test_layers_are_one_torch_lstm(layers: int, tokens: Tensor) -> None:
+def test_layers_equal_one_torch_lstm(layers: int, tokens: Tensor) -> None:
     model = char_lstm(layers=layers).eval()
     reference = nn.LSTM(6, 8, layers, batch_first=True)
     for index, layer in enumerate(model.layers):
@@ -68,7 +59,7 @@ def test_head_may_read_all_layers(tokens: Tensor) -> None:
 
 @pytest.mark.parametrize("head", [0, 5])
 @torch.no_grad()
-def test_state_carries_over(head: int, tokens: Tensor) -> None:
+def test_pieces_equal_the_whole_sequence(head: int, tokens: Tensor) -> None:
     model = char_lstm(head=head).eval()
     whole, last = model(tokens, model.zeros(BATCH))
     first, state = model(tokens[:, :4], model.zeros(BATCH))
@@ -89,11 +80,6 @@ def test_forget_gates_start_open() -> None:
     for layer in char_lstm().layers:
         total = layer.get_parameter("bias_ih_l0") + layer.get_parameter("bias_hh_l0")
         assert total.tolist() == [0] * 8 + [1] * 8 + [0] * 16
-
-
-def test_parameter_count() -> None:
-    layer = 4 * 8 * (6 + 8 + 2)
-    assert parameter_count(char_lstm(layers=1)) == VOCABULARY * 6 + layer + 9 * VOCABULARY
 
 
 @pytest.mark.parametrize("place", ["dropout_input", "dropout_layer", "dropout_output"])
@@ -137,7 +123,7 @@ def recurrent(model: CharLSTM) -> list[nn.Parameter]:
     return [layer.get_parameter("weight_hh_l0") for layer in model.layers]
 
 
-def test_weight_drop_zeroes_its_share_and_puts_back() -> None:
+def test_weight_drop_zeroes_its_share_and_restores_the_weights() -> None:
     model = char_lstm(hidden=48, weight_drop=0.3)
     before = {name: value.clone() for name, value in model.named_parameters()}
     places = [weight.data_ptr() for weight in recurrent(model)]
@@ -153,7 +139,7 @@ def test_weight_drop_zeroes_its_share_and_puts_back() -> None:
     assert [weight.data_ptr() for weight in recurrent(model)] == places
 
 
-def test_weight_drop_draws_anew_each_time() -> None:
+def test_weight_drop_draws_a_new_mask_each_time() -> None:
     model = char_lstm(weight_drop=0.5)
     with model.dropped_weights():
         first = [weight.clone() for weight in recurrent(model)]
@@ -182,7 +168,7 @@ def test_weight_drop_masks_the_gradient(tokens: Tensor) -> None:
             same(ours.grad, expected.grad)
 
 
-def test_weights_are_put_back_after_an_error() -> None:
+def test_weights_are_restored_after_an_error() -> None:
     model = char_lstm(weight_drop=0.5)
     before = [weight.clone() for weight in recurrent(model)]
     with pytest.raises(ZeroDivisionError), model.dropped_weights():
@@ -196,71 +182,3 @@ def test_weight_drop_is_off(rate: float, training: bool) -> None:
     before = [weight.clone() for weight in recurrent(model)]
     with model.dropped_weights():
         assert all(map(torch.equal, before, recurrent(model)))
-
-
-# --- RecurrentClassifier --------------------------------------------------------------
-
-
-@pytest.mark.parametrize("cell", ["elman", "gru", "lstm"])
-@pytest.mark.parametrize("layers", [1, 2])
-@pytest.mark.parametrize("pool", [True, False])
-@torch.no_grad()
-def test_classifier_state_carries_over(cell: str, layers: int, pool: bool, tokens: Tensor) -> None:
-    model = classifier(cell=cell, layers=layers, pool=pool).eval()
-    whole, last = model(tokens, model.zeros(BATCH))
-    assert whole.shape == (BATCH, TIME, 3)
-    assert len(last) == layers * (2 if cell == "lstm" else 1) + 3 * pool
-    first, state = model(tokens[:, :4], model.zeros(BATCH))
-    second, state = model(tokens[:, 4:], state)
-    same(torch.cat([first, second], 1), whole)
-    for ours, expected in zip(state, last, strict=True):
-        same(ours, expected)
-
-
-@torch.no_grad()
-def test_classifier_is_its_equation(tokens: Tensor) -> None:
-    model = classifier(pool=False).eval()
-    (cell,) = model.cells()
-    W, U, b = (cell.get_parameter(name) for name in "WUb")
-    s = torch.zeros(BATCH, 8)
-    logits, _ = model(tokens, model.zeros(BATCH))
-    for t in range(TIME):
-        s = torch.tanh(model.embedding.weight[tokens[:, t]] @ W + s @ U + b)
-        same(logits[:, t], s @ model.readout.weight.T + model.readout.bias)
-
-
-def test_classifier_drops_only_in_training(tokens: Tensor) -> None:
-    model = classifier(dropout=0.5)
-    torch.manual_seed(1)
-    one, _ = model(tokens, model.zeros(BATCH))
-    other, _ = model(tokens, model.zeros(BATCH))
-    assert not torch.equal(one, other)
-    model.eval()
-    one, _ = model(tokens, model.zeros(BATCH))
-    other, _ = model(tokens, model.zeros(BATCH))
-    assert torch.equal(one, other)
-
-
-@torch.no_grad()
-def test_last_is_what_forward_says_there(tokens: Tensor) -> None:
-    model = classifier(ngrams=3, evidence=2, ngram_rows=50).eval()
-    lengths, labels = torch.tensor([4, 9, 1]), torch.tensor([0, 2, 1])
-    model.count(tokens, lengths, labels)
-    whole, _ = model(tokens, model.zeros(BATCH))
-    same(model.last(tokens, lengths), whole[torch.arange(BATCH), lengths - 1])
-    assert not torch.allclose(model.last(tokens, lengths, labels), model.last(tokens, lengths))
-    # The rows of one call are forgotten by the next.
-    same(model(tokens, model.zeros(BATCH))[0], whole)
-
-
-@pytest.mark.parametrize(("ngrams", "evidence"), [(1, 1), (3, 1), (1, 3), (2, 4)])
-@torch.no_grad()
-def test_ngrams_carry_over(ngrams: int, evidence: int, tokens: Tensor) -> None:
-    model = classifier(ngrams=ngrams, evidence=evidence, ngram_rows=50, layers=2).eval()
-    model.count(tokens, torch.tensor([9, 9, 9]), torch.tensor([0, 1, 2]))
-    whole, last = model(tokens, model.zeros(BATCH))
-    first, state = model(tokens[:, :2], model.zeros(BATCH))
-    second, state = model(tokens[:, 2:], state)
-    same(torch.cat([first, second], 1), whole)
-    for ours, expected in zip(state, last, strict=True):
-        same(ours, expected)

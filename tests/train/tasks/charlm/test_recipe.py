@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from rnn_train.models.charlm import CharLSTM
-from rnn_train.models.modules import parameter_count
+from rnn_train.models.parameters import parameter_count
 from rnn_train.tasks.charlm import recipe
 
 SMALL, LARGE = 20_000, 1_000_000

@@ -1,0 +1,52 @@
+"""Dropout for recurrent networks: on inputs, with one mask a sequence; on recurrent weights."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+
+def drop_per_sequence(x: Tensor, rate: float, training: bool) -> Tensor:
+    """Zero columns of x at random, the same ones at all times of a sequence.
+
+    Gal & Ghahramani, 2016, "A theoretically grounded application of dropout in recurrent neural
+    networks".
+
+    Args:
+        x: [batch, time, width].
+        rate: probability of a zero. The other columns are divided by 1 - rate.
+        training: False returns x as it is.
+    """
+    if not rate or not training:
+        return x
+    mask = torch.bernoulli(x.new_full((x.shape[0], 1, x.shape[2]), 1 - rate)) / (1 - rate)
+    return x * mask
+
+
+@contextmanager
+def dropped_weights(weights: Sequence[nn.Parameter], rate: float) -> Iterator[None]:
+    """Zero weights at random while the block runs, for one forward and backward pass.
+
+    Merity et al., 2018, "Regularizing and optimizing LSTM language models" (weight drop). The
+    weights change in place and are restored at the end, so they stay in cuDNN's one flat buffer.
+    Masked copies would leave it, and cuDNN would then copy all weights at every call.
+
+    Args:
+        weights: the recurrent matrices.
+        rate: probability of a zero. The other weights are divided by 1 - rate.
+    """
+    kept = []
+    with torch.no_grad():
+        for weight in weights:
+            mask = torch.bernoulli(torch.full_like(weight, 1 - rate)) / (1 - rate)
+            kept.append((weight, weight.clone(), mask))
+            weight.mul_(mask)
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for weight, original, mask in kept:
+                weight.copy_(original)
+                if weight.grad is not None:
+                    weight.grad.mul_(mask)

@@ -1,0 +1,106 @@
+"""The classifier: what it computes, and its dropout in training."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from rnn_train.models.classifier import ClassifierConfig, CodedEmbedding, RecurrentClassifier
+
+BATCH, TIME, VOCABULARY = 3, 9, 11
+
+
+def classifier(**shape: Any) -> RecurrentClassifier:
+    chosen = {"vocabulary": VOCABULARY, "labels": 3, "embedding": 6, "hidden": 8} | shape
+    return RecurrentClassifier(ClassifierConfig(**chosen))
+
+
+@pytest.fixture
+def tokens() -> Tensor:
+    return torch.randint(VOCABULARY, (BATCH, TIME))
+
+
+def same(actual: Tensor, expected: Tensor) -> None:
+    torch.testing.assert_close(actual, expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("cell", ["elman", "gru", "lstm"])
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("pool", [True, False])
+@torch.no_grad()
+def test_pieces_equal_the_whole(cell: str, layers: int, pool: bool, tokens: Tensor) -> None:
+    model = classifier(cell=cell, layers=layers, pool=pool).eval()
+    whole, last = model(tokens, model.zeros(BATCH))
+    assert whole.shape == (BATCH, TIME, 3)
+    assert len(last) == layers * (2 if cell == "lstm" else 1) + 3 * pool
+    first, state = model(tokens[:, :4], model.zeros(BATCH))
+    second, state = model(tokens[:, 4:], state)
+    same(torch.cat([first, second], 1), whole)
+    for ours, expected in zip(state, last, strict=True):
+        same(ours, expected)
+
+
+@torch.no_grad()
+def test_equation(tokens: Tensor) -> None:
+    model = classifier(pool=False).eval()
+    (cell,) = model.cells()
+    W, U, b = (cell.get_parameter(name) for name in "WUb")
+    s = torch.zeros(BATCH, 8)
+    logits, _ = model(tokens, model.zeros(BATCH))
+    for t in range(TIME):
+        s = torch.tanh(model.embedding.weight[tokens[:, t]] @ W + s @ U + b)
+        same(logits[:, t], s @ model.readout.weight.T + model.readout.bias)
+
+
+def test_dropout_only_in_training(tokens: Tensor) -> None:
+    model = classifier(dropout=0.5)
+    torch.manual_seed(1)
+    one, _ = model(tokens, model.zeros(BATCH))
+    other, _ = model(tokens, model.zeros(BATCH))
+    assert not torch.equal(one, other)
+    model.eval()
+    one, _ = model(tokens, model.zeros(BATCH))
+    other, _ = model(tokens, model.zeros(BATCH))
+    assert torch.equal(one, other)
+
+
+@torch.no_grad()
+def test_last_gives_the_logits_at_the_last_character(tokens: Tensor) -> None:
+    model = classifier(ngrams=3, evidence=2, ngram_rows=50).eval()
+    lengths, labels = torch.tensor([4, 9, 1]), torch.tensor([0, 2, 1])
+    model.count(tokens, lengths, labels)
+    whole, _ = model(tokens, model.zeros(BATCH))
+    same(model.last(tokens, lengths), whole[torch.arange(BATCH), lengths - 1])
+    assert not torch.allclose(model.last(tokens, lengths, labels), model.last(tokens, lengths))
+    # The next call does not leave out the rows of this one.
+    same(model(tokens, model.zeros(BATCH))[0], whole)
+
+
+@pytest.mark.parametrize(("ngrams", "evidence"), [(1, 1), (3, 1), (1, 3), (2, 4)])
+@torch.no_grad()
+def test_pieces_equal_the_whole_with_ngrams(ngrams: int, evidence: int, tokens: Tensor) -> None:
+    model = classifier(ngrams=ngrams, evidence=evidence, ngram_rows=50, layers=2).eval()
+    model.count(tokens, torch.tensor([9, 9, 9]), torch.tensor([0, 1, 2]))
+    whole, last = model(tokens, model.zeros(BATCH))
+    first, state = model(tokens[:, :2], model.zeros(BATCH))
+    second, state = model(tokens[:, 2:], state)
+    same(torch.cat([first, second], 1), whole)
+    for ours, expected in zip(state, last, strict=True):
+        same(ours, expected)
+
+
+def test_padding_does_not_change_the_last_logits(tokens: Tensor) -> None:
+    model, lengths = classifier().eval(), torch.tensor([4, 9, 1])
+    other = tokens.clone()
+    other[0, 4:] = 0
+    other[2, 1:] = 5
+    same(model.last(other, lengths), model.last(tokens, lengths))
+
+
+def test_coded_embedding_ends_with_the_code() -> None:
+    embedding = CodedEmbedding(VOCABULARY, 4)
+    found = embedding(torch.tensor([[0, 10]]))
+    assert found.shape == (1, 2, 5)
+    assert found[0, :, -1].tolist() == [1, 11]
+    assert set(embedding.state_dict()) == {"vectors"}
