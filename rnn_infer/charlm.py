@@ -1,13 +1,14 @@
 """A character language model: generate, stream, score, and predict the next character."""
 
-import os
 from collections.abc import Iterator, Sequence
+from dataclasses import astuple
 from typing import Self, Unpack, overload
 
 from rnn_infer import generation
 from rnn_infer.contract import Metadata
 from rnn_infer.errors import OptionError, WrongKindError
 from rnn_infer.generation import Generation
+from rnn_infer.modelfile.source import ModelSource
 from rnn_infer.pool import StreamPool
 from rnn_infer.runtime.load_options import LoadKeywords, LoadOptions
 from rnn_infer.runtime.stepper import Stepper
@@ -48,7 +49,7 @@ class CharLM:
     @classmethod
     def load(
         cls,
-        path: str | os.PathLike[str],
+        source: ModelSource,
         *,
         options: LoadOptions | None = None,
         **keywords: Unpack[LoadKeywords],
@@ -56,7 +57,8 @@ class CharLM:
         """Load a character model.
 
         Args:
-            path: the `.onnx` file.
+            source: a path, bytes, an open binary file, or a resource of `importlib.resources`.
+                A file object is read to its end.
             options: how to load it.
             **keywords: fields of `LoadOptions`. A keyword replaces that field of `options`.
 
@@ -67,7 +69,15 @@ class CharLM:
             OptionError: an option is out of range.
             RuntimeMissingError: onnxruntime is not installed.
         """
-        return cls(Stepper.open(path, options=options, **keywords))
+        return cls(Stepper.open(source, options=options, **keywords))
+
+    def __reduce__(self) -> tuple[type[Self], tuple[Stepper]]:
+        """Pickle the place of the file and the options, see `Stepper`."""
+        return type(self), (self._stepper,)
+
+    def __dask_tokenize__(self) -> tuple[object, ...]:
+        """Return what a hash of Dask depends on: equal models have equal hashes everywhere."""
+        return type(self).__qualname__, *astuple(self._stepper.options)
 
     @property
     def device(self) -> str:

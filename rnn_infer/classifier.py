@@ -1,8 +1,7 @@
 """A text classifier: labels and their probabilities for texts and for each prefix of a text."""
 
-import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import NamedTuple, Self, TypedDict, Unpack, overload
 
 import numpy as np
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 
 from rnn_infer.contract import ClassifierSection, Metadata
 from rnn_infer.errors import OptionError, WrongKindError
+from rnn_infer.modelfile.source import ModelSource
 from rnn_infer.runtime.last_logits import last_logits
 from rnn_infer.runtime.load_options import LoadKeywords, LoadOptions
 from rnn_infer.runtime.stepper import Stepper
@@ -104,7 +104,7 @@ class Classifier:
     @classmethod
     def load(
         cls,
-        path: str | os.PathLike[str],
+        source: ModelSource,
         *,
         options: LoadOptions | None = None,
         **keywords: Unpack[LoadKeywords],
@@ -112,7 +112,8 @@ class Classifier:
         """Load a classifier.
 
         Args:
-            path: the `.onnx` file.
+            source: a path, bytes, an open binary file, or a resource of `importlib.resources`.
+                A file object is read to its end.
             options: how to load it.
             **keywords: fields of `LoadOptions`. A keyword replaces that field of `options`.
 
@@ -123,7 +124,15 @@ class Classifier:
             OptionError: an option is out of range.
             RuntimeMissingError: onnxruntime is not installed.
         """
-        return cls(Stepper.open(path, options=options, **keywords))
+        return cls(Stepper.open(source, options=options, **keywords))
+
+    def __reduce__(self) -> tuple[type[Self], tuple[Stepper]]:
+        """Pickle the place of the file and the options, see `Stepper`."""
+        return type(self), (self._stepper,)
+
+    def __dask_tokenize__(self) -> tuple[object, ...]:
+        """Return what a hash of Dask depends on: equal models have equal hashes everywhere."""
+        return type(self).__qualname__, *astuple(self._stepper.options)
 
     @property
     def device(self) -> str:

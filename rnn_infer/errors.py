@@ -7,11 +7,14 @@
     │   └── WrongKindError     the file is good, but of another kind
     ├── UnknownCharacterError  a character is not in the vocabulary (also a ValueError)
     ├── OptionError            an argument is out of range        (also a ValueError)
-    └── SnapshotError          the bytes are not a session of this model (also a ValueError)
+    ├── SnapshotError          the bytes are not a session of this model (also a ValueError)
+    └── PicklingError          the object cannot leave its process (also a pickle.PicklingError)
 
 Each message is one line: what is wrong, then what to do. The second base class is the one that a
 caller who does not know this package would catch.
 """
+
+import pickle
 
 
 class RnnInferError(Exception):
@@ -44,3 +47,7 @@ class OptionError(RnnInferError, ValueError):
 
 class SnapshotError(RnnInferError, ValueError):
     """The bytes of a saved session are damaged, or belong to another model file."""
+
+
+class PicklingError(RnnInferError, pickle.PicklingError):
+    """The object cannot be pickled or copied, because it belongs to one process."""

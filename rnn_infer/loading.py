@@ -1,16 +1,16 @@
 """Loading a model file of any kind."""
 
-import os
 from typing import Unpack
 
 from rnn_infer.charlm import CharLM
 from rnn_infer.classifier import Classifier
+from rnn_infer.modelfile.source import ModelSource
 from rnn_infer.runtime.load_options import LoadKeywords, LoadOptions
 from rnn_infer.runtime.stepper import Stepper
 
 
 def load(
-    path: str | os.PathLike[str],
+    source: ModelSource,
     *,
     options: LoadOptions | None = None,
     **keywords: Unpack[LoadKeywords],
@@ -18,7 +18,8 @@ def load(
     """Load a model file of either kind.
 
     Args:
-        path: the `.onnx` file.
+        source: a path, bytes, an open binary file, or a resource of `importlib.resources`.
+            A file object is read to its end.
         options: how to load it.
         **keywords: fields of `LoadOptions`. A keyword replaces that field of `options`.
 
@@ -31,5 +32,5 @@ def load(
         OptionError: an option is out of range.
         RuntimeMissingError: onnxruntime is not installed.
     """
-    stepper = Stepper.open(path, options=options, **keywords)
+    stepper = Stepper.open(source, options=options, **keywords)
     return CharLM(stepper) if stepper.file.metadata.kind == "charlm" else Classifier(stepper)

@@ -4,12 +4,12 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Self, Unpack
+from typing import NoReturn, Self, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnn_infer.errors import OptionError
+from rnn_infer.errors import OptionError, PicklingError
 from rnn_infer.runtime.state_table import StateTable
 from rnn_infer.runtime.stepper import State, Stepper
 from rnn_infer.runtime.streams import read_ragged
@@ -77,6 +77,10 @@ class PoolStream:
         """Undo a failed tick: put back the tokens and the random numbers that it took."""
         self.unread.insert(0, tokens)
         self.uniforms.seek(position)
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled or copied."""
+        raise _no_pickle("a stream of a pool")
 
     def close(self) -> None:
         """Leave the pool. The row is free for the next stream."""
@@ -167,6 +171,10 @@ class StreamPool:
                 self._ask(stream, length)
             self._serve(chosen)
             return {stream: self._take(stream, length) for stream in chosen}
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled or copied."""
+        raise _no_pickle("a pool")
 
     def close(self) -> None:
         """Close all streams."""
@@ -278,6 +286,13 @@ class StreamPool:
             yield
         finally:
             self._turn.acquire()
+
+
+def _no_pickle(what: str) -> PicklingError:
+    return PicklingError(
+        f"{what} belongs to one process: its rows and threads cannot be copied; pickle the CharLM "
+        "and make a pool there, or use a Session, which can be pickled"
+    )
 
 
 def _read(

@@ -1,7 +1,8 @@
 """One stream of text: feed it, ask it, draw from it, fork it, save it and restore it."""
 
 from collections.abc import Iterator, Sequence
-from typing import Self, Unpack
+from dataclasses import astuple
+from typing import Any, Self, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -204,7 +205,21 @@ class Session:
         streams.state = saved.state
         return session
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the bytes of `save`, and the model as `Stepper` pickles."""
+        return _unpickled, (type(self), self._stepper, self.save(), self.stopped)
+
+    def __dask_tokenize__(self) -> tuple[object, ...]:
+        """Return what a hash of Dask depends on."""
+        return type(self).__qualname__, *astuple(self._stepper.options), self.save(), self.stopped
+
     def _start(self) -> None:
         """Read the start text if nothing was read yet."""
         if not self._streams.started:
             self._streams.feed([self._vocabulary.encode_prompt("")])
+
+
+def _unpickled(kind: type[Session], stepper: Stepper, data: bytes, stopped: str | None) -> Session:
+    session = kind.restore(stepper, Vocabulary(stepper.file.metadata), data)
+    session.stopped = stopped
+    return session

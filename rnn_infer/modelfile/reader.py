@@ -1,20 +1,16 @@
 """Reading a model file: its bytes are read once, and checked before anything runs them."""
 
-import hashlib
-import os
-import stat
 from dataclasses import dataclass
-from pathlib import Path
 
 from google.protobuf.message import DecodeError
 
-from rnn_infer import contract
 from rnn_infer.contract import Metadata
 from rnn_infer.errors import ModelFileError
 from rnn_infer.modelfile import onnx_proto
 from rnn_infer.modelfile.graph_check import check_graph, check_header
 from rnn_infer.modelfile.interface import StateSpec, check_interface
 from rnn_infer.modelfile.metadata_check import read_metadata
+from rnn_infer.modelfile.source import ModelSource, SourceBytes, read_source
 from rnn_infer.modelfile.violation import ViolationError, damaged
 
 
@@ -22,12 +18,8 @@ from rnn_infer.modelfile.violation import ViolationError, damaged
 class ModelFile:
     """A file that passed every check."""
 
-    path: str
-    """The path as the caller gave it."""
-    data: bytes
+    source: SourceBytes
     """The bytes that were checked. The file is not read a second time."""
-    sha256: str
-    """SHA-256 of `data`, hexadecimal."""
     metadata: Metadata
     states: tuple[StateSpec, ...]
     """The states, in the order of the graph's inputs."""
@@ -38,6 +30,21 @@ class ModelFile:
     operators: frozenset[str]
     """The operators that the graph uses."""
 
+    @property
+    def path(self) -> str:
+        """The name in messages: the path as the caller gave it, or the name of the object."""
+        return self.source.name
+
+    @property
+    def data(self) -> bytes:
+        """The bytes of the file."""
+        return self.source.data
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of `data`, hexadecimal."""
+        return self.source.sha256
+
     def not_finite(self) -> ModelFileError:
         """Return the error for a model that returns NaN or infinity."""
         return ModelFileError(
@@ -46,61 +53,44 @@ class ModelFile:
         )
 
 
-def read_model(path: str | os.PathLike[str], *, sha256: str | None = None) -> ModelFile:
+def read_model(source: ModelSource, *, sha256: str | None = None) -> ModelFile:
     """Read and check a model file.
 
     Args:
-        path: the `.onnx` file.
+        source: a path, bytes, a binary file object, or a resource of a package.
         sha256: the expected SHA-256, hexadecimal. A file with another hash is refused.
 
     Raises:
-        ModelFileError: the file cannot be read, has another hash, or breaks the contract.
+        ModelFileError: the source cannot be read, has another hash, or breaks the contract.
+        OptionError: the source is none of these types.
     """
-    name = os.fspath(path)
-    data = _read(Path(name))
-    digest = hashlib.sha256(data).hexdigest()
-    if sha256 is not None and digest != sha256.lower():
+    found = read_source(source)
+    if sha256 is not None and found.sha256 != sha256.lower():
         raise ModelFileError(
-            f"{name}: sha256 is {digest}, not {sha256} as required; fetch the file again"
+            f"{found.name}: sha256 is {found.sha256}, not {sha256} as required; fetch the file "
+            "again"
         )
+    return check_model(found)
+
+
+def check_model(source: SourceBytes) -> ModelFile:
+    """Check the bytes of a model file.
+
+    Raises:
+        ModelFileError: they break the contract.
+    """
     try:
-        return _check(name, data, digest)
+        return _check(source)
     except ViolationError as violation:
         text = str(violation)
         if not text.isprintable():  # a name in the file may hold line ends or escape codes
             text = text.encode("unicode_escape").decode()
-        raise ModelFileError(f"{name}: {text}") from None
+        raise ModelFileError(f"{source.name}: {text}") from None
 
 
-def _read(path: Path) -> bytes:
-    limit = contract.MAX_FILE_BYTES
+def _check(source: SourceBytes) -> ModelFile:
     try:
-        facts = path.stat()
-        if not stat.S_ISREG(facts.st_mode) and not stat.S_ISDIR(facts.st_mode):
-            raise ModelFileError(f"{path}: is not a regular file; name the .onnx file itself")
-        with path.open("rb") as stream:
-            # One byte more than the size, to notice that the file grows.
-            data = stream.read(min(facts.st_size, limit) + 1)
-    except FileNotFoundError:
-        raise ModelFileError(f"{path}: no such file") from None
-    except IsADirectoryError:
-        raise ModelFileError(f"{path}: is a folder; name the .onnx file in it") from None
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise ModelFileError(f"{path}: cannot be read ({reason})") from None
-    if not data:
-        raise ModelFileError(f"{path}: is empty")
-    if len(data) > limit:
-        shown = limit // 2**20
-        raise ModelFileError(f"{path}: is larger than {shown} MB, the limit for a model file")
-    if len(data) != facts.st_size:
-        raise ModelFileError(f"{path}: is being written; load it again later")
-    return data
-
-
-def _check(name: str, data: bytes, digest: str) -> ModelFile:
-    try:
-        model = onnx_proto.model_class().FromString(data)
+        model = onnx_proto.model_class().FromString(source.data)
     except DecodeError:
         raise damaged("its bytes do not parse") from None
     except RecursionError:
@@ -109,4 +99,4 @@ def _check(name: str, data: bytes, digest: str) -> ModelFile:
     metadata = read_metadata(model)
     operators = check_graph(model.graph)
     interface = check_interface(model.graph, metadata)
-    return ModelFile(name, data, digest, metadata, *interface, operators)
+    return ModelFile(source, metadata, *interface, operators)

@@ -6,7 +6,8 @@ one row per stream. So a stepper never changes, and any number of threads and st
 
 import ctypes
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Self, Unpack
 
 import numpy as np
@@ -14,9 +15,11 @@ from numpy.typing import NDArray
 
 from rnn_infer import contract
 from rnn_infer.errors import DeviceError, ModelFileError
-from rnn_infer.modelfile.reader import ModelFile, read_model
+from rnn_infer.modelfile.reader import ModelFile, check_model, read_model
+from rnn_infer.modelfile.source import ModelSource, SourceBytes, read_source
 from rnn_infer.runtime.device import open_session
 from rnn_infer.runtime.load_options import LoadKeywords, LoadOptions, with_keywords
+from rnn_infer.runtime.open_once import OpenOnce
 from rnn_infer.runtime.providers import first_line
 from rnn_infer.sampling import Sampling, draw
 
@@ -30,12 +33,15 @@ _UNUSED = Sampling()
 class Stepper:
     """Runs a model file. Make one with `Stepper.open`."""
 
-    def __init__(self, file: ModelFile, session: Any, device: str, threads: int = 1) -> None:
+    def __init__(
+        self, file: ModelFile, session: Any, device: str, options: LoadOptions | None = None
+    ) -> None:
         self.file = file
         self.device = device
         """The device that the session runs on: "cpu" or "cuda"."""
+        self.options = replace(options or LoadOptions(), sha256=file.sha256)
+        """How the file was loaded. `sha256` is always that of the file."""
         self._session = session
-        self._threads = threads
         self._process = os.getpid()
         self._inputs = [state.name for state in file.states]
         self._next = [name + contract.NEXT for name in self._inputs]
@@ -43,7 +49,7 @@ class Stepper:
     @classmethod
     def open(
         cls,
-        path: str | os.PathLike[str],
+        source: ModelSource,
         *,
         options: LoadOptions | None = None,
         **keywords: Unpack[LoadKeywords],
@@ -51,7 +57,7 @@ class Stepper:
         """Read, check and open a file.
 
         Args:
-            path: the `.onnx` file.
+            source: a path, bytes, a binary file object, or a resource of a package.
             options: how to load it.
             **keywords: fields of `LoadOptions`. A keyword replaces that field of `options`.
 
@@ -62,9 +68,18 @@ class Stepper:
             RuntimeMissingError: onnxruntime is not installed.
         """
         options = with_keywords(options, keywords)
-        file = read_model(path, sha256=options.sha256)
+        return cls.of(read_model(source, sha256=options.sha256), options)
+
+    @classmethod
+    def of(cls, file: ModelFile, options: LoadOptions) -> Self:
+        """Open a checked file. Errors: as in `open`."""
         session, device = open_session(file, options.device, options.threads, options.streams)
-        return cls(file, session, device, options.threads)
+        return cls(file, session, device, options)
+
+    def __reduce__(self) -> tuple[Callable[..., "Stepper"], tuple[str | bytes, LoadOptions]]:
+        """Pickle the place of the file and the options. A process opens the file once."""
+        OPEN.add(self.options, self)
+        return _reopened, (self.file.source.path or self.file.data, self.options)
 
     def zeros(self, batch: int) -> State:
         """Return the state of `batch` streams that have read nothing."""
@@ -163,7 +178,7 @@ class Stepper:
         # The old session must never be freed here. That would wait for threads that only the
         # parent has.
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._session))
-        self._session, _ = open_session(self.file, "cpu", self._threads)
+        self._session, _ = open_session(self.file, "cpu", self.options.threads)
         self._process = os.getpid()
 
     def _misshapen(self) -> ModelFileError:
@@ -194,6 +209,33 @@ class Stepper:
             contract.TOP_K: np.array([each.top_k for each in rows] * repeat, "i8"),
             contract.TOP_P: np.array([each.top_p for each in rows] * repeat, "f4"),
         }
+
+
+OPEN: OpenOnce[LoadOptions, Stepper] = OpenOnce()
+"""The models that this process has pickled or unpickled, by their hash and options."""
+
+
+def _reopened(place: str | bytes, options: LoadOptions) -> Stepper:
+    """Return the stepper that was pickled. It is opened only if this process has not done so.
+
+    Raises:
+        ModelFileError: the path has no file, or another one. Other errors: as in `Stepper.open`.
+    """
+    return OPEN.get(options, lambda: Stepper.of(check_model(_read_again(place, options)), options))
+
+
+def _read_again(place: str | bytes, options: LoadOptions) -> SourceBytes:
+    advice = "load the model from bytes if other machines cannot read this path"
+    try:
+        found = read_source(place)
+    except ModelFileError as error:
+        raise ModelFileError(f"{error}; the pickled model needs it; {advice}") from None
+    if found.sha256 != options.sha256:
+        raise ModelFileError(
+            f"{found.name}: is not the file of the pickled model: sha256 is {found.sha256}, not "
+            f"{options.sha256}; put that file back, or load the new one and pickle it"
+        )
+    return found
 
 
 def _draw_rows(

@@ -17,6 +17,7 @@ from rnn_infer import errors
         (errors.UnknownCharacterError, ValueError),
         (errors.OptionError, ValueError),
         (errors.SnapshotError, ValueError),
+        (errors.PicklingError, pickle.PicklingError),
     ],
 )
 def test_bases(error: type[Exception], base: type[Exception]) -> None:

@@ -95,6 +95,7 @@ def test_list_of_public_names() -> None:
         "ModelFileError",
         "NextChar",
         "OptionError",
+        "PicklingError",
         "PoolStream",
         "Prediction",
         "RnnInferError",
