@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -14,3 +15,105 @@ DEVICE = click.option(
     help="Where the model runs. auto: on CUDA if it works.",
 )
 THREADS = click.option("--threads", type=click.IntRange(1, 1024), help="Number of CPU threads.")
+_DATA = (
+    click.option(
+        "--data", multiple=True, metavar="SRC", help="Training data; may be given several times."
+    ),
+    click.option("--val-data", metavar="FILE", help="Held-out data. Default: a part of --data."),
+    click.option(
+        "--val-fraction",
+        type=click.FloatRange(0, 0.5),
+        default=0.1,
+        show_default=True,
+        help="Share of --data to hold out. 0: train on all.",
+    ),
+    click.option(
+        "--temperature",
+        type=TEMPERATURE,
+        default=1.0,
+        show_default=True,
+        help="Divides the logits if nothing is held out; take the value that another run fitted.",
+    ),
+)
+_BUDGET = (
+    click.option(
+        "--minutes",
+        type=click.FloatRange(0, min_open=True),
+        help="Budget of wall-clock minutes, export included.",
+    ),
+    click.option(
+        "--epochs",
+        type=click.FloatRange(0, min_open=True),
+        help="Budget in passes over the training data.",
+    ),
+    click.option(
+        "--ensemble",
+        type=click.IntRange(0, 100),
+        default=0,
+        show_default=True,
+        help="Number of teacher networks to train first. The exported student learns from them and "
+        "is better. With --epochs, each network takes its own; --minutes are shared out.",
+    ),
+)
+_RUN = (
+    click.option("--resume", type=PATH, metavar="RUN", help="Resume the run in this folder."),
+    click.option(
+        "--run",
+        type=PATH,
+        metavar="DIR",
+        help="Run folder. Default: the next free runs/<command>-<number>.",
+    ),
+    DEVICE,
+    THREADS,
+    click.option(
+        "--seed",
+        type=click.IntRange(0, 2**63 - 1),
+        default=0,
+        show_default=True,
+        help="The same seed, data and options give the same model, on the CPU and with --epochs.",
+    ),
+)
+_MODEL = (
+    click.option("--hidden", type=click.IntRange(1, 8192), help="Width of each recurrent layer."),
+    click.option("--layers", type=click.IntRange(1, 16), help="Number of recurrent layers."),
+    click.option(
+        "--embedding", type=click.IntRange(1, 8192), help="Width of the character embedding."
+    ),
+)
+_OPTIMIZER = (
+    click.option("--batch", type=click.IntRange(1, 65536), help="Sequences in one batch."),
+    click.option(
+        "--learning-rate",
+        type=click.FloatRange(0, 10, min_open=True),
+        help="Highest learning rate of the schedule.",
+    ),
+    click.option(
+        "--validate-every",
+        type=click.FloatRange(0),
+        metavar="SECONDS",
+        help="Time between validations. Each also writes a checkpoint.",
+    ),
+)
+
+
+def training_options(command: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Returns a decorator that adds the options of both training commands.
+
+    Args:
+        command: "charlm" or "classifier".
+    """
+    out = click.option(
+        "--out",
+        type=PATH,
+        default=Path(f"exported/{command}.onnx"),
+        show_default=True,
+        help="Path of the exported file.",
+    )
+    options = (*_DATA, *_BUDGET, out, *_RUN, *_MODEL, *_OPTIMIZER)
+
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate

@@ -87,8 +87,8 @@ def test_classifier_run_and_file_agree(finished_classifier: TrainingReport, tabl
 def test_labels_are_counted(finished_classifier: TrainingReport, tmp_path: Path) -> None:
     (tmp_path / "few.csv").write_text("badoka,east\nbadoson,north\nbadoka,north\n")
     figures = table_figures(finished_classifier.out, tmp_path / "few.csv")
-    answers = rnn_infer.Classifier.load(finished_classifier.out)
-    given = [answers.classify(text).label for text in ("badoka", "badoson", "badoka")]
+    model = rnn_infer.Classifier.load(finished_classifier.out)
+    given = [model.classify(text).label for text in ("badoka", "badoson", "badoka")]
     truth = ["east", "north", "north"]
     for each in figures.labels:
         hits = sum(a == t == each.label for a, t in zip(given, truth, strict=True))

@@ -45,3 +45,19 @@ def test_defaults(command: str) -> None:
 
 def test_paths_are_path_objects() -> None:
     assert PATH.convert("a/b", None, None) == Path("a/b")
+
+
+def test_training_commands_share_their_options() -> None:
+    charlm, classifier = (
+        [option.name for option in main.commands[command].params]
+        for command in ("charlm", "classifier")
+    )
+    shared = [name for name in charlm if name in classifier]
+    assert charlm[: len(shared)] == classifier[: len(shared)] == shared
+    assert {"data", "minutes", "epochs", "ensemble", "out", "resume", "batch"} <= set(shared)
+
+
+@pytest.mark.parametrize("command", ["charlm", "classifier"])
+def test_exported_file_has_the_name_of_the_command(command: str) -> None:
+    defaults = {option.name: option.default for option in main.commands[command].params}
+    assert defaults["out"] == Path(f"exported/{command}.onnx")
