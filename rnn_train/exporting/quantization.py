@@ -16,7 +16,7 @@ every processor computes exactly the same integers.
 
 
 def quantize_columns(weight: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Round a matrix [in, out] to integers, with a step of its own for each column.
+    """Round a matrix [in, out] to integers, with one step for each column.
 
     Returns:
         The integers, int8 [in, out], and the steps, float32 [out]. Integers times steps are near

@@ -1,8 +1,8 @@
-"""Writes the tiny models of the test suites: random weights, seeded, so the same files each time.
+"""Write the tiny models of the tests. Their weights are random but seeded: the files do not change.
 
     python tests/data/make_models.py [FOLDER]        # default: this folder
 
-`tests/infer` reads the committed files and needs neither torch nor this script.
+`tests/infer` reads the committed files, so it needs neither torch nor this script.
 """
 
 import math
@@ -30,7 +30,7 @@ SHARES = (0.1, 0.4, 0.25, 0.05, 0.2)
 
 
 def write_models(folder: Path) -> list[Path]:
-    """Writes all of NAMES into `folder`."""
+    """Write a file for each of NAMES into `folder`, and return their paths."""
     paths = [folder / f"{name}.onnx" for name in NAMES]
     charlm, step, one, three, wide, classifier, gru = paths
 
@@ -86,7 +86,10 @@ def _classifier(cell: str, pool: bool) -> RecurrentClassifier:
 
 
 def _spread(model: CharLSTM | RecurrentClassifier, head: nn.Module, deviation: float) -> None:
-    """Scales the last layer, so that logits spread by `deviation`: no flat line, and no point."""
+    """Scale the last layer, so that the logits have this standard deviation.
+
+    Then no token is certain, and not all are equally likely.
+    """
     assert isinstance(head, nn.Linear)
     tokens = torch.arange(model.config.vocabulary)[None]
     with torch.no_grad():

@@ -40,7 +40,7 @@ def test_subgraphs_follow_the_main_graph() -> None:
 
 @pytest.mark.parametrize("known", [True, False])
 def test_parts_that_cannot_be_joined_are_refused(known: bool) -> None:
-    """Parts of unequal size, and parts of a size that nobody knows."""
+    """The sizes are unequal, or one of them is unknown."""
     graph = Graph("unequal", capturable=True)
     sizes: list[int | str] = [2, 3 if known else "width"]
     parts = [
