@@ -11,7 +11,7 @@ Submodules can be imported, but they are private: they may change in any release
 """
 
 from rnn_infer.charlm import CharLM
-from rnn_infer.classifier import Classifier, LabelProbability, Prediction
+from rnn_infer.classifier import Classifier
 from rnn_infer.contract import Metadata
 from rnn_infer.errors import (
     DeviceError,
@@ -27,6 +27,7 @@ from rnn_infer.errors import (
 from rnn_infer.generation import Generation
 from rnn_infer.loading import load
 from rnn_infer.pool import PoolStream, StreamPool
+from rnn_infer.predictions import LabelProbability, Prediction
 from rnn_infer.runtime.load_options import LoadOptions
 from rnn_infer.sampling import Sampling
 from rnn_infer.scoring import NextChar, Score

@@ -13,8 +13,9 @@ from rnn_infer.pool import StreamPool
 from rnn_infer.runtime.load_options import LoadKeywords, LoadOptions
 from rnn_infer.runtime.stepper import Stepper
 from rnn_infer.sampling import Sampling, SamplingKeywords, seeds_for, with_keywords
-from rnn_infer.scoring import NextChar, Score, most_likely, score
+from rnn_infer.scoring import NextChar, Score, most_likely, score, score_all
 from rnn_infer.session import DEFAULT_LENGTH, STREAM_CHUNK, Session
+from rnn_infer.text.column import require_texts
 from rnn_infer.text.vocabulary import Unknown, Vocabulary
 
 
@@ -178,19 +179,35 @@ class CharLM:
             length, stop=stop, chunk=chunk, sampling=with_keywords(sampling, keywords)
         )
 
-    def score(self, text: str, *, unknown: Unknown = "default") -> Score:
+    @overload
+    def score(self, text: str, *, unknown: Unknown = "default") -> Score: ...
+    @overload
+    def score(
+        self, text: list[str] | tuple[str, ...], *, unknown: Unknown = "default"
+    ) -> list[Score]: ...
+    def score(
+        self, text: str | list[str] | tuple[str, ...], *, unknown: Unknown = "default"
+    ) -> Score | list[Score]:
         """Read a text once, carry the state along, and measure how well it was predicted.
 
         Args:
-            text: at least two characters. The first is not scored.
+            text: at least two characters. The first is not scored. A list of texts, or another
+                column as in `Classifier.classify_columns`, is read in batches, each text from the
+                zero state.
             unknown: as in `complete`.
 
+        Returns:
+            One score. A list of scores if `text` is a list.
+
         Raises:
-            OptionError: the text has fewer than two characters.
-            UnknownCharacterError: the text has a character outside the vocabulary.
+            OptionError: a text is missing or has fewer than two characters.
+            UnknownCharacterError: a text has a character outside the vocabulary.
             ModelFileError: the model returns NaN.
         """
-        return score(self._stepper, self._vocabulary.encode(text, unknown))
+        if isinstance(text, str):
+            return score(self._stepper, self._vocabulary.encode(text, unknown))
+        texts = self._vocabulary.encode_all(require_texts(text, "score"), unknown)
+        return score_all(self._stepper, texts)
 
     def next(
         self, prompt: str = "", top: int = 5, *, unknown: Unknown = "default"

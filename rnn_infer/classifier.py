@@ -1,8 +1,8 @@
 """A text classifier: labels and their probabilities for texts and for each prefix of a text."""
 
-from collections.abc import Sequence
-from dataclasses import astuple, dataclass
-from typing import NamedTuple, Self, TypedDict, Unpack, overload
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple
+from typing import Any, Literal, Self, Unpack, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,75 +10,18 @@ from numpy.typing import NDArray
 from rnn_infer.contract import ClassifierSection, Metadata
 from rnn_infer.errors import OptionError, WrongKindError
 from rnn_infer.modelfile.source import ModelSource
+from rnn_infer.predictions import Choice, ClassifyKeywords, Prediction, make_predictions, rank
 from rnn_infer.runtime.last_logits import last_logits
 from rnn_infer.runtime.load_options import LoadKeywords, LoadOptions
 from rnn_infer.runtime.stepper import Stepper
+from rnn_infer.text.column import Text, read_column, require_texts
+from rnn_infer.text.ragged import Ragged
 from rnn_infer.text.vocabulary import Unknown, Vocabulary
 
-
-class LabelProbability(NamedTuple):
-    """One label and its probability."""
-
-    label: str
-    """The label."""
-    probability: float
-    """From 0 to 1."""
-
-
-# A flat tuple, because a large table makes tens of thousands of these per second.
-class Prediction(NamedTuple):
-    """The prediction for one text."""
-
-    text: str
-    """The text that was classified."""
-    labels: tuple[str, ...]
-    """The most likely labels, the most likely first."""
-    probabilities: tuple[float, ...]
-    """The probabilities of `labels`, from 0 to 1."""
-    abstains: bool = False
-    """True if no label reaches `min_probability`."""
-
-    @property
-    def top(self) -> tuple[LabelProbability, ...]:
-        """The pairs of `labels` and `probabilities`, the most likely first."""
-        return tuple(map(LabelProbability, self.labels, self.probabilities))
-
-    @property
-    def label(self) -> str | None:
-        """The most likely label. None if the prediction abstains."""
-        return None if self.abstains else self.labels[0]
-
-    @property
-    def probability(self) -> float:
-        """The probability of the most likely label."""
-        return self.probabilities[0]
-
-
-class ClassifyKeywords(TypedDict, total=False):
-    """Keywords of `Classifier.classify` and `Classifier.trace`."""
-
-    top: int
-    prior: float
-    min_probability: float
-    unknown: Unknown
-
-
-@dataclass(frozen=True)
-class _Choice:
-    """How predictions are made from logits. The fields are explained in `Classifier.classify`."""
-
-    top: int = 3
-    prior: float = 0.0
-    min_probability: float = 0.0
-    unknown: Unknown = "default"
-
-    def __post_init__(self) -> None:
-        if self.top < 1:
-            raise OptionError(f"top must be 1 or more, got {self.top}")
-        if not 0 <= self.prior <= 1:  # NaN fails every comparison
-            raise OptionError(f"prior must be from 0 to 1, got {self.prior}")
-        if not 0 <= self.min_probability <= 1:
-            raise OptionError(f"min_probability must be from 0 to 1, got {self.min_probability}")
+OnEmpty = Literal["error", "none"]
+"""What `Classifier.classify_columns` does with a row that has nothing to classify."""
+_BLOCK = 2**16
+"""Rows whose tokens and logits are in memory at once."""
 
 
 class Classifier:
@@ -100,6 +43,8 @@ class Classifier:
         self._begin = self._vocabulary.encode(self._section.begin)
         self._end = self._vocabulary.encode(self._section.end)
         self._names = np.array(self._section.labels, object)
+        with np.errstate(over="ignore"):
+            self._log_prior = np.array(self._section.log_prior, np.float32)
 
     @classmethod
     def load(
@@ -184,15 +129,63 @@ class Classifier:
             UnknownCharacterError: a text has a character outside the vocabulary.
             ModelFileError: the model returns NaN or infinity.
         """
-        choice = _Choice(**options)
-        texts = [text] if isinstance(text, str) else list(text)
-        _refuse_empty(texts)
-        tokens = self._vocabulary.encode_all(texts, choice.unknown)
-        if not tokens.lengths.all():
-            raise _no_known_character(texts[int(tokens.lengths.argmin())])
-        logits = last_logits(self._stepper, tokens.between(self._begin, self._end))
+        choice = Choice(**options)
+        texts = require_texts([text] if isinstance(text, str) else text, "classify")
+        logits, readable = self._logits(texts, choice.unknown)
+        if len(readable) < len(texts):
+            unread = np.setdiff1d(np.arange(len(texts)), readable)
+            raise _no_known_character(texts[unread[0]])
         predictions = self._predictions(texts, logits, choice)
         return predictions[0] if isinstance(text, str) else predictions
+
+    def classify_columns(
+        self,
+        texts: Iterable[Any],
+        top: int = 1,
+        on_empty: OnEmpty = "error",
+        *,
+        prior: float = 0.0,
+        unknown: Unknown = "default",
+    ) -> tuple[NDArray[np.object_], NDArray[np.float32]]:
+        """Predict the labels of a column of texts, and return columns.
+
+        Args:
+            texts: a list, a tuple or another iterable of str; a numpy array [rows]; a pandas or
+                polars series; a pyarrow array or chunked array.
+            top: the number of labels per text. At most all labels are returned.
+            on_empty: what to do with a row that has nothing to classify: it is "", None, NaN or
+                NA, or has no known character. "error": raise an error. "none": the labels of the
+                row are None, and its probabilities NaN.
+            prior, unknown: as in `classify`.
+
+        Returns:
+            Labels, objects [rows, top], and their probabilities, float32 [rows, top]. The most
+            likely label is first.
+
+        Raises:
+            OptionError: a row has nothing to classify, `texts` is no column of str, or an option
+                is out of range.
+            UnknownCharacterError: a text has a character outside the vocabulary.
+            ModelFileError: the model returns NaN or infinity.
+        """
+        choice = Choice(top=top, prior=prior, unknown=unknown)
+        if on_empty not in ("error", "none"):
+            raise OptionError(f"on_empty must be error or none, got {on_empty!r}")
+        column = read_column(texts)
+        shape = len(column), min(top, len(self.labels))
+        labels = np.full(shape, None, object)
+        probabilities = np.full(shape, np.nan, np.float32)
+        for begin in range(0, len(column), _BLOCK):
+            block = column[begin : begin + _BLOCK]
+            known = [row for row, text in enumerate(block) if text]
+            logits, readable = self._logits([block[row] or "" for row in known], unknown)
+            rows = np.array(known, np.int64)[readable]
+            if on_empty == "error" and len(rows) < len(block):
+                row = int(np.setdiff1d(np.arange(len(block)), rows)[0])
+                raise _nothing_in_row(begin + row, block[row])
+            order, found = self._ranked(logits, choice)
+            labels[begin + rows], probabilities[begin + rows] = self._names[order], found
+        return labels, probabilities
 
     def trace(self, text: str, **options: Unpack[ClassifyKeywords]) -> list[Prediction]:
         """Predict the label of each prefix of a text: one prediction per character.
@@ -208,8 +201,8 @@ class Classifier:
             UnknownCharacterError: the text has a character outside the vocabulary.
             ModelFileError: the model returns NaN or infinity.
         """
-        choice = _Choice(**options)
-        _refuse_empty([text])
+        choice = Choice(**options)
+        (text,) = require_texts([text], "classify")
         tokens = self._vocabulary.encode(text, choice.unknown)
         if not len(tokens):
             raise _no_known_character(text)
@@ -224,32 +217,38 @@ class Classifier:
         prefixes = [shown[: i + 1] for i in range(len(shown))]
         return self._predictions(prefixes, np.array(rows), choice)
 
-    def _predictions(
-        self, texts: Sequence[str], logits: NDArray[np.float32], choice: _Choice
-    ) -> list[Prediction]:
-        """Turn logits [texts, labels] into predictions."""
-        with np.errstate(invalid="ignore", over="ignore"):
-            log_prior = np.array(self._section.log_prior, np.float32)
-            adjusted = logits - np.float32(choice.prior) * log_prior
-            weights = np.exp(adjusted - adjusted.max(-1, keepdims=True))
-            probabilities = weights / weights.sum(-1, keepdims=True)
+    def _logits(
+        self, texts: Sequence[str], unknown: Unknown
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Return the logits [readable, labels] of the texts that have a known character, and the
+        positions [readable] of these texts."""
+        tokens = self._vocabulary.encode_all(texts, unknown)
+        readable = np.flatnonzero(tokens.lengths)
+        # A text without tokens adds none, so the others stand next to each other without it.
+        kept = Ragged(tokens.tokens, tokens.lengths[readable])
+        return last_logits(self._stepper, kept.between(self._begin, self._end)), readable
+
+    def _ranked(
+        self, logits: NDArray[np.float32], choice: Choice
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Turn logits [texts, labels] into the best labels and their probabilities [texts, top]."""
+        order, probabilities = rank(logits, self._log_prior, choice)
         if not np.isfinite(probabilities).all():
             raise self._stepper.file.not_finite()
-        order = np.argsort(-probabilities, -1, kind="stable")[:, : choice.top]
-        ranked = np.take_along_axis(probabilities, order, -1)
-        abstains = ranked[:, 0].astype(np.float64) < choice.min_probability
-        columns = (
-            texts,
-            zip(*self._names[order.T].tolist(), strict=True),
-            zip(*ranked.T.tolist(), strict=True),
-            abstains.tolist(),
-        )
-        return list(map(Prediction._make, zip(*columns, strict=True)))
+        return order, probabilities
+
+    def _predictions(
+        self, texts: Sequence[str], logits: NDArray[np.float32], choice: Choice
+    ) -> list[Prediction]:
+        order, probabilities = self._ranked(logits, choice)
+        return make_predictions(texts, self._names[order], probabilities, choice)
 
 
-def _refuse_empty(texts: Sequence[str]) -> None:
-    if not all(texts):
-        raise OptionError(f"text {texts.index('')} is empty; there is nothing to classify")
+def _nothing_in_row(row: int, text: Text) -> OptionError:
+    advice = 'give on_empty="none" to get None for such rows, or remove it'
+    if text:
+        return OptionError(f"text {row} ({text!r:.60}) has no character the model knows; {advice}")
+    return OptionError(f"text {row} is {'empty' if text == '' else 'missing'}; {advice}")
 
 
 def _no_known_character(text: str) -> OptionError:

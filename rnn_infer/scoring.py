@@ -10,6 +10,10 @@ from numpy.typing import NDArray
 from rnn_infer.errors import OptionError
 from rnn_infer.runtime.stepper import Stepper
 from rnn_infer.runtime.streams import chunk_length
+from rnn_infer.text.ragged import Ragged
+
+_BATCH = 64
+"""Texts per call of `score_all`."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,54 @@ def score(stepper: Stepper, tokens: NDArray[np.int64]) -> Score:
     return Score(nats, len(tokens) - 1)
 
 
+def score_all(stepper: Stepper, texts: Ragged) -> list[Score]:
+    """Score many texts, each from the zero state, in batches of similar length.
+
+    Args:
+        stepper: the open model.
+        texts: token sequences of any lengths.
+
+    Raises:
+        OptionError: a text has fewer than two characters.
+        ModelFileError: the model returns NaN.
+    """
+    if (texts.lengths < 2).any():
+        raise OptionError(
+            f"text {int((texts.lengths < 2).argmax())} has fewer than two characters; give a "
+            "longer one, or remove it"
+        )
+    nats = np.empty(len(texts.lengths))
+    # Sorted by length, so that a batch needs little padding.
+    order = np.argsort(-texts.lengths, kind="stable")
+    for begin in range(0, len(order), _BATCH):
+        rows = order[begin : begin + _BATCH]
+        nats[rows] = _row_losses(stepper, texts, rows)
+    if np.isnan(nats).any():
+        raise stepper.file.not_finite()
+    counts = texts.lengths - 1
+    return list(map(Score, (nats / counts).tolist(), counts.tolist()))
+
+
+def _row_losses(stepper: Stepper, texts: Ragged, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the sum of the cross-entropy of each row. The longest row is the first.
+
+    Shorter rows are padded at the end, and leave the batch at the next call.
+    """
+    counts = texts.lengths[rows] - 1
+    totals = np.zeros(len(rows))
+    state = stepper.zeros(len(rows))
+    size = chunk_length(stepper, len(rows))
+    for begin in range(0, int(counts[0]), size):
+        going = int(np.count_nonzero(counts > begin))
+        width = min(size, int(counts[0]) - begin)
+        window = texts.window(rows[:going], begin, width + 1)
+        logits, state = stepper.forward(window[:, :-1], tuple(each[:going] for each in state))
+        losses = _losses(logits, window[:, 1:]).astype(np.float64)
+        scored = np.arange(begin, begin + width) < counts[:going, None]
+        totals[:going] += np.where(scored, losses, 0).sum(-1)
+    return totals
+
+
 def most_likely(
     vocabulary: Sequence[str], probabilities: NDArray[np.float32], top: int
 ) -> list[NextChar]:
@@ -93,10 +145,24 @@ def sequence_loss(stepper: Stepper, tokens: NDArray[np.int64]) -> float:
     for begin in range(0, length, size):
         end = min(begin + size, length)
         logits, state = stepper.forward(tokens[:, begin:end], state)
-        with np.errstate(invalid="ignore"):
-            logits -= logits.max(-1, keepdims=True)
-            targets = tokens[:, begin + 1 : end + 1, None]
-            picked = np.take_along_axis(logits, targets, -1)[..., 0]
-            normalizer = np.log(np.exp(logits, out=logits).sum(-1))
-        total += float((normalizer - picked).sum(dtype=np.float64))
+        losses = _losses(logits, tokens[:, begin + 1 : end + 1])
+        total += float(losses.sum(dtype=np.float64))
     return total / (batch * length)
+
+
+def _losses(logits: NDArray[np.float32], targets: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return the cross-entropy of each target. `logits` [batch, time, n] is overwritten.
+
+    Args:
+        logits: [batch, time, n].
+        targets: [batch, time].
+
+    Returns:
+        Nats [batch, time]. NaN where a logit is NaN.
+    """
+    with np.errstate(invalid="ignore"):
+        logits -= logits.max(-1, keepdims=True)
+        picked = np.take_along_axis(logits, targets[..., None], -1)[..., 0]
+        normalizer = np.log(np.exp(logits, out=logits).sum(-1))
+        losses: NDArray[np.float32] = normalizer - picked
+    return losses

@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
-from rnn_infer.classifier import Prediction
 from rnn_infer.cli.guards import fail
+from rnn_infer.predictions import Prediction
 from rnn_infer.scoring import Score
 
 

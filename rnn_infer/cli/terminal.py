@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from rnn_infer.classifier import Prediction
+from rnn_infer.predictions import Prediction
 from rnn_infer.scoring import NextChar
 
 _BAR = 24

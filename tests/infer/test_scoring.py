@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rnn_infer
-from rnn_infer import CharLM, OptionError
+from rnn_infer import CharLM, ModelFileError, OptionError
 from rnn_infer.scoring import most_likely, sequence_loss
 
 PROMPT = "dead beef, a cage.\n"
@@ -89,3 +89,53 @@ def test_loss_of_a_batch_is_the_mean_of_its_rows(lm: CharLM) -> None:
     whole = sequence_loss(lm._stepper, rows)
     single = [sequence_loss(lm._stepper, row[None]) for row in rows]
     assert whole == pytest.approx(sum(single) / 2, abs=1e-6)
+
+
+# --- many texts -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("model", ["lm", "step_lm", "one_lm", "wide"])
+def test_list_gives_the_same_as_single_texts(model: str, request: pytest.FixtureRequest) -> None:
+    many: CharLM = request.getfixturevalue(model)
+    texts = [(PROMPT * 3)[: 2 + 7 * i % 50] for i in range(150)]
+    for text, score in zip(texts, many.score(texts), strict=True):
+        alone = many.score(text)
+        assert score.characters == alone.characters == len(text) - 1
+        assert score.nats_per_char == pytest.approx(alone.nats_per_char, abs=1e-5)
+
+
+def test_list_of_very_different_lengths(lm: CharLM) -> None:
+    """The long text goes on over several calls after the short ones have ended."""
+    texts = ["ab", (PROMPT * 200)[:2500], "abc", (PROMPT * 200)[:1025]]
+    for text, score in zip(texts, lm.score(texts), strict=True):
+        assert score.nats_per_char == pytest.approx(lm.score(text).nats_per_char, abs=1e-5)
+
+
+def test_columns_and_empty_lists(lm: CharLM) -> None:
+    assert lm.score([]) == []
+    texts = ["dead", "beef"]
+    assert lm.score(tuple(texts)) == lm.score(np.array(texts)) == lm.score(texts)  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize(
+    ("texts", "said"),
+    [
+        (["abc", "a"], "text 1 has fewer than two characters"),
+        (["abc", ""], "text 1 is empty; there is nothing to score"),
+        ([None, "abc"], "text 0 is missing"),
+        ([1, "abc"], "text 0 is of type int"),
+    ],
+)
+def test_bad_text_in_a_list(lm: CharLM, texts: list[str], said: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        lm.score(texts)
+    assert said in str(caught.value)
+
+
+def test_nan_in_a_list(lm: CharLM, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(tokens: np.ndarray, state: object) -> object:
+        return np.full((*tokens.shape, 41), np.nan, np.float32), state
+
+    monkeypatch.setattr(lm._stepper, "forward", broken)
+    with pytest.raises(ModelFileError, match="no numbers"):
+        lm.score(["abc", "ab"])

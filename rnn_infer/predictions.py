@@ -1,0 +1,125 @@
+"""Predictions: the ranking of labels by their logits, and what a caller gets of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnn_infer.errors import OptionError
+from rnn_infer.text.vocabulary import Unknown
+
+
+class LabelProbability(NamedTuple):
+    """One label and its probability."""
+
+    label: str
+    """The label."""
+    probability: float
+    """From 0 to 1."""
+
+
+# A flat tuple, because a large table makes tens of thousands of these per second.
+class Prediction(NamedTuple):
+    """The prediction for one text."""
+
+    text: str
+    """The text that was classified."""
+    labels: tuple[str, ...]
+    """The most likely labels, the most likely first."""
+    probabilities: tuple[float, ...]
+    """The probabilities of `labels`, from 0 to 1."""
+    abstains: bool = False
+    """True if no label reaches `min_probability`."""
+
+    @property
+    def top(self) -> tuple[LabelProbability, ...]:
+        """The pairs of `labels` and `probabilities`, the most likely first."""
+        return tuple(map(LabelProbability, self.labels, self.probabilities))
+
+    @property
+    def label(self) -> str | None:
+        """The most likely label. None if the prediction abstains."""
+        return None if self.abstains else self.labels[0]
+
+    @property
+    def probability(self) -> float:
+        """The probability of the most likely label."""
+        return self.probabilities[0]
+
+
+class ClassifyKeywords(TypedDict, total=False):
+    """Keywords of `Classifier.classify` and `Classifier.trace`."""
+
+    top: int
+    prior: float
+    min_probability: float
+    unknown: Unknown
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How predictions are made from logits. The fields are explained in `Classifier.classify`.
+
+    Raises:
+        OptionError: a field is out of range.
+    """
+
+    top: int = 3
+    prior: float = 0.0
+    min_probability: float = 0.0
+    unknown: Unknown = "default"
+
+    def __post_init__(self) -> None:
+        if self.top < 1:
+            raise OptionError(f"top must be 1 or more, got {self.top}")
+        if not 0 <= self.prior <= 1:  # NaN fails every comparison
+            raise OptionError(f"prior must be from 0 to 1, got {self.prior}")
+        if not 0 <= self.min_probability <= 1:
+            raise OptionError(f"min_probability must be from 0 to 1, got {self.min_probability}")
+
+
+def rank(
+    logits: NDArray[np.float32], log_prior: NDArray[np.float32], choice: Choice
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return the most likely labels of each text.
+
+    Args:
+        logits: [texts, labels].
+        log_prior: [labels]: the log of each label's frequency in training.
+        choice: `top` and `prior` are used.
+
+    Returns:
+        Labels [texts, top], and their probabilities [texts, top], which may be NaN. The most likely
+        label is first.
+    """
+    with np.errstate(invalid="ignore", over="ignore"):
+        adjusted = logits - np.float32(choice.prior) * log_prior
+        weights = np.exp(adjusted - adjusted.max(-1, keepdims=True))
+        probabilities = weights / weights.sum(-1, keepdims=True)
+    order = np.argsort(-probabilities, -1, kind="stable")[:, : choice.top]
+    return order, np.take_along_axis(probabilities, order, -1)
+
+
+def make_predictions(
+    texts: Sequence[str],
+    labels: NDArray[Any],
+    probabilities: NDArray[np.float32],
+    choice: Choice,
+) -> list[Prediction]:
+    """Return one prediction per text.
+
+    Args:
+        texts: [texts].
+        labels, probabilities: [texts, top], the most likely first.
+        choice: `min_probability` is used.
+    """
+    abstains = probabilities[:, 0].astype(np.float64) < choice.min_probability
+    columns = (
+        texts,
+        zip(*labels.T.tolist(), strict=True),
+        zip(*probabilities.T.tolist(), strict=True),
+        abstains.tolist(),
+    )
+    return list(map(Prediction._make, zip(*columns, strict=True)))

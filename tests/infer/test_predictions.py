@@ -1,0 +1,54 @@
+"""Predictions: the ranking of labels, priors, and abstention."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnn_infer import LabelProbability, OptionError
+from rnn_infer.predictions import Choice, make_predictions, rank
+
+LOGITS = np.log(np.array([[0.2, 0.5, 0.3], [0.6, 0.1, 0.3]], np.float32))
+FLAT = np.zeros(3, np.float32)
+
+
+def test_most_likely_label_is_first() -> None:
+    order, probabilities = rank(LOGITS, FLAT, Choice(top=2))
+    assert order.tolist() == [[1, 2], [0, 2]]
+    np.testing.assert_allclose(probabilities, [[0.5, 0.3], [0.6, 0.3]], atol=1e-6)
+
+
+def test_equal_labels_keep_their_order() -> None:
+    order, _ = rank(np.zeros((1, 3), np.float32), FLAT, Choice(top=3))
+    assert order.tolist() == [[0, 1, 2]]
+
+
+def test_prior_divides_by_the_frequencies() -> None:
+    log_prior = np.log(np.array([0.25, 0.5, 0.25], np.float32))
+    _, probabilities = rank(LOGITS[:1], log_prior, Choice(top=3, prior=1.0))
+    weights = np.array([0.3 / 0.25, 0.5 / 0.5, 0.2 / 0.25])
+    np.testing.assert_allclose(probabilities[0], weights / weights.sum(), atol=1e-6)
+
+
+def test_logits_that_are_no_numbers() -> None:
+    for value in (np.nan, np.inf, -np.inf):
+        _, probabilities = rank(np.full((1, 3), value, np.float32), FLAT, Choice())
+        assert np.isnan(probabilities).all()
+
+
+def test_predictions() -> None:
+    labels = np.array([["b", "c"], ["a", "c"]], object)
+    probabilities = np.array([[0.5, 0.25], [0.75, 0.125]], np.float32)
+    first, second = make_predictions(["x", "y"], labels, probabilities, Choice(min_probability=0.6))
+    assert (first.text, first.label, first.abstains) == ("x", None, True)
+    assert (second.text, second.label, second.probability) == ("y", "a", 0.75)
+    assert second.top == (LabelProbability("a", 0.75), LabelProbability("c", 0.125))
+    assert make_predictions([], labels[:0], probabilities[:0], Choice()) == []
+
+
+@pytest.mark.parametrize(
+    "fields", [{"top": 0}, {"prior": 1.5}, {"prior": float("nan")}, {"min_probability": -0.1}]
+)
+def test_choice_out_of_range(fields: dict[str, Any]) -> None:
+    with pytest.raises(OptionError, match=next(iter(fields))):
+        Choice(**fields)
