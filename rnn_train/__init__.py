@@ -1,12 +1,13 @@
 """Trains small recurrent networks with PyTorch and exports them for `rnn_infer`.
 
->>> import rnn_train
->>> request = rnn_train.CharLMRequest(data=("book.txt",), minutes=10)
->>> report = rnn_train.train_charlm(request, out="exported/mine.onnx")
->>> rnn_train.evaluate("exported/mine.onnx", ["unseen.txt"]).nats_per_char
-
 The names in `__all__` are public: semantic versioning holds for them. Everything else is private.
 Importing this package does not import PyTorch; the first use of a name does.
+
+Examples:
+    >>> import rnn_train
+    >>> request = rnn_train.CharLMRequest(data=("book.txt",), minutes=10)
+    >>> report = rnn_train.train_charlm(request, out="exported/mine.onnx")
+    >>> rnn_train.evaluate("exported/mine.onnx", ["unseen.txt"]).nats_per_char
 """
 
 import importlib
