@@ -1,5 +1,6 @@
 import { OptionError, WrongKindError } from "./errors.js";
 import { withDefaults } from "./options.js";
+import { pause } from "./pause.js";
 import { checkLengths, checkSampling, DEFAULT_SAMPLING, seedsFor, shownSeed } from "./sampling.js";
 import { score } from "./scoring.js";
 import { DEFAULT_LENGTH, Session, STREAM_CHUNK } from "./session.js";
@@ -148,6 +149,7 @@ export class CharLM {
       const going = [...running.keys()].filter((row) => running[row].stopped === null);
       if (going.length < running.length) streams.keep(going);
       running = going.map((row) => running[row]);
+      await pause();
     }
     return drafts.map(({ scanner, text, ...draft }) => ({ ...draft, text: text + scanner.rest() }));
   }

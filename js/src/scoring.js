@@ -1,3 +1,4 @@
+import { pause } from "./pause.js";
 import { chunkLength } from "./streams.js";
 
 /**
@@ -29,6 +30,7 @@ export async function score(stepper, tokens) {
     const end = Math.min(begin + size, characters);
     const read = await stepper.forward([tokens.slice(begin, end)], state);
     state = read.state;
+    await pause();
     for (let i = begin; i < end; i += 1) {
       const row = read.logits.subarray((i - begin) * n, (i - begin + 1) * n);
       total += nats[i] = crossEntropy(row, tokens[i + 1]);

@@ -1,5 +1,6 @@
 import { OptionError } from "./errors.js";
 import { withDefaults } from "./options.js";
+import { pause } from "./pause.js";
 import { checkLengths, checkSampling, checkSeed, DEFAULT_SAMPLING, shownSeed, weights } from "./sampling.js";
 import { readSnapshot, writeSnapshot } from "./snapshot.js";
 import { StopScanner } from "./stop.js";
@@ -233,16 +234,4 @@ export class Session {
     this.#turn = done.catch(() => {});
     return done;
   }
-}
-
-/** Let the page react: wait for the next task. */
-function pause() {
-  return new Promise((resolve) => {
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = () => {
-      port1.close();
-      resolve(undefined);
-    };
-    port2.postMessage(0);
-  });
 }

@@ -1,11 +1,12 @@
 /** Independent streams of tokens in one batch: the state and the random numbers of each. */
 
+import { pause } from "./pause.js";
 import { uniforms } from "./philox.js";
 
 /** @typedef {import("./stepper.js").State} State */
 
-/** Tokens per stream and call, at most. */
-const MAX_CHUNK = 1024;
+/** Tokens per stream and call, at most. A page stands still for the time of a call. */
+const MAX_CHUNK = 256;
 /** Logits per call, about. */
 const CHUNK_LOGITS = 2 ** 22;
 
@@ -139,6 +140,7 @@ async function readRagged(stepper, state, texts) {
       return whole;
     });
     done = until;
+    await pause();
   }
 }
 

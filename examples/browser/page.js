@@ -1,0 +1,322 @@
+/** The page: loads the two models, and shows what they write, read and believe. */
+
+import { CharLM, load, OptionError, RnnInferError } from "rnn-infer";
+
+const FOLDER = new URL("../../exported/", import.meta.url);
+/** Characters per call. The page stands still for the time of one call. */
+const CHUNK = 24;
+const COLOURS = 6;
+/** Nats that show as the full colour. */
+const HOTTEST = 6;
+
+const $ = (id) => document.getElementById(id);
+const percent = (share) => `${(100 * share).toFixed(share < 0.0995 ? 1 : 0)} %`;
+
+let lm = null;
+let classifier = null;
+/** Counts the generations: an older one ends when a newer one begins. */
+let turn = 0;
+
+// --- problems and status ---------------------------------------------------------------------
+
+const status = (text) => ($("status").textContent = text);
+
+function problem(error) {
+  const known = error instanceof RnnInferError;
+  $("problem").textContent = known ? error.message : `This page has a fault: ${error}`;
+  $("problem").hidden = false;
+  if (!known) console.error(error);
+}
+
+/** Do something. Show its error in the page. */
+async function attempt(act) {
+  try {
+    $("problem").hidden = true;
+    return await act();
+  } catch (error) {
+    problem(error);
+    return undefined;
+  }
+}
+
+/** Call `act` when the user has paused, and not before the last call of it has ended. */
+function whenCalm(act, milliseconds) {
+  let timer = 0;
+  let last = Promise.resolve();
+  return () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => (last = last.then(() => attempt(act))), milliseconds);
+  };
+}
+
+// --- loading ---------------------------------------------------------------------------------
+
+const runtime = import("onnxruntime-web/wasm").catch(() => {
+  throw new RnnInferError(
+    "onnxruntime-web is not there; run “npm ci” in the folder js/ and serve the root of the " +
+      "repository, or put the address of a CDN into the import map of index.html",
+  );
+});
+
+/** Load a model, and show what it does. Return the kind of the model. */
+async function open(source, name) {
+  status(`Loading ${name} …`);
+  const begin = performance.now();
+  const model = await load(source, { ort: await runtime });
+  const seconds = ((performance.now() - begin) / 1000).toFixed(1);
+  if (model instanceof CharLM) useCharLM(model);
+  else useClassifier(model);
+  status(`${name} is ready (${seconds} s).`);
+  return model.metadata.kind;
+}
+
+const openNamed = (name) => attempt(() => open(new URL(name, FOLDER), name));
+
+const openFile = (file) =>
+  attempt(async () => {
+    if (!file) return;
+    if (!/\.onnx$/i.test(file.name)) {
+      throw new OptionError(`${file.name} is no .onnx file; take one that rnn-train exported`);
+    }
+    const kind = await open(file, file.name);
+    $(kind).add(new Option(file.name, "", true, true));
+  });
+
+function useCharLM(model) {
+  lm?.release();
+  lm = model;
+  turn += 1;
+  $("generate").disabled = false;
+  look();
+  read();
+}
+
+function useClassifier(model) {
+  classifier?.release();
+  classifier = model;
+  classify();
+}
+
+// --- write -----------------------------------------------------------------------------------
+
+/** The options of the form, as the package names them. */
+function chosen() {
+  const seed = $("seed").value.trim();
+  if (seed && !/^\d+$/.test(seed)) throw new OptionError("the seed is not a whole number; give digits");
+  const stop = $("stop").value.replaceAll("\\n", "\n");
+  const options = {
+    temperature: $("temperature").valueAsNumber,
+    topP: $("top-p").valueAsNumber,
+    stop: stop ? [stop] : [],
+    chunk: CHUNK,
+  };
+  return { seed: seed ? BigInt(seed) : null, length: $("length").valueAsNumber, options };
+}
+
+async function write() {
+  const own = (turn += 1);
+  const { seed, length, options } = chosen();
+  const session = lm.session({ seed });
+  const pieces = session.stream(length, options);
+  const prompt = $("prompt").value;
+  $("text").textContent = "";
+  $("shown-prompt").textContent = prompt;
+  $("text").ariaBusy = "true";
+  $("halt").disabled = false;
+  try {
+    await session.feed(prompt);
+    const begin = performance.now();
+    for await (const piece of pieces) {
+      if (own !== turn) return;
+      $("text").append(piece);
+      $("paper").scrollTop = $("paper").scrollHeight;
+      showNext(await session.probabilities());
+      const rate = session.position / ((performance.now() - begin) / 1000);
+      status(`${session.position} characters, ${Math.round(rate)} a second`);
+    }
+    showNext(await session.probabilities());
+    const end = session.stopped === null ? "" : `, stopped before ${shown(session.stopped)}`;
+    status(`Done: ${session.position} characters of seed ${session.seed}${end}.`);
+  } catch (error) {
+    if (own === turn) throw error; // an ended generation may have lost its model
+  } finally {
+    if (own === turn) {
+      $("text").ariaBusy = "false";
+      $("halt").disabled = true;
+    }
+  }
+}
+
+function halt() {
+  turn += 1;
+  $("text").ariaBusy = "false";
+  $("halt").disabled = true;
+  status("Stopped.");
+}
+
+/** A character as the page shows it. */
+const shown = (char) => ({ "\n": "⏎", " ": "␣", "\t": "⇥" })[char] ?? char;
+
+function showNext(probabilities) {
+  const ranked = Array.from(probabilities, (share, token) => ({ share, token }))
+    .sort((a, b) => b.share - a.share)
+    .slice(0, 10);
+  $("next").replaceChildren(
+    ...ranked.map(({ share, token }) => {
+      const char = lm.metadata.vocabulary[token];
+      const item = element("li", element("b", shown(char)), element("i"), element("span", percent(share)));
+      item.style.setProperty("--share", `${100 * share}%`);
+      return item;
+    }),
+  );
+}
+
+/** Show what may follow the prompt. */
+async function look() {
+  if (!lm) return;
+  const session = lm.session({ seed: 0 });
+  await session.feed($("prompt").value);
+  showNext(await session.probabilities());
+}
+
+// --- read ------------------------------------------------------------------------------------
+
+async function read() {
+  if (!lm) return;
+  const { text: rules, vocabulary } = lm.metadata;
+  let text = $("pasted").value;
+  if (rules.normalization === "NFC") text = text.normalize("NFC");
+  const known = new Set(vocabulary);
+  const chars = Array.from(text);
+  const kept = chars.filter((char) => known.has(char));
+  $("figures").textContent = "";
+  $("reading").replaceChildren();
+  if (kept.length < 2) {
+    $("figures").textContent = "Write at least two characters that the model knows.";
+    return;
+  }
+  const score = await lm.score(kept.join(""));
+  $("figures").textContent =
+    `${score.bitsPerChar.toFixed(2)} bits a character, as hard as a choice among ` +
+    `${score.perplexity.toFixed(1)} equal ones`;
+  let place = -1;
+  $("reading").replaceChildren(
+    ...chars.map((char) => {
+      const span = element("span", char);
+      if (!known.has(char)) {
+        span.className = "unknown";
+        span.title = "outside the vocabulary";
+        return span;
+      }
+      const nats = place < 0 ? 0 : score.nats[place];
+      span.title = place < 0 ? "the first, not predicted" : `probability ${percent(Math.exp(-nats))}`;
+      span.style.setProperty("--heat", (75 * Math.min(nats / HOTTEST, 1)).toFixed(0));
+      place += 1;
+      return span;
+    }),
+  );
+}
+
+// --- classify --------------------------------------------------------------------------------
+
+async function classify() {
+  if (!classifier) return;
+  const name = $("name").value;
+  if (!name) {
+    $("label").textContent = "…";
+    $("sure").textContent = "";
+    $("belief").replaceChildren();
+    $("legend").replaceChildren();
+    return;
+  }
+  const all = { top: classifier.labels.length, prior: $("prior").valueAsNumber };
+  const trace = await classifier.trace(name, all);
+  const { label, probability } = trace[trace.length - 1];
+  $("label").textContent = label;
+  $("sure").textContent = percent(probability);
+  showBelief(trace);
+}
+
+function showBelief(trace) {
+  const colours = coloursOf(trace);
+  $("belief").replaceChildren(
+    ...trace.map(({ text, top }) => {
+      const bar = element("div");
+      for (const label of colours.keys()) {
+        const { probability } = top.find((each) => each.label === label);
+        const part = element("i");
+        part.title = `${label} ${percent(probability)}`;
+        part.style.setProperty("--share", `${100 * probability}%`);
+        part.style.setProperty("--colour", colours.get(label));
+        bar.append(part);
+      }
+      const best = top.slice(0, 3).map(({ label, probability }) => `${label} ${percent(probability)}`);
+      const column = element("li", bar, element("b", Array.from(text).pop()));
+      column.ariaLabel = `after ${text}: ${best.join(", ")}`;
+      return column;
+    }),
+  );
+  const last = trace[trace.length - 1].top;
+  $("legend").replaceChildren(
+    ...[...colours].map(([label, colour]) => {
+      const mark = element("i");
+      mark.style.setProperty("--colour", colour);
+      const { probability } = last.find((each) => each.label === label);
+      return element("li", mark, `${label} ${percent(probability)}`);
+    }),
+  );
+}
+
+/** Give the labels that mattered most their colours: the final one first. */
+function coloursOf(trace) {
+  const weight = new Map();
+  trace.forEach(({ top }, i) => {
+    const own = i === trace.length - 1 ? trace.length : 1;
+    for (const { label, probability } of top) {
+      weight.set(label, (weight.get(label) ?? 0) + own * probability);
+    }
+  });
+  const ranked = [...weight].sort((a, b) => b[1] - a[1]).slice(0, COLOURS);
+  return new Map(ranked.map(([label], i) => [label, `var(--series-${i})`]));
+}
+
+function element(name, ...children) {
+  const made = document.createElement(name);
+  made.append(...children);
+  return made;
+}
+
+// --- wiring ----------------------------------------------------------------------------------
+
+for (const name of ["temperature", "top-p", "prior"]) {
+  $(name).addEventListener("input", () => ($(`${name}-value`).textContent = $(name).value));
+}
+$("writing").addEventListener("submit", (event) => {
+  event.preventDefault();
+  attempt(write);
+});
+$("prompt").addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) $("writing").requestSubmit();
+});
+$("halt").addEventListener("click", halt);
+$("prompt").addEventListener("input", whenCalm(look, 200));
+$("pasted").addEventListener("input", whenCalm(read, 350));
+$("name").addEventListener("input", whenCalm(classify, 30));
+$("prior").addEventListener("input", whenCalm(classify, 30));
+for (const kind of ["charlm", "classifier"]) {
+  $(kind).addEventListener("change", () => $(kind).value && openNamed($(kind).value));
+}
+$("file").addEventListener("change", () => openFile($("file").files[0]));
+addEventListener("dragover", (event) => {
+  event.preventDefault();
+  $("drop").hidden = false;
+});
+addEventListener("dragleave", (event) => ($("drop").hidden = event.relatedTarget !== null));
+addEventListener("drop", (event) => {
+  event.preventDefault();
+  $("drop").hidden = true;
+  openFile(event.dataTransfer.files[0]);
+});
+
+await openNamed($("charlm").value);
+if ($("problem").hidden) await openNamed($("classifier").value);
