@@ -1,9 +1,9 @@
 """Text generation in the graph: a Loop that draws a token and feeds it to the network.
 
-Work that a call does not need costs it almost nothing. An If skips all draws in a call that only
-reads, and another If ranks the vocabulary only if some row filters by top-k or top-p. Both stand
-in the main graph and hold no weights, because onnxruntime prepacks the weights of a Loop's body in
-the main graph, but not those of a body inside an If.
+Work that a call does not need costs it almost nothing: an If skips all draws in a call that only
+reads, and other Ifs rank the vocabulary only if some row filters by top-k or top-p. No If holds
+weights, and the Loop stands outside them: onnxruntime prepacks weights for a body of the main
+graph, but not for a body that lies deeper.
 """
 
 from collections.abc import Sequence
