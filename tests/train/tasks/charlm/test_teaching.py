@@ -42,10 +42,10 @@ def test_student_follows_its_teacher(
 ) -> None:
     """It is nearer to its teacher than a model that learns from the text alone."""
     monkeypatch.setattr(recipe, "TEACHER_WEIGHT", 1.0)
-    report = learn(story, tmp_path / "student", second_teacher, epochs=15.0)
+    report = learn(story, tmp_path / "student", second_teacher, epochs=8.0)
     tokens = build_corpus([TextFile(story)], tmp_path / "corpus.bin").tokens[:2000]
     student, teacher = probabilities(report.out, tokens), probabilities(second_teacher, tokens)
-    alone = learn(story, tmp_path / "alone", epochs=15.0)
+    alone = learn(story, tmp_path / "alone", epochs=8.0)
     distances = [
         np.abs(each - teacher).mean() for each in (student, probabilities(alone.out, tokens))
     ]
