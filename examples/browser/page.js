@@ -28,25 +28,31 @@ function problem(error) {
   if (!known) console.error(error);
 }
 
+/** What the problem in view came from. Only the same thing, done again, takes it away. */
+let origin = "";
+
 /** Do something. Show its error in the page. */
-async function attempt(act) {
+async function attempt(what, act) {
+  if (what === origin) $("problem").hidden = true;
   try {
-    $("problem").hidden = true;
     return await act();
   } catch (error) {
+    origin = what;
     problem(error);
     return undefined;
   }
 }
 
-/** Call `act` when the user has paused, and not before the last call of it has ended. */
-function whenCalm(act, milliseconds) {
+/** Make a function that does something when the user has paused, and one that calls it off. */
+function whenCalm(what, act, milliseconds) {
   let timer = 0;
   let last = Promise.resolve();
-  return () => {
-    clearTimeout(timer);
-    timer = setTimeout(() => (last = last.then(() => attempt(act))), milliseconds);
+  const off = () => clearTimeout(timer);
+  const soon = () => {
+    off();
+    timer = setTimeout(() => (last = last.then(() => attempt(what, act))), milliseconds);
   };
+  return [soon, off];
 }
 
 // --- loading ---------------------------------------------------------------------------------
@@ -70,10 +76,10 @@ async function open(source, name) {
   return model.metadata.kind;
 }
 
-const openNamed = (name) => attempt(() => open(new URL(name, FOLDER), name));
+const openNamed = (name) => attempt("model", () => open(new URL(name, FOLDER), name));
 
 const openFile = (file) =>
-  attempt(async () => {
+  attempt("model", async () => {
     if (!file) return;
     if (!/\.onnx$/i.test(file.name)) {
       throw new OptionError(`${file.name} is no .onnx file; take one that rnn-train exported`);
@@ -87,14 +93,14 @@ function useCharLM(model) {
   lm = model;
   turn += 1;
   $("generate").disabled = false;
-  look();
-  read();
+  attempt("prompt", look);
+  attempt("pasted", read);
 }
 
 function useClassifier(model) {
   classifier?.release();
   classifier = model;
-  classify();
+  attempt("name", classify);
 }
 
 // --- write -----------------------------------------------------------------------------------
@@ -114,6 +120,7 @@ function chosen() {
 }
 
 async function write() {
+  lookNoMore();
   const own = (turn += 1);
   const { seed, length, options } = chosen();
   const session = lm.session({ seed });
@@ -293,16 +300,19 @@ for (const name of ["temperature", "top-p", "prior"]) {
 }
 $("writing").addEventListener("submit", (event) => {
   event.preventDefault();
-  attempt(write);
+  attempt("prompt", write);
 });
 $("prompt").addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) $("writing").requestSubmit();
 });
 $("halt").addEventListener("click", halt);
-$("prompt").addEventListener("input", whenCalm(look, 200));
-$("pasted").addEventListener("input", whenCalm(read, 350));
-$("name").addEventListener("input", whenCalm(classify, 30));
-$("prior").addEventListener("input", whenCalm(classify, 30));
+const [lookSoon, lookNoMore] = whenCalm("prompt", look, 200);
+const [readSoon] = whenCalm("pasted", read, 350);
+const [classifySoon] = whenCalm("name", classify, 30);
+$("prompt").addEventListener("input", lookSoon);
+$("pasted").addEventListener("input", readSoon);
+$("name").addEventListener("input", classifySoon);
+$("prior").addEventListener("input", classifySoon);
 for (const kind of ["charlm", "classifier"]) {
   $(kind).addEventListener("change", () => $(kind).value && openNamed($(kind).value));
 }
@@ -318,5 +328,5 @@ addEventListener("drop", (event) => {
   openFile(event.dataTransfer.files[0]);
 });
 
-await openNamed($("charlm").value);
-if ($("problem").hidden) await openNamed($("classifier").value);
+// If the first fails, its problem stays in view.
+if (await openNamed($("charlm").value)) await openNamed($("classifier").value);
