@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test floors lint docs figures bench
+.PHONY: help demo test floors lint docs figures js bench
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -46,6 +46,9 @@ docs: $(READY) ## Build the documentation site in site/; a warning is an error.
 
 figures: $(READY) ## Draw the figures of the documentation again.
 	$(BIN)/python -m docs.figures
+
+js: ## Install and test the JavaScript package; needs node 20 or newer.
+	cd js && npm ci --no-audit --no-fund --loglevel=error && npm test
 
 bench: $(READY) ## Measure beside the peers (about 20 minutes) and render the tables.
 	$(BIN)/python -m benchmarks.generation

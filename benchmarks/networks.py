@@ -1,4 +1,4 @@
-"""One untrained network in every dress: speed does not depend on what the weights say."""
+"""One untrained network in every implementation: speed does not depend on the weights' values."""
 
 import tempfile
 import warnings
@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from rnn_infer.runtime.device import Device
 from rnn_infer.runtime.stepper import Stepper
 from rnn_infer.sampling import Sampling
-from rnn_train.exporting.products import Weights
 from rnn_train.exporting.model_file import ModelCard, export
+from rnn_train.exporting.products import Weights
 from rnn_train.models.charlm import CharLSTM, CharLSTMConfig
 from rnn_train.models.decoding import without_onednn
 
