@@ -26,7 +26,8 @@ from rnn_infer.errors import (
 )
 from rnn_infer.generation import Generation
 from rnn_infer.loading import load
-from rnn_infer.pool import PoolStream, StreamPool
+from rnn_infer.pool import StreamPool
+from rnn_infer.pool_stream import PoolStream
 from rnn_infer.predictions import LabelProbability, Prediction
 from rnn_infer.runtime.load_options import LoadOptions
 from rnn_infer.sampling import Sampling

@@ -12,9 +12,16 @@ from rnn_infer.modelfile.source import ModelSource
 from rnn_infer.pool import StreamPool
 from rnn_infer.runtime.load_options import LoadKeywords, LoadOptions
 from rnn_infer.runtime.stepper import Stepper
-from rnn_infer.sampling import Sampling, SamplingKeywords, seeds_for, with_keywords
+from rnn_infer.sampling import (
+    DEFAULT_LENGTH,
+    STREAM_CHUNK,
+    Sampling,
+    SamplingKeywords,
+    seeds_for,
+    with_keywords,
+)
 from rnn_infer.scoring import NextChar, Score, most_likely, score, score_all
-from rnn_infer.session import DEFAULT_LENGTH, STREAM_CHUNK, Session
+from rnn_infer.session import Session
 from rnn_infer.text.column import require_texts
 from rnn_infer.text.vocabulary import Unknown, Vocabulary
 

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple
+from functools import cached_property
 from typing import Any, Literal, Self, Unpack, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rnn_infer.batch_worker import BatchWorker
+from rnn_infer.classify_calls import ClassifyRequest, answer
 from rnn_infer.contract import ClassifierSection, Metadata
 from rnn_infer.errors import OptionError, WrongKindError
 from rnn_infer.modelfile.source import ModelSource
@@ -130,13 +133,28 @@ class Classifier:
             ModelFileError: the model returns NaN or infinity.
         """
         choice = Choice(**options)
-        texts = require_texts([text] if isinstance(text, str) else text, "classify")
-        logits, readable = self._logits(texts, choice.unknown)
-        if len(readable) < len(texts):
-            unread = np.setdiff1d(np.arange(len(texts)), readable)
-            raise _no_known_character(texts[unread[0]])
-        predictions = self._predictions(texts, logits, choice)
-        return predictions[0] if isinstance(text, str) else predictions
+        if isinstance(text, str):
+            return self._classify([text], choice)[0]
+        return self._classify(text, choice)
+
+    async def aclassify(self, text: str, **options: Unpack[ClassifyKeywords]) -> Prediction:
+        """Predict the label of a text, in a coroutine.
+
+        Calls of several tasks in the same turn of the event loop are one batch, and so are the
+        calls that come while a batch is computed. The event loop does not wait: one thread per
+        classifier computes.
+
+        Args:
+            text: one text, not empty.
+            **options: as in `classify`.
+
+        Raises:
+            OptionError, UnknownCharacterError, ModelFileError: as in `classify`. A bad text does
+                not disturb other calls.
+        """
+        request = ClassifyRequest(self._classify, text, Choice(**options))
+        prediction: Prediction = await self._worker.ask(request)
+        return prediction
 
     def classify_columns(
         self,
@@ -181,7 +199,7 @@ class Classifier:
             logits, readable = self._logits([block[row] or "" for row in known], unknown)
             rows = np.array(known, np.int64)[readable]
             if on_empty == "error" and len(rows) < len(block):
-                row = int(np.setdiff1d(np.arange(len(block)), rows)[0])
+                row = _first_missing(rows, len(block))
                 raise _nothing_in_row(begin + row, block[row])
             order, found = self._ranked(logits, choice)
             labels[begin + rows], probabilities[begin + rows] = self._names[order], found
@@ -217,6 +235,17 @@ class Classifier:
         prefixes = [shown[: i + 1] for i in range(len(shown))]
         return self._predictions(prefixes, np.array(rows), choice)
 
+    @cached_property
+    def _worker(self) -> BatchWorker[ClassifyRequest]:
+        return BatchWorker(answer)
+
+    def _classify(self, texts: Iterable[str], choice: Choice) -> list[Prediction]:
+        found = require_texts(texts, "classify")
+        logits, readable = self._logits(found, choice.unknown)
+        if len(readable) < len(found):
+            raise _no_known_character(found[_first_missing(readable, len(found))])
+        return self._predictions(found, logits, choice)
+
     def _logits(
         self, texts: Sequence[str], unknown: Unknown
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -242,6 +271,11 @@ class Classifier:
     ) -> list[Prediction]:
         order, probabilities = self._ranked(logits, choice)
         return make_predictions(texts, self._names[order], probabilities, choice)
+
+
+def _first_missing(rows: NDArray[np.int64], count: int) -> int:
+    """Return the first number below `count` that is not in `rows`."""
+    return int(np.setdiff1d(np.arange(count), rows)[0])
 
 
 def _nothing_in_row(row: int, text: Text) -> OptionError:

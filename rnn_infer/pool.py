@@ -1,104 +1,34 @@
 """Many independent streams of text that are drawn in one batch."""
 
-import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import NoReturn, Self, Unpack
 
-import numpy as np
-from numpy.typing import NDArray
-
-from rnn_infer.errors import OptionError, PicklingError
-from rnn_infer.runtime.state_table import StateTable
-from rnn_infer.runtime.stepper import State, Stepper
-from rnn_infer.runtime.streams import read_ragged
-from rnn_infer.sampling import Sampling, SamplingKeywords, Uniforms, check_length, with_keywords
+from rnn_infer.batch_worker import BatchWorker, Call
+from rnn_infer.errors import OptionError
+from rnn_infer.pool_stream import CLOSED, PoolStream, refusal
+from rnn_infer.runtime.stepper import Stepper
+from rnn_infer.sampling import (
+    DEFAULT_LENGTH,
+    STREAM_CHUNK,
+    Sampling,
+    SamplingKeywords,
+    Uniforms,
+    check_chunk,
+    check_length,
+    with_keywords,
+)
+from rnn_infer.shared_batch import DrawRequest, SharedBatch
+from rnn_infer.text.stopping import StopScanner
 from rnn_infer.text.vocabulary import Unknown, Vocabulary
-
-MAX_TICK = 32
-"""Characters per stream and tick at most. A stream that joins waits no longer than for these."""
-_CLOSED = -1
-
-
-@dataclass(eq=False)
-class PoolStream:
-    """One stream of a pool. Open one with `StreamPool.open`.
-
-    It draws the same text as the same prompt and seed alone. Different streams may be used by
-    different threads at once; one stream is for one thread at a time.
-    """
-
-    pool: "StreamPool"
-    """The pool of the stream."""
-    row: int
-    """The row of the pool's state table. -1: the stream is closed."""
-    uniforms: Uniforms
-    """The random numbers of the stream."""
-    sampling: Sampling
-    """How the stream draws."""
-    unread: list[NDArray[np.int64]] = field(default_factory=list)
-    """Tokens that were fed but not read yet."""
-    wanted: int = 0
-    """Characters that were asked for but not drawn yet."""
-    drawn: list[str] = field(default_factory=list)
-    """Text that was drawn but not returned yet."""
-
-    def feed(self, text: str, *, unknown: Unknown = "default") -> None:
-        """Add a text. The next tick reads it before it draws.
-
-        Args:
-            text: any text.
-            unknown: what to do with characters outside the vocabulary, as in `CharLM.complete`.
-
-        Raises:
-            UnknownCharacterError: the text has a character outside the vocabulary.
-            OptionError: the stream is closed.
-        """
-        self.pool._feed(self, text, unknown)
-
-    def draw(self, length: int) -> str:
-        """Return the next `length` characters.
-
-        Calls of several threads at the same time share their batches.
-
-        Raises:
-            OptionError: `length` is not an integer of 0 or more, or the stream is closed.
-        """
-        return self.pool._draw(self, length)
-
-    def _take_unread(self) -> NDArray[np.int64]:
-        """Return the unread tokens [time], and forget them."""
-        tokens = np.concatenate(self.unread) if self.unread else np.empty(0, np.int64)
-        self.unread.clear()
-        return tokens
-
-    def _give_back(self, tokens: NDArray[np.int64], position: int) -> None:
-        """Undo a failed tick: put back the tokens and the random numbers that it took."""
-        self.unread.insert(0, tokens)
-        self.uniforms.seek(position)
-
-    def __reduce__(self) -> NoReturn:
-        """Refuse to be pickled or copied."""
-        raise _no_pickle("a stream of a pool")
-
-    def close(self) -> None:
-        """Leave the pool. The row is free for the next stream."""
-        self.pool._close(self)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 class StreamPool:
     """Streams that join, leave, read and draw independently, but share their batches.
 
-    Make one with `CharLM.pool`. Any number of threads may use it. A tick gathers the state rows of
-    the streams that take part, runs one batch, and scatters the rows back. Its cost grows with
-    these streams, not with the size of the pool.
+    Make one with `CharLM.pool`. Any number of threads and tasks may use it. A tick gathers the
+    state rows of the streams that take part, runs one batch, and scatters the rows back. Its cost
+    grows with these streams, not with the size of the pool.
 
     >>> with lm.pool() as pool:
     ...     romeo, juliet = pool.open("ROMEO:", seed=1), pool.open("JULIET:", seed=2)
@@ -109,13 +39,10 @@ class StreamPool:
     def __init__(self, stepper: Stepper, vocabulary: Vocabulary) -> None:
         self._stepper = stepper
         self._vocabulary = vocabulary
-        self._turn = threading.Condition()
-        self._ticking = False
-        self._streams: set[PoolStream] = set()
-        self._table = StateTable(stepper)
+        self._batch = SharedBatch(stepper, vocabulary)
 
     def __len__(self) -> int:
-        return len(self._streams)
+        return len(self._batch)
 
     def open(
         self,
@@ -139,12 +66,8 @@ class StreamPool:
             OptionError: an option is out of range.
             UnknownCharacterError: the prompt has a character outside the vocabulary.
         """
-        sampling = with_keywords(sampling, keywords)
-        tokens = self._vocabulary.encode_prompt(prompt, unknown)
-        stream = PoolStream(self, _CLOSED, Uniforms(seed), sampling, [tokens])
-        with self._turn:
-            stream.row = self._table.allocate()
-            self._streams.add(stream)
+        stream = self._prepare(prompt, seed, unknown, with_keywords(sampling, keywords))
+        self._batch.add(stream)
         return stream
 
     def tick(
@@ -157,29 +80,88 @@ class StreamPool:
             streams: the streams that take part. None: all of them.
 
         Returns:
-            The drawn text of each stream.
+            The drawn text of each stream. A stream that is closed, before the tick or during it,
+            has no entry, and does not disturb the others.
 
         Raises:
-            OptionError: `length` is not an integer of 0 or more, or a stream is closed.
+            OptionError: `length` is not an integer of 0 or more, or a stream is of another pool.
         """
         check_length(length)
-        with self._turn:
-            chosen = list(self._streams if streams is None else dict.fromkeys(streams))
-            for stream in chosen:
-                self._check(stream)
-            for stream in chosen:
-                self._ask(stream, length)
-            self._serve(chosen)
-            return {stream: self._take(stream, length) for stream in chosen}
+        chosen = self._batch.streams if streams is None else list(streams)
+        if any(stream.pool is not self for stream in chosen):
+            raise OptionError("a stream is of another pool; tick it there")
+        return self._batch.tick(chosen, length)
 
-    def __reduce__(self) -> NoReturn:
-        """Refuse to be pickled or copied."""
-        raise _no_pickle("a pool")
+    def stream(
+        self,
+        prompt: str = "",
+        *,
+        seed: int,
+        length: int = DEFAULT_LENGTH,
+        stop: str | Sequence[str] = (),
+        unknown: Unknown = "default",
+        chunk: int = STREAM_CHUNK,
+        sampling: Sampling | None = None,
+        **keywords: Unpack[SamplingKeywords],
+    ) -> Iterator[str]:
+        """Draw the text that follows a prompt, and yield it in pieces.
+
+        The pieces are those of `CharLM.stream`, but iterations in several threads share their
+        batches. The stream is closed when the iterator ends or is closed.
+
+        Args:
+            prompt, seed, unknown, sampling, **keywords: as in `open`.
+            length: the number of characters to draw.
+            stop: one or several texts. The text ends before the first of them that appears.
+            chunk: characters drawn per piece. The text does not depend on it.
+
+        Raises:
+            OptionError: an option is out of range. It is raised before the first piece.
+            UnknownCharacterError: the prompt has a character outside the vocabulary.
+        """
+        check_length(length)
+        check_chunk(chunk)
+        stream = self._prepare(prompt, seed, unknown, with_keywords(sampling, keywords))
+        return self._pieces(stream, length, StopScanner(stop), chunk)
+
+    def astream(
+        self,
+        prompt: str = "",
+        *,
+        seed: int,
+        length: int = DEFAULT_LENGTH,
+        stop: str | Sequence[str] = (),
+        unknown: Unknown = "default",
+        chunk: int = STREAM_CHUNK,
+        sampling: Sampling | None = None,
+        **keywords: Unpack[SamplingKeywords],
+    ) -> AsyncGenerator[str, None]:
+        """Draw the text that follows a prompt, and yield it in pieces, in a coroutine.
+
+        Tasks that iterate at the same time share their batches, and the event loop does not wait.
+        The next piece is drawn while the last one is used. The stream is closed when the iteration
+        ends or its task is cancelled.
+
+        Args:
+            prompt, seed, length, stop, unknown, chunk, sampling, **keywords: as in `stream`.
+
+        Raises:
+            OptionError: an option is out of range. It is raised before the first piece.
+            UnknownCharacterError: the prompt has a character outside the vocabulary.
+
+        >>> async for piece in pool.astream("ROMEO:", seed=1, length=200, stop="\\n\\n"):
+        ...     print(piece, end="")
+        """
+        check_length(length)
+        check_chunk(chunk)
+        stream = self._prepare(prompt, seed, unknown, with_keywords(sampling, keywords))
+        return self._apieces(stream, length, StopScanner(stop), chunk)
 
     def close(self) -> None:
-        """Close all streams."""
-        for stream in list(self._streams):
+        """Close all streams, and end the thread of the coroutines."""
+        for stream in self._batch.streams:
             stream.close()
+        self._worker.close()
 
     def __enter__(self) -> Self:
         return self
@@ -187,125 +169,76 @@ class StreamPool:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled or copied."""
+        raise refusal("a pool")
+
+    # --- streams ----------------------------------------------------------------------
+
+    def _prepare(self, prompt: str, seed: int, unknown: Unknown, sampling: Sampling) -> PoolStream:
+        """Make a stream that has no row yet."""
+        tokens = self._vocabulary.encode_prompt(prompt, unknown)
+        return PoolStream(self, CLOSED, Uniforms(seed), sampling, [tokens])
+
+    def _pieces(
+        self, stream: PoolStream, length: int, scanner: StopScanner, chunk: int
+    ) -> Iterator[str]:
+        self._batch.add(stream)
+        with stream:
+            for begin in range(0, length, chunk):
+                scanned = scanner.scan(stream.draw(min(chunk, length - begin)))
+                if scanned.text:
+                    yield scanned.text
+                if scanned.stopped is not None:
+                    return
+            if rest := scanner.rest():
+                yield rest
+
+    async def _apieces(
+        self, stream: PoolStream, length: int, scanner: StopScanner, chunk: int
+    ) -> AsyncGenerator[str, None]:
+        self._batch.add(stream)
+        drawing = self._worker.ask(DrawRequest(self._batch, stream, min(chunk, length)))
+        try:
+            for begin in range(0, length, chunk):
+                await drawing
+                text = self._batch.take(stream, min(chunk, length - begin))
+                scanned = scanner.scan(text)
+                left = length - begin - len(text)
+                if left and scanned.stopped is None:
+                    drawing = self._worker.ask(DrawRequest(self._batch, stream, min(chunk, left)))
+                if scanned.text:
+                    yield scanned.text
+                if scanned.stopped is not None:
+                    return
+            if rest := scanner.rest():
+                yield rest
+        finally:
+            drawing.cancel()
+            stream.close()
+
     # --- calls of the streams -------------------------------------------------------------
 
+    @cached_property
+    def _worker(self) -> BatchWorker[DrawRequest]:
+        return BatchWorker(_advance)
+
     def _feed(self, stream: PoolStream, text: str, unknown: Unknown) -> None:
-        tokens = self._vocabulary.encode(text, unknown)
-        with self._turn:
-            self._check(stream)
-            if len(tokens):
-                stream.unread.append(tokens)
+        self._batch.feed(stream, self._vocabulary.encode(text, unknown))
 
     def _draw(self, stream: PoolStream, length: int) -> str:
         check_length(length)
-        with self._turn:
-            self._check(stream)
-            self._ask(stream, length)
-            self._serve([stream])
-            return self._take(stream, length)
+        return self._batch.draw(stream, length)
+
+    async def _adraw(self, stream: PoolStream, length: int) -> str:
+        check_length(length)
+        await self._worker.ask(DrawRequest(self._batch, stream, length))
+        return self._batch.take(stream, length)
 
     def _close(self, stream: PoolStream) -> None:
-        with self._turn:
-            if stream in self._streams:
-                self._streams.remove(stream)
-                self._table.free(stream.row)
-                stream.row, stream.wanted = _CLOSED, 0
-
-    def _check(self, stream: PoolStream) -> None:
-        if stream not in self._streams:
-            raise OptionError("the stream is closed, or of another pool; open a new one")
-
-    @staticmethod
-    def _ask(stream: PoolStream, length: int) -> None:
-        # A call that failed between two ticks may have left some text.
-        stream.wanted += max(0, length - sum(map(len, stream.drawn)))
-
-    @staticmethod
-    def _take(stream: PoolStream, length: int) -> str:
-        text = "".join(stream.drawn)
-        stream.drawn[:] = [text[length:]]
-        return text[:length]
-
-    # --- scheduling: one thread ticks for all that wait -----------------------------------
-
-    def _serve(self, mine: list[PoolStream]) -> None:
-        """Return when the streams in `mine` have all the characters they want.
-
-        The first thread that finds nobody ticking ticks for every waiting stream. The others
-        sleep.
-        """
-        while any(stream.wanted for stream in mine):
-            if self._ticking:
-                self._turn.wait()
-                continue
-            self._ticking = True
-            try:
-                self._tick([stream for stream in self._streams if stream.wanted])
-            except BaseException:
-                for stream in mine:
-                    stream.wanted = 0
-                raise
-            finally:
-                self._ticking = False
-                self._turn.notify_all()
-
-    def _tick(self, streams: list[PoolStream]) -> None:
-        """Read what was fed, then draw as many characters as all of these streams still want.
-
-        It works on copies of the rows and releases the lock meanwhile, so that other threads can
-        join, feed and ask for the next tick.
-        """
-        rows = [stream.row for stream in streams]
-        state, pending = self._table.gather(rows)
-        texts = [stream._take_unread() for stream in streams]
-        steps = min(MAX_TICK, *(stream.wanted for stream in streams))
-        positions = [stream.uniforms.position for stream in streams]
-        uniform = np.stack([stream.uniforms.take(steps) for stream in streams])
-        sampling = [stream.sampling for stream in streams]
-        try:
-            with self._unlocked():
-                _read(self._stepper, texts, state, pending)
-                drawn, state = self._stepper.draw(pending[:, None], state, uniform, sampling)
-        except BaseException:
-            for stream, text, position in zip(streams, texts, positions, strict=True):
-                stream._give_back(text, position)
-            raise
-        # A stream that was closed meanwhile has lost its row, perhaps to another stream.
-        here = [i for i, stream in enumerate(streams) if stream.row == rows[i]]
-        self._table.scatter(
-            [rows[i] for i in here], tuple(each[here] for each in state), drawn[here, -1]
-        )
-        for i in here:
-            streams[i].drawn.append(self._vocabulary.decode(drawn[i]))
-            streams[i].wanted -= steps
-
-    @contextmanager
-    def _unlocked(self) -> Iterator[None]:
-        self._turn.release()
-        try:
-            yield
-        finally:
-            self._turn.acquire()
+        self._batch.remove(stream)
 
 
-def _no_pickle(what: str) -> PicklingError:
-    return PicklingError(
-        f"{what} belongs to one process: its rows and threads cannot be copied; pickle the CharLM "
-        "and make a pool there, or use a Session, which can be pickled"
-    )
-
-
-def _read(
-    stepper: Stepper, texts: list[NDArray[np.int64]], state: State, pending: NDArray[np.int64]
-) -> None:
-    """Read texts, some of them empty, into the rows of `state` and `pending`, in place."""
-    reading = [i for i, text in enumerate(texts) if len(text)]
-    if not reading:
-        return
-    whole = [np.concatenate([[pending[i]], texts[i]]) for i in reading]
-    known = [text if text[0] >= 0 else text[1:] for text in whole]
-    own = tuple(each[reading] for each in state)
-    after = read_ragged(stepper, own, [text[:-1] for text in known])
-    for each, part in zip(state, after, strict=True):
-        each[reading] = part
-    pending[reading] = [text[-1] for text in known]
+def _advance(calls: Sequence[Call[DrawRequest]]) -> None:
+    """Answer calls of one pool. The calls hold the pool, and the worker does not."""
+    calls[0].request.batch.advance(calls)

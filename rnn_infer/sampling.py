@@ -10,6 +10,10 @@ from numpy.typing import NDArray
 
 from rnn_infer.errors import OptionError
 
+DEFAULT_LENGTH = 500
+"""Characters drawn if no length is given."""
+STREAM_CHUNK = 32
+"""Characters per piece of a streamed text."""
 MAX_SEED = 2**64
 """Seeds are below it."""
 
@@ -144,6 +148,16 @@ def check_length(length: int) -> None:
     """
     if isinstance(length, bool) or not isinstance(length, int) or length < 0:
         raise OptionError(f"length must be an integer of 0 or more, got {length!r}")
+
+
+def check_chunk(chunk: int) -> None:
+    """Check a number of characters per piece.
+
+    Raises:
+        OptionError: `chunk` is not an integer of 1 or more.
+    """
+    if not _is_integer(chunk) or chunk < 1:
+        raise OptionError(f"chunk must be 1 or more, got {chunk!r}")
 
 
 def seeds_for(seed: int | Sequence[int] | None, count: int) -> list[int]:

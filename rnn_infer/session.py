@@ -7,18 +7,22 @@ from typing import Any, Self, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from rnn_infer.errors import OptionError
 from rnn_infer.runtime.stepper import Stepper
 from rnn_infer.runtime.streams import Streams
-from rnn_infer.sampling import Sampling, SamplingKeywords, Uniforms, check_length, with_keywords
+from rnn_infer.sampling import (
+    DEFAULT_LENGTH,
+    STREAM_CHUNK,
+    Sampling,
+    SamplingKeywords,
+    Uniforms,
+    check_chunk,
+    check_length,
+    with_keywords,
+)
 from rnn_infer.saved_session import SavedSession
 from rnn_infer.text.stopping import StopScanner
 from rnn_infer.text.vocabulary import Unknown, Vocabulary
 
-DEFAULT_LENGTH = 500
-"""Characters drawn if no length is given."""
-STREAM_CHUNK = 32
-"""Characters per piece of a streamed text."""
 _GENERATE_CHUNK = 256
 
 
@@ -127,8 +131,7 @@ class Session:
             OptionError: an option is out of range. It is raised before the first piece.
         """
         check_length(length)
-        if chunk < 1:
-            raise OptionError(f"chunk must be 1 or more, got {chunk}")
+        check_chunk(chunk)
         return self._pieces(length, with_keywords(sampling, keywords), StopScanner(stop), chunk)
 
     def _pieces(

@@ -19,8 +19,7 @@ from rnn_infer.cli.options import (
     utf8,
 )
 from rnn_infer.cli.terminal import print_next, print_score
-from rnn_infer.sampling import MAX_SEED
-from rnn_infer.session import DEFAULT_LENGTH
+from rnn_infer.sampling import DEFAULT_LENGTH, MAX_SEED
 
 
 @command

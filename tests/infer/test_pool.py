@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rnn_infer import CharLM, OptionError, UnknownCharacterError
-from rnn_infer.pool import MAX_TICK
+from rnn_infer.shared_batch import MAX_TICK
 
 OPTIONS: list[dict[str, Any]] = [
     {"temperature": 1.0},
@@ -204,13 +204,30 @@ def test_text_drawn_before_a_failure_is_returned_later(
     assert stream.draw(60) == expected[3 + MAX_TICK : 63 + MAX_TICK]
 
 
-def test_refused_tick_does_not_change_the_other_streams(lm: CharLM) -> None:
+def test_closed_stream_does_not_disturb_a_tick(lm: CharLM) -> None:
     pool = lm.pool()
     stream, closed = pool.open("the", seed=2), pool.open("the", seed=3)
     closed.close()
-    with pytest.raises(OptionError, match="closed"):
-        pool.tick(5, [stream, closed])
-    assert stream.draw(4) == lm.generate("the", length=4, seed=2)
+    expected = lm.generate("the", length=9, seed=2)
+    assert pool.tick(5, [stream, closed]) == {stream: expected[:5]}
+    assert stream.draw(4) == expected[5:]
+
+
+def test_stream_that_is_closed_during_a_tick(lm: CharLM, monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = lm.pool()
+    streams = [pool.open("the", seed=i) for i in range(4)]
+    draw = pool._stepper.draw
+
+    def closing(*arguments: Any) -> Any:
+        streams[1].close()
+        return draw(*arguments)
+
+    monkeypatch.setattr(pool._stepper, "draw", closing)
+    texts = pool.tick(2 * MAX_TICK, streams)
+    monkeypatch.undo()
+    left = (0, 2, 3)
+    assert texts == {streams[i]: lm.generate("the", length=2 * MAX_TICK, seed=i) for i in left}
+    assert len(pool) == 3
 
 
 def test_closed_streams_are_refused(lm: CharLM) -> None:
@@ -218,9 +235,10 @@ def test_closed_streams_are_refused(lm: CharLM) -> None:
     stream = pool.open("a", seed=1)
     stream.close()
     stream.close()
-    for use in (lambda: stream.draw(1), lambda: stream.feed("a"), lambda: pool.tick(1, [stream])):
+    for use in (lambda: stream.draw(1), lambda: stream.feed("a")):
         with pytest.raises(OptionError, match="closed"):
             use()
+    assert pool.tick(1, [stream]) == {}
     with pytest.raises(OptionError, match="another pool"):
         lm.pool().tick(1, [pool.open("a", seed=1)])
 

@@ -1,0 +1,84 @@
+"""The shared batch: rows of open streams, and ticks for calls of coroutines."""
+
+import asyncio
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnn_infer import CharLM, OptionError
+from rnn_infer.batch_worker import Call
+from rnn_infer.pool_stream import CLOSED, PoolStream
+from rnn_infer.shared_batch import MAX_TICK, DrawRequest, SharedBatch
+
+
+def opened(lm: CharLM, count: int) -> tuple[SharedBatch, list[PoolStream]]:
+    pool = lm.pool()
+    return pool._batch, [pool.open("the", seed=seed) for seed in range(count)]
+
+
+def test_rows_are_used_again(lm: CharLM) -> None:
+    batch, (one, two) = opened(lm, 2)
+    row = one.row
+    assert row != two.row
+    batch.remove(one)
+    batch.remove(one)
+    assert (one.row, len(batch), batch.streams) == (CLOSED, 1, [two])
+    batch.add(one)
+    assert one.row == row
+
+
+def test_closed_stream_is_refused(lm: CharLM) -> None:
+    batch, (stream,) = opened(lm, 1)
+    batch.remove(stream)
+    for use in (
+        lambda: batch.draw(stream, 1),
+        lambda: batch.take(stream, 1),
+        lambda: batch.feed(stream, np.array([1])),
+    ):
+        with pytest.raises(OptionError, match="closed"):
+            use()
+    assert batch.tick([stream], 3) == {}
+
+
+def test_advance_ticks_once_for_all_calls(lm: CharLM) -> None:
+    batch, streams = opened(lm, 4)
+    lengths = [MAX_TICK, MAX_TICK + 8, 0, MAX_TICK]
+
+    async def main() -> list[Any]:
+        loop = asyncio.get_running_loop()
+        calls = [
+            Call(DrawRequest(batch, stream, length), loop.create_future())
+            for stream, length in zip(streams, lengths, strict=True)
+        ]
+        calls[3].future.cancel()
+        batch.advance(calls)
+        assert [call.done for call in calls] == [True, False, True, True]
+        batch.advance([calls[1]])
+        assert calls[1].done
+        for call in calls:
+            call.deliver()
+        assert calls[3].cancelled
+        return [batch.take(stream, length) for stream, length in zip(streams, lengths, strict=True)]
+
+    texts = asyncio.run(main())
+    for seed in (0, 1, 2):
+        assert texts[seed] == lm.generate("the", length=lengths[seed], seed=seed)
+    assert texts[3] == ""  # a cancelled call draws nothing
+
+
+def test_advance_fails_the_calls_of_closed_streams(lm: CharLM) -> None:
+    batch, (one, two) = opened(lm, 2)
+    batch.remove(one)
+
+    async def main() -> str:
+        loop = asyncio.get_running_loop()
+        calls = [Call(DrawRequest(batch, each, 5), loop.create_future()) for each in (one, two)]
+        batch.advance(calls)
+        for call in calls:
+            call.deliver()
+        with pytest.raises(OptionError, match="closed"):
+            await calls[0].future
+        return batch.take(two, 5)
+
+    assert asyncio.run(main()) == lm.generate("the", length=5, seed=1)
