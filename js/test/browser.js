@@ -16,4 +16,5 @@ export const program = PLACES.find((place) => place && existsSync(place));
 export const MISSING = "no chromium here; install it, or set CHROMIUM to the program";
 
 /** Start the browser, without a window. */
-export const launch = () => chromium.launch({ executablePath: program, args: ["--no-sandbox"] });
+export const launch = (...args) =>
+  chromium.launch({ executablePath: program, args: ["--no-sandbox", ...args] });
