@@ -1,6 +1,6 @@
 """A text classifier: labels and their probabilities for texts and for each prefix of a text."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import astuple
 from functools import cached_property
 from typing import Any, Literal, Self, Unpack, overload
@@ -10,21 +10,18 @@ from numpy.typing import NDArray
 
 from rnn_infer.batch_worker import BatchWorker
 from rnn_infer.classify_calls import ClassifyRequest, answer
-from rnn_infer.contract import ClassifierSection, Metadata
+from rnn_infer.contract import Metadata
 from rnn_infer.errors import OptionError, WrongKindError
+from rnn_infer.labelling import Labeller
 from rnn_infer.modelfile.source import ModelSource
-from rnn_infer.predictions import Choice, ClassifyKeywords, Prediction, make_predictions, rank
-from rnn_infer.runtime.last_logits import last_logits
+from rnn_infer.predictions import Choice, ClassifyKeywords, Prediction
 from rnn_infer.runtime.load_options import LoadKeywords, LoadOptions
 from rnn_infer.runtime.stepper import Stepper
-from rnn_infer.text.column import Text, read_column, require_texts
-from rnn_infer.text.ragged import Ragged
-from rnn_infer.text.vocabulary import Unknown, Vocabulary
+from rnn_infer.text.column import read_column, require_texts
+from rnn_infer.text.vocabulary import Unknown
 
 OnEmpty = Literal["error", "none"]
 """What `Classifier.classify_columns` does with a row that has nothing to classify."""
-_BLOCK = 2**16
-"""Rows whose tokens and logits are in memory at once."""
 
 
 class Classifier:
@@ -41,13 +38,7 @@ class Classifier:
                 "use CharLM.load or rnn-infer generate"
             )
         self._stepper = stepper
-        self._section: ClassifierSection = stepper.file.metadata.classifier
-        self._vocabulary = Vocabulary(stepper.file.metadata)
-        self._begin = self._vocabulary.encode(self._section.begin)
-        self._end = self._vocabulary.encode(self._section.end)
-        self._names = np.array(self._section.labels, object)
-        with np.errstate(over="ignore"):
-            self._log_prior = np.array(self._section.log_prior, np.float32)
+        self._labeller = Labeller(stepper, stepper.file.metadata.classifier)
 
     @classmethod
     def load(
@@ -95,7 +86,7 @@ class Classifier:
     @property
     def labels(self) -> tuple[str, ...]:
         """All labels, in the order of the logits."""
-        return self._section.labels
+        return self._labeller.labels
 
     @overload
     def classify(self, text: str, **options: Unpack[ClassifyKeywords]) -> Prediction: ...
@@ -134,8 +125,8 @@ class Classifier:
         """
         choice = Choice(**options)
         if isinstance(text, str):
-            return self._classify([text], choice)[0]
-        return self._classify(text, choice)
+            return self._labeller.predictions(require_texts([text], "classify"), choice)[0]
+        return self._labeller.predictions(require_texts(text, "classify"), choice)
 
     async def aclassify(self, text: str, **options: Unpack[ClassifyKeywords]) -> Prediction:
         """Predict the label of a text, in a coroutine.
@@ -152,7 +143,7 @@ class Classifier:
             OptionError, UnknownCharacterError, ModelFileError: as in `classify`. A bad text does
                 not disturb other calls.
         """
-        request = ClassifyRequest(self._classify, text, Choice(**options))
+        request = ClassifyRequest(self._labeller.predictions, text, Choice(**options))
         prediction: Prediction = await self._worker.ask(request)
         return prediction
 
@@ -186,24 +177,10 @@ class Classifier:
             UnknownCharacterError: a text has a character outside the vocabulary.
             ModelFileError: the model returns NaN or infinity.
         """
-        choice = Choice(top=top, prior=prior, unknown=unknown)
         if on_empty not in ("error", "none"):
             raise OptionError(f"on_empty must be error or none, got {on_empty!r}")
-        column = read_column(texts)
-        shape = len(column), min(top, len(self.labels))
-        labels = np.full(shape, None, object)
-        probabilities = np.full(shape, np.nan, np.float32)
-        for begin in range(0, len(column), _BLOCK):
-            block = column[begin : begin + _BLOCK]
-            known = [row for row, text in enumerate(block) if text]
-            logits, readable = self._logits([block[row] or "" for row in known], unknown)
-            rows = np.array(known, np.int64)[readable]
-            if on_empty == "error" and len(rows) < len(block):
-                row = _first_missing(rows, len(block))
-                raise _nothing_in_row(begin + row, block[row])
-            order, found = self._ranked(logits, choice)
-            labels[begin + rows], probabilities[begin + rows] = self._names[order], found
-        return labels, probabilities
+        choice = Choice(top=top, prior=prior, unknown=unknown)
+        return self._labeller.columns(read_column(texts), choice, refuse=on_empty == "error")
 
     def trace(self, text: str, **options: Unpack[ClassifyKeywords]) -> list[Prediction]:
         """Predict the label of each prefix of a text: one prediction per character.
@@ -221,71 +198,8 @@ class Classifier:
         """
         choice = Choice(**options)
         (text,) = require_texts([text], "classify")
-        tokens = self._vocabulary.encode(text, choice.unknown)
-        if not len(tokens):
-            raise _no_known_character(text)
-        shown = self._vocabulary.decode(tokens)
-        state = self._stepper.consume(self._begin[None], self._stepper.zeros(1))
-        rows = []
-        for token in tokens:
-            logits, state = self._stepper.forward(token.reshape(1, 1), state)
-            if len(self._end):
-                logits, _ = self._stepper.forward(self._end[None], state)
-            rows.append(logits[0, -1])
-        prefixes = [shown[: i + 1] for i in range(len(shown))]
-        return self._predictions(prefixes, np.array(rows), choice)
+        return self._labeller.trace(text, choice)
 
     @cached_property
     def _worker(self) -> BatchWorker[ClassifyRequest]:
         return BatchWorker(answer)
-
-    def _classify(self, texts: Iterable[str], choice: Choice) -> list[Prediction]:
-        found = require_texts(texts, "classify")
-        logits, readable = self._logits(found, choice.unknown)
-        if len(readable) < len(found):
-            raise _no_known_character(found[_first_missing(readable, len(found))])
-        return self._predictions(found, logits, choice)
-
-    def _logits(
-        self, texts: Sequence[str], unknown: Unknown
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Return the logits [readable, labels] of the texts that have a known character, and the
-        positions [readable] of these texts."""
-        tokens = self._vocabulary.encode_all(texts, unknown)
-        readable = np.flatnonzero(tokens.lengths)
-        # A text without tokens adds none, so the others stand next to each other without it.
-        kept = Ragged(tokens.tokens, tokens.lengths[readable])
-        return last_logits(self._stepper, kept.between(self._begin, self._end)), readable
-
-    def _ranked(
-        self, logits: NDArray[np.float32], choice: Choice
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Turn logits [texts, labels] into the best labels and their probabilities [texts, top]."""
-        order, probabilities = rank(logits, self._log_prior, choice)
-        if not np.isfinite(probabilities).all():
-            raise self._stepper.file.not_finite()
-        return order, probabilities
-
-    def _predictions(
-        self, texts: Sequence[str], logits: NDArray[np.float32], choice: Choice
-    ) -> list[Prediction]:
-        order, probabilities = self._ranked(logits, choice)
-        return make_predictions(texts, self._names[order], probabilities, choice)
-
-
-def _first_missing(rows: NDArray[np.int64], count: int) -> int:
-    """Return the first number below `count` that is not in `rows`."""
-    return int(np.setdiff1d(np.arange(count), rows)[0])
-
-
-def _nothing_in_row(row: int, text: Text) -> OptionError:
-    advice = 'give on_empty="none" to get None for such rows, or remove it'
-    if text:
-        return OptionError(f"text {row} ({text!r:.60}) has no character the model knows; {advice}")
-    return OptionError(f"text {row} is {'empty' if text == '' else 'missing'}; {advice}")
-
-
-def _no_known_character(text: str) -> OptionError:
-    return OptionError(
-        f"text {text!r:.60} has no character the model knows; there is nothing to classify"
-    )

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from rnn_infer.batch_worker import Call
 from rnn_infer.predictions import Choice, Prediction
+from rnn_infer.text.column import require_texts
 
 
 class ClassifyRequest(NamedTuple):
@@ -31,7 +32,8 @@ def answer(calls: Sequence[Call[ClassifyRequest]]) -> None:
 def _answer_together(calls: list[Call[ClassifyRequest]]) -> None:
     classify, _, choice = calls[0].request
     try:
-        predictions = classify([call.request.text for call in calls], choice)
+        texts = require_texts([call.request.text for call in calls], "classify")
+        predictions = classify(texts, choice)
     except Exception as error:
         if len(calls) == 1:
             calls[0].fail(error)

@@ -21,7 +21,7 @@ def sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         found.append(len(texts.lengths))
         return last_logits(stepper, texts)
 
-    monkeypatch.setattr("rnn_infer.classifier.last_logits", watched)
+    monkeypatch.setattr("rnn_infer.labelling.last_logits", watched)
     return found
 
 

@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnn_infer import Classifier, ModelFileError, OptionError, UnknownCharacterError
-from rnn_infer import classifier as module
+from rnn_infer import Classifier, OptionError, UnknownCharacterError
 
 NAMES = ["Rossi", "O'Neill", "Nakamura", "Ek", "von der Lühe", "X"]
 
@@ -71,17 +70,6 @@ def test_nothing_at_all(classifier: Classifier) -> None:
     assert classifier.classify_columns([])[0].shape == (0, 1)
 
 
-def test_blocks_do_not_matter(classifier: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
-    texts = [name if i % 5 else None for i, name in enumerate(NAMES * 8)]
-    whole = classifier.classify_columns(texts, on_empty="none")
-    monkeypatch.setattr(module, "_BLOCK", 7)
-    parts = classifier.classify_columns(texts, on_empty="none")
-    assert parts[0].tolist() == whole[0].tolist()
-    np.testing.assert_allclose(parts[1], whole[1], atol=1e-6)
-    with pytest.raises(OptionError, match="text 20 is missing"):
-        classifier.classify_columns([*NAMES, *NAMES, *NAMES, "a", "b", None])
-
-
 @pytest.mark.parametrize(
     "options", [{"top": 0}, {"prior": 2.0}, {"unknown": "drop"}, {"on_empty": "skip"}]
 )
@@ -96,12 +84,3 @@ def test_list_with_a_missing_text(classifier: Classifier, hole: Any) -> None:
         classifier.classify(["Rossi", hole])
     with pytest.raises(OptionError, match="missing"):
         classifier.trace(hole)
-
-
-def test_model_that_returns_nan(classifier: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(_: Any, texts: Any) -> Any:
-        return np.full((len(texts.lengths), 5), np.nan, np.float32)
-
-    monkeypatch.setattr(module, "last_logits", broken)
-    with pytest.raises(ModelFileError, match="no numbers"):
-        classifier.classify_columns(NAMES)

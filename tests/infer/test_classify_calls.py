@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from rnn_infer import OptionError
 from rnn_infer.batch_worker import Call
 from rnn_infer.classify_calls import ClassifyRequest, answer
 from rnn_infer.predictions import Choice, Prediction
@@ -16,8 +17,8 @@ def outcomes(requests: list[tuple[str, Choice]], cancel: tuple[int, ...] = ()) -
 
     def classify(texts: list[str], choice: Choice) -> list[Prediction]:
         batches.append(texts)
-        if "" in texts:
-            raise ValueError("empty")
+        if "bad" in texts:
+            raise ValueError("a bad text")
         return [Prediction(text, (str(choice.top),), (1.0,)) for text in texts]
 
     async def main() -> list[Any]:
@@ -45,11 +46,11 @@ def test_equal_options_go_together() -> None:
 
 
 def test_bad_text_is_asked_alone() -> None:
-    found, batches = outcomes([("a", Choice()), ("", Choice()), ("c", Choice())])
+    found, batches = outcomes([("a", Choice()), ("bad", Choice()), ("c", Choice())])
     assert (found[0].text, found[2].text) == ("a", "c")
-    with pytest.raises(ValueError, match="empty"):
+    with pytest.raises(ValueError, match="a bad text"):
         raise found[1]
-    assert batches == [["a", "", "c"], ["a"], [""], ["c"]]
+    assert batches == [["a", "bad", "c"], ["a"], ["bad"], ["c"]]
 
 
 def test_cancelled_call_is_left_out() -> None:
@@ -57,3 +58,9 @@ def test_cancelled_call_is_left_out() -> None:
     assert isinstance(found[0], asyncio.CancelledError)
     assert found[1].text == "b"
     assert batches == [["b"]]
+
+
+def test_missing_text_is_no_raw_error() -> None:
+    found, _ = outcomes([("a", Choice()), (None, Choice())])  # type: ignore[list-item]
+    assert found[0].text == "a"
+    assert isinstance(found[1], OptionError)

@@ -1,0 +1,139 @@
+"""Labelling: texts go in, ranked labels come out, as predictions or as columns."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnn_infer.contract import ClassifierSection
+from rnn_infer.errors import OptionError
+from rnn_infer.predictions import Choice, Prediction, make_predictions, rank
+from rnn_infer.runtime.last_logits import last_logits
+from rnn_infer.runtime.stepper import Stepper
+from rnn_infer.text.column import Text
+from rnn_infer.text.ragged import Ragged
+from rnn_infer.text.vocabulary import Unknown, Vocabulary
+
+_BLOCK = 2**16
+"""Rows whose tokens and logits are in memory at once."""
+
+
+class Labeller:
+    """Labels texts with an open classifier. Threads may share it."""
+
+    def __init__(self, stepper: Stepper, section: ClassifierSection) -> None:
+        self.labels = section.labels
+        """All labels, in the order of the logits."""
+        self._stepper = stepper
+        self._vocabulary = Vocabulary(stepper.file.metadata)
+        self._begin = self._vocabulary.encode(section.begin)
+        self._end = self._vocabulary.encode(section.end)
+        self._names = np.array(section.labels, object)
+        with np.errstate(over="ignore"):
+            self._log_prior = np.array(section.log_prior, np.float32)
+
+    def predictions(self, texts: list[str], choice: Choice) -> list[Prediction]:
+        """Return one prediction per text.
+
+        Raises:
+            OptionError: a text is empty or has no known character.
+            UnknownCharacterError, ModelFileError: as in `Classifier.classify`.
+        """
+        logits, readable = self._logits(texts, choice.unknown)
+        if len(readable) < len(texts):
+            raise _no_known_character(texts[_first_missing(readable, len(texts))])
+        return self._predictions(texts, logits, choice)
+
+    def columns(
+        self, texts: list[Text], choice: Choice, refuse: bool
+    ) -> tuple[NDArray[np.object_], NDArray[np.float32]]:
+        """Return labels [rows, top] and probabilities [rows, top].
+
+        Args:
+            texts: [rows]. None: a missing row.
+            choice: how labels are ranked.
+            refuse: raise an error for a row with nothing to classify. Otherwise its labels are
+                None, and its probabilities NaN.
+
+        Raises:
+            OptionError, UnknownCharacterError, ModelFileError: as in `Classifier.classify_columns`.
+        """
+        shape = len(texts), min(choice.top, len(self.labels))
+        labels = np.full(shape, None, object)
+        probabilities = np.full(shape, np.nan, np.float32)
+        for begin in range(0, len(texts), _BLOCK):
+            block = texts[begin : begin + _BLOCK]
+            known = [row for row, text in enumerate(block) if text]
+            logits, readable = self._logits([text for text in block if text], choice.unknown)
+            rows = np.array(known, np.int64)[readable]
+            if refuse and len(rows) < len(block):
+                row = _first_missing(rows, len(block))
+                raise _nothing_in_row(begin + row, block[row])
+            order, found = self._ranked(logits, choice)
+            labels[begin + rows], probabilities[begin + rows] = self._names[order], found
+        return labels, probabilities
+
+    def trace(self, text: str, choice: Choice) -> list[Prediction]:
+        """Return one prediction per prefix of a text.
+
+        Raises:
+            OptionError: the text has no known character.
+            UnknownCharacterError, ModelFileError: as in `Classifier.trace`.
+        """
+        tokens = self._vocabulary.encode(text, choice.unknown)
+        if not len(tokens):
+            raise _no_known_character(text)
+        shown = self._vocabulary.decode(tokens)
+        state = self._stepper.consume(self._begin[None], self._stepper.zeros(1))
+        rows = []
+        for token in tokens:
+            logits, state = self._stepper.forward(token.reshape(1, 1), state)
+            if len(self._end):
+                logits, _ = self._stepper.forward(self._end[None], state)
+            rows.append(logits[0, -1])
+        prefixes = [shown[: i + 1] for i in range(len(shown))]
+        return self._predictions(prefixes, np.array(rows), choice)
+
+    def _logits(
+        self, texts: Sequence[str], unknown: Unknown
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Return the logits [readable, labels] of the texts that have a known character, and the
+        positions [readable] of these texts."""
+        tokens = self._vocabulary.encode_all(texts, unknown)
+        readable = np.flatnonzero(tokens.lengths)
+        # A text without tokens adds none, so the others stand next to each other without it.
+        kept = Ragged(tokens.tokens, tokens.lengths[readable])
+        return last_logits(self._stepper, kept.between(self._begin, self._end)), readable
+
+    def _ranked(
+        self, logits: NDArray[np.float32], choice: Choice
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Turn logits [texts, labels] into the best labels and their probabilities [texts, top]."""
+        order, probabilities = rank(logits, self._log_prior, choice)
+        if not np.isfinite(probabilities).all():
+            raise self._stepper.file.not_finite()
+        return order, probabilities
+
+    def _predictions(
+        self, texts: Sequence[str], logits: NDArray[np.float32], choice: Choice
+    ) -> list[Prediction]:
+        order, probabilities = self._ranked(logits, choice)
+        return make_predictions(texts, self._names[order], probabilities, choice)
+
+
+def _first_missing(rows: NDArray[np.int64], count: int) -> int:
+    """Return the first number below `count` that is not in `rows`."""
+    return int(np.setdiff1d(np.arange(count), rows)[0])
+
+
+def _nothing_in_row(row: int, text: Text) -> OptionError:
+    advice = 'give on_empty="none" to get None for such rows, or remove it'
+    if text:
+        return OptionError(f"text {row} ({text!r:.60}) has no character the model knows; {advice}")
+    return OptionError(f"text {row} is {'empty' if text == '' else 'missing'}; {advice}")
+
+
+def _no_known_character(text: str) -> OptionError:
+    return OptionError(
+        f"text {text!r:.60} has no character the model knows; there is nothing to classify"
+    )
