@@ -122,7 +122,7 @@ class StreamPool:
         check_length(length)
         check_chunk(chunk)
         stream = self._prepare(prompt, seed, unknown, with_keywords(sampling, keywords))
-        return self._pieces(stream, length, StopScanner(stop), chunk)
+        return _pieces(self._batch, stream, length, StopScanner(stop), chunk)
 
     def astream(
         self,
@@ -155,7 +155,7 @@ class StreamPool:
         check_length(length)
         check_chunk(chunk)
         stream = self._prepare(prompt, seed, unknown, with_keywords(sampling, keywords))
-        return self._apieces(stream, length, StopScanner(stop), chunk)
+        return _apieces(self._batch, self._worker, stream, length, StopScanner(stop), chunk)
 
     def close(self) -> None:
         """Close all streams, and end the thread of the coroutines."""
@@ -179,43 +179,6 @@ class StreamPool:
         """Make a stream that has no row yet."""
         tokens = self._vocabulary.encode_prompt(prompt, unknown)
         return PoolStream(self, CLOSED, Uniforms(seed), sampling, [tokens])
-
-    def _pieces(
-        self, stream: PoolStream, length: int, scanner: StopScanner, chunk: int
-    ) -> Iterator[str]:
-        self._batch.add(stream)
-        with stream:
-            for begin in range(0, length, chunk):
-                scanned = scanner.scan(stream.draw(min(chunk, length - begin)))
-                if scanned.text:
-                    yield scanned.text
-                if scanned.stopped is not None:
-                    return
-            if rest := scanner.rest():
-                yield rest
-
-    async def _apieces(
-        self, stream: PoolStream, length: int, scanner: StopScanner, chunk: int
-    ) -> AsyncGenerator[str, None]:
-        self._batch.add(stream)
-        drawing = self._worker.ask(DrawRequest(self._batch, stream, min(chunk, length)))
-        try:
-            for begin in range(0, length, chunk):
-                await drawing
-                text = self._batch.take(stream, min(chunk, length - begin))
-                scanned = scanner.scan(text)
-                left = length - begin - len(text)
-                if left and scanned.stopped is None:
-                    drawing = self._worker.ask(DrawRequest(self._batch, stream, min(chunk, left)))
-                if scanned.text:
-                    yield scanned.text
-                if scanned.stopped is not None:
-                    return
-            if rest := scanner.rest():
-                yield rest
-        finally:
-            drawing.cancel()
-            stream.close()
 
     # --- calls of the streams -------------------------------------------------------------
 
@@ -242,3 +205,47 @@ class StreamPool:
 def _advance(calls: Sequence[Call[DrawRequest]]) -> None:
     """Answer calls of one pool. The calls hold the pool, and the worker does not."""
     calls[0].request.batch.advance(calls)
+
+
+def _pieces(
+    batch: SharedBatch, stream: PoolStream, length: int, scanner: StopScanner, chunk: int
+) -> Iterator[str]:
+    batch.add(stream)
+    with stream:
+        for begin in range(0, length, chunk):
+            scanned = scanner.scan(stream.draw(min(chunk, length - begin)))
+            if scanned.text:
+                yield scanned.text
+            if scanned.stopped is not None:
+                return
+        if rest := scanner.rest():
+            yield rest
+
+
+async def _apieces(
+    batch: SharedBatch,
+    worker: BatchWorker[DrawRequest],
+    stream: PoolStream,
+    length: int,
+    scanner: StopScanner,
+    chunk: int,
+) -> AsyncGenerator[str, None]:
+    batch.add(stream)
+    drawing = worker.ask(DrawRequest(batch, stream, min(chunk, length)))
+    try:
+        for begin in range(0, length, chunk):
+            await drawing
+            text = batch.take(stream, min(chunk, length - begin))
+            scanned = scanner.scan(text)
+            left = length - begin - len(text)
+            if left and scanned.stopped is None:
+                drawing = worker.ask(DrawRequest(batch, stream, min(chunk, left)))
+            if scanned.text:
+                yield scanned.text
+            if scanned.stopped is not None:
+                return
+        if rest := scanner.rest():
+            yield rest
+    finally:
+        drawing.cancel()
+        stream.close()

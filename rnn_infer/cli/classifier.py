@@ -9,9 +9,9 @@ import click
 from rnn_infer.classifier import Classifier
 from rnn_infer.cli.guards import command
 from rnn_infer.cli.inputs import read_texts
-from rnn_infer.cli.json_output import prediction_row, print_json
+from rnn_infer.cli.json_output import prediction_lines, prediction_row, print_json
 from rnn_infer.cli.options import json_option, model_options, report_device, unknown_option, utf8
-from rnn_infer.cli.terminal import print_prediction, print_trace
+from rnn_infer.cli.terminal import prediction_line, print_trace
 
 _ROWS = 4096
 """Texts classified at once, so that memory does not grow with the input."""
@@ -91,8 +91,6 @@ def _show_predictions(
     classifier: Classifier, texts: Iterator[str], as_json: bool, options: dict[str, Any]
 ) -> None:
     while batch := list(islice(texts, _ROWS)):
-        for prediction in classifier.classify(batch, **options):
-            if as_json:
-                print_json(prediction_row(prediction))
-            else:
-                print_prediction(prediction)
+        found = classifier.classify(batch, **options)
+        # One call per block: each call of `echo` flushes the output.
+        click.echo(prediction_lines(found) if as_json else "\n".join(map(prediction_line, found)))

@@ -15,9 +15,9 @@ _DASH = "–"
 """Printed in place of a label if the prediction abstains."""
 
 
-def print_prediction(prediction: Prediction) -> None:
-    """Print one line: the text, its label, and the labels after it."""
-    click.echo(
+def prediction_line(prediction: Prediction) -> str:
+    """Return one line: the text, its label, and the labels after it."""
+    return (
         f"{padded(prediction.text, 24)} {padded(_label(prediction), 14)} "
         f"{prediction.probability:4.0%}   {_others(prediction)}"
     )

@@ -5,9 +5,11 @@ import math
 
 import click
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rnn_infer import Prediction, Score
-from rnn_infer.cli.json_output import prediction_row, print_json, score_row
+from rnn_infer.cli.json_output import prediction_lines, prediction_row, print_json, score_row
 
 
 def test_one_line_without_escapes(capsys: pytest.CaptureFixture[str]) -> None:
@@ -32,6 +34,18 @@ def test_row_of_a_prediction() -> None:
         "top": [{"label": "A", "probability": 0.75}, {"label": "B", "probability": 0.25}],
     }
     assert prediction_row(prediction._replace(abstains=True))["label"] is None
+
+
+@given(
+    text=st.text(min_size=1),
+    labels=st.lists(st.text(min_size=1), min_size=1, max_size=4),
+    share=st.floats(0, 1, width=32),
+    abstains=st.booleans(),
+)
+def test_lines_of_predictions(text: str, labels: list[str], share: float, abstains: bool) -> None:
+    prediction = Prediction(text, tuple(labels), (share,) * len(labels), abstains)
+    line = json.dumps(prediction_row(prediction), ensure_ascii=False)
+    assert prediction_lines([prediction] * 3) == "\n".join([line] * 3)
 
 
 def test_row_of_a_score() -> None:

@@ -6,9 +6,9 @@ from rnn_infer import NextChar, Prediction
 from rnn_infer.cli.terminal import (
     bar,
     padded,
+    prediction_line,
     print_findings,
     print_next,
-    print_prediction,
     print_score,
     print_trace,
     print_verification,
@@ -40,11 +40,10 @@ def test_short() -> None:
     assert len(short("x" * 1000)) == 200
 
 
-def test_prediction(capsys: pytest.CaptureFixture[str]) -> None:
-    print_prediction(PREDICTION)
-    assert capsys.readouterr().out.split() == ["Ng", "A", "75%", "B", "25%"]
-    print_prediction(PREDICTION._replace(abstains=True))
-    assert capsys.readouterr().out.split() == ["Ng", "–", "75%", "A", "75%,", "B", "25%"]
+def test_prediction() -> None:
+    assert prediction_line(PREDICTION).split() == ["Ng", "A", "75%", "B", "25%"]
+    abstaining = PREDICTION._replace(abstains=True)
+    assert prediction_line(abstaining).split() == ["Ng", "–", "75%", "A", "75%,", "B", "25%"]
 
 
 def test_trace(capsys: pytest.CaptureFixture[str]) -> None:
