@@ -55,11 +55,20 @@ def test_classify_more_than_one_batch_in_order(
     good: Printed, names: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rnn_infer.cli.classifier._ROWS", 7)
+    sizes: list[int] = []
+    classify = Classifier.classify
+
+    def watched(self: Classifier, texts: list[str], **options: Any) -> Any:
+        sizes.append(len(texts))
+        return classify(self, texts, **options)
+
+    monkeypatch.setattr(Classifier, "classify", watched)
     texts = [f"Name{'x' * (i % 9)}" for i in range(40)]
     path = tmp_path / "names.txt"
     path.write_text("\n".join(texts))
     printed = good("classify", "--model", names, "--input", str(path), "--json")
     assert [row["text"] for row in rows(printed)] == texts
+    assert sizes == [7] * 5 + [5]  # memory does not grow with the file
 
 
 @pytest.mark.parametrize(

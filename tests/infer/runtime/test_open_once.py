@@ -1,6 +1,8 @@
 """The table of open models: one value per key, made once, kept for a while."""
 
+import faulthandler
 import gc
+import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -79,3 +81,29 @@ def test_last_values_stay_although_nobody_uses_them() -> None:
     table.clear()
     gc.collect()
     assert len(table) == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_forked_child_does_not_wait_for_a_thread_of_its_parent() -> None:
+    table: OpenOnce[str, Value] = OpenOnce()
+    old = table.get("old", Value)
+    making, go_on = threading.Event(), threading.Event()
+
+    def make() -> Value:
+        making.set()
+        go_on.wait(30)
+        return Value()
+
+    thread = threading.Thread(target=table.get, args=("slow", make))
+    thread.start()
+    making.wait(30)
+    child = os.fork()
+    if child == 0:
+        faulthandler.dump_traceback_later(20, exit=True)  # a child that waits would stop the tests
+        same = table.get("old", Value) is old
+        new = isinstance(table.get("new", Value), Value)
+        os._exit(0 if same and new else 1)
+    go_on.set()
+    thread.join()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -39,6 +39,15 @@ def pyarrow_array(name: str) -> Callable[[list[Any]], Any]:
     return make
 
 
+def numpy_strings(**options: Any) -> Callable[[list[Any]], Any]:
+    def make(texts: list[Any]) -> Any:
+        if not hasattr(np.dtypes, "StringDType"):
+            pytest.skip("this numpy has no StringDType")
+        return np.array(texts, np.dtypes.StringDType(**options))
+
+    return make
+
+
 def polars_series(texts: list[Any]) -> Any:
     return pytest.importorskip("polars").Series(texts)
 
@@ -48,7 +57,7 @@ WITH_HOLES: dict[str, Callable[[list[Any]], Any]] = {
     "tuple": tuple,
     "iterator": iter,
     "numpy object": lambda texts: np.array(texts, object),
-    "numpy StringDType": lambda texts: np.array(texts, np.dtypes.StringDType(na_object=None)),
+    "numpy StringDType": numpy_strings(na_object=None),
     "pandas object": pandas_series(object),
     "pandas str": pandas_series("str"),
     "pandas string[pyarrow]": pandas_series("string[pyarrow]"),
@@ -67,7 +76,7 @@ WITH_HOLES: dict[str, Callable[[list[Any]], Any]] = {
 }
 WITHOUT_HOLES: dict[str, Callable[[list[Any]], Any]] = {
     "numpy <U": np.array,
-    "numpy StringDType": lambda texts: np.array(texts, np.dtypes.StringDType()),
+    "numpy StringDType": numpy_strings(),
     "numpy scalars": lambda texts: list(np.array(texts)),
     "keys": lambda texts: dict.fromkeys(texts).keys().__iter__(),
 }
