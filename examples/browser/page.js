@@ -2,15 +2,15 @@
 
 import { CharLM, load, OptionError, RnnInferError } from "rnn-infer";
 
+import { element, percent, showBelief, showNext, shown } from "./views.js";
+
 const FOLDER = new URL("../../exported/", import.meta.url);
 /** Characters per call. The page stands still for the time of one call. */
 const CHUNK = 24;
-const COLOURS = 6;
 /** Nats that show as the full colour. */
 const HOTTEST = 6;
 
 const $ = (id) => document.getElementById(id);
-const percent = (share) => `${(100 * share).toFixed(share < 0.0995 ? 1 : 0)} %`;
 
 let lm = null;
 let classifier = null;
@@ -137,11 +137,11 @@ async function write() {
       if (own !== turn) return;
       $("text").append(piece);
       $("paper").scrollTop = $("paper").scrollHeight;
-      showNext(await session.probabilities());
+      showNext($("next"), lm.metadata.vocabulary, await session.probabilities());
       const rate = session.position / ((performance.now() - begin) / 1000);
       status(`${session.position} characters, ${Math.round(rate)} a second`);
     }
-    showNext(await session.probabilities());
+    showNext($("next"), lm.metadata.vocabulary, await session.probabilities());
     const end = session.stopped === null ? "" : `, stopped before ${shown(session.stopped)}`;
     status(`Done: ${session.position} characters of seed ${session.seed}${end}.`);
   } catch (error) {
@@ -161,29 +161,12 @@ function halt() {
   status("Stopped.");
 }
 
-/** A character as the page shows it. */
-const shown = (char) => ({ "\n": "⏎", " ": "␣", "\t": "⇥" })[char] ?? char;
-
-function showNext(probabilities) {
-  const ranked = Array.from(probabilities, (share, token) => ({ share, token }))
-    .sort((a, b) => b.share - a.share)
-    .slice(0, 10);
-  $("next").replaceChildren(
-    ...ranked.map(({ share, token }) => {
-      const char = lm.metadata.vocabulary[token];
-      const item = element("li", element("b", shown(char)), element("i"), element("span", percent(share)));
-      item.style.setProperty("--share", `${100 * share}%`);
-      return item;
-    }),
-  );
-}
-
 /** Show what may follow the prompt. */
 async function look() {
   if (!lm) return;
   const session = lm.session({ seed: 0 });
   await session.feed($("prompt").value);
-  showNext(await session.probabilities());
+  showNext($("next"), lm.metadata.vocabulary, await session.probabilities());
 }
 
 // --- read ------------------------------------------------------------------------------------
@@ -241,56 +224,7 @@ async function classify() {
   const { label, probability } = trace[trace.length - 1];
   $("label").textContent = label;
   $("sure").textContent = percent(probability);
-  showBelief(trace);
-}
-
-function showBelief(trace) {
-  const colours = coloursOf(trace);
-  $("belief").replaceChildren(
-    ...trace.map(({ text, top }) => {
-      const bar = element("div");
-      for (const label of colours.keys()) {
-        const { probability } = top.find((each) => each.label === label);
-        const part = element("i");
-        part.title = `${label} ${percent(probability)}`;
-        part.style.setProperty("--share", `${100 * probability}%`);
-        part.style.setProperty("--colour", colours.get(label));
-        bar.append(part);
-      }
-      const best = top.slice(0, 3).map(({ label, probability }) => `${label} ${percent(probability)}`);
-      const column = element("li", bar, element("b", Array.from(text).pop()));
-      column.ariaLabel = `after ${text}: ${best.join(", ")}`;
-      return column;
-    }),
-  );
-  const last = trace[trace.length - 1].top;
-  $("legend").replaceChildren(
-    ...[...colours].map(([label, colour]) => {
-      const mark = element("i");
-      mark.style.setProperty("--colour", colour);
-      const { probability } = last.find((each) => each.label === label);
-      return element("li", mark, `${label} ${percent(probability)}`);
-    }),
-  );
-}
-
-/** Give the labels that mattered most their colours: the final one first. */
-function coloursOf(trace) {
-  const weight = new Map();
-  trace.forEach(({ top }, i) => {
-    const own = i === trace.length - 1 ? trace.length : 1;
-    for (const { label, probability } of top) {
-      weight.set(label, (weight.get(label) ?? 0) + own * probability);
-    }
-  });
-  const ranked = [...weight].sort((a, b) => b[1] - a[1]).slice(0, COLOURS);
-  return new Map(ranked.map(([label], i) => [label, `var(--series-${i})`]));
-}
-
-function element(name, ...children) {
-  const made = document.createElement(name);
-  made.append(...children);
-  return made;
+  showBelief($("belief"), $("legend"), trace);
 }
 
 // --- wiring ----------------------------------------------------------------------------------

@@ -5,7 +5,9 @@
  * changes, and any number of streams may share it.
  */
 
-import { DeviceError, firstLine, ModelFileError } from "./errors.js";
+import { firstLine, ModelFileError } from "./errors.js";
+import { DRAWN, makeFeeds, NO_STEP } from "./feeds.js";
+import { checkGolden } from "./golden.js";
 import { readModelFile } from "./model_file.js";
 import { withDefaults } from "./options.js";
 import { checkRuntime, openSession } from "./runtime.js";
@@ -29,15 +31,6 @@ import { readSource, sha256 } from "./source.js";
 
 /** @typedef {import("./sampling.js").Sampling} Sampling */
 /** @typedef {{logits: Float32Array, state: State}} Read */
-
-/** In `tokens` of a fixed-step file: take the token drawn at the step before. */
-const DRAWN = -1;
-/** In `tokens` of a fixed-step file: this step is skipped. */
-const NO_STEP = -2;
-/** The largest difference of a logit that counts as the same. */
-const TOLERANCE = 1e-3;
-/** @type {Sampling} */
-const UNUSED = { temperature: 1, topK: 0, topP: 1 };
 
 /** Runs a model file. */
 export class Stepper {
@@ -82,7 +75,7 @@ export class Stepper {
     const file = readModelFile(bytes, name);
     const session = await openSession(ort, bytes, name, given.sessionOptions);
     const stepper = new Stepper(file, ort, session, hash);
-    await stepper.#verify();
+    await checkGolden(stepper);
     return stepper;
   }
 
@@ -236,7 +229,7 @@ export class Stepper {
     const batch = tokens.length;
     const { states, outputs } = this.file;
     const names = states.map(({ name }) => name + "_next");
-    const feeds = this.#feeds(tokens, state, uniform, sampling);
+    const feeds = makeFeeds(this.#ort.Tensor, this.file, { tokens, state, uniform, sampling });
     const found = await this.#run(feeds, output ? [output, ...names] : names);
     /** @param {string} name @param {number[]} dims */
     const checked = (name, ...dims) => {
@@ -252,39 +245,6 @@ export class Stepper {
         (each, i) => /** @type {Float32Array} */ (checked(names[i], batch, each.width)),
       ),
     };
-  }
-
-  /**
-   * Return the inputs of a call. One that draws nothing has no uniforms.
-   *
-   * @param {number[][]} tokens
-   * @param {State} state
-   * @param {Float32Array[]} [uniform]
-   * @param {Sampling} [sampling]
-   */
-  #feeds(tokens, state, uniform, sampling = UNUSED) {
-    const batch = tokens.length;
-    const { Tensor } = this.#ort;
-    /** @param {Float32Array} values @param {number[]} dims */
-    const floats = (values, ...dims) => new Tensor("float32", values, dims);
-    /** @param {number[]} values @param {number[]} dims */
-    const integers = (values, ...dims) => new Tensor("int64", BigInt64Array.from(values, BigInt), dims);
-    /** @param {number} value */
-    const repeat = (value) => Array(batch).fill(value);
-    /** @type {Record<string, import("onnxruntime-common").Tensor>} */
-    const feeds = { tokens: integers(tokens.flat(), batch, tokens[0].length) };
-    this.file.states.forEach(({ name, width }, i) => {
-      feeds[name] = floats(state[i], batch, width);
-    });
-    if (!this.file.generates) return feeds;
-    const size = this.file.steps ?? uniform?.[0].length ?? 0;
-    const numbers = new Float32Array(batch * size);
-    uniform?.forEach((row, i) => numbers.set(row, i * size));
-    feeds.uniform = floats(numbers, batch, size);
-    feeds.temperature = floats(Float32Array.from(repeat(sampling.temperature)), batch);
-    feeds.top_k = integers(repeat(sampling.topK), batch);
-    feeds.top_p = floats(Float32Array.from(repeat(sampling.topP)), batch);
-    return feeds;
   }
 
   /**
@@ -313,28 +273,6 @@ export class Stepper {
     return new ModelFileError(
       `${this.file.name}: returns NaN or infinity, which are no numbers: its weights are damaged ` +
         "or its training diverged; export it again",
-    );
-  }
-
-  /**
-   * Repeat the recorded run of the file, and compare the last logits.
-   *
-   * @throws {DeviceError} onnxruntime cannot run the file here, or computes other numbers.
-   */
-  async #verify() {
-    const { tokens, logits } = this.file.metadata.golden;
-    const advice =
-      "use the wasm or cpu provider: the webgpu provider of the plain import 'onnxruntime-web' is " +
-      "wrong for int8 files, and float16 files need shader-f16; or export the file again";
-    const found = await this.forward([tokens], this.zeros(1)).catch((error) => {
-      throw new DeviceError(`${firstLine(error)}; ${advice}`);
-    });
-    const last = found.logits.subarray(-logits.length);
-    const difference = Math.max(...logits.map((each, i) => Math.abs(each - last[i])));
-    if (difference < TOLERANCE) return; // NaN is no pass
-    throw new DeviceError(
-      `${this.file.name}: this onnxruntime computes other logits than the file's recorded run ` +
-        `(difference ${difference.toPrecision(2)}); ${advice}`,
     );
   }
 }
