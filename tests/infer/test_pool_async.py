@@ -322,26 +322,26 @@ def test_event_loop_does_not_wait(lm: CharLM, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_thread_ends_with_its_pool(lm: CharLM) -> None:
-    def running() -> int:
+    def running() -> set[threading.Thread]:
         gc.collect()
-        return sum(each.name == "rnn_infer batches" for each in threading.enumerate())
+        return {each for each in threading.enumerate() if each.name == "rnn_infer batches"}
 
-    def ended(before: int) -> bool:
-        deadline = time.monotonic() + 10
-        while running() > before and time.monotonic() < deadline:
-            time.sleep(0.01)
-        return running() == before
-
-    before = running()
-    pools = [lm.pool(), lm.pool()]
-    for pool in pools:
+    def new_thread(pool: StreamPool) -> threading.Thread:
+        before = running()
         asyncio.run(joined(pool.astream("the", seed=1, length=5)))
-    assert running() == before + 2
-    pools.pop().close()
-    assert ended(before + 1)
-    del pool
-    pools.clear()
-    assert ended(before)
+        (thread,) = running() - before
+        return thread
+
+    closed, forgotten = lm.pool(), lm.pool()
+    one, other = new_thread(closed), new_thread(forgotten)
+    closed.close()
+    one.join(timeout=10)
+    assert not one.is_alive()
+    assert other.is_alive()
+    del forgotten
+    gc.collect()
+    other.join(timeout=10)
+    assert not other.is_alive()
 
 
 def test_program_ends_while_a_stream_draws(data: Path) -> None:
