@@ -1,8 +1,9 @@
 """Run small recurrent networks from one `.onnx` file, with numpy and onnxruntime only.
 
->>> import rnn_infer
->>> lm = rnn_infer.CharLM.load("exported/charlm.onnx")
->>> print(lm.generate("ROMEO:", length=200, seed=1))
+Examples:
+    >>> import rnn_infer
+    >>> lm = rnn_infer.CharLM.load("exported/charlm.onnx")
+    >>> print(lm.generate("ROMEO:", length=200, seed=1))
 
 Public are the names in `__all__`, their documented attributes and methods, and the command
 `rnn-infer`. Semantic versioning holds for them: a minor release only adds, a major release may

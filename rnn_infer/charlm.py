@@ -41,8 +41,9 @@ class CharLM:
 
     Threads may share it. A session that it makes is for one thread at a time.
 
-    >>> lm = CharLM.load("exported/charlm.onnx")
-    >>> lm.generate("ROMEO:", length=200, seed=1)
+    Examples:
+        >>> lm = CharLM.load("exported/charlm.onnx")
+        >>> lm.generate("ROMEO:", length=200, seed=1)
     """
 
     def __init__(self, stepper: Stepper) -> None:
@@ -119,7 +120,8 @@ class CharLM:
             OptionError: an option is out of range.
             UnknownCharacterError: a prompt has a character outside the vocabulary.
 
-        >>> lm.generate("ROMEO:", length=200, temperature=0.7, seed=1)
+        Examples:
+            >>> lm.generate("ROMEO:", length=200, temperature=0.7, seed=1)
         """
         if isinstance(prompt, str):
             return self.complete([prompt], **options)[0].text

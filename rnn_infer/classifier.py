@@ -27,8 +27,9 @@ OnEmpty = Literal["error", "none"]
 class Classifier:
     """A text classifier from a file. Make one with `Classifier.load`. Threads may share it.
 
-    >>> classifier = Classifier.load("exported/classifier.onnx")
-    >>> classifier.classify("Schmidhuber").label
+    Examples:
+        >>> classifier = Classifier.load("exported/classifier.onnx")
+        >>> classifier.classify("Schmidhuber").label
     """
 
     def __init__(self, stepper: Stepper) -> None:

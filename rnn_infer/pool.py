@@ -30,10 +30,11 @@ class StreamPool:
     state rows of the streams that take part, runs one batch, and scatters the rows back. Its cost
     grows with these streams, not with the size of the pool.
 
-    >>> with lm.pool() as pool:
-    ...     romeo, juliet = pool.open("ROMEO:", seed=1), pool.open("JULIET:", seed=2)
-    ...     texts = pool.tick(100)          # both draw 100 characters, in one batch
-    ...     romeo.draw(50)                  # or one alone, from any thread
+    Examples:
+        >>> with lm.pool() as pool:
+        ...     romeo, juliet = pool.open("ROMEO:", seed=1), pool.open("JULIET:", seed=2)
+        ...     texts = pool.tick(100)          # both draw 100 characters, in one batch
+        ...     romeo.draw(50)                  # or one alone, from any thread
     """
 
     def __init__(self, stepper: Stepper, vocabulary: Vocabulary) -> None:
@@ -149,8 +150,9 @@ class StreamPool:
             OptionError: an option is out of range. It is raised before the first piece.
             UnknownCharacterError: the prompt has a character outside the vocabulary.
 
-        >>> async for piece in pool.astream("ROMEO:", seed=1, length=200, stop="\\n\\n"):
-        ...     print(piece, end="")
+        Examples:
+            >>> async for piece in pool.astream("ROMEO:", seed=1, length=200, stop="\\n\\n"):
+            ...     print(piece, end="")
         """
         check_length(length)
         check_chunk(chunk)

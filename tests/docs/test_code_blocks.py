@@ -17,6 +17,7 @@ NOT_RUN = {
     "it downloads a file": 1,
     "it needs a GPU": 2,
     "it takes minutes": 1,
+    "it takes minutes, and needs the network and pyenv": 1,
     "it takes seven and a half hours": 1,
     "the published training rows are not part of this repository": 1,
 }
