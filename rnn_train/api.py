@@ -157,4 +157,5 @@ def evaluate(
         EvaluationError: the protocol does not fit the model.
         rnn_infer.ModelFileError: the file is damaged, or no model file.
     """
-    return evaluator.evaluate(Path(target), data, dynamic=dynamic, device=device, log=log)
+    sources = [data] if isinstance(data, str) else data
+    return evaluator.evaluate(Path(target), sources, dynamic=dynamic, device=device, log=log)

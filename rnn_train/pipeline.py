@@ -8,6 +8,7 @@ import dataclasses
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import torch
 
@@ -48,6 +49,11 @@ class ExportOptions:
     """Type of the large matrices. int8 is for the CPU, float16 is for CUDA."""
     temperature: float | None = None
     """Divides the logits. None: use the temperature that the run fitted."""
+
+    def __post_init__(self) -> None:
+        """Raises `ExportError`: there are no such weights."""
+        if self.weights not in (known := get_args(Weights)):
+            raise ExportError(f"weights must be one of {', '.join(known)}, got {self.weights!r}")
 
 
 def train(

@@ -21,6 +21,7 @@ class OneLineGroup(click.Group):
             command = f"{ctx.command_path} {ctx.invoked_subcommand}"
             path = error.ctx.command_path if error.ctx else command
             message = " ".join(error.format_message().split())
+            message += "" if message.endswith((".", "?")) else "."
             raise _OptionsError(f"{message} See: {path} --help") from None
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import click
 
 from rnn_infer import __version__
+from rnn_infer.cli.guards import OneLineGroup
 
 _EXTRA = "rnn-train needs the train extra; run: pip install 'rnn-infer[train,cpu]'"
 
@@ -16,7 +17,10 @@ class OptionsError(click.ClickException):
     exit_code = 2
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=OneLineGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__)
 def main() -> None:
     """Train a small recurrent network and export it to one .onnx file.

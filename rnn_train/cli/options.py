@@ -1,12 +1,29 @@
 """Options that several commands share."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
 PATH: click.Path = click.Path(path_type=Path)
-TEMPERATURE = click.FloatRange(0.01, 100)
+
+
+class FiniteRange(click.FloatRange):
+    """A range of finite numbers. click's own range lets nan through, and inf if it has no end."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Returns the number, or refuses the option."""
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return number
+
+
+TEMPERATURE = FiniteRange(0.01, 100)
 DEVICE = click.option(
     "--device",
     type=click.Choice(["auto", "cpu", "cuda"]),
@@ -22,7 +39,7 @@ _DATA = (
     click.option("--val-data", metavar="FILE", help="Held-out data. Default: a part of --data."),
     click.option(
         "--val-fraction",
-        type=click.FloatRange(0, 0.5),
+        type=FiniteRange(0, 0.5),
         default=0.1,
         show_default=True,
         help="Share of --data to hold out. 0: train on all.",
@@ -38,12 +55,12 @@ _DATA = (
 _BUDGET = (
     click.option(
         "--minutes",
-        type=click.FloatRange(0, min_open=True),
+        type=FiniteRange(0, min_open=True),
         help="Budget of wall-clock minutes, export included.",
     ),
     click.option(
         "--epochs",
-        type=click.FloatRange(0, min_open=True),
+        type=FiniteRange(0, min_open=True),
         help="Budget in passes over the training data.",
     ),
     click.option(
@@ -84,12 +101,12 @@ _OPTIMIZER = (
     click.option("--batch", type=click.IntRange(1, 65536), help="Sequences in one batch."),
     click.option(
         "--learning-rate",
-        type=click.FloatRange(0, 10, min_open=True),
+        type=FiniteRange(0, 10, min_open=True),
         help="Highest learning rate of the schedule.",
     ),
     click.option(
         "--validate-every",
-        type=click.FloatRange(0),
+        type=FiniteRange(0),
         metavar="SECONDS",
         help="Time between validations. Each also writes a checkpoint.",
     ),

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from rnn_train.cli.group import OptionsError, guarded, main
-from rnn_train.cli.options import PATH, training_options
+from rnn_train.cli.options import PATH, FiniteRange, training_options
 
 _Options = dict[str, Any]
 _RESUMABLE = ("out", "device", "threads")
@@ -24,7 +24,7 @@ _COMMON = (
 """Options that are fields of every request."""
 _TRAINING = ("batch", "learning_rate", "validate_every")
 """Options of both commands that are fields of `TrainingConfig`."""
-_RATE = click.FloatRange(0, 1, max_open=True)
+_RATE = FiniteRange(0, 1, max_open=True)
 
 
 @main.command()
@@ -66,12 +66,12 @@ _RATE = click.FloatRange(0, 1, max_open=True)
 @click.option("--weight-drop", type=_RATE, help="Dropout on the weights of the recurrent matrices.")
 @click.option(
     "--muon",
-    type=click.FloatRange(0, 100),
+    type=FiniteRange(0, 100),
     help="Learning rate of Muon for the LSTM's matrices, as a multiple of --learning-rate. 0: use "
     "AdamW.",
 )
 @click.option("--average", type=_RATE, help="Decay of the moving average of the weights.")
-@click.option("--weight-decay", type=click.FloatRange(0, 10), help="Weight decay of all matrices.")
+@click.option("--weight-decay", type=FiniteRange(0, 10), help="Weight decay of all matrices.")
 @click.option(
     "--capture/--no-capture",
     default=None,
@@ -126,7 +126,7 @@ def charlm(**options: Any) -> None:
 @click.option("--dropout", type=_RATE, help="Dropout before and after the recurrent layers.")
 @click.option(
     "--balance",
-    type=click.FloatRange(0, 1),
+    type=FiniteRange(0, 1),
     help="How far to favour rare labels. 1: as if all labels were equally frequent.",
 )
 def classifier(**options: Any) -> None:

@@ -3,9 +3,15 @@
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
+from rnn_train.errors import RunError
 from rnn_train.training.config import TrainingConfig
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Config = TypeVar("Config", bound="DataclassInstance")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,3 +82,17 @@ class Plan:
         if name == "data":
             return tuple(value)
         return TrainingConfig(**value) if name == "training" else value
+
+
+def with_fields(config: Config, asked: Mapping[str, Any]) -> Config:
+    """Returns a copy of a config (a dataclass) with some fields set by name.
+
+    Raises:
+        RunError: the config has no such field.
+    """
+    known = [each.name for each in dataclasses.fields(config)]
+    if unknown := sorted(set(asked) - set(known)):
+        raise RunError(
+            f"{type(config).__name__} has no field {unknown[0]!r}; it has {', '.join(known)}"
+        )
+    return dataclasses.replace(config, **asked)

@@ -1,9 +1,12 @@
 """Requests: what the user asks of a training run. None leaves a choice to the recipe."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
+
+from rnn_train.errors import RunError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -12,7 +15,7 @@ class Request:
 
     kind: ClassVar[str]
     """The command: "charlm" or "classifier"."""
-    data: tuple[str, ...] = ()
+    data: Sequence[str] = ()
     """Sources: files, folders, globs or named sets. Empty: the kind's default set."""
     val_data: str | None = None
     """Source of the held-out data. None: hold out a part of `data`."""
@@ -32,6 +35,21 @@ class Request:
     """Fields of the model's config to set, by name."""
     training: Mapping[str, Any] = field(default_factory=dict)
     """Fields of `TrainingConfig` to set, by name."""
+
+    def __post_init__(self) -> None:
+        """Takes one source, or any sequence of them, as `data`.
+
+        Raises:
+            RunError: a number is out of range.
+        """
+        sources = (self.data,) if isinstance(self.data, str) else tuple(self.data)
+        object.__setattr__(self, "data", sources)
+        for name in ("minutes", "epochs"):
+            budget = getattr(self, name)
+            if budget is not None and not 0 < budget < math.inf:  # NaN fails every comparison
+                raise RunError(f"{name} must be a finite number above 0, got {budget!r}")
+        if not 0 <= self.val_fraction <= 0.5:
+            raise RunError(f"val_fraction must be from 0 to 0.5, got {self.val_fraction!r}")
 
 
 @dataclass(frozen=True, kw_only=True)

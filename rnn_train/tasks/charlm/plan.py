@@ -10,7 +10,7 @@ from rnn_train.distillation.teacher_plan import TeacherPlan
 from rnn_train.distillation.warm_start import WarmStart
 from rnn_train.models.charlm import CharLSTMConfig
 from rnn_train.tasks.charlm import recipe
-from rnn_train.tasks.plan import Plan, Settings
+from rnn_train.tasks.plan import Plan, Settings, with_fields
 from rnn_train.tasks.request import CharLMRequest
 
 
@@ -82,7 +82,7 @@ def decide(
             epochs=request.epochs,
             distilled=distilled,
         )  # fmt: skip
-        return dataclasses.replace(chosen, **request.model)
+        return with_fields(chosen, request.model)
 
     teacher_plan = TeacherPlan(
         given=len(request.teachers),
@@ -112,5 +112,5 @@ def decide(
         teacher_plan=teacher_plan,
         teacher_weight=recipe.TEACHER_WEIGHT,
         model=model(distilled=teacher_plan.teachers > 0),
-        training=dataclasses.replace(training, **request.training),
+        training=with_fields(training, request.training),
     )

@@ -8,7 +8,7 @@ from typing import Any
 from rnn_train.models.classifier import ClassifierConfig
 from rnn_train.tasks.classifier import recipe
 from rnn_train.tasks.classifier.data import ClassifierData
-from rnn_train.tasks.plan import Plan, Settings
+from rnn_train.tasks.plan import Plan, Settings, with_fields
 from rnn_train.tasks.request import ClassifierRequest
 
 
@@ -46,7 +46,7 @@ def decide(
     alphabet, rows = data.alphabet, len(data.train)
     model = recipe.classifier_model(len(alphabet.vocabulary), len(alphabet.labels))
     # A teacher is the network that a run without teachers would train.
-    teacher = dataclasses.replace(model, **request.model)
+    teacher = with_fields(model, request.model)
     student = recipe.student_model(teacher) if request.ensemble else teacher
     teachers: dict[str, Any] = {"model": dataclasses.asdict(teacher)}
     epochs = request.epochs
@@ -67,6 +67,6 @@ def decide(
         teacher=teachers,
         character_dropout=recipe.CHARACTER_DROPOUT,
         balance=recipe.BALANCE if request.balance is None else request.balance,
-        model=dataclasses.replace(student, **request.model),
-        training=dataclasses.replace(training, **request.training),
+        model=with_fields(student, request.model),
+        training=with_fields(training, request.training),
     )

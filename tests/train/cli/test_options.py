@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from rnn_train.cli.commands import main
 from rnn_train.cli.options import PATH
@@ -61,3 +62,13 @@ def test_training_commands_share_their_options() -> None:
 def test_exported_file_has_the_name_of_the_command(command: str) -> None:
     defaults = {option.name: option.default for option in main.commands[command].params}
     assert defaults["out"] == Path(f"exported/{command}.onnx")
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf"])
+@pytest.mark.parametrize("option", ["--epochs", "--minutes", "--val-fraction", "--learning-rate"])
+def test_number_that_is_not_finite(option: str, number: str) -> None:
+    result = CliRunner().invoke(main, ["charlm", option, number])
+    assert result.exit_code == 2
+    assert len(result.stderr.splitlines()) == 1
+    assert option in result.stderr
+    assert not Path("runs").exists()

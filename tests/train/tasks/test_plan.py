@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from rnn_train.tasks.plan import Plan
+from rnn_train.errors import RunError
+from rnn_train.tasks.plan import Plan, with_fields
 from rnn_train.training.config import TrainingConfig
 
 PLAN: dict[str, Any] = {
@@ -48,3 +49,9 @@ def test_training_of_another_version() -> None:
     config = Plan(**PLAN).to_config()
     with pytest.raises(TypeError, match="later"):
         Plan.from_config(config | {"training": {"later": 1}})
+
+
+def test_field_that_a_config_does_not_have() -> None:
+    with pytest.raises(RunError, match="TrainingConfig has no field 'bach'; it has batch, window"):
+        with_fields(TrainingConfig(), {"bach": 3})
+    assert with_fields(TrainingConfig(), {"batch": 3}).batch == 3

@@ -1,9 +1,12 @@
 """Requests: defaults, and nothing that can change after they are made."""
 
 import dataclasses
+import math
+from typing import Any
 
 import pytest
 
+from rnn_train.errors import RunError
 from rnn_train.tasks.request import CharLMRequest, ClassifierRequest, Request
 
 KINDS: list[type[CharLMRequest | ClassifierRequest]] = [CharLMRequest, ClassifierRequest]
@@ -35,3 +38,22 @@ def test_request_is_frozen_and_takes_keywords_only(kind: type[Request]) -> None:
 
 def test_requests_do_not_share_mappings() -> None:
     assert CharLMRequest().model is not CharLMRequest().model
+
+
+@pytest.mark.parametrize("data", ["book.txt", ["book.txt"], ("book.txt",)])
+def test_one_source_or_a_list_of_them(data: Any) -> None:
+    assert CharLMRequest(data=data).data == ("book.txt",)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"epochs": -1.0}, "epochs must be a finite number above 0, got -1.0"),
+        ({"epochs": math.nan}, "epochs must be a finite number above 0, got nan"),
+        ({"minutes": math.inf}, "minutes must be a finite number above 0, got inf"),
+        ({"val_fraction": math.nan}, "val_fraction must be from 0 to 0.5, got nan"),
+    ],
+)
+def test_number_out_of_range(options: dict[str, float], message: str) -> None:
+    with pytest.raises(RunError, match=message):
+        ClassifierRequest(**options)  # type: ignore[arg-type]
