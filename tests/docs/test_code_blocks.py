@@ -24,6 +24,7 @@ NOT_RUN = {
 """Number of blocks that do not run, by their reason. A new one is added here on purpose."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page in PAGES if any(b.runs for b in blocks(page))])
 def test_blocks_run(page: str, page_runner: PageRunner, tmp_path: Path) -> None:
     code, output = page_runner.run([b for b in blocks(page) if b.runs], tmp_path / "folder")

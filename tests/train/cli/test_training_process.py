@@ -104,6 +104,7 @@ def test_interrupt(options: list[str], whole: Path) -> None:
     assert_same(whole)
 
 
+@pytest.mark.slow
 def test_kills(options: list[str], whole: Path) -> None:
     """A run is killed three times, each time at another step; see `benchmarks/kills.py` too."""
     moments = random.Random(1)
@@ -174,6 +175,7 @@ def test_disk_that_fills_up(whole: Path, small_disk: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux")
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_text(tmp_path: Path) -> None:
     peaks = [peak_megabytes(tmp_path, size) for size in (1, 50)]
     assert peaks[1] < peaks[0] + 60
