@@ -1,5 +1,6 @@
 """Matrix products and tables as ONNX nodes, with large weights in float32, float16 or int8."""
 
+from abc import ABC, abstractmethod
 from typing import Any, Literal
 
 import numpy as np
@@ -15,7 +16,7 @@ SMALLEST = 2**15
 
 
 class Products:
-    """Products and tables in float32. Subclasses round large weights."""
+    """Products and tables in float32."""
 
     def rounds(self, weight: NDArray[Any]) -> bool:  # noqa: ARG002  (subclasses need it)
         """Whether this weight is rounded."""
@@ -28,7 +29,7 @@ class Products:
         name: str,
         weight: NDArray[Any],
         bias: str = "",
-        bounded: bool = False,
+        bounded: bool = False,  # noqa: ARG002  (subclasses need it)
     ) -> str:
         """Add x @ weight + bias.
 
@@ -46,30 +47,50 @@ class Products:
         Returns:
             The product, float32 [n, out].
         """
-        if self.rounds(weight):
-            return self._rounded_linear(graph, x, name, weight, bias, bounded)
         return graph.add("Gemm", x, graph.constant(name, weight), bias, name=f"{name}.out")
 
     def rows_of(self, graph: Graph, name: str, table: NDArray[Any], places: str) -> str:
         """Add a look-up of rows of a table [rows, width] at `places` [...]: [..., width]."""
-        if self.rounds(table):
-            return self._rounded_rows(graph, name, table, places)
         return graph.add("Gather", graph.constant(name, table), places, axis=0, name=name)
 
+
+class RoundedProducts(Products, ABC):
+    """Products and tables with rounded weights if they are large, and in float32 if not."""
+
+    def rounds(self, weight: NDArray[Any]) -> bool:
+        return weight.ndim == 2 and weight.size >= SMALLEST
+
+    def linear(
+        self,
+        graph: Graph,
+        x: str,
+        name: str,
+        weight: NDArray[Any],
+        bias: str = "",
+        bounded: bool = False,
+    ) -> str:
+        if self.rounds(weight):
+            return self._rounded_linear(graph, x, name, weight, bias, bounded)
+        return super().linear(graph, x, name, weight, bias, bounded)
+
+    def rows_of(self, graph: Graph, name: str, table: NDArray[Any], places: str) -> str:
+        if self.rounds(table):
+            return self._rounded_rows(graph, name, table, places)
+        return super().rows_of(graph, name, table, places)
+
+    @abstractmethod
     def _rounded_linear(
         self, graph: Graph, x: str, name: str, weight: NDArray[Any], bias: str, bounded: bool
     ) -> str:
-        raise NotImplementedError
+        """Add `linear` of a large weight."""
 
+    @abstractmethod
     def _rounded_rows(self, graph: Graph, name: str, table: NDArray[Any], places: str) -> str:
-        raise NotImplementedError
+        """Add `rows_of` a large table."""
 
 
-class HalfProducts(Products):
+class HalfProducts(RoundedProducts):
     """Large weights in float16. The inputs of their products and the results are float16 too."""
-
-    def rounds(self, weight: NDArray[Any]) -> bool:
-        return _is_large(weight)
 
     def _rounded_linear(
         self, graph: Graph, x: str, name: str, weight: NDArray[Any], bias: str, bounded: bool
@@ -90,12 +111,9 @@ class HalfProducts(Products):
             return graph.constant(f"{name}.half", weight.astype(np.float16))
 
 
-class IntegerProducts(Products):
+class IntegerProducts(RoundedProducts):
     """Large weights in int8, with a step for each column; inputs in uint8, with a step for each
     row. So no row of the input changes the result of another row."""
-
-    def rounds(self, weight: NDArray[Any]) -> bool:
-        return _is_large(weight)
 
     def _rounded_linear(
         self, graph: Graph, x: str, name: str, weight: NDArray[Any], bias: str, bounded: bool
@@ -149,7 +167,3 @@ def _integers(graph: Graph, x: str) -> tuple[str, str]:
     steps = graph.add("Round", graph.add("Div", x, step))
     shifted = graph.add("Add", steps, graph.constant("middle_float", np.float32(MIDDLE)))
     return graph.add("Cast", shifted, to=UINT8, name="whole"), step
-
-
-def _is_large(weight: NDArray[Any]) -> bool:
-    return weight.ndim == 2 and weight.size >= SMALLEST
