@@ -5,10 +5,12 @@ format in prose.
 """
 
 import json
-from dataclasses import asdict, dataclass
-from typing import Literal
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from typing import Any, Literal, Self
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""The newest version of the format. A file names the lowest version that has all of its keys, so
+that an older reader still reads it."""
 METADATA_KEY = "rnn_model"
 """The key of the one JSON document in the ONNX field `metadata_props`."""
 
@@ -67,6 +69,38 @@ standard domain. None of them reads a file, draws random numbers or takes a path
 
 
 # --- the metadata document ------------------------------------------------------------
+def optional(since: int) -> Any:
+    """Declare a key that a document may lack. Then its value is None.
+
+    Args:
+        since: the version of the format that brought the key.
+    """
+    return field(default=None, metadata={"since": since})
+
+
+def version_needed(part: Any) -> int:
+    """Return the lowest version of the format that has all keys of a document or a part of it."""
+    if not is_dataclass(part):
+        return 1
+    needed = 1
+    for key in fields(part):
+        value = getattr(part, key.name)
+        if value is not None:
+            needed = max(needed, key.metadata.get("since", 1), version_needed(value))
+    return needed
+
+
+def _as_json(part: Any) -> Any:
+    """Return a document, or a part of it, as JSON values, without optional keys that are None."""
+    if not is_dataclass(part):
+        return part
+    return {
+        key.name: _as_json(getattr(part, key.name))
+        for key in fields(part)
+        if getattr(part, key.name) is not None or "since" not in key.metadata
+    }
+
+
 @dataclass(frozen=True)
 class TextRules:
     """How a text becomes tokens: map line ends, normalise, look up each code point."""
@@ -118,10 +152,13 @@ class Golden:
 
 @dataclass(frozen=True)
 class Metadata:
-    """The metadata document of a model file. Every key is required, and no other is allowed."""
+    """The metadata document of a model file.
+
+    Every key is required unless it is declared `optional`, and no other is allowed.
+    """
 
     format_version: int
-    """The version of the format, now 1."""
+    """The version of the format: 1 or 2."""
     kind: Literal["charlm", "classifier"]
     """The kind of model."""
     producer: str
@@ -150,7 +187,11 @@ class Metadata:
         Raises:
             ValueError: a number is NaN or infinite.
         """
-        return json.dumps(asdict(self), sort_keys=True, allow_nan=False, separators=(",", ":"))
+        return json.dumps(_as_json(self), sort_keys=True, allow_nan=False, separators=(",", ":"))
+
+    def with_version(self) -> Self:
+        """Return the document with the lowest `format_version` that has all of its keys."""
+        return replace(self, format_version=version_needed(self))
 
     @property
     def outputs(self) -> int:

@@ -8,7 +8,7 @@ import { Vocabulary } from "./text.js";
 
 /**
  * @typedef {object} Metadata
- * @property {1} format_version
+ * @property {1 | 2} format_version
  * @property {"charlm" | "classifier"} kind
  * @property {string} producer The program that wrote the file.
  * @property {{normalization: "none" | "NFC", newlines: "keep" | "lf", unknown: number | null}} text
@@ -23,7 +23,7 @@ import { Vocabulary } from "./text.js";
  */
 
 export const METADATA_KEY = "rnn_model";
-const FORMAT_VERSION = 1;
+const FORMAT_VERSION = 2;
 const MAX_VOCABULARY = 100_000;
 const MAX_LABELS = 10_000;
 const MAX_GOLDEN = 1024;
@@ -49,6 +49,20 @@ const oneOf = (...all) => scalar((v) => all.includes(v), `one of ${all.join(", "
 /** @param {Check} item @returns {Check} */
 const nullable = (item) => (value, where) => value === null || item(value, where);
 
+/** @type {WeakSet<Check>} */
+const mayLack = new WeakSet();
+
+/**
+ * A key that a document may lack. It came with version 2 of the format.
+ * @param {Check} item @returns {Check}
+ */
+export const optional = (item) => {
+  /** @type {Check} */
+  const check = (value, where) => value === undefined || item(value, where);
+  mayLack.add(check);
+  return check;
+};
+
 /** @param {Check} item @returns {Check} */
 const list = (item) => (value, where) =>
   Array.isArray(value)
@@ -71,7 +85,7 @@ const object = (shape) => (value, where) => {
     if (!Object.hasOwn(shape, key)) bad(`${where}: unknown key '${key.slice(0, 80)}'`);
   }
   for (const [key, check] of Object.entries(shape)) {
-    if (!Object.hasOwn(value, key)) bad(`${where}: key '${key}' is missing`);
+    if (!Object.hasOwn(value, key) && !mayLack.has(check)) bad(`${where}: key '${key}' is missing`);
     check(value[key], `${where}.${key}`);
   }
 };
@@ -153,7 +167,10 @@ const require = (condition, otherwise) => condition || bad(otherwise);
 function checkDocument(metadata) {
   const { vocabulary, charlm, classifier, kind } = metadata;
   const { unknown } = metadata.text;
-  require(metadata.format_version === FORMAT_VERSION, "format_version is not known");
+  require(
+    metadata.format_version >= 1 && metadata.format_version <= FORMAT_VERSION,
+    "format_version is not known",
+  );
   require(
     (charlm !== null) === (kind === "charlm") && (classifier !== null) === (kind === "classifier"),
     `it must have exactly the section of its kind, '${kind}'`,

@@ -64,7 +64,7 @@ test("the document must fit its schema", () => {
   refuses(withText("{"), /is not valid JSON/);
   refuses(withText("[]"), /metadata: expected an object/);
   refuses(withText(metadataText(file).replace("{", '{"kind":"charlm",')), /repeats a key/);
-  refuses(changed((value) => (value.format_version = 2)), /newer than 1.*upgrade/);
+  refuses(changed((value) => (value.format_version = 3)), /newer than 2.*upgrade/);
   refuses(changed((value) => (value.format_version = 0)), /format_version is not known/);
   refuses(changed((value) => (value.extra = 1)), /metadata: unknown key 'extra'/);
   refuses(changed((value) => delete value.golden.uniform), /golden: key 'uniform' is missing/);

@@ -51,7 +51,10 @@ def _refuse_newer(value: Any) -> None:
 
 
 def _check_document(metadata: Metadata) -> None:
-    _require(metadata.format_version == contract.FORMAT_VERSION, "format_version is not known")
+    known = 1 <= metadata.format_version <= contract.FORMAT_VERSION
+    _require(known, "format_version is not known")
+    needed = contract.version_needed(metadata)
+    _require(needed <= metadata.format_version, f"its keys need format_version {needed}")
     sections = {"charlm": metadata.charlm, "classifier": metadata.classifier}
     _require(
         all((section is not None) == (kind == metadata.kind) for kind, section in sections.items()),

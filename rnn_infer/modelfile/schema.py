@@ -1,8 +1,9 @@
 """Strict decoding of JSON values into dataclasses.
 
-The dataclass is the schema: every field must be present, no other key may be, and types must match
-exactly (`"1"` is not 1, and `null` is allowed only if the type is optional). No dependency of this
-package does that: protobuf's JSON reader accepts strings as numbers and null as anything.
+The dataclass is the schema: every field without a default must be present, no other key may be, and
+types must match exactly (`"1"` is not 1, and `null` is allowed only if the type is optional). No
+dependency of this package does that: protobuf's JSON reader accepts strings as numbers and null as
+anything.
 """
 
 import dataclasses
@@ -51,9 +52,16 @@ def decode(cls: type[T], value: Any, where: str) -> T:
     hints = _hints(cls)  # type: ignore[arg-type]  # a class is hashable
     if extra := sorted(set(value) - set(hints)):
         raise SchemaError(f"{where}: unknown key {extra[0]!r:.80}")
-    if missing := [key for key in hints if key not in value]:
+    if missing := [key for key in hints if key not in value and key not in _optional(cls)]:  # type: ignore[arg-type]
         raise SchemaError(f"{where}: key {missing[0]!r} is missing")
-    return cls(**{key: _value(hint, value[key], f"{where}.{key}") for key, hint in hints.items()})
+    return cls(**{key: _value(hints[key], each, f"{where}.{key}") for key, each in value.items()})
+
+
+@cache
+def _optional(cls: type) -> frozenset[str]:
+    """Return the fields that have a default. Their keys may be absent."""
+    found = dataclasses.fields(cls)
+    return frozenset(each.name for each in found if each.default is not dataclasses.MISSING)
 
 
 @cache

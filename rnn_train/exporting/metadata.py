@@ -74,7 +74,7 @@ def draft(
         uniform=(0.0,) if draws else (),
         generated=(0,) if draws else (),
     )
-    return dataclasses.replace(document, golden=golden)
+    return dataclasses.replace(document, golden=golden).with_version()
 
 
 def _facts(model: CharLSTM | RecurrentClassifier, card: ModelCard) -> Facts:

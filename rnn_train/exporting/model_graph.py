@@ -75,7 +75,7 @@ def file_bytes(graph: Graph, document: Metadata) -> bytes:
     Raises:
         ExportError: a CUDA graph could not replay this graph of fixed steps safely.
     """
-    metadata = {contract.METADATA_KEY: document.to_json()}
+    metadata = {contract.METADATA_KEY: document.with_version().to_json()}
     model = graph.model(contract.OPSET, contract.IR_VERSIONS.start, metadata)
     if graph.capturable:
         capture.check_joints(model)

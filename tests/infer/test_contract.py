@@ -91,6 +91,26 @@ def test_document_is_one_ascii_line_in_key_order(file: ModelFile) -> None:
     assert keys == sorted(keys)
 
 
+@dataclasses.dataclass(frozen=True)
+class Tolerant(Golden):
+    """A section with a key that came later."""
+
+    later: float | None = contract.optional(since=2)
+
+
+@pytest.mark.parametrize(("later", "version"), [(None, 1), (0.5, 2)])
+def test_optional_key_raises_the_version(
+    file: ModelFile, later: float | None, version: int
+) -> None:
+    golden = Tolerant(**vars(file.metadata.golden), later=later)
+    metadata = dataclasses.replace(file.metadata, golden=golden).with_version()
+    assert metadata.format_version == version
+    written = json.loads(metadata.to_json())
+    assert written["golden"].get("later") == later
+    assert ("later" in written["golden"]) == (later is not None)
+    assert written["classifier" if metadata.charlm else "charlm"] is None  # not optional
+
+
 def test_document_refuses_nan(file: ModelFile) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         dataclasses.replace(file.metadata, proof={"torch": float("nan")}).to_json()

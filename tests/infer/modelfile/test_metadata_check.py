@@ -164,7 +164,7 @@ def test_too_many_labels(refusal: Refusal, data: Path, monkeypatch: pytest.Monke
     assert "labels are missing or too many" in refusal(data / "classifier.onnx")
 
 
-@pytest.mark.parametrize("version", [2, 10**6])
+@pytest.mark.parametrize("version", [3, 10**6])
 def test_newer_format_says_to_upgrade(refusal: Refusal, documented: Edited, version: int) -> None:
     def renew(document: dict[str, Any]) -> None:
         document.clear()

@@ -91,6 +91,22 @@ def test_missing_key(key: str) -> None:
         decode(Outer, value, "it")
 
 
+@dataclass(frozen=True)
+class Grown:
+    size: int
+    later: Inner | None = None
+
+
+def test_field_with_a_default_may_be_missing() -> None:
+    assert decode(Grown, {"size": 1}, "it") == Grown(1)
+    inner = {"size": 2, "name": "y"}
+    assert decode(Grown, {"size": 1, "later": inner}, "it") == Grown(1, Inner(2, "y"))
+    with pytest.raises(SchemaError, match="key 'size' is missing"):
+        decode(Grown, {"later": inner}, "it")
+    with pytest.raises(SchemaError, match=r"it\.later: key 'name' is missing"):
+        decode(Grown, {"size": 1, "later": {"size": 2}}, "it")
+
+
 @pytest.mark.parametrize(
     ("path", "to", "said"),
     [
