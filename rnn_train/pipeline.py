@@ -47,6 +47,8 @@ class ExportOptions:
     """Choose `steps` for this many streams at once, by measuring on CUDA."""
     weights: Weights = "float32"
     """Type of the large matrices. int8 is for the CPU, float16 is for CUDA."""
+    without_if: bool = False
+    """Draw without If nodes, for engines that do not run them. It is a little slower."""
     temperature: float | None = None
     """Divides the logits. None: use the temperature that the run fitted."""
 
@@ -168,7 +170,9 @@ def export(
                 step_only=options.step_only,
                 steps=steps,
                 weights=options.weights,
+                without_if=options.without_if,
                 loss=task.loss,
+                log=log,
             )
 
         steps = options.steps

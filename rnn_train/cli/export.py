@@ -30,6 +30,11 @@ from rnn_train.cli.options import PATH, TEMPERATURE
     help="Read or draw exactly this many characters a call, without control flow: for CUDA graphs.",
 )
 @click.option(
+    "--without-if",
+    is_flag=True,
+    help="Draw without If nodes, for engines that do not run them. It is a little slower.",
+)
+@click.option(
     "--fastest-for",
     type=click.IntRange(1, 65536),
     metavar="STREAMS",

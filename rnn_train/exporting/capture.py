@@ -50,12 +50,13 @@ def check_joints(model: onnx.ModelProto) -> None:
     """
     graph = onnx.shape_inference.infer_shapes(model).graph
     values = [*graph.input, *graph.output, *graph.value_info]
-    shapes = {each.name: list(each.type.tensor_type.shape.dim) for each in values}
+    shapes = {each.name: [d.dim_value for d in each.type.tensor_type.shape.dim] for each in values}
+    shapes |= {each.name: list(each.dims) for each in graph.initializer}
     for node in graph.node:
         if node.op_type == "Concat":
             (axis,) = (each.i for each in node.attribute)
-            sizes = {shapes[name][axis].dim_value for name in node.input if name in shapes}
-            if len(sizes) != 1 or not set(node.input) <= set(shapes):
+            sizes = {shapes[name][axis] if name in shapes else 0 for name in node.input}
+            if len(sizes) != 1 or 0 in sizes:
                 raise ExportError(
                     "a file of fixed steps may join parts of one size only, because a CUDA graph "
                     "does not replay others safely; leave out --steps"

@@ -30,14 +30,18 @@ class Filters(NamedTuple):
     """Which rows filter, bool [batch, 1]."""
 
 
-SHAPES: tuple[tuple[int, Dims], ...] = (
+Shapes = Sequence[tuple[int, Dims]]
+"""Element types and shapes of some values."""
+SHAPES: Shapes = (
     (BOOL, []),
     (INT64, [1]),
     (BOOL, ["batch", "ranked"]),
     (FLOAT, ["batch", 1]),
     (BOOL, ["batch", 1]),
 )
-"""Element types and shapes of the fields of `Filters`."""
+"""Of the fields of `Filters`."""
+UNUSED_SHAPES: Shapes = ((BOOL, []), (INT64, [1]), (BOOL, [1, 1]), (FLOAT, [1, 1]), (BOOL, [1, 1]))
+"""Of what `no_filters` adds."""
 
 
 class FilterOptions:
@@ -51,7 +55,7 @@ class FilterOptions:
             top_p: float32 [batch]; 1: off.
             vocabulary: number of tokens.
         """
-        self._top_k, self._top_p = top_k, top_p
+        self.top_k, self._top_p = top_k, top_p
         self._vocabulary = vocabulary
 
     def prepare(self, graph: Graph) -> Filters:
@@ -65,19 +69,27 @@ class FilterOptions:
             return typed(Filters(active, *self._kept(body, by_rank, by_share, filtered, select)))
 
         def none(body: Graph) -> list[Value]:
-            return typed(no_filters(body))
+            return typed(no_filters(body), UNUSED_SHAPES)
 
         return Filters(*graph.branch(active, some, none))
 
-    def prepare_without_if(self, graph: Graph) -> Filters:
-        """Add the filters of a call without control flow: every draw ranks all tokens."""
+    def prepare_without_if(self, graph: Graph, rank_all: bool) -> Filters:
+        """Add the filters of a call without an If: every draw ranks tokens.
+
+        Args:
+            graph: gets the nodes.
+            rank_all: rank all tokens, so that the sizes are fixed. False: only as many as needed.
+        """
         by_rank, by_share, filtered = self._rows(graph)
-        everything = graph.constant("everything", [self._vocabulary])
-        return Filters("", *self._kept(graph, by_rank, by_share, filtered, everything))
+        if rank_all:
+            select = graph.constant("everything", [self._vocabulary])
+        else:
+            select = self._most_ranks(graph, by_rank, filtered)
+        return Filters("", *self._kept(graph, by_rank, by_share, filtered, select))
 
     def _rows(self, graph: Graph) -> tuple[str, str, str]:
         """Add which rows filter by top-k, by top-p, and by any of them, bool [batch]."""
-        by_rank = graph.add("Greater", self._top_k, graph.constant("no_limit", 0), name="by_rank")
+        by_rank = graph.add("Greater", self.top_k, graph.constant("no_limit", 0), name="by_rank")
         by_share = graph.add("Less", self._top_p, graph.constant("one", 1.0), name="by_share")
         return by_rank, by_share, graph.add("Or", by_rank, by_share, name="filtered")
 
@@ -109,7 +121,7 @@ class FilterOptions:
     def _width(self, graph: Graph, by_rank: str) -> str:
         """Add how many of the most likely tokens top-k keeps, int64 [batch]."""
         size = graph.constant("vocabulary", self._vocabulary)
-        k = graph.add("Min", self._top_k, size, name="k")
+        k = graph.add("Min", self.top_k, size, name="k")
         return graph.add("Where", by_rank, k, size, name="width")
 
 
@@ -125,7 +137,7 @@ def no_filters(graph: Graph) -> Filters:
     )
 
 
-def typed(values: Sequence[str], shapes: Sequence[tuple[int, Dims]] = SHAPES) -> list[Value]:
+def typed(values: Sequence[str], shapes: Shapes = SHAPES) -> list[Value]:
     """Return values with their types and shapes, as an If needs them."""
     return [(value, kind, dims) for value, (kind, dims) in zip(values, shapes, strict=True)]
 

@@ -4,6 +4,9 @@ Work that a call does not need costs it almost nothing: an If skips all draws in
 reads, and other Ifs rank the vocabulary only if some row filters by top-k or top-p. No If holds
 weights, and the Loop stands outside them: onnxruntime prepacks weights for a body of the main
 graph, but not for a body that lies deeper.
+
+Some engines do not run an If. For them the same draws can be added without one: each call then
+draws at least once, and each draw ranks at least one token.
 """
 
 from collections.abc import Sequence
@@ -33,7 +36,13 @@ class Prepared(NamedTuple):
 
 
 def generate(
-    graph: Graph, network: Network, sampling: SamplingInputs, logits: str, states: Sequence[str]
+    graph: Graph,
+    network: Network,
+    sampling: SamplingInputs,
+    logits: str,
+    states: Sequence[str],
+    *,
+    without_if: bool = False,
 ) -> tuple[str, list[str]]:
     """Add nodes that draw one token for each uniform.
 
@@ -46,19 +55,23 @@ def generate(
         sampling: the inputs of the draws.
         logits: after all given tokens, float32 [batch, n].
         states: after all given tokens, each [batch, width].
+        without_if: leave out the If nodes.
 
     Returns:
         The tokens, int64 [batch, steps], and the states after the last token that was read.
     """
     zero, axis0 = graph.constant("first", [0]), graph.constant("axis0", [0])
     steps = graph.add("Shape", sampling.uniform, start=1, end=2, name="steps")
-    draws = graph.add("Squeeze", graph.add("Cast", steps, to=BOOL), axis0, name="draws")
-    token, scale, uniforms, *chosen = graph.branch(
-        draws,
-        lambda body: _first_draw(body, sampling, logits),
-        lambda body: _no_draw(body, sampling),
-    )
-    prepared = Prepared(scale, uniforms, Filters(*chosen))
+    if without_if:
+        token, prepared = _first_draw(graph, sampling, logits, without_if=True)
+    else:
+        draws = graph.add("Squeeze", graph.add("Cast", steps, to=BOOL), axis0, name="draws")
+        token, scale, uniforms, *chosen = graph.branch(
+            draws,
+            lambda body: _typed(*_first_draw(body, sampling, logits)),
+            lambda body: _no_draw(body, sampling),
+        )
+        prepared = Prepared(scale, uniforms, Filters(*chosen))
     one = graph.constant("single", [1])
     rest = graph.add("Max", graph.add("Sub", steps, one), zero, name="rest")
     trips = graph.add("Squeeze", rest, axis0, name="trips")
@@ -73,10 +86,14 @@ def generate(
     return graph.add("Transpose", cut, perm=[1, 0], name="tokens_by_stream"), after
 
 
-def _first_draw(graph: Graph, sampling: SamplingInputs, logits: str) -> list[Value]:
-    """Prepare a call, and draw its first token: the token, then the fields of `Prepared`."""
+def _first_draw(
+    graph: Graph, sampling: SamplingInputs, logits: str, without_if: bool = False
+) -> tuple[str, Prepared]:
+    """Prepare a call, and draw its first token, int64 [batch]."""
     axis0 = graph.constant("axis0", [0])
-    by_step = graph.add("Transpose", sampling.uniform, perm=[1, 0])
+    # Without an If, a call that draws nothing comes here too: it reads the added zero.
+    given = sampling.padded(graph) if without_if else sampling.uniform
+    by_step = graph.add("Transpose", given, perm=[1, 0])
     masked = sampling.masked(graph, by_step, axis0)
     uniforms = graph.add("Unsqueeze", masked, graph.constant("axis2", [2]), name="uniforms")
     first = graph.add("Gather", uniforms, graph.constant("at0", 0), axis=0, name="first_row")
@@ -84,10 +101,11 @@ def _first_draw(graph: Graph, sampling: SamplingInputs, logits: str) -> list[Val
     prepared = Prepared(
         sampling.scale(graph),
         graph.add("Slice", uniforms, graph.constant("single", [1]), end, axis0, name="rest"),
-        sampling.filters.prepare(graph),
+        sampling.filters.prepare_without_if(graph, rank_all=False)
+        if without_if
+        else sampling.filters.prepare(graph),
     )
-    token = draw(graph, logits, first, prepared.scale, prepared.filters)
-    return _typed(token, prepared)
+    return draw(graph, logits, first, prepared.scale, prepared.filters), prepared
 
 
 def _no_draw(graph: Graph, sampling: SamplingInputs) -> list[Value]:
@@ -95,7 +113,10 @@ def _no_draw(graph: Graph, sampling: SamplingInputs) -> list[Value]:
     token = graph.add("Cast", sampling.temperature, to=INT64, name="no_token")
     column = graph.constant("no_column", np.zeros((1, 1), np.float32))
     uniforms = graph.constant("no_uniforms", np.zeros((0, 1, 1), np.float32))
-    return _typed(token, Prepared(column, uniforms, no_filters(graph)))
+    return filters.typed(
+        [token, column, uniforms, *no_filters(graph)],
+        [_TOKEN, (FLOAT, [1, 1]), (FLOAT, [0, 1, 1]), *filters.UNUSED_SHAPES],
+    )
 
 
 def _typed(token: str, prepared: Prepared) -> list[Value]:
@@ -131,7 +152,8 @@ def _loop(
     logits, states_out = network.step(body, row_in, states_in)
     uniform = body.add("Gather", prepared.uniforms, turn, axis=0, name="uniform_now")
     drawn = draw(body, logits, uniform, prepared.scale, prepared.filters)
-    body.output(go_on, BOOL, [])
+    # As an input and an output of one name, it stops OpenVINO.
+    body.output(go_on, BOOL, [], name=body.fresh("go_on_next"))
     body.output(network.look_up(body, drawn), FLOAT, ["batch", network.row_width])
     for value, width in zip(states_out, widths, strict=True):
         body.output(value, FLOAT, ["batch", width])
@@ -139,7 +161,7 @@ def _loop(
     _, *after, drawn_rest = graph.add_many(
         "Loop",
         trips,
-        "",
+        graph.constant("always", np.bool_(True)),  # some engines take a missing one as false
         row,
         *states,
         names=["last_row", *("looped_state" for _ in states), "drawn_rest"],

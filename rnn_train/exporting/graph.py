@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 FLOAT, INT32, INT64 = TensorProto.FLOAT, TensorProto.INT32, TensorProto.INT64
-UINT8, BOOL, FLOAT16 = TensorProto.UINT8, TensorProto.BOOL, TensorProto.FLOAT16
+INT8, UINT8 = TensorProto.INT8, TensorProto.UINT8
+BOOL, FLOAT16 = TensorProto.BOOL, TensorProto.FLOAT16
 Dims = Sequence[str | int]
 """A shape: a number for a fixed size, a name for a free one."""
 Value = tuple[str, int, Dims]
@@ -36,6 +37,7 @@ class Graph:
         self._nodes: list[onnx.NodeProto] = []
         self._inputs: list[onnx.ValueInfoProto] = []
         self._outputs: list[onnx.ValueInfoProto] = []
+        self._outputs_of: list[tuple[str, str]] = []
         if parent is None:
             self._capturable = capturable
             self._initializers: dict[str, onnx.TensorProto] = {}
@@ -74,8 +76,7 @@ class Graph:
 
     def output(self, value: str, kind: int, dims: Dims, name: str | None = None) -> None:
         """Declare `value` as an output; with `name`, under that name."""
-        if name is not None:
-            self._nodes.append(helper.make_node("Identity", [value], [name]))
+        self._outputs_of.append((value, name or value))
         self._outputs.append(helper.make_tensor_value_info(name or value, kind, dims))
 
     def constant(self, hint: str, value: NDArray[Any] | np.generic | float | list[int]) -> str:
@@ -156,7 +157,29 @@ class Graph:
     def proto(self) -> onnx.GraphProto:
         """Return the graph as it is so far. The main graph holds all weights."""
         initializers = list(self._initializers.values()) if self._root is self else []
-        return helper.make_graph(self._nodes, self.name, self._inputs, self._outputs, initializers)
+        nodes = self._nodes_with_output_names()
+        return helper.make_graph(nodes, self.name, self._inputs, self._outputs, initializers)
+
+    def _nodes_with_output_names(self) -> list[onnx.NodeProto]:
+        """Return the nodes, in which a node that computes an output gives it the output's name.
+
+        An Identity is left only where a value needs a second name: it is an input or belongs to
+        the graph around this one, or it is several outputs. Some engines refuse the others.
+        """
+        own = {output for node in self._nodes for output in node.output}
+        kept = {value for value, name in self._outputs_of if name == value}
+        renamed: dict[str, str] = {}
+        copies = []
+        for value, name in self._outputs_of:
+            if value in own - kept and value not in renamed:
+                renamed[value] = name
+            elif name != value:
+                copies.append((value, name))
+        identities = [
+            helper.make_node("Identity", [renamed.get(value, value)], [name])
+            for value, name in copies
+        ]
+        return [_renamed(node, renamed) for node in self._nodes] + identities
 
     def model(self, opset: int, ir_version: int, metadata: dict[str, str]) -> onnx.ModelProto:
         """Return the whole model. It names neither its producer nor the exporting machine."""
@@ -166,3 +189,17 @@ class Graph:
         for key, value in metadata.items():
             model.metadata_props.add(key=key, value=value)
         return model
+
+
+def _renamed(node: onnx.NodeProto, names: dict[str, str]) -> onnx.NodeProto:
+    """Return a copy of a node, also of the graphs in it, with new names for some values."""
+    copy = onnx.NodeProto()
+    copy.CopyFrom(node)
+    copy.input[:] = [names.get(each, each) for each in node.input]
+    copy.output[:] = [names.get(each, each) for each in node.output]
+    for attribute in copy.attribute:
+        if attribute.HasField("g"):
+            inner = [_renamed(each, names) for each in attribute.g.node]
+            del attribute.g.node[:]
+            attribute.g.node.extend(inner)
+    return copy

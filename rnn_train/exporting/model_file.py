@@ -9,12 +9,13 @@ from rnn_train.errors import ExportError
 from rnn_train.exporting import metadata, proof
 from rnn_train.exporting.metadata import ModelCard
 from rnn_train.exporting.model_graph import build_graph, file_bytes
-from rnn_train.exporting.products import Weights
+from rnn_train.exporting.products import SMALLEST, Weights, holds_rounded
 from rnn_train.exporting.proof import Loss
 from rnn_train.exporting.variants import Variant
 from rnn_train.files import write_bytes
 from rnn_train.models.charlm import CharLSTM
 from rnn_train.models.classifier import RecurrentClassifier
+from rnn_train.progress import Log
 
 __all__ = ["ModelCard", "export"]
 
@@ -27,7 +28,9 @@ def export(
     step_only: bool = False,
     steps: int | None = None,
     weights: Weights = "float32",
+    without_if: bool = False,
     loss: Loss | None = None,
+    log: Log = print,
 ) -> dict[str, float]:
     """Build the graph, prove it against `model` through `rnn_infer`, and write the file.
 
@@ -37,8 +40,9 @@ def export(
         model: the trained model. It is moved to the CPU and put into evaluation mode.
         card: describes it.
         path: of the file, which is written whole or not at all.
-        step_only, steps, weights: see `Variant`.
+        step_only, steps, weights, without_if: see `Variant`.
         loss: measures what rounded weights (int8, float16) cost; they need it.
+        log: gets a line if there is nothing to round.
 
     Returns:
         The proof: the largest difference that was found in each comparison.
@@ -47,13 +51,19 @@ def export(
         ExportError: the file would not give the model's numbers; nothing is written.
         RunError: `path` cannot be written.
     """
-    variant = Variant(step_only=step_only, steps=steps, weights=weights)
+    variant = Variant(step_only=step_only, steps=steps, weights=weights, without_if=without_if)
     model = model.to("cpu").float().eval()
-    _check(model, variant)
+    _check_finite(model)
     # Build: first with a draft of the document, which lacks what only a run of the file can show.
     graph = build_graph(model, card.temperature, variant)
     draws = isinstance(model, CharLSTM) and not step_only
-    document = metadata.draft(model, card, weights, draws)
+    rounded = holds_rounded(graph)
+    if weights != "float32" and not rounded:
+        log(
+            f"no matrix of this network has {SMALLEST:,} weights, so {weights} rounds nothing: the "
+            "file is float32"
+        )
+    document = metadata.draft(model, card, weights if rounded else "float32", draws)
     with proof.opened(file_bytes(graph, document)) as stepper:
         golden = proof.record(stepper)
         if weights == "float32":
@@ -74,13 +84,9 @@ def export(
     return figures
 
 
-def _check(model: CharLSTM | RecurrentClassifier, variant: Variant) -> None:
-    """Check what can be checked before the graph is built. Raises `ExportError`."""
+def _check_finite(model: CharLSTM | RecurrentClassifier) -> None:
+    """Check all weights. Raises `ExportError`: one is NaN or infinite."""
     if bad := [name for name, value in model.named_parameters() if not value.isfinite().all()]:
         raise ExportError(
             f"weights of {bad[0]} are not finite numbers; train again at a lower learning rate"
-        )
-    if variant.steps and isinstance(model, RecurrentClassifier) and model.config.ngrams > 1:
-        raise ExportError(
-            "a classifier that looks n-grams up has no variant of fixed steps; leave out --steps"
         )

@@ -115,8 +115,7 @@ class Network:
                 x, new = layer.sequence(graph, x, sizes, own)
             after += new
             layer_outputs.append(x)
-        seen = self._head_input(graph, layer_outputs)
-        logits = self._head(graph, graph.rows(seen, self._head_layers[0].in_features))
+        logits = self._head(graph, self._head_input(graph, layer_outputs), by_time=True)
         return graph.by_time(logits, sizes, self.outputs), after
 
     @property
@@ -130,15 +129,20 @@ class Network:
             return layer_outputs[-1]
         return graph.add("Concat", *layer_outputs, axis=-1, name="all_layers")
 
-    def _head(self, graph: Graph, x: str) -> str:
-        """Add the head: x [rows, width] → logits [rows, outputs], divided by the temperature."""
+    def _head(self, graph: Graph, x: str, by_time: bool = False) -> str:
+        """Add the head: x [n, width] → logits [n, outputs], divided by the temperature.
+
+        With `by_time`, x is [time, batch, width], and n is time · batch.
+        """
         for index, linear in enumerate(self._head_layers):
             is_last = index == len(self._head_layers) - 1
             divisor = np.float32(self._temperature if is_last else 1)
             weight = linear.weight.detach().numpy().T / divisor
             bias = graph.constant(f"head{index}.b", linear.bias.detach().numpy() / divisor)
             bounded = index == 0 and self._head_bounded
-            x = self._products.linear(graph, x, f"head{index}.W", weight, bias, bounded)
+            x = self._products.linear(
+                graph, x, f"head{index}.W", weight, bias, bounded, by_time and index == 0
+            )
             if not is_last:
                 x = graph.add("Relu", x)
         return x

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from rnn_train.exporting.graph import FLOAT, FLOAT16, UINT8, Graph
+from rnn_train.exporting.graph import FLOAT, FLOAT16, INT8, UINT8, Graph
 from rnn_train.exporting.quantization import INPUT_STEP, MIDDLE, quantize_columns
 
 Weights = Literal["float32", "float16", "int8"]
@@ -30,6 +30,7 @@ class Products:
         weight: NDArray[Any],
         bias: str = "",
         bounded: bool = False,  # noqa: ARG002  (subclasses need it)
+        by_time: bool = False,
     ) -> str:
         """Add x @ weight + bias.
 
@@ -38,15 +39,17 @@ class Products:
 
         Args:
             graph: gets the nodes.
-            x: float32 [n, in].
+            x: float32 [n, in], or [time, batch, in] with `by_time`.
             name: of the weight in the file.
             weight: float32 [in, out].
             bias: float32 [out] or [n, out]; empty: none.
             bounded: whether x lies in [-1, 1]. Then int8 needs no search for its largest number.
+            by_time: whether x has an axis more, [time, batch, in]; then n is time · batch.
 
         Returns:
             The product, float32 [n, out].
         """
+        x = graph.rows(x, len(weight)) if by_time else x
         return graph.add("Gemm", x, graph.constant(name, weight), bias, name=f"{name}.out")
 
     def rows_of(self, graph: Graph, name: str, table: NDArray[Any], places: str) -> str:
@@ -68,10 +71,11 @@ class RoundedProducts(Products, ABC):
         weight: NDArray[Any],
         bias: str = "",
         bounded: bool = False,
+        by_time: bool = False,
     ) -> str:
         if self.rounds(weight):
-            return self._rounded_linear(graph, x, name, weight, bias, bounded)
-        return super().linear(graph, x, name, weight, bias, bounded)
+            return self._rounded_linear(graph, x, name, weight, bias, bounded, by_time)
+        return super().linear(graph, x, name, weight, bias, bounded, by_time)
 
     def rows_of(self, graph: Graph, name: str, table: NDArray[Any], places: str) -> str:
         if self.rounds(table):
@@ -80,7 +84,14 @@ class RoundedProducts(Products, ABC):
 
     @abstractmethod
     def _rounded_linear(
-        self, graph: Graph, x: str, name: str, weight: NDArray[Any], bias: str, bounded: bool
+        self,
+        graph: Graph,
+        x: str,
+        name: str,
+        weight: NDArray[Any],
+        bias: str,
+        bounded: bool,
+        by_time: bool,
     ) -> str:
         """Add `linear` of a large weight."""
 
@@ -93,10 +104,17 @@ class HalfProducts(RoundedProducts):
     """Large weights in float16. The inputs of their products and the results are float16 too."""
 
     def _rounded_linear(
-        self, graph: Graph, x: str, name: str, weight: NDArray[Any], bias: str, bounded: bool
+        self,
+        graph: Graph,
+        x: str,
+        name: str,
+        weight: NDArray[Any],
+        bias: str,
+        bounded: bool,
+        by_time: bool,
     ) -> str:
         del bounded  # float16 needs no scale
-        half = graph.add("Cast", x, to=FLOAT16)
+        half = graph.add("Cast", graph.rows(x, len(weight)) if by_time else x, to=FLOAT16)
         value = graph.add("Gemm", half, self._half(graph, name, weight), name="product")
         value = graph.add("Cast", value, to=FLOAT, name="product_float")
         return graph.add("Add", value, bias, name=f"{name}.out") if bias else value
@@ -116,10 +134,21 @@ class IntegerProducts(RoundedProducts):
     row. So no row of the input changes the result of another row."""
 
     def _rounded_linear(
-        self, graph: Graph, x: str, name: str, weight: NDArray[Any], bias: str, bounded: bool
+        self,
+        graph: Graph,
+        x: str,
+        name: str,
+        weight: NDArray[Any],
+        bias: str,
+        bounded: bool,
+        by_time: bool,
     ) -> str:
         integers, steps = quantize_columns(weight)
-        whole, row_step = (bounded_integers(graph, x), "") if bounded else _integers(graph, x)
+        if bounded:
+            whole = bounded_integers(graph, x, len(weight) if by_time else None)
+        else:
+            x = graph.rows(x, len(weight)) if by_time else x
+            whole, row_step = _integers(graph, x)
         value = integer_product(graph, whole, graph.constant(f"{name}.q", integers))
         value = graph.add("Cast", value, to=FLOAT, name="product_float")
         if bounded:
@@ -142,6 +171,11 @@ def products_of(weights: Weights) -> Products:
     return kinds[weights]()
 
 
+def holds_rounded(graph: Graph) -> bool:
+    """Return whether a graph has a matrix in float16 or int8."""
+    return any(each.data_type in (FLOAT16, INT8) for each in graph.proto().initializer)
+
+
 def integer_product(graph: Graph, whole: str, integers: str) -> str:
     """Add uint8 [n, in] around MIDDLE times int8 [in, out]: int32 [n, out].
 
@@ -152,10 +186,16 @@ def integer_product(graph: Graph, whole: str, integers: str) -> str:
     return graph.add("MatMulInteger", whole, integers, middle, name="product")
 
 
-def bounded_integers(graph: Graph, x: str) -> str:
-    """Add x in [-1, 1] as uint8 around MIDDLE, with steps of INPUT_STEP."""
+def bounded_integers(graph: Graph, x: str, width: int | None = None) -> str:
+    """Add x in [-1, 1] as uint8 around MIDDLE, with steps of INPUT_STEP.
+
+    With a `width`, x is [time, batch, width] and the result [time · batch, width]. The Reshape
+    follows the QuantizeLinear: before it, onnxruntime would put a DequantizeLinear between the
+    two, which one of its providers computes wrongly (microsoft/onnxruntime issue 32578).
+    """
     step, middle = graph.constant("bounded_step", INPUT_STEP), graph.constant("middle", MIDDLE)
-    return graph.add("QuantizeLinear", x, step, middle, name="whole")
+    whole = graph.add("QuantizeLinear", x, step, middle, name="whole")
+    return whole if width is None else graph.rows(whole, width)
 
 
 def _integers(graph: Graph, x: str) -> tuple[str, str]:

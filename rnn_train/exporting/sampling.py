@@ -43,6 +43,13 @@ class SamplingInputs:
         top_p = graph.input(contract.TOP_P, FLOAT, ["batch"])
         return cls(uniform, temperature, FilterOptions(top_k, top_p, vocabulary))
 
+    def padded(self, graph: Graph) -> str:
+        """Add the uniforms with a zero after them, [batch, steps + 1]."""
+        axis1 = graph.constant("axis1", [1])
+        nothing = graph.add("Mul", self.filters.top_k, graph.constant("no_limit", 0))
+        column = graph.add("Unsqueeze", graph.add("Cast", nothing, to=FLOAT), axis1, name="padding")
+        return graph.add("Concat", self.uniform, column, axis=1, name="padded_uniform")
+
     def scale(self, graph: Graph) -> str:
         """Add one over the temperature, float32 [batch, 1]."""
         # At temperature 0 the huge scale leaves weight only to the largest logit, and the uniform

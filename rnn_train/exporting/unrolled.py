@@ -38,7 +38,7 @@ def unroll(
     if sampling:
         scale, masked = sampling.scale(graph), sampling.masked(graph, sampling.uniform, axis1)
         uniforms = graph.columns(masked, steps, "uniform_now")
-        filters = sampling.filters.prepare_without_if(graph)
+        filters = sampling.filters.prepare_without_if(graph, rank_all=True)
     logits: list[str] = []
     drawn: list[str] = []
     reached: list[Sequence[str]] = []
@@ -71,11 +71,13 @@ def _last_reached(graph: Graph, tokens: str, states: Sequence[Sequence[str]]) ->
     bound = graph.constant("no_step", contract.NO_STEP)
     taken = graph.add("Cast", graph.add("Greater", tokens, bound), to=INT64, name="taken")
     count = graph.add("ReduceSum", taken, axis1, keepdims=0, name="steps_taken")
-    count = graph.add("ReduceMax", count, axis0, keepdims=0)
-    last = graph.add("Sub", count, graph.constant("single_step", 1), name="last_step")
+    # One number [1], not [] without axes: some engines know no tensors without axes.
+    count = graph.add("ReduceMax", count, axis0, keepdims=1)
+    last = graph.add("Sub", count, graph.constant("single", [1]), name="last_step")
     picked = []
     for by_step in zip(*states, strict=True):  # one state tensor, at all steps
         rows = [graph.add("Unsqueeze", each, axis0) for each in by_step]
         every = graph.add("Concat", *rows, axis=0, name="state_by_step")
-        picked.append(graph.add("Gather", every, last, axis=0, name="state_reached"))
+        reached = graph.add("Gather", every, last, axis=0)
+        picked.append(graph.add("Squeeze", reached, axis0, name="state_reached"))
     return picked

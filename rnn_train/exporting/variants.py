@@ -35,6 +35,8 @@ class Variant:
     capture it. None: any number."""
     weights: Weights = "float32"
     """Number type of the large matrices: int8 for the CPU, float16 for CUDA."""
+    without_if: bool = False
+    """Draw without If nodes, for engines that do not run them. It is a little slower."""
 
 
 def fastest_steps(write: Write, streams: int, log: Log, device: Device = "cuda") -> int | None:

@@ -32,8 +32,17 @@ class Layer(ABC):
     """Width of its output, which the layer above reads."""
 
     @abstractmethod
-    def project(self, graph: Graph, x: str) -> str:
-        """Add the part that needs the input alone: x [n, input] → [n, projected]."""
+    def project(self, graph: Graph, x: str, by_time: bool = False) -> str:
+        """Add the part that needs the input alone.
+
+        Args:
+            graph: gets the nodes.
+            x: [n, input], or [time, batch, input] with `by_time`.
+            by_time: whether x has an axis more; then n is time · batch.
+
+        Returns:
+            The projected input, [n, projected].
+        """
 
     @abstractmethod
     def table(self, embedding: Tensor) -> NDArray[np.float32]:
@@ -84,7 +93,7 @@ class Layer(ABC):
     def sequence(self, graph: Graph, x: str, sizes: str, states: Sequence[str]) -> Stepped:
         """Add `project` and `steps`: x [time, batch, input], whose `sizes` are [time, batch] →
         outputs [time, batch, output], and the states after the last step."""
-        projected = self.project(graph, graph.rows(x, self.input))
+        projected = self.project(graph, x, by_time=True)
         return self.steps(graph, graph.by_time(projected, sizes, self.projected), states)
 
     def advance(self, graph: Graph, x: str, states: Sequence[str]) -> Stepped:

@@ -51,10 +51,10 @@ class LSTMLayer(Layer):
         self._recurrent = weights["weight_hh_l0"].T
         self._bias = weights["bias_ih_l0"] + weights["bias_hh_l0"]
 
-    def project(self, graph: Graph, x: str) -> str:
+    def project(self, graph: Graph, x: str, by_time: bool = False) -> str:
         bias = graph.constant(f"{self._name}.b", self._bias)
         return self._products.linear(
-            graph, x, f"{self._name}.W", self._input, bias, bounded=self._above
+            graph, x, f"{self._name}.W", self._input, bias, bounded=self._above, by_time=by_time
         )
 
     def table(self, embedding: Tensor) -> NDArray[np.float32]:
@@ -109,9 +109,10 @@ class IntegerLSTMLayer(LSTMLayer):
             np.concatenate([self._input, self._recurrent])
         )
 
-    def project(self, graph: Graph, x: str) -> str:
+    def project(self, graph: Graph, x: str, by_time: bool = False) -> str:
         input_, _ = self._integer_weights(graph)
-        return integer_product(graph, bounded_integers(graph, x), input_)
+        whole = bounded_integers(graph, x, self.input if by_time else None)
+        return integer_product(graph, whole, input_)
 
     def step(self, graph: Graph, projected: str, states: Sequence[str]) -> Stepped:
         h, c = states
@@ -123,8 +124,11 @@ class IntegerLSTMLayer(LSTMLayer):
     def advance(self, graph: Graph, x: str, states: Sequence[str]) -> Stepped:
         # One product of [x, h] and the joined matrices takes the place of two.
         h, c = states
-        root = graph.root
-        weights = root.add("Concat", *self._integer_weights(root), axis=0, name="both_weights")
+        if graph.capturable:  # such a graph has no use of W or R alone
+            weights = graph.constant(f"{self._name}.WR.q", self._integers)
+        else:
+            root = graph.root
+            weights = root.add("Concat", *self._integer_weights(root), axis=0, name="both_weights")
         inputs = [bounded_integers(graph, each) for each in (x, h)]
         both = graph.add("Concat", *inputs, axis=1, name="both_inputs")
         gates = self._scaled(graph, integer_product(graph, both, weights))

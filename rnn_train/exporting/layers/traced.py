@@ -30,7 +30,8 @@ class TracedLayer(Layer):
         self.output = cell.output_size
         self._step: onnx.GraphProto | None = None
 
-    def project(self, graph: Graph, x: str) -> str:
+    def project(self, graph: Graph, x: str, by_time: bool = False) -> str:
+        x = graph.rows(x, self.input) if by_time else x
         if type(self._cell).project is Cell.project:  # it returns its input
             return x
         traced = trace(_Project(self._cell), [self._cell.input_size])

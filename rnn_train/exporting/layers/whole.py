@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rnn_train.exporting import capture
 from rnn_train.exporting.graph import FLOAT, INT32, Dims, Graph
 from rnn_train.exporting.layers.layer import Stepped, as_numpy
 from rnn_train.exporting.layers.traced import TracedLayer
@@ -137,6 +138,18 @@ class NGramLayer(TracedLayer):
         assert isinstance(cell, NGramCell)
         self._ngrams = cell
 
+    def step(self, graph: Graph, projected: str, states: Sequence[str]) -> Stepped:
+        cell, axis0 = self._ngrams, graph.constant("axis0", [0])
+        width = cell.input_size - 1
+        features, code = capture.split(graph, projected, [width, 1], ["features", "code"], axis=1)
+        count = cell.state_sizes["codes"]
+        newest = [code, *graph.columns(states[0], count, "earlier_code")][:count]
+        rows = [graph.add("Transpose", each, perm=[1, 0]) for each in newest]  # each [1, batch]
+        looked_up, widths = self._looked_up(graph, rows)
+        parts = [features, *(graph.add("Squeeze", each, axis0) for each in looked_up)]
+        joined = capture.join(graph, parts, [width, *widths], "with_ngrams")
+        return joined, [capture.join(graph, newest, [1] * count, "codes_after")]
+
     def steps(self, graph: Graph, projected: str, states: Sequence[str]) -> Stepped:
         cell = self._ngrams
         sizes = graph.constant("features_and_code", [cell.input_size - 1, 1])
@@ -154,18 +167,23 @@ class NGramLayer(TracedLayer):
         windows = [
             graph.slice(run, count - place, -place or None, axis=0) for place in range(count)
         ]
-        entries = self._entries(graph, windows)
-        parts = [features]
-        for table, longest in (("vectors", cell.longest[0]), ("evidence", cell.longest[1])):
-            name, weight = f"{self._name}.{table}", as_numpy(getattr(cell, table))
-            parts += [
-                self._products.rows_of(graph, name, weight, entry)
-                for entry in entries[: longest - 1]
-            ]
+        looked_up, _ = self._looked_up(graph, windows)
         last = graph.slice(run, -count, None, axis=0)
         last = graph.add("Gather", last, backwards, axis=0, name="newest_first")
         after = graph.add("Transpose", last, perm=[1, 0], name="codes_after")
-        return graph.add("Concat", *parts, axis=2, name="with_ngrams"), [after]
+        return graph.add("Concat", features, *looked_up, axis=2, name="with_ngrams"), [after]
+
+    def _looked_up(self, graph: Graph, windows: Sequence[str]) -> tuple[list[str], list[int]]:
+        """Add the vectors and the evidence of all n-grams, each [time, batch, width], and return
+        their widths too. `windows`: as in `_entries`."""
+        entries = self._entries(graph, windows)
+        looked_up, widths = [], []
+        for table, longest in zip(("vectors", "evidence"), self._ngrams.longest, strict=True):
+            name, weight = f"{self._name}.{table}", as_numpy(getattr(self._ngrams, table))
+            for entry in entries[: longest - 1]:
+                looked_up.append(self._products.rows_of(graph, name, weight, entry))
+                widths.append(weight.shape[1])
+        return looked_up, widths
 
     def _entries(self, graph: Graph, windows: Sequence[str]) -> list[str]:
         """Add the table entries of all n-grams; `NGramCell._entries` is the same in torch.

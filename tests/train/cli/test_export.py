@@ -43,6 +43,7 @@ def test_steps_are_given_or_measured(call: Call, finished: TrainingReport) -> No
             ExportOptions(weights="float16", fastest_for=64),
         ),
         (("--step-only", "--steps", "3"), ExportOptions(step_only=True, steps=3)),
+        (("--without-if",), ExportOptions(without_if=True)),
         (("--temperature", "0.7"), ExportOptions(temperature=0.7)),
     ],
 )

@@ -7,7 +7,7 @@ import pytest
 
 from rnn_train.errors import ExportError
 from rnn_train.exporting import capture
-from rnn_train.exporting.graph import FLOAT, Graph
+from rnn_train.exporting.graph import FLOAT, INT64, Graph
 from tests.train.exporting.examples import operators, run
 
 
@@ -36,6 +36,15 @@ def test_subgraphs_follow_the_main_graph() -> None:
     body = Graph("g", capturable=True).subgraph("body").subgraph("inner")
     capture.split(body, body.input("x", FLOAT, ["batch", 3]), (1, 2), ["a", "b"], axis=1)
     assert operators(body.proto()) == {"Slice"}
+
+
+def test_weights_may_be_joined() -> None:
+    """Their sizes are known, although they are neither inputs nor computed."""
+    graph = Graph("g", capturable=True)
+    weights = [graph.constant(name, np.full((2, 3), i)) for i, name in enumerate("ab")]
+    both = graph.add("Concat", *weights, axis=0)
+    graph.output(graph.add("Add", both, graph.input("x", INT64, [4, 3])), INT64, [4, 3])
+    capture.check_joints(graph.model(18, 8, {}))
 
 
 @pytest.mark.parametrize("known", [True, False])

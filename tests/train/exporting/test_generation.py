@@ -79,6 +79,26 @@ def test_a_call_without_uniforms_draws_nothing(path: Path, stepper: Stepper) -> 
         np.testing.assert_array_equal(ours, theirs)
 
 
+def test_other_engines_can_read_the_control_flow(path: Path) -> None:
+    """Its Loop has a condition, which its body gives out under a name of its own; a branch that
+    gives a constant declares the constant's shape."""
+    main, *_ = graphs(onnx.load(path).graph)
+    shapes = {each.name: list(each.dims) for each in main.initializer}
+    (loop,) = (node for node in main.node if node.op_type == "Loop")
+    assert shapes[loop.input[1]] == []
+    (body,) = (each.g for each in loop.attribute)
+    assert body.output[0].name not in [each.name for each in body.input]
+    (branch,) = (node for node in main.node if node.op_type == "If")
+    (unused,) = (each.g for each in branch.attribute if each.name == "else_branch")
+    constants = {n.output[0]: shapes[n.input[0]] for n in unused.node if n.input[0] in shapes}
+    declared = {
+        each.name: [dim.dim_value for dim in each.type.tensor_type.shape.dim]
+        for each in unused.output
+    }
+    assert len(constants) == 7
+    assert all(declared[name] == shape for name, shape in constants.items())
+
+
 def test_the_loop_stands_in_the_main_graph(path: Path) -> None:
     """onnxruntime prepacks the weights of a body only there."""
     main, *inner = graphs(onnx.load(path).graph)

@@ -115,6 +115,34 @@ def test_building_a_model_does_not_change_the_graph() -> None:
     assert first.graph == second.graph
 
 
+def test_an_output_is_named_where_it_is_computed() -> None:
+    """Also in the graphs inside; an Identity is left where a value needs a second name."""
+    graph = Graph("g")
+    x, flag = graph.input("x", FLOAT, [1]), graph.input("flag", BOOL, [])
+    double = graph.add("Add", x, x)
+
+    def then(body: Graph) -> list[Value]:
+        return [(body.add("Add", double, x), FLOAT, [1])]
+
+    def otherwise(_: Graph) -> list[Value]:
+        return [(double, FLOAT, [1])]
+
+    (chosen,) = graph.branch(flag, then, otherwise)
+    for value, name in ((double, "twice"), (double, "again"), (x, "same"), (chosen, "chosen_out")):
+        graph.output(value, FLOAT, [1], name=graph.fresh(name))
+    nodes = graph.proto().node
+    assert [(n.op_type, *n.output) for n in nodes] == [
+        ("Add", "twice"),
+        ("If", "chosen_out"),
+        ("Identity", "again"),
+        ("Identity", "same"),
+    ]
+    inner = {a.name: [n.op_type for n in a.g.node] for a in nodes[1].attribute}
+    assert inner == {"then_branch": ["Add"], "else_branch": ["Identity"]}
+    found = run(graph, x=np.array([3], np.float32), flag=np.array(True))
+    assert [each.item() for each in found] == [6, 6, 3, 9]
+
+
 def test_model_does_not_name_its_producer() -> None:
     proto = build().model(18, 8, {"key": "value"})
     assert (proto.ir_version, proto.producer_name, proto.doc_string) == (8, "", "")

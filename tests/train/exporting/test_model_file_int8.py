@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from numpy.typing import NDArray
@@ -16,9 +17,10 @@ from rnn_train.exporting import proof
 from rnn_train.exporting.model_file import ModelCard, export
 from rnn_train.models.charlm import CharLSTM, CharLSTMConfig
 from rnn_train.models.classifier import ClassifierConfig, RecurrentClassifier
-from tests.train.exporting.examples import initializers, no_loss
+from tests.train.exporting.examples import graphs, initializers, no_loss, operators
 
 VOCABULARY = tuple("\n abcdefghijklmnop")
+CARD = ModelCard(vocabulary=VOCABULARY, unknown=None)
 WIDTH = 96
 """Wide enough for a layer's matrices to be rounded."""
 
@@ -30,6 +32,7 @@ class Both:
     exact: CharLM
     rounded: CharLM
     path: Path
+    model: CharLSTM
 
 
 @pytest.fixture(scope="module", params=[(1, False), (2, False), (2, True), (3, False)])
@@ -45,14 +48,14 @@ def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         model.head.weight.mul_(20)
         for layer in model.lstms():
             layer.get_parameter("bias_hh_l0").normal_(std=0.1)
-    card = ModelCard(vocabulary=VOCABULARY, unknown=None)
     folder = tmp_path_factory.mktemp("int8")
-    export(model, card, folder / "exact.onnx")
-    export(model, card, folder / "rounded.onnx", weights="int8", loss=no_loss)
+    export(model, CARD, folder / "exact.onnx")
+    export(model, CARD, folder / "rounded.onnx", weights="int8", loss=no_loss)
     return Both(
         CharLM.load(folder / "exact.onnx"),
         CharLM.load(folder / "rounded.onnx"),
         folder / "rounded.onnx",
+        model,
     )
 
 
@@ -142,6 +145,27 @@ def test_steps_and_sequence_give_the_same_numbers(both: Both) -> None:
     for t in range(tokens.shape[1]):
         logits, state = stepper.forward(tokens[:, t : t + 1], state)
         np.testing.assert_array_equal(logits[:, 0], whole[:, t])
+
+
+def test_fixed_steps_draw_the_same_text(both: Both, tmp_path: Path) -> None:
+    export(both.model, CARD, tmp_path / "fixed.onnx", weights="int8", steps=4, loss=no_loss)
+    fixed = CharLM.load(tmp_path / "fixed.onnx")
+    assert fixed.generate("abc", length=60, seed=3) == both.rounded.generate(
+        "abc", length=60, seed=3
+    )
+
+
+def test_no_quantization_of_a_moved_value(both: Both) -> None:
+    """No Reshape or Transpose comes before a QuantizeLinear.
+
+    onnxruntime would put a DequantizeLinear in between, which the old WebGPU provider of
+    onnxruntime-web computes wrongly.
+    """
+    for graph in graphs(onnx.load(both.path).graph):
+        made = {name: node.op_type for node in graph.node for name in node.output}
+        before = {made.get(n.input[0]) for n in graph.node if n.op_type == "QuantizeLinear"}
+        assert not before & {"Reshape", "Transpose", "Squeeze", "Unsqueeze"}
+    assert "QuantizeLinear" in operators(onnx.load(both.path).graph)
 
 
 def test_near_the_exact_model(both: Both) -> None:

@@ -10,11 +10,17 @@ import torch
 from torch import Tensor, nn
 
 import rnn_infer
-from rnn_train.errors import ExportError
 from rnn_train.exporting.model_file import export
 from rnn_train.models.cells import CELLS, Cell, State
 from rnn_train.models.classifier import ClassifierConfig, RecurrentClassifier
-from tests.train.exporting.examples import VOCABULARY, char_lstm, lm_card, operators
+from tests.train.exporting.examples import (
+    VOCABULARY,
+    char_lstm,
+    lm_card,
+    no_loss,
+    operators,
+    shaken,
+)
 
 
 class Joining(Cell):
@@ -95,24 +101,64 @@ def test_joined_parts_are_equal_and_few(tmp_path: Path, monkeypatch: pytest.Monk
         assert found.probability == pytest.approx(expected.probability, abs=1e-6)
 
 
-def test_fixed_steps_with_ngrams_are_refused(tmp_path: Path) -> None:
-    shape: dict[str, Any] = {"embedding": 5, "hidden": 6, "ngrams": 2}
-    model = RecurrentClassifier(ClassifierConfig(vocabulary=len(VOCABULARY), labels=2, **shape))
-    card = lm_card(unknown=3, labels=("x", "y"), end=" ", log_prior=(-0.7, -0.7))
-    with pytest.raises(ExportError, match="n-grams"):
-        export(model, card, tmp_path / "m.onnx", steps=1)
-
-
-def test_fixed_steps_of_a_classifier(tmp_path: Path) -> None:
-    shape: dict[str, Any] = {"embedding": 5, "hidden": 6, "pool": False}
-    model = RecurrentClassifier(ClassifierConfig(vocabulary=len(VOCABULARY), labels=2, **shape))
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {"cell": "gru", "pool": False},
+        {"ngrams": 3, "evidence": 4},
+    ],
+)
+def test_fixed_steps_of_a_classifier(shape: dict[str, Any], tmp_path: Path) -> None:
+    sizes: dict[str, Any] = {"embedding": 5, "hidden": 6, "ngram_rows": 41} | shape
+    model = RecurrentClassifier(ClassifierConfig(vocabulary=len(VOCABULARY), labels=2, **sizes))
+    model = shaken(model)
     card = lm_card(unknown=3, labels=("x", "y"), end=" ", log_prior=(-0.7, -0.7))
     loaded = []
     for steps in (None, 1, 4):
         export(model, card, tmp_path / f"{steps}.onnx", steps=steps)
         loaded.append(rnn_infer.Classifier.load(tmp_path / f"{steps}.onnx"))
+    for steps in (1, 4):
+        used = operators(onnx.load(tmp_path / f"{steps}.onnx").graph)
+        assert not used & {"Loop", "Scan", "If", "Shape", "Reshape"}
     whole, *others = (each.classify(["abc", "d", "deed" * 9]) for each in loaded)
-    assert all(each == whole for each in others)
+    for found in others:
+        for one, other in zip(found, whole, strict=True):
+            assert one.label == other.label
+            assert one.probability == pytest.approx(other.probability, abs=1e-6)
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_without_if(layers: int, tmp_path: Path) -> None:
+    """The same logits and the same text, of float32 and of int8 files."""
+    model = shaken(char_lstm(layers=layers, hidden=96))
+    for weights in ("float32", "int8"):
+        kind: dict[str, Any] = {"weights": weights, "loss": no_loss}
+        export(model, lm_card(), tmp_path / "with.onnx", **kind)
+        export(model, lm_card(), tmp_path / "without.onnx", without_if=True, **kind)
+        found = operators(onnx.load(tmp_path / "without.onnx").graph)
+        assert "If" not in found
+        assert "Loop" in found
+        plain, other = (
+            rnn_infer.CharLM.load(tmp_path / f"{name}.onnx") for name in ("with", "without")
+        )
+        assert plain.score("abc dead") == other.score("abc dead")
+        options: list[dict[str, Any]] = [{}, {"temperature": 0}, {"top_k": 4}, {"top_p": 0.9}]
+        for given in options:
+            texts = [lm.generate(["abc", "d"], length=40, seed=8, **given) for lm in (plain, other)]
+            assert texts[0] == texts[1]
+
+
+@pytest.mark.parametrize("weights", ["float16", "int8"])
+def test_nothing_to_round_is_said(weights: Any, tmp_path: Path) -> None:
+    said: list[str] = []
+    kind: dict[str, Any] = {"weights": weights, "loss": no_loss, "log": said.append}
+    export(char_lstm(), lm_card(), tmp_path / "small.onnx", **kind)
+    assert len(said) == 1
+    assert f"{weights} rounds nothing" in said[0]
+    small = rnn_infer.CharLM.load(tmp_path / "small.onnx")
+    assert small.metadata.training["weights"] == "float32"
+    export(char_lstm(hidden=96), lm_card(), tmp_path / "large.onnx", **kind)
+    assert len(said) == 1
 
 
 def test_large_vocabulary_is_not_folded(tmp_path: Path) -> None:

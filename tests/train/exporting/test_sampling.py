@@ -24,7 +24,9 @@ def one_draw(with_if: bool = True) -> Graph:
     scale = inputs.scale(graph)
     masked = inputs.masked(graph, inputs.uniform, graph.constant("axis1", [1]))
     options = inputs.filters
-    filters = options.prepare(graph) if with_if else options.prepare_without_if(graph)
+    filters = (
+        options.prepare(graph) if with_if else options.prepare_without_if(graph, rank_all=True)
+    )
     token = draw(graph, logits, masked, scale, filters)
     graph.output(token, INT64, ["batch"])
     graph.output(masked, FLOAT, ["batch", 1])

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from numpy.typing import NDArray
 
@@ -47,6 +48,13 @@ def sampling(batch: int, steps: int) -> dict[str, Any]:
         "top_k": np.full(batch, 4),
         "top_p": np.full(batch, 0.8, np.float32),
     }
+
+
+def test_no_value_is_without_axes(model: CharLSTM) -> None:
+    graph = unrolled(model, 4, step_only=True).model(18, 8, {})
+    values = onnx.shape_inference.infer_shapes(graph).graph.value_info
+    assert values
+    assert all(each.type.tensor_type.shape.dim for each in values)
 
 
 @pytest.mark.parametrize("steps", [1, 4])

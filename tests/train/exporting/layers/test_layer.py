@@ -28,7 +28,8 @@ class Summing(Layer):
         self.input = self.projected = 2
         self.output = 4
 
-    def project(self, graph: Graph, x: str) -> str:
+    def project(self, graph: Graph, x: str, by_time: bool = False) -> str:
+        x = graph.rows(x, self.input) if by_time else x
         return graph.add("Add", x, x)
 
     def table(self, embedding: Tensor) -> NDArray[np.float32]:

@@ -83,6 +83,28 @@ def test_a_whole_sequence_is_the_cells_scan(name: str) -> None:
         np.testing.assert_allclose(ours, theirs.numpy(), atol=1e-5)
 
 
+@pytest.mark.parametrize("capturable", [True, False])
+def test_a_step_with_ngrams_is_the_cells_step(capturable: bool) -> None:
+    cell = ngrams()
+    layer = cell_layer(0, cell, products_of("float32"))
+    graph = Graph("g", capturable=capturable)
+    x, codes = (
+        graph.input(name, FLOAT, ["batch", width])
+        for name, width in (("x", IN), ("codes", cell.state_sizes["codes"]))
+    )
+    output, (after,) = layer.advance(graph, x, [codes])
+    graph.output(output, FLOAT, ["batch", cell.output_size])
+    graph.output(after, FLOAT, ["batch", cell.state_sizes["codes"]])
+    given = inputs(cell)
+    now, before = given["x"][:, 0], given["codes"]
+    with torch.inference_mode():
+        expected = cell(now, (before,))
+        features = cell.output(now, expected)
+    found, state = run(graph, x=as_numpy(now), codes=as_numpy(before))
+    np.testing.assert_array_equal(state, expected[0].numpy())
+    np.testing.assert_allclose(found, features.numpy(), atol=1e-6)
+
+
 def test_a_derived_cell_is_traced() -> None:
     """It may have another equation, so the GRU node would be wrong."""
     assert type(cell_layer(0, FasterGRU(IN, WIDTH), products_of("float32"))) is TracedLayer
