@@ -15,8 +15,8 @@ from rnn_infer.cli.options import (
     model_options,
     report_device,
     sampling_options,
+    typed,
     unknown_option,
-    utf8,
 )
 from rnn_infer.cli.terminal import print_next, print_score
 from rnn_infer.sampling import DEFAULT_LENGTH, MAX_SEED
@@ -25,7 +25,10 @@ from rnn_infer.sampling import DEFAULT_LENGTH, MAX_SEED
 @command
 @model_options
 @click.option(
-    "--prompt", default="", callback=utf8, help="The text to continue; - reads standard input."
+    "--prompt",
+    default="",
+    callback=typed,
+    help=r"The text to continue; \n is a line end; - reads standard input.",
 )
 @click.option(
     "--length",
@@ -44,7 +47,10 @@ from rnn_infer.sampling import DEFAULT_LENGTH, MAX_SEED
     help="Texts to draw.",
 )
 @click.option(
-    "--stop", multiple=True, callback=utf8, help="End before this text; can be given several times."
+    "--stop",
+    multiple=True,
+    callback=typed,
+    help=r"End before this text; \n is a line end; can be given several times.",
 )
 @unknown_option
 @json_option
@@ -104,7 +110,10 @@ def score(model: str, device: Any, threads: int, file: str, unknown: Any, as_jso
 @command
 @model_options
 @click.option(
-    "--prompt", required=True, callback=utf8, help="The text before; - reads standard input."
+    "--prompt",
+    required=True,
+    callback=typed,
+    help=r"The text before; \n is a line end; - reads standard input.",
 )
 @click.option(
     "--top", type=click.IntRange(1), default=5, show_default=True, help="Characters to show."

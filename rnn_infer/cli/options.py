@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+import re
 from typing import Any
 
 import click
@@ -10,6 +11,10 @@ from rnn_infer.runtime.providers import offers_cuda
 from rnn_infer.sampling import Sampling
 from rnn_infer.text.vocabulary import UNKNOWN_POLICIES
 
+_ESCAPES = {"n": "\n", "t": "\t", "\\": "\\"}
+_ESCAPED = {r"\n": "a line end", r"\t": "a tab", "\\\\": "a backslash"}
+_ESCAPE = re.compile(r"\\([nt\\])")
+
 
 def utf8(_: click.Context, __: click.Parameter, value: Any) -> Any:
     """Refuse an argument that is not UTF-8. Python holds its bytes as half surrogate pairs."""
@@ -19,6 +24,28 @@ def utf8(_: click.Context, __: click.Parameter, value: Any) -> Any:
         except UnicodeEncodeError:
             raise click.BadParameter("is not UTF-8; convert it with iconv.") from None
     return value
+
+
+def typed(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    r"""Read escapes in a text that was typed: `\n`, `\t` and `\\`. Any other backslash stays.
+
+    A line on standard error says so, since a text may mean the two characters. The text is refused
+    as by `utf8`.
+    """
+    value = utf8(context, parameter, value)
+    if isinstance(value, tuple):
+        return tuple(typed(context, parameter, each) for each in value)
+    if value is None or (read := _ESCAPE.sub(lambda match: _ESCAPES[match[1]], value)) == value:
+        return value
+    found = ", ".join(f"{escape} as {_ESCAPED[escape]}" for escape in _escapes_in(value))
+    click.echo(
+        rf"note: {parameter.opts[0]}: {found} (for a backslash and a letter, type \\n)", err=True
+    )
+    return read
+
+
+def _escapes_in(text: str) -> list[str]:
+    return sorted({match[0] for match in _ESCAPE.finditer(text)})
 
 
 def model_options(function: Any) -> Any:

@@ -40,9 +40,8 @@ _DATA = (
     click.option(
         "--val-fraction",
         type=FiniteRange(0, 0.5),
-        default=0.1,
-        show_default=True,
-        help="Share of --data to hold out. 0: train on all.",
+        help="Share of --data to hold out, up to 0.5; 0: none. Default: a tenth of the rows; of a "
+        "text, 4,000 to 20,000 characters.",
     ),
     click.option(
         "--temperature",

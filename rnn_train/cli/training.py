@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from rnn_infer.cli.options import typed
 from rnn_train.cli.group import OptionsError, guarded, main
 from rnn_train.cli.options import PATH, FiniteRange, training_options
 
@@ -35,6 +36,24 @@ _RATE = FiniteRange(0, 1, max_open=True)
     default=1,
     show_default=True,
     help="Characters seen fewer times become one unknown token.",
+)
+@click.option(
+    "--separator",
+    callback=typed,
+    metavar="TEXT",
+    help=r"Text between two files; \n is a line end. Default: a line end, if there is none.",
+)
+@click.option(
+    "--documents",
+    type=click.Choice(["line", "file"]),
+    help="Each line or each file is a text of its own (a name, a title, a poem): the model starts "
+    "afresh with each, and learns where it ends.",
+)
+@click.option(
+    "--learn-held-out/--no-learn-held-out",
+    default=True,
+    show_default=True,
+    help="The last fifth of the run learns the held-out text too, after it was measured.",
 )
 @click.option(
     "--init-from",
@@ -89,11 +108,14 @@ def charlm(**options: Any) -> None:
       rnn-train charlm --data book.txt --minutes 10
       rnn-train charlm --data 'plays/*.txt' --val-data held-out.txt --epochs 20
       rnn-train charlm --resume runs/charlm-1
+      rnn-train charlm --data poems/ --separator '\\n\\n'
+      rnn-train charlm --data names.txt --documents line
       rnn-train charlm --init-from runs/charlm-1 --data sequel.txt
       rnn-train charlm --data book.txt --ensemble 3 --minutes 120
       rnn-train charlm --teacher one.onnx --teacher two.onnx --data book.txt
     """
-    own = {name: options.pop(name) for name in ("min_count", "init_from", "teacher")}
+    fields = ("min_count", "init_from", "teacher", "separator", "documents", "learn_held_out")
+    own = {name: options.pop(name) for name in fields}
 
     def request(common: _Options) -> Any:
         from rnn_train.tasks.request import CharLMRequest

@@ -1,22 +1,22 @@
 """Encoded text on disk. It is encoded once and then memory-mapped."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnn_infer.contract import MAX_VOCABULARY
+from rnn_train.data.held_out import MAX_HELD_OUT
+from rnn_train.data.joining import Joining
 from rnn_train.data.sources import TextFile
 from rnn_train.errors import DataError
 from rnn_train.files import replacing
 
 MIN_CHARACTERS = 1000
 """Shortest text to train on."""
-MAX_HELD_OUT = 100_000
-"""Most characters that are held out. More take time, and hardly change the loss."""
 UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 """Vocabulary entry that replaces all rare characters (--min-count)."""
 
@@ -33,9 +33,11 @@ class Corpus:
     """Token of all rare or unknown characters; None: there is no such token."""
     sha256: str
     """Hash of the text in UTF-8, with LF as line end and without byte order mark."""
+    starts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(1, np.int64))
+    """The first character of each file, [files]. An opened file does not know it."""
 
     def split(self, fraction: float) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
-        """Splits the text into a training part and a held-out part, its end.
+        """Splits the text into a training part and its end, as runs before version 0.1 did.
 
         Args:
             fraction: share of the text that is held out, but at most `MAX_HELD_OUT` characters.
@@ -47,13 +49,16 @@ class Corpus:
         return self.tokens[: len(self.tokens) - held], self.tokens[len(self.tokens) - held :]
 
 
-def build_corpus(files: Sequence[TextFile], path: Path, min_count: int = 1) -> Corpus:
+def build_corpus(
+    files: Sequence[TextFile], path: Path, min_count: int = 1, joining: Joining | None = None
+) -> Corpus:
     """Encodes texts into one file. The use of memory does not depend on their length.
 
     Args:
         files: the texts, which are joined in this order.
         path: the file. It is complete, or it is not there.
         min_count: characters that occur less often become the unknown token.
+        joining: how the files are joined; None: the default.
 
     Returns:
         The encoded text.
@@ -63,10 +68,13 @@ def build_corpus(files: Sequence[TextFile], path: Path, min_count: int = 1) -> C
             has too many different characters.
         RunError: the file cannot be written.
     """
-    counts, digest = _count(files)
+    joining = joining or Joining()
+    counts, digest, starts = _count(files, joining)
     names = _names(files)
     _check_length(files, int(counts.sum()), MIN_CHARACTERS)
     rare = (counts > 0) & (counts < min_count)
+    if joining.mark:
+        rare[ord(joining.mark)] = False
     codes = np.flatnonzero((counts > 0) & ~rare)
     unknown = None
     if rare.any():
@@ -80,8 +88,8 @@ def build_corpus(files: Sequence[TextFile], path: Path, min_count: int = 1) -> C
             "replace rare ones by the unknown token with --min-count"
         )
     vocabulary = tuple(map(chr, codes.tolist()))
-    _write(files, path, _table(vocabulary, unknown))
-    return Corpus(_map(path, len(codes)), vocabulary, unknown, digest)
+    _write(files, joining, path, _table(vocabulary, unknown))
+    return Corpus(_map(path, len(codes)), vocabulary, unknown, digest, starts)
 
 
 def open_corpus(path: Path, vocabulary: Sequence[str], unknown: int | None, sha256: str) -> Corpus:
@@ -102,6 +110,7 @@ def encode_text(
     unknown: int | None,
     path: Path,
     least: int = 2,
+    joining: Joining | None = None,
 ) -> Corpus:
     """Encodes texts with a given vocabulary into one file.
 
@@ -113,6 +122,7 @@ def encode_text(
         unknown: token of all characters that are not in the vocabulary; None: they are refused.
         path: the file. It is complete, or it is not there.
         least: fewest characters that are accepted.
+        joining: how the files are joined; None: the default.
 
     Returns:
         The encoded text.
@@ -122,7 +132,8 @@ def encode_text(
             in the vocabulary (the message names them).
         RunError: the file cannot be written.
     """
-    counts, digest = _count(files)
+    joining = joining or Joining()
+    counts, digest, starts = _count(files, joining)
     _check_length(files, int(counts.sum()), least)
     foreign = np.setdiff1d(np.flatnonzero(counts), [ord(char) for char in vocabulary])
     if len(foreign) and unknown is None:
@@ -132,13 +143,8 @@ def encode_text(
             f"{shown}; remove them, or train a model on a text that contains them (or with "
             "--min-count, which adds a token for unknown characters)"
         )
-    _write(files, path, _table(vocabulary, unknown))
-    return open_corpus(path, vocabulary, unknown, digest)
-
-
-def _texts(files: Sequence[TextFile]) -> Iterator[str]:
-    for file in files:
-        yield from file.chunks()
+    _write(files, joining, path, _table(vocabulary, unknown))
+    return Corpus(_map(path, len(vocabulary)), tuple(vocabulary), unknown, digest, starts)
 
 
 def _names(files: Sequence[TextFile]) -> str:
@@ -156,14 +162,21 @@ def _codes(text: str) -> NDArray[np.uint32]:
     return np.frombuffer(text.encode("utf-32-le"), "<u4")
 
 
-def _count(files: Sequence[TextFile]) -> tuple[NDArray[np.int64], str]:
+def _count(
+    files: Sequence[TextFile], joining: Joining
+) -> tuple[NDArray[np.int64], str, NDArray[np.int64]]:
+    """Counts each code point of the joined text. Returns its hash too, and where files begin."""
     counts = np.zeros(0x110000, np.int64)
     digest = hashlib.sha256()
-    for text in _texts(files):
+    starts, length = [], 0
+    for text, begins in joining.read(files):
         part = np.bincount(_codes(text))
         counts[: len(part)] += part
         digest.update(text.encode())
-    return counts, digest.hexdigest()
+        if begins:
+            starts.append(length)
+        length += len(text)
+    return counts, digest.hexdigest(), np.array(starts or [0], np.int64)
 
 
 def _table(vocabulary: Sequence[str], unknown: int | None) -> NDArray[np.integer]:
@@ -173,9 +186,11 @@ def _table(vocabulary: Sequence[str], unknown: int | None) -> NDArray[np.integer
     return table
 
 
-def _write(files: Sequence[TextFile], path: Path, table: NDArray[np.integer]) -> None:
+def _write(
+    files: Sequence[TextFile], joining: Joining, path: Path, table: NDArray[np.integer]
+) -> None:
     with replacing(path) as stream:
-        for text in _texts(files):
+        for text, _ in joining.read(files):
             stream.write(table[_codes(text)].tobytes())
 
 

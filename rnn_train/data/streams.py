@@ -76,6 +76,44 @@ class ArrayRing:
             yield read
 
 
+class PartsRing:
+    """A `Ring` of some parts of another one, joined."""
+
+    def __init__(self, whole: Ring, parts: NDArray[np.int64]) -> None:
+        """Takes parts of a ring of arrays.
+
+        Args:
+            whole: the other ring.
+            parts: in order, [parts, 2]: the first item of each, and the one after its last.
+        """
+        self._whole = whole
+        self._parts = parts
+        self._starts = np.concatenate([[0], np.cumsum(parts[:, 1] - parts[:, 0])])
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def rows(self, starts: NDArray[np.integer], length: int) -> NDArray[Any]:
+        """See `Ring`."""
+        part = np.searchsorted(self._starts, starts, side="right") - 1
+        if (starts + length <= self._starts[part + 1]).all():
+            places = self._parts[part, 0] + starts - self._starts[part]
+            whole: NDArray[Any] = self._whole.rows(places, length)
+            return whole
+        return np.stack([self._row(int(start), length) for start in starts])
+
+    def _row(self, start: int, length: int) -> NDArray[Any]:
+        pieces: list[NDArray[Any]] = []
+        while length:
+            start %= len(self)
+            part = int(np.searchsorted(self._starts, start, side="right")) - 1
+            size = min(length, int(self._starts[part + 1]) - start)
+            place = self._parts[part, 0] + start - self._starts[part]
+            pieces.append(self._whole.rows(np.array([place]), size)[0])
+            start, length = start + size, length - size
+        return np.concatenate(pieces)
+
+
 class Streams:
     """A text that is cut into parallel streams of equal length, and read in windows.
 

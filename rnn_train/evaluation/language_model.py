@@ -1,23 +1,33 @@
 """Held-out loss and temperature of a character model, as training measures them."""
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from rnn_train.data.streams import ArrayRing
 from rnn_train.evaluation import metrics
 from rnn_train.models.cells import State
 from rnn_train.models.charlm import CharLSTM
 
 _STREAMS = 32
 _WINDOW = 256
+_DOCUMENTS = 64
+"""Documents that are read at once."""
+_MOST_LOGITS = 1 << 25
+"""Logits that are computed at once, and that the temperature is fitted to."""
 
 
-@torch.inference_mode()
 def held_out_loss(
-    model: CharLSTM, tokens: NDArray[np.integer], streams: int = 0, temperature: float = 1.0
+    model: CharLSTM,
+    tokens: NDArray[np.integer],
+    streams: int = 0,
+    temperature: float = 1.0,
+    mark: int | None = None,
 ) -> float:
     """Computes the loss of a model on a text. The hidden state is carried.
 
@@ -28,43 +38,85 @@ def held_out_loss(
             zero state. 0 chooses a number: each stream has at least 1000 characters, and there are
             at most 32. 1 gives the exact single pass.
         temperature: every logit is divided by it.
+        mark: token between documents; each starts from the zero state. None: no documents.
 
     Returns:
         Nats per character.
     """
-    count = streams or _stream_count(tokens)
-    length = (len(tokens) - 1) // count
-    device = model.embedding.weight.device
-    state: State = model.zeros(count)
-    total = 0.0
-    for begin in range(0, length, _WINDOW):
-        end = min(begin + _WINDOW, length) + 1
-        rows = np.stack([tokens[i * length + begin : i * length + end] for i in range(count)])
-        window = torch.from_numpy(rows.astype(np.int64)).to(device)
-        logits, state = model(window[:, :-1], state)
-        flat = logits.float().flatten(0, 1) / temperature
-        total += float(cross_entropy(flat, window[:, 1:].flatten(), reduction="sum"))
-    return total / (count * length)
+    total, count = 0.0, 0
+    for logits, targets in _read(model, tokens, streams, mark):
+        total += float(cross_entropy(logits / temperature, targets, reduction="sum"))
+        count += len(targets)
+    return total / count
 
 
-@torch.inference_mode()
-def fit_temperature(model: CharLSTM, tokens: NDArray[np.integer]) -> float:
+def fit_temperature(model: CharLSTM, tokens: NDArray[np.integer], mark: int | None = None) -> float:
     """Fits the temperature on a held-out text (Guo et al., 2017).
 
     Args:
         model: in evaluation mode.
-        tokens: [characters], at least 2. At most 32 streams of 1000 characters are read.
+        tokens: [characters], at least 2. At most 32,000 characters are read, and less of a large
+            vocabulary: 2^25 logits.
+        mark: as for `held_out_loss`.
 
     Returns:
         The number that gives the least loss when every logit is divided by it.
     """
-    count = _stream_count(tokens)
-    length = min((len(tokens) - 1) // count, 1000)
+    wanted = min(_STREAMS * 1000, max(_WINDOW, _MOST_LOGITS // model.config.vocabulary))
+    read: list[tuple[Tensor, Tensor]] = []
+    for piece in _read(model, tokens, 0, mark):
+        read.append(piece)
+        if sum(len(targets) for _, targets in read) >= wanted:
+            break
+    logits, targets = (torch.cat(each)[:wanted] for each in zip(*read, strict=True))
+    return metrics.fit_temperature(logits, targets)
+
+
+@torch.inference_mode()
+def _read(
+    model: CharLSTM, tokens: NDArray[np.integer], streams: int, mark: int | None
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Reads a text. Yields logits [characters, vocabulary] and targets [characters]."""
     device = model.embedding.weight.device
-    rows = np.stack([tokens[i * length : (i + 1) * length + 1] for i in range(count)])
-    text = torch.from_numpy(rows.astype(np.int64)).to(device)
-    logits, _ = model(text[:, :-1], model.zeros(count))
-    return metrics.fit_temperature(logits.float().flatten(0, 1), text[:, 1:].flatten())
+    if mark is not None:
+        yield from _read_documents(model, tokens, mark)
+        return
+    count = streams or _stream_count(tokens)
+    length = (len(tokens) - 1) // count
+    size = max(1, min(_WINDOW, _MOST_LOGITS // (count * model.config.vocabulary)))
+    state: State = model.zeros(count)
+    for begin in range(0, length, size):
+        end = min(begin + size, length) + 1
+        rows = np.stack([tokens[i * length + begin : i * length + end] for i in range(count)])
+        window = torch.from_numpy(rows.astype(np.int64)).to(device)
+        logits, state = model(window[:, :-1], state)
+        yield logits.float().flatten(0, 1), window[:, 1:].flatten()
+
+
+def _read_documents(
+    model: CharLSTM, tokens: NDArray[np.integer], mark: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Reads documents, each from the zero state, in batches of similar length."""
+    device = model.embedding.weight.device
+    marks = [0, *(np.flatnonzero(tokens[1:] == mark) + 1).tolist(), len(tokens) - 1]
+    parts = np.stack([marks[:-1], marks[1:]], 1)
+    lengths = parts[:, 1] - parts[:, 0]
+    order = np.argsort(-lengths, kind="stable")[: np.count_nonzero(lengths)]
+    batch = max(1, min(_DOCUMENTS, _MOST_LOGITS // (_WINDOW * model.config.vocabulary)))
+    ring = ArrayRing(np.asarray(tokens))
+    # In random order, since a temperature is fitted to the first ones.
+    for begin in np.random.default_rng(0).permutation(range(0, len(order), batch)).tolist():
+        starts, left = (each[order[begin : begin + batch]] for each in (parts[:, 0], lengths))
+        state: State = model.zeros(len(starts))
+        while len(starts):
+            size = min(_WINDOW, int(left[0]))
+            rows = torch.from_numpy(ring.rows(starts % len(ring), size + 1).astype(np.int64))
+            logits, state = model(rows[:, :-1].to(device), state)
+            counted = torch.from_numpy(np.arange(size) < left[:, None])
+            yield logits.float()[counted.to(device)], rows[:, 1:][counted].to(device)
+            going = int(np.count_nonzero(left > size))
+            starts, left = starts[:going] + size, left[:going] - size
+            state = tuple(each[:going] for each in state)
 
 
 def bits(nats: float) -> float:

@@ -4,8 +4,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
+from rnn_train.data.joining import Documents
 from rnn_train.errors import RunError
 
 
@@ -19,8 +20,8 @@ class Request:
     """Sources: files, folders, globs or named sets. Empty: the kind's default set."""
     val_data: str | None = None
     """Source of the held-out data. None: hold out a part of `data`."""
-    val_fraction: float = 0.1
-    """Share of `data` to hold out, from 0 to 0.5."""
+    val_fraction: float | None = None
+    """Share of `data` to hold out, from 0 to 0.5. None: the recipe of the kind chooses."""
     minutes: float | None = None
     """Wall-clock budget. Give this or `epochs`, not both; neither: the recipe chooses."""
     epochs: float | None = None
@@ -48,7 +49,7 @@ class Request:
             budget = getattr(self, name)
             if budget is not None and not 0 < budget < math.inf:  # NaN fails every comparison
                 raise RunError(f"{name} must be a finite number above 0, got {budget!r}")
-        if not 0 <= self.val_fraction <= 0.5:
+        if self.val_fraction is not None and not 0 <= self.val_fraction <= 0.5:
             raise RunError(f"val_fraction must be from 0 to 0.5, got {self.val_fraction!r}")
 
 
@@ -63,6 +64,26 @@ class CharLMRequest(Request):
     """Run folder of a warm start, which gives vocabulary, shape and weights."""
     teachers: tuple[Path, ...] = ()
     """Exported models whose soft targets the student learns."""
+    separator: str | None = None
+    """Text between two files. None: a line end, if the first does not end with one."""
+    documents: Documents | None = None
+    """"line" or "file": each is a document of its own. None: the files are one text."""
+    learn_held_out: bool = True
+    """Whether the last part of training learns the held-out text too, after it was measured."""
+
+    def __post_init__(self) -> None:
+        """See `Request`.
+
+        Raises:
+            RunError: a field is out of range, or fields do not go together.
+        """
+        super().__post_init__()
+        if self.documents not in (None, *(known := get_args(Documents))):
+            raise RunError(f"documents must be {' or '.join(known)}, got {self.documents!r}")
+        if self.separator is not None and not isinstance(self.separator, str):
+            raise RunError(f"separator must be a text, got {self.separator!r}")
+        if self.documents and self.separator is not None:
+            raise RunError("documents have a mark of their own; drop --separator or --documents")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,3 +93,8 @@ class ClassifierRequest(Request):
     kind: ClassVar[str] = "classifier"
     balance: float | None = None
     """How far the loss favours rare labels, from 0 to 1. None: the recipe chooses."""
+
+    @property
+    def fraction(self) -> float:
+        """Share of the rows to hold out: a tenth by default."""
+        return 0.1 if self.val_fraction is None else self.val_fraction

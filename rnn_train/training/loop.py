@@ -14,7 +14,7 @@ from rnn_train.training.counters import Counters
 from rnn_train.training.divergence import check_finite, check_rise
 from rnn_train.training.interrupt import interruptible
 from rnn_train.training.learner import Learner
-from rnn_train.training.objective import Objective
+from rnn_train.training.objective import Objective, TwoPhases
 from rnn_train.training.progress import TrainingBar
 from rnn_train.training.run import Run
 from rnn_train.training.schedule import Schedule
@@ -99,6 +99,7 @@ class Trainer:
             while (progress := schedule.progress(self.step, self.elapsed, step_seconds)) < 1:
                 if interrupted():
                     break
+                self._change_phase(progress, bar)
                 self.take_step(schedule.rate(progress))
                 now = time.monotonic() - started
                 step_seconds, counters.elapsed = now - counters.elapsed, now
@@ -126,6 +127,15 @@ class Trainer:
         result = self.learner.take_step(self.step, rate)
         check_finite(result, self.step, self.run.checkpoints)
         self.counters.add_step(result.loss, result.units)
+
+    def _change_phase(self, progress: float, bar: TrainingBar) -> None:
+        """Begins the objective's last phase if it is time, after a last validation."""
+        objective = self.objective
+        if isinstance(objective, TwoPhases) and progress >= objective.last_phase_from:
+            if self._validated_step != self.step:
+                self._validate(bar)
+            for line in objective.begin_last_phase(self.learner.averaged_model(), self.step):
+                bar.write(line)
 
     def _validate(self, bar: TrainingBar) -> None:
         """Saves a checkpoint, evaluates the averaged weights and records the metrics."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -55,3 +55,23 @@ class Objective(Protocol):
 
     def restore(self, state: dict[str, Any]) -> None:
         """Loads what `state` has returned."""
+
+
+@runtime_checkable
+class TwoPhases(Protocol):
+    """An objective whose data change towards the end of a run."""
+
+    @property
+    def last_phase_from(self) -> float:
+        """Share of the run after which the last phase begins; 1: it has begun, or never does."""
+
+    def begin_last_phase(self, model: nn.Module, step: int) -> list[str]:
+        """Begins the last phase.
+
+        Args:
+            model: a copy of `model` with averaged weights, in evaluation mode.
+            step: number of steps so far.
+
+        Returns:
+            Lines to print.
+        """

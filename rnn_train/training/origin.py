@@ -7,7 +7,7 @@ from typing import Any
 
 from rnn_train.errors import RunError
 
-DATA_FILES = ("corpus.bin", "held_out.bin", "answers.bin", "rows.jsonl")
+DATA_FILES = ("corpus.bin", "held_out.bin", "pieces.bin", "answers.bin", "rows.jsonl")
 """Files of a run folder whose contents must not change."""
 
 

@@ -6,6 +6,8 @@ checkpoints/    the last checkpoints
 initial.ckpt    the weights of a warm start (--init-from)
 corpus.bin      the encoded text (charlm)
 held_out.bin    the encoded held-out text, if the user named one (charlm)
+pieces.bin      places of the text's held-out pieces (charlm)
+measured.json   figures of the held-out text, before it was learnt too (charlm)
 teachers/       exported teachers, and a run folder for each network of an ensemble
 answers.bin     the teachers' soft targets after each character (charlm)
 targets.ckpt    the teachers' soft targets for each row (classifier)

@@ -92,6 +92,8 @@ def _write_data(folder: Path) -> None:
         path = folder / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(BOOK, "utf-8")
+    surnames = [name for line in SURNAMES.values() for name in line.split()]
+    (folder / "names.txt").write_text("\n".join(surnames * 9) + "\n", "utf-8")
     rows = [(text, label) for label, line in SURNAMES.items() for text in line.split()]
     table = "".join(f"{text},{label}\n" for text, label in rows)
     for name in ("names.csv", "names_test.csv"):

@@ -74,7 +74,7 @@ def test_charlm_ends_the_same_in_any_precision(
     assert_same(resume(Path("run"), log=quiet), whole)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": not bfloat16})
     other = start("charlm", story, "other")
-    assert other.metrics != whole.metrics, "the precision makes a difference"
+    assert other.out.read_bytes() != whole.out.read_bytes(), "the precision makes a difference"
 
 
 def test_classifier_ends_the_same(start: Start, interrupt: Interrupt, table: Path) -> None:

@@ -1,33 +1,34 @@
 """Metrics of a character model on its held-out text, and its model card."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rnn_infer.runtime.stepper import Stepper
 from rnn_infer.scoring import sequence_loss
 from rnn_train.evaluation import language_model
 from rnn_train.exporting.model_file import ModelCard
 from rnn_train.models.charlm import CharLSTM
-from rnn_train.tasks.charlm.data import CharLMData
+from rnn_train.tasks.charlm.data import CharLMData, Tokens
 from rnn_train.tasks.task import HeldOutResult, rounded
 
 _LOSS_CHARACTERS = 40_000
 """Characters that are read to measure the loss of a file."""
 
 
-def measure(model: CharLSTM, held_out: NDArray[np.integer]) -> HeldOutResult:
-    """Fits the temperature to a held-out text, then measures the loss at it.
+def measure(model: CharLSTM, data: CharLMData) -> HeldOutResult:
+    """Fits the temperature to the held-out text, then measures the loss at it.
 
     Args:
         model: the model, in evaluation mode.
-        held_out: tokens [characters], at least 2.
+        data: at least 2 characters are held out.
     """
-    temperature = language_model.fit_temperature(model, held_out)
-    nats = language_model.held_out_loss(model, held_out, temperature=temperature)
+    held_out, mark = data.held_out, data.mark
+    temperature = language_model.fit_temperature(model, held_out, mark)
+    nats = language_model.held_out_loss(model, held_out, temperature=temperature, mark=mark)
     metrics = {
         "held_out_nats_per_char": nats,
         "held_out_bits_per_char": language_model.bits(nats),
         "held_out_characters": float(len(held_out)),
+        **({"held_out_pieces": float(data.pieces)} if data.pieces else {}),
     }
     return HeldOutResult(metrics, temperature)
 
@@ -38,11 +39,19 @@ def loss_of_file(stepper: Stepper, data: CharLMData) -> float:
     The text is held out, or is training text if too little is held out.
     """
     held_out = len(data.held_out) > _LOSS_CHARACTERS // 10
-    tokens = data.held_out if held_out else data.train
+    tokens = data.held_out if held_out else _beginning(data)
     streams = max(1, min(32, len(tokens) // 1000))
     length = min(len(tokens) - 1, _LOSS_CHARACTERS) // streams
     rows = np.stack([tokens[i * length : (i + 1) * length + 1] for i in range(streams)])
     return sequence_loss(stepper, rows.astype(np.int64))
+
+
+def _beginning(data: CharLMData) -> Tokens:
+    """Returns the longest part of the training text, or of documents all that fits."""
+    if data.mark is not None:
+        return data.corpus.tokens[: _LOSS_CHARACTERS + 1]
+    begin, end = data.parts[(data.parts[:, 1] - data.parts[:, 0]).argmax()]
+    return data.corpus.tokens[begin:end]
 
 
 def model_card(data: CharLMData, result: HeldOutResult, teachers: int = 0) -> ModelCard:

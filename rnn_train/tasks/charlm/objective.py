@@ -12,11 +12,13 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
+from rnn_train.data.document_streams import DocumentStreams
 from rnn_train.data.streams import Ring, Streams
 from rnn_train.data.transfer import to_device
 from rnn_train.evaluation.language_model import held_out_loss
 from rnn_train.models.charlm import CharLSTM
 from rnn_train.models.decoding import generate
+from rnn_train.tasks.charlm.last_phase import LastPhase
 from rnn_train.training import cuda_graph
 from rnn_train.training.device import pick_precision
 
@@ -38,7 +40,7 @@ class CharLMObjective:
     def __init__(
         self,
         model: CharLSTM,
-        streams: Streams,
+        streams: Streams | DocumentStreams,
         held_out: NDArray[np.integer],
         vocabulary: tuple[str, ...],
         start: int,
@@ -46,6 +48,8 @@ class CharLMObjective:
         soft_targets: Ring | None = None,
         teacher_weight: float = 1.0,
         capture: bool = True,
+        mark: int | None = None,
+        last_phase: LastPhase | None = None,
     ) -> None:
         """
         Args:
@@ -59,6 +63,8 @@ class CharLMObjective:
                 [characters, vocabulary].
             teacher_weight: weight of the soft targets in the loss; the rest is the true character.
             capture: capture the passes as a CUDA graph if possible; see `TrainingConfig`.
+            mark: token between documents; None: there are no documents.
+            last_phase: what is learnt at the end of the run; None: the same as before.
         """
         self.model = model
         self._streams = streams.over(to_device(streams.text, device))
@@ -70,6 +76,10 @@ class CharLMObjective:
         self._teacher_weight = teacher_weight
         self._state = model.zeros(streams.batch)
         self._capture = capture
+        self._mark = mark
+        self._last_phase = last_phase
+        self._begun: int | None = None
+        """Step at which the last phase began."""
         self._pass: cuda_graph.Pass | None = None
 
     @property
@@ -79,19 +89,65 @@ class CharLMObjective:
 
     def loss(self, step: int) -> tuple[Tensor, int]:
         """Computes the mean loss of window `step`, in nats, and counts its characters."""
-        tokens, fresh = self._streams.window(step)  # (B, T + 1)
-        if fresh:
-            self._state = self.model.zeros(self._streams.batch)
+        streams = self._streams
+        step -= self._begun or 0
+        tokens, fresh = streams.window(step)  # (B, T + 1)
+        self._reset(fresh)
         # The first step captures: by then the weights stay in the same memory.
         self._pass = self._pass or self._fastest_pass(tokens.shape[1] - 1)
         logits, after = self._pass(tokens[:, :-1], self._state)
         self._state = tuple(state.detach().float() for state in after)
-        logits = logits.float().flatten(0, 1)
-        loss = cross_entropy(logits, tokens[:, 1:].flatten())
+        logits, targets = logits.float().flatten(0, 1), tokens[:, 1:].flatten()
+        soft = None
         if self._soft_targets is not None:
-            targets = self._streams.aligned(self._soft_targets, step).flatten(0, 1).float()
-            loss = torch.lerp(loss, cross_entropy(logits, targets), self._teacher_weight)
-        return loss, self._streams.characters
+            soft = streams.aligned(self._soft_targets, step).flatten(0, 1).float()
+        characters = len(targets)
+        if isinstance(streams, DocumentStreams):
+            counted = self._counted(streams.counted(step), tokens.shape[1] - 1)
+            logits, targets, characters = logits[counted], targets[counted], len(counted)
+            soft = None if soft is None else soft[counted]
+        loss = cross_entropy(logits, targets)
+        if soft is not None:
+            loss = torch.lerp(loss, cross_entropy(logits, soft), self._teacher_weight)
+        return loss, characters
+
+    def _reset(self, fresh: bool | NDArray[np.bool_]) -> None:
+        """Sets the state of all rows, or of some, to zero."""
+        if isinstance(fresh, bool):
+            if fresh:
+                self._state = self.model.zeros(self._streams.batch)
+        elif fresh.any():
+            keep = torch.from_numpy(~fresh[:, None]).to(self._device)
+            self._state = tuple(state * keep for state in self._state)
+
+    def _counted(self, lengths: NDArray[np.int64], window: int) -> Tensor:
+        """Returns the places in the flat window of the characters that count."""
+        places = np.flatnonzero(np.arange(window) < lengths[:, None])
+        return torch.from_numpy(places).to(self._device)
+
+    @property
+    def last_phase_from(self) -> float:
+        """Share of the run after which all of the text is learnt; 1: never, or it has begun."""
+        return self._last_phase.begins if self._last_phase and self._begun is None else 1.0
+
+    def begin_last_phase(self, model: nn.Module, step: int) -> list[str]:
+        """Measures a model on the held-out text, and learns all of the text from here on."""
+        assert self._last_phase is not None
+        assert isinstance(model, CharLSTM)
+        result = self._last_phase.measure(model, step)
+        self._learn_all(step)
+        nats = result.metrics["held_out_nats_per_char"]
+        return [
+            f"step {step}  held-out text measured: {nats:.4f} nats at temperature "
+            f"{result.temperature:.4g}; from here on it is learnt too"
+        ]
+
+    def _learn_all(self, begun: int) -> None:
+        assert self._last_phase is not None
+        self._begun = begun
+        streams, soft = self._last_phase.streams, self._last_phase.soft_targets
+        self._streams = streams.over(to_device(streams.text, self._device))
+        self._soft_targets = None if soft is None else to_device(soft, self._device)
 
     def _fastest_pass(self, window: int) -> cuda_graph.Pass:
         if self._capture and cuda_graph.available(self._device):
@@ -114,14 +170,19 @@ class CharLMObjective:
         assert isinstance(model, CharLSTM)
         sample = generate(model, self._start, SAMPLE_LENGTH)
         found: dict[str, Any] = {"sample": "".join(self._vocabulary[t] for t in sample)}
-        if len(self._held_out) > 1:
-            found["val_loss"] = held_out_loss(model, self._held_out)
+        if len(self._held_out) > 1 and self._begun is None:
+            found["val_loss"] = held_out_loss(model, self._held_out, mark=self._mark)
         return found
 
     def state(self) -> dict[str, Any]:
-        """Returns the carried hidden state."""
-        return {"carried": list(self._state)}
+        """Returns the carried hidden state, and the step at which the last phase began."""
+        return {"carried": list(self._state), "last_phase": self._begun}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Restores the carried hidden state."""
+        """Restores the carried hidden state and the phase."""
+        begun = state.get("last_phase")
+        if begun is not None:
+            self._learn_all(begun)
+        elif self._last_phase:
+            self._last_phase.forget()
         self._state = tuple(each.to(self._device) for each in state["carried"])

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from rnn_train.data.corpus import Corpus
+from rnn_train.data.held_out import default_fraction, documents_of
+from rnn_train.data.joining import Documents, Joining
 from rnn_train.distillation.teacher_plan import TeacherPlan
 from rnn_train.distillation.warm_start import WarmStart
 from rnn_train.models.charlm import CharLSTMConfig
@@ -36,6 +38,19 @@ class CharLMPlan(Plan):
     teacher_weight: float = 0.0
     """Weight of the soft targets in the loss, from 0 to 1."""
     model: CharLSTMConfig
+    spread: bool = False
+    """Whether held-out pieces of the whole text are listed in the run folder. False: its end is
+    held out, as in older runs."""
+    learn_all_from: float = 1.0
+    """Share of the run after which training learns the held-out pieces too. 1: never."""
+    separator: str | None = None
+    documents: Documents | None = None
+    """See `Joining`, as for `separator`."""
+
+    @property
+    def joining(self) -> Joining:
+        """How the files of the text are joined."""
+        return Joining(separator=self.separator, documents=self.documents)
 
     @classmethod
     def decode(cls, name: str, value: Any) -> Any:
@@ -48,6 +63,16 @@ class CharLMPlan(Plan):
             case "teachers":
                 return tuple(value)
         return super().decode(name, value)
+
+
+def joining_of(request: CharLMRequest) -> Joining:
+    """Returns how the files of the text are joined."""
+    return Joining(separator=request.separator, documents=request.documents)
+
+
+def fraction_of(request: CharLMRequest, characters: int) -> float:
+    """Returns the share of the text to hold out, of the request or by the length of the text."""
+    return default_fraction(characters) if request.val_fraction is None else request.val_fraction
 
 
 def decide(
@@ -94,11 +119,15 @@ def decide(
     training = recipe.charlm_training(
         characters, each, operations, request.seed, fine_tuning=warm is not None
     )
+    if request.documents:
+        mark = corpus.vocabulary.index(str(joining_of(request).mark))
+        documents = documents_of(corpus.tokens, mark)
+        training = recipe.for_documents(training, documents[:, 1] - documents[:, 0])
     return CharLMPlan(
         command=request.kind,
         data=sources,
         val_data=request.val_data,
-        val_fraction=request.val_fraction,
+        val_fraction=fraction_of(request, characters),
         minutes=minutes,
         epochs=request.epochs,
         temperature=request.temperature,
@@ -113,4 +142,8 @@ def decide(
         teacher_weight=recipe.TEACHER_WEIGHT,
         model=model(distilled=teacher_plan.teachers > 0),
         training=with_fields(training, request.training),
+        spread=request.val_data is None,
+        learn_all_from=recipe.LEARN_ALL_FROM if request.learn_held_out else 1.0,
+        separator=request.separator,
+        documents=request.documents,
     )

@@ -3,7 +3,9 @@
 import math
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from rnn_train.models.charlm import CharLSTMConfig
 from rnn_train.training.config import TrainingConfig
@@ -16,6 +18,9 @@ TEACHER_WEIGHT = 0.8
 TEACHER_HELD_OUT = 0.05
 """Share of the text that the teachers of an ensemble hold out if the run holds nothing out. Their
 temperature is fitted to it."""
+LEARN_ALL_FROM = 0.8
+"""Share of a run after which it learns the held-out text too. The learning rate is then at a tenth
+of its peak: high enough to learn, and the temperature hardly changes any more."""
 _OPERATIONS_OF_A_CORE = 6e10
 """Operations a second of one AVX2 core in wide layers. In bfloat16 it is twice as many."""
 _TWO_CORES = 2 * _OPERATIONS_OF_A_CORE
@@ -27,6 +32,7 @@ _WIDE = 512
 """Width from which a layer reaches that speed. Narrower layers are slower in proportion."""
 _OTHER_SECONDS = 10
 """Seconds of a run that are not training: start, validation, export."""
+_LEAST_WINDOW = 8
 _SCARCE_CHARACTERS = 200_000
 """A shorter text is read so often that a large model overfits it."""
 
@@ -168,6 +174,21 @@ def _characters_read(model: CharLSTMConfig, minutes: float, operations: float) -
     # Each weight takes two operations forward and four backward.
     seconds = max(60 * minutes - _OTHER_SECONDS, 15 * minutes)
     return seconds * operations * min(1.0, model.hidden / _WIDE) / (6 * weights)
+
+
+def for_documents(training: TrainingConfig, lengths: NDArray[np.int64]) -> TrainingConfig:
+    """Fits the window to documents, and keeps the characters of a batch.
+
+    A document begins at the start of a window, so a window far longer than a document is mostly
+    empty.
+
+    Args:
+        training: the choice for a text that is one document.
+        lengths: characters of each document, [documents].
+    """
+    usual = int(np.quantile(lengths, 0.9, method="lower")) if len(lengths) else training.window
+    window = max(_LEAST_WINDOW, min(training.window, usual))
+    return replace(training, window=window, batch=training.batch * training.window // window)
 
 
 def charlm_training(

@@ -6,7 +6,6 @@ from pathlib import Path
 import torch
 
 from rnn_infer.runtime.stepper import Stepper
-from rnn_train.data.streams import ArrayRing, Streams
 from rnn_train.distillation.teachers import Teachers
 from rnn_train.distillation.warm_start import WarmStart
 from rnn_train.errors import RunError
@@ -15,6 +14,7 @@ from rnn_train.models.charlm import CharLSTM
 from rnn_train.progress import Log
 from rnn_train.tasks.charlm import measurement
 from rnn_train.tasks.charlm.data import CharLMData, open_data, sources_of, write_data
+from rnn_train.tasks.charlm.last_phase import LastPhase, read_result
 from rnn_train.tasks.charlm.objective import CharLMObjective
 from rnn_train.tasks.charlm.plan import CharLMPlan, decide
 from rnn_train.tasks.charlm.teaching import SOFT_TARGETS, Teaching
@@ -42,9 +42,8 @@ class CharLMTask:
         if self.plan.init_from:
             self.model.load_state_dict(checkpoint.read(run.folder / INITIAL_WEIGHTS))
         training = self.plan.training
-        self._streams = Streams(
-            ArrayRing(self.data.train), training.batch, training.window, training.seed
-        )
+        self._run = run
+        self._streams = self.data.streams(training, training.seed)
         self.steps_per_epoch = self._streams.windows
         self._teaching = Teaching(run, self.plan, self.data)
         # Soft targets already teach the right confidence, so no temperature is needed.
@@ -67,6 +66,11 @@ class CharLMTask:
         """
         if request.init_from and request.ensemble:
             raise RunError("--init-from takes no --ensemble; give it the models as --teacher")
+        if request.documents and (request.ensemble or request.teachers):
+            # Teachers read a text as one stream.
+            raise RunError(
+                "--documents takes no --ensemble and no --teacher; drop the one or the other"
+            )
         warm = WarmStart.of(request.init_from, request.model) if request.init_from else None
         teachers = Teachers(request.teachers) if request.teachers else None
         _remove_leftovers(run)
@@ -80,6 +84,8 @@ class CharLMTask:
 
     def prepare(self, device: torch.device, log: Log) -> float:
         """Trains the teachers and computes their soft targets."""
+        if line := self._held_out():
+            log(line)
         if not self._distilled:
             return 0.0
         seconds = self._teaching.prepare(device, log)
@@ -96,16 +102,43 @@ class CharLMTask:
             self.data.corpus.vocabulary,
             self.data.start,
             device,
-            self._teaching.soft_targets() if self._distilled else None,
+            self.data.ring(self._teaching.soft_targets()) if self._distilled else None,
             self.plan.teacher_weight,
             self.plan.training.capture,
+            self.data.mark,
+            self._last_phase(),
+        )
+
+    def _last_phase(self) -> LastPhase | None:
+        if not self.data.pieces or not self.data.has_held_out or self.plan.learn_all_from >= 1:
+            return None
+        training = self.plan.training
+        return LastPhase(
+            begins=self.plan.learn_all_from,
+            streams=self.data.whole().streams(training, training.seed),
+            soft_targets=self._teaching.soft_targets() if self._distilled else None,
+            data=self.data,
+            folder=self._run.folder,
+        )
+
+    def _held_out(self) -> str | None:
+        """Describes what is held out; None: nothing is, or the user named it."""
+        if not self.data.pieces:
+            return None
+        held, all_of_it = len(self.data.held_out), len(self.data.corpus.tokens)
+        what = "documents" if self.data.mark is not None else "pieces, spread over the text"
+        learnt = 1 - self.plan.learn_all_from
+        then = f"; the last {learnt:.0%} of the run learns them too" if learnt > 0 else ""
+        return (
+            f"held out: {held:,} of {all_of_it:,} characters ({held / all_of_it:.1%}), in "
+            f"{self.data.pieces} {what}{then}"
         )
 
     def measure(self, model: CharLSTM) -> HeldOutResult:
-        """Loss on the held-out text at the fitted temperature."""
+        """Loss on the held-out text at the fitted temperature, before that text was learnt."""
         if not self.data.has_held_out:
             return HeldOutResult({}, self.plan.temperature)
-        return measurement.measure(model, self.data.held_out)
+        return read_result(self._run.folder) or measurement.measure(model, self.data)
 
     def plot(self, model: CharLSTM, folder: Path) -> None:
         """Does nothing: the loss curve of every run is enough."""

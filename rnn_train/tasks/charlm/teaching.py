@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from rnn_infer.runtime.device import Device
-from rnn_train.data.streams import ArrayRing, Streams
+from rnn_train.data.streams import ArrayRing
 from rnn_train.distillation.ensemble import teacher_seconds, train_teacher
 from rnn_train.distillation.teachers import Teachers, open_soft_targets
 from rnn_train.exporting.model_file import export
@@ -68,32 +68,33 @@ class Teaching:
         seed = training.seed + number
         torch.manual_seed(seed)
         model = CharLSTM(CharLSTMConfig(**plan.model)).to(device)
-        train, held_out = data.train, data.held_out
         if not data.has_held_out:
             # A teacher without a fitted temperature is as confident on new text as on text that
             # it has memorised, and its student would be too.
-            train, held_out = data.corpus.split(recipe.TEACHER_HELD_OUT)
-        streams = Streams(ArrayRing(train), training.batch, training.window, seed)
+            data = data.holding_out(recipe.TEACHER_HELD_OUT)
+        streams = data.streams(training, seed)
         objective = CharLMObjective(
             model,
             streams,
-            held_out,
+            data.held_out,
             data.corpus.vocabulary,
             data.start,
             device,
             capture=training.capture,
+            mark=data.mark,
         )
         schedule = Schedule.of(training.learning_rate, streams.windows, plan.epochs, plan.minutes)
         outcome = train_teacher(self.run, file.stem, objective, schedule, training, device, log)
         assert isinstance(outcome.model, CharLSTM)
-        export(outcome.model, model_card(data, measure(outcome.model, held_out)), file)
+        export(outcome.model, model_card(data, measure(outcome.model, data)), file)
 
     def _write_soft_targets(self, files: list[Path], device: torch.device, log: Log) -> None:
-        log(f"{len(files)} teachers read the text ({len(self.data.train):,} characters)")
+        tokens = self.data.corpus.tokens
+        log(f"{len(files)} teachers read the text ({len(tokens):,} characters)")
         where: Device = "auto" if device.type == "cuda" else "cpu"
         try:
             teachers = Teachers(files, where, torch.get_num_threads())
-            teachers.write_soft_targets(self.data.train, self.run.folder / SOFT_TARGETS)
+            teachers.write_soft_targets(tokens, self.run.folder / SOFT_TARGETS)
         except KeyboardInterrupt:
             log(f"interrupted; go on with: rnn-train charlm --resume {self.run.folder}")
             raise

@@ -43,7 +43,7 @@ def read_data(request: ClassifierRequest) -> ClassifierData:
     if request.val_data:
         train, held_out = rows, load_rows([request.val_data])
     else:
-        train, held_out = split_rows(rows, request.val_fraction, request.seed)
+        train, held_out = split_rows(rows, request.fraction, request.seed)
     if new := sorted(set(held_out.labels) - set(train.labels)):
         raise DataError(f"only held-out rows have the label {new[0]!r}; add training rows with it")
     return ClassifierData(train, held_out, Alphabet.of(train))

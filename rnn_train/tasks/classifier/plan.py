@@ -58,7 +58,7 @@ def decide(
         command=request.kind,
         data=sources,
         val_data=request.val_data,
-        val_fraction=request.val_fraction,
+        val_fraction=request.fraction,
         minutes=request.minutes,
         epochs=epochs,
         temperature=request.temperature,

@@ -6,7 +6,7 @@ from click.testing import CliRunner
 
 from rnn_infer import LoadOptions, Sampling
 from rnn_infer.cli import options
-from rnn_infer.cli.options import model_options, report_device, sampling_options, utf8
+from rnn_infer.cli.options import model_options, report_device, sampling_options, typed, utf8
 
 
 @click.command()
@@ -44,3 +44,40 @@ def test_device_is_reported_only_if_there_was_a_choice(
     monkeypatch.setattr(options, "offers_cuda", lambda: cuda)
     report_device(asked, "cpu")
     assert capsys.readouterr() == ("", said)
+
+
+@click.command()
+@click.option("--text", callback=typed)
+@click.option("--more", multiple=True, callback=typed)
+def echo(**values: object) -> None:
+    click.echo(repr(values))
+
+
+@pytest.mark.parametrize(
+    ("given", "read", "note"),
+    [
+        (r"a\nb", "a\nb", r"\n as a line end"),
+        (r"\t\n\n", "\t\n\n", r"\n as a line end, \t as a tab"),
+        (r"C:\\new", r"C:\new", r"\\ as a backslash"),
+        ("\\\\\\n", "\\\n", r"\\ as a backslash, \n as a line end"),
+    ],
+)
+def test_escapes_are_read_and_said(given: str, read: str, note: str) -> None:
+    result = CliRunner().invoke(echo, ["--text", given, "--more", "x", "--more", given])
+    assert eval(result.stdout) == {"text": read, "more": ("x", read)}
+    lines = result.stderr.splitlines()
+    assert sorted(line.partition(" (")[0] for line in lines) == [
+        f"note: --more: {note}",
+        f"note: --text: {note}",
+    ]
+
+
+@pytest.mark.parametrize("given", ["", "plain", "a\nb", r"\begin{x}", "\\"])
+def test_other_texts_stay(given: str) -> None:
+    result = CliRunner().invoke(echo, ["--text", given])
+    assert eval(result.stdout) == {"text": given, "more": ()}
+    assert not result.stderr
+
+
+def test_text_that_was_not_given() -> None:
+    assert eval(CliRunner().invoke(echo, []).stdout) == {"text": None, "more": ()}

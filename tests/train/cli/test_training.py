@@ -81,7 +81,8 @@ def test_every_option_of_charlm(call: Call, asked: dict[str, Any]) -> None:
     own = (
         "--min-count 4 --init-from i --teacher x.onnx --teacher y.onnx --head 8 --no-skip "
         "--window 12 --dropout-input 0.1 --dropout-layer 0.2 --dropout-output 0.3 "
-        "--weight-drop 0.4 --muon 0.6 --average 0.9 --weight-decay 0.05 --no-capture"
+        "--weight-drop 0.4 --muon 0.6 --average 0.9 --weight-decay 0.05 --no-capture "
+        r"--separator \n--\n --no-learn-held-out"
     )
     run(call, "charlm", *COMMON.split(), *own.split())
     dropout = {"dropout_input": 0.1, "dropout_layer": 0.2, "dropout_output": 0.3}
@@ -91,6 +92,8 @@ def test_every_option_of_charlm(call: Call, asked: dict[str, Any]) -> None:
         min_count=4,
         init_from=Path("i"),
         teachers=(Path("x.onnx"), Path("y.onnx")),
+        separator="\n--\n",
+        learn_held_out=False,
         model=MODEL | dropout | {"head": 8, "skip": False, "weight_drop": 0.4},
         training=TRAINING | rates,
     )
@@ -104,6 +107,11 @@ def test_every_option_of_classifier(call: Call, asked: dict[str, Any]) -> None:
     cell = {"cell": "gru", "ngrams": 2, "evidence": 3, "pool": False, "dropout": 0.1}
     request = ClassifierRequest(**REQUEST, balance=0.7, model=MODEL | cell, training=TRAINING)
     assert asked["request"] == request
+
+
+def test_documents(call: Call, asked: dict[str, Any]) -> None:
+    run(call, "charlm", "--documents", "file")
+    assert asked["request"] == CharLMRequest(documents="file")
 
 
 @pytest.mark.parametrize("command", ["charlm", "classifier"])

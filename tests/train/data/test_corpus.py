@@ -46,7 +46,9 @@ def test_tokens_decode_to_the_text(tmp_path: Path) -> None:
 
 
 def test_texts_are_joined_in_order(tmp_path: Path) -> None:
-    assert decode(build(tmp_path, "b" * 700, "a\n" * 300, "c")) == "b" * 700 + "a\n" * 300 + "c"
+    assert (
+        decode(build(tmp_path, "b" * 700, "a\n" * 300, "c")) == "b" * 700 + "\n" + "a\n" * 300 + "c"
+    )
 
 
 @pytest.mark.parametrize("chunk", [4, 7, 64])

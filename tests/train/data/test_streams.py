@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnn_train.data.streams import ArrayRing, Streams
+from rnn_train.data.streams import ArrayRing, PartsRing, Streams
 
 
 def test_rows_of_a_ring_wrap_around() -> None:
@@ -142,3 +142,14 @@ def mapped_megabytes(path: Path) -> float:
         else:
             in_file = line.endswith(str(path))
     return kilobytes / 1024
+
+
+@pytest.mark.parametrize("parts", [[[0, 7]], [[2, 5], [8, 9], [10, 20]], [[5, 6], [19, 20]]])
+def test_parts_are_read_as_one_text(parts: list[list[int]]) -> None:
+    whole = np.arange(20) ** 2
+    ring = PartsRing(ArrayRing(whole), np.array(parts))
+    expected = ArrayRing(np.concatenate([whole[a:b] for a, b in parts]))
+    assert len(ring) == len(expected)
+    starts = np.arange(len(ring))
+    for length in (1, 2, len(ring), 2 * len(ring) + 1):
+        assert np.array_equal(ring.rows(starts, length), expected.rows(starts, length))

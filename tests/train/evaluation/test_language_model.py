@@ -1,10 +1,13 @@
 """Held-out loss and temperature of a character model."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 
+from rnn_train.evaluation import language_model, metrics
 from rnn_train.evaluation.language_model import bits, fit_temperature, held_out_loss
 from rnn_train.evaluation.protocols import TorchReader, stateful_loss
 from rnn_train.models.charlm import CharLSTM, CharLSTMConfig
@@ -47,7 +50,7 @@ def sampled_tokens(model: CharLSTM, length: int) -> NDArray[np.integer]:
         logits, state = model(token, state)
         token = torch.multinomial(torch.softmax(logits[0], -1), 1)
         tokens.append(int(token))
-    return np.array(tokens, np.uint8)
+    return np.array(tokens, np.uint16)
 
 
 def test_temperature_corrects_a_scaled_head(model: CharLSTM) -> None:
@@ -68,3 +71,45 @@ def test_temperature_corrects_a_scaled_head(model: CharLSTM) -> None:
 
 def test_bits() -> None:
     assert bits(np.log(2)) == pytest.approx(1)
+
+
+def test_each_document_starts_from_the_zero_state(model: CharLSTM) -> None:
+    tokens = np.array([*[0, 1, 2] * 99, 0, *[3, 4] * 400, 0, 2, 0], np.uint8)
+    marks = np.flatnonzero(tokens == 0)
+    alone = [
+        held_out_loss(model, tokens[a : b + 1], streams=1) * (b - a)
+        for a, b in itertools.pairwise(marks)
+    ]
+    expected = sum(alone) / (len(tokens) - 1)
+    assert held_out_loss(model, tokens, mark=0) == pytest.approx(expected, abs=1e-5)
+    assert held_out_loss(model, tokens) != pytest.approx(expected, abs=1e-4)
+
+
+def test_temperature_of_documents(model: CharLSTM) -> None:
+    with torch.no_grad():
+        model.get_submodule("head").get_parameter("weight").mul_(40)
+    tokens = np.concatenate([[0], sampled_tokens(model, 3000), [0]])
+    best = fit_temperature(model, tokens, mark=0)
+    losses = [held_out_loss(model, tokens, 0, best * f, mark=0) for f in (0.85, 1.0, 1.15)]
+    assert min(losses) == losses[1]
+
+
+def test_logits_of_a_large_vocabulary_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The temperature hardly depends on how many characters are read."""
+    wide = CharLSTM(CharLSTMConfig(vocabulary=400, embedding=6, hidden=12, layers=1)).eval()
+    with torch.no_grad():
+        wide.get_submodule("head").get_parameter("weight").mul_(20)
+    tokens = sampled_tokens(wide, 3000) % 400
+    seen: list[int] = []
+    plain = metrics.fit_temperature
+
+    def fit(logits: torch.Tensor, labels: torch.Tensor) -> float:
+        seen.append(logits.numel())
+        return plain(logits, labels)
+
+    monkeypatch.setattr(metrics, "fit_temperature", fit)
+    monkeypatch.setattr(language_model, "_MOST_LOGITS", 400 * 1000)
+    part = fit_temperature(wide, tokens)
+    monkeypatch.setattr(language_model, "_MOST_LOGITS", 400 * 10_000)
+    assert part == pytest.approx(fit_temperature(wide, tokens), rel=0.1)
+    assert seen == [400 * 1000, 400 * 2997]

@@ -15,7 +15,7 @@ KINDS: list[type[CharLMRequest | ClassifierRequest]] = [CharLMRequest, Classifie
 @pytest.mark.parametrize("kind", KINDS)
 def test_defaults_leave_the_choice_to_the_recipe(kind: type[Request]) -> None:
     request = kind()
-    assert (request.data, request.val_data, request.val_fraction) == ((), None, 0.1)
+    assert (request.data, request.val_data, request.val_fraction) == ((), None, None)
     assert (request.minutes, request.epochs, request.seed) == (None, None, 0)
     assert (request.ensemble, request.temperature) == (0, 1.0)
     assert (dict(request.model), dict(request.training)) == ({}, {})
@@ -26,6 +26,23 @@ def test_defaults_of_each_kind() -> None:
     assert (charlm.kind, classifier.kind) == ("charlm", "classifier")
     assert (charlm.min_count, charlm.init_from, charlm.teachers) == (1, None, ())
     assert classifier.balance is None
+    assert (charlm.separator, charlm.documents, charlm.learn_held_out) == (None, None, True)
+    assert classifier.fraction == 0.1
+    assert ClassifierRequest(val_fraction=0.0).fraction == 0
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"documents": "word"}, "documents must be line or file, got 'word'"),
+        ({"separator": 7}, "separator must be a text, got 7"),
+        ({"separator": "", "documents": "file"}, "drop --separator or --documents"),
+        ({"val_fraction": 0.6}, "val_fraction must be from 0 to 0.5, got 0.6"),
+    ],
+)
+def test_fields_of_a_text(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(RunError, match=message):
+        CharLMRequest(**fields)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -1,5 +1,6 @@
 """A character model's text: written into the run folder, opened again, and split."""
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -55,9 +56,44 @@ def test_text_is_opened_as_it_was_written(run: Run, create: Create, story: Path)
     task = create(story, val_fraction=0.25)
     data = open_data(run, task.plan)
     vocabulary = data.corpus.vocabulary
-    both = np.concatenate([data.train, data.held_out])
-    assert "".join(vocabulary[token] for token in both) == story.read_text()
-    assert (len(data.train), len(data.held_out)) == (3000, 1000)
+    text = story.read_text()
+    assert "".join(vocabulary[token] for token in data.corpus.tokens) == text
+    assert (len(data.train), len(data.held_out), data.pieces) == (3000, 1000, 2)
+    held_out = "".join(vocabulary[token] for token in data.held_out)
+    assert held_out == text[750:1250] + text[2750:3250]
+    assert "".join(vocabulary[token] for token in data.train) == (
+        text[:750] + text[1250:2750] + text[3250:]
+    )
+
+
+def test_older_run_holds_out_its_end(run: Run, create: Create, story: Path) -> None:
+    plan = dataclasses.replace(create(story, val_fraction=0.25).plan, spread=False)
+    data = open_data(run, plan)
+    assert np.array_equal(data.train, data.corpus.tokens[:3000])
+    assert np.array_equal(data.held_out, data.corpus.tokens[3000:])
+    assert data.pieces == 0, "it is never learnt"
+
+
+@pytest.mark.parametrize("val_data", [False, True])
+def test_documents(create: Create, tmp_path: Path, val_data: bool) -> None:
+    names = [f"{a}{b}{c}" for a in "klmnp" for b in "aeiou" for c in ("ra", "ton", "fik", "bu")]
+    text, held = tmp_path / "names.txt", tmp_path / "held.txt"
+    text.write_text("\n".join(names * 4))
+    held.write_text("\n\nkara\nleton\n")
+    own = {"val_data": str(held)} if val_data else {"val_fraction": 0.3}
+    data = create(text, documents="line", **own).data
+    vocabulary = data.corpus.vocabulary
+    assert data.start == data.mark == vocabulary.index("\n")
+    rows = [data.corpus.tokens[a + 1 : b] for a, b in data.parts]
+    train = {"".join(vocabulary[t] for t in row) for row in rows}
+    held_out = "".join(vocabulary[t] for t in data.held_out).split("\n")
+    assert train <= set(names)
+    if val_data:
+        assert held_out == ["", "kara", "leton", ""]
+        assert train == set(names)
+    else:
+        assert not train & set(held_out)
+        assert len(data.whole().parts) == len(names) * 4
 
 
 @pytest.mark.parametrize(("fraction", "expected"), [(0.0, False), (0.0005, True)])

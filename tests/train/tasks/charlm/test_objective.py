@@ -10,6 +10,8 @@ from torch.nn.functional import cross_entropy
 
 from rnn_train.data.streams import ArrayRing
 from rnn_train.distillation.teachers import open_soft_targets
+from rnn_train.errors import RunError
+from rnn_train.evaluation.language_model import held_out_loss
 from rnn_train.models.charlm import CharLSTM
 from rnn_train.tasks.charlm import objective as module
 from rnn_train.tasks.charlm.task import CharLMTask
@@ -96,3 +98,31 @@ def test_soft_targets_are_weighted(
     hard = cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten())
     soft = -(targets * torch.log_softmax(logits, -1)).sum(-1).mean()
     assert loss.item() == pytest.approx((weight * soft + (1 - weight) * hard).item(), abs=1e-4)
+
+
+def test_each_document_is_read_from_the_zero_state(create: Create, tmp_path: Path) -> None:
+    """The loss of an epoch is the mean loss of documents that are read alone."""
+    names = tmp_path / "names.txt"
+    lengths = (3, 5, 20, 11, 4, 7)
+    names.write_text("".join(f"{'abcdef'[i % 6]}" * lengths[i % 6] + "\n" for i in range(150)))
+    task = create(
+        names,
+        documents="line",
+        val_fraction=0.0,
+        model={"hidden": 8, "embedding": 4, "dropout_output": 0.0},
+    )
+    assert (task.plan.training.window, task.plan.training.batch) == (21, 48)
+    objective, total, characters = task.objective(CPU), 0.0, 0
+    for step in range(task.steps_per_epoch):
+        loss, size = objective.loss(step)
+        total, characters = total + loss.item() * size, characters + size
+    assert characters == len(task.data.corpus.tokens) - 1
+    expected = held_out_loss(task.model, task.data.corpus.tokens, mark=task.data.mark)
+    assert total / characters == pytest.approx(expected, abs=0.002)
+    assert held_out_loss(task.model, task.data.corpus.tokens) != pytest.approx(expected, abs=0.005)
+
+
+def test_documents_take_no_teachers(create: Create, finished: TrainingReport, story: Path) -> None:
+    for own in ({"ensemble": 1}, {"teachers": (finished.out,)}):
+        with pytest.raises(RunError, match="--documents takes no --ensemble and no --teacher"):
+            create(story, documents="line", **own)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -126,3 +127,14 @@ def test_speed_is_guessed_from_cores_and_precision(monkeypatch: pytest.MonkeyPat
     assert found(2, torch.bfloat16) == found(4, torch.float32) == 2 * CPU
     assert found(64, torch.float32) == found(8, torch.float32)
     assert recipe.operations_a_second("cuda") == GPU > found(64, torch.bfloat16)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "window", "batch"),
+    [([6] * 50, 8, 256), ([5, 12] * 50, 12, 170), ([900] * 9, 64, 32), ([], 64, 32)],
+)
+def test_window_fits_the_documents(lengths: list[int], window: int, batch: int) -> None:
+    plain = replace(recipe.charlm_training(LARGE, 1.0, CPU, 0), window=64, batch=32)
+    fitted = recipe.for_documents(plain, np.array(lengths))
+    assert (fitted.window, fitted.batch) == (window, batch)
+    assert replace(fitted, window=64, batch=32) == plain

@@ -29,7 +29,7 @@ def test_two_are_trained_and_one_is_given(
     assert [line for line in lines if "teacher" in line] == [
         "teacher 1 of 2",
         "teacher 2 of 2",
-        "3 teachers read the text (3,600 characters)",
+        "3 teachers read the text (4,000 characters)",
     ]
     folder = report.run / "teachers"
     assert (folder / "1.onnx").read_bytes() == finished.out.read_bytes()

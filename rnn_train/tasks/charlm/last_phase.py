@@ -1,0 +1,67 @@
+"""The last part of a run: the held-out text is measured once more, and then it is learnt too.
+
+So no text of the user is lost to measuring, and the temperature still comes from text that was new
+to the model.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from rnn_train.data.document_streams import DocumentStreams
+from rnn_train.data.streams import Ring, Streams
+from rnn_train.files import write_bytes
+from rnn_train.models.charlm import CharLSTM
+from rnn_train.tasks.charlm.data import CharLMData
+from rnn_train.tasks.charlm.measurement import measure
+from rnn_train.tasks.task import HeldOutResult
+
+_FILE = "measured.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LastPhase:
+    """What training learns after the last measurement."""
+
+    begins: float
+    """Share of the run after which it begins, below 1."""
+    streams: Streams | DocumentStreams
+    """Windows of the whole text."""
+    soft_targets: Ring | None
+    """The teachers' probabilities after each character of the whole text."""
+    data: CharLMData
+    folder: Path
+    """The run folder, where the figures are kept."""
+
+    def measure(self, model: CharLSTM, step: int) -> HeldOutResult:
+        """Measures a model on the held-out text, and keeps the result in the run folder.
+
+        Args:
+            model: in evaluation mode.
+            step: number of steps that the model was trained.
+
+        Raises:
+            RunError: the file cannot be written.
+        """
+        result = measure(model, self.data)
+        metrics = {**result.metrics, "held_out_measured_at_step": float(step)}
+        kept = {"temperature": result.temperature, "metrics": metrics}
+        write_bytes(self.folder / _FILE, json.dumps(kept).encode())
+        return HeldOutResult(metrics, result.temperature)
+
+    def forget(self) -> None:
+        """Removes the result, of a session that was killed before it saved a later step."""
+        (self.folder / _FILE).unlink(missing_ok=True)
+
+
+def read_result(folder: Path) -> HeldOutResult | None:
+    """Reads what `LastPhase.measure` has kept; None: the last phase has not begun.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    path = folder / _FILE
+    if not path.exists():
+        return None
+    kept = json.loads(path.read_text("utf-8"))
+    return HeldOutResult(dict(kept["metrics"]), float(kept["temperature"]))
