@@ -7,6 +7,7 @@
     │   └── WrongKindError     the file is good, but of another kind
     ├── UnknownCharacterError  a character is not in the vocabulary (also a ValueError)
     ├── OptionError            an argument is out of range        (also a ValueError)
+    ├── TableError             a table of texts cannot be read    (also a ValueError)
     ├── SnapshotError          the bytes are not a session of this model (also a ValueError)
     └── PicklingError          the object cannot leave its process (also a pickle.PicklingError)
 
@@ -43,6 +44,10 @@ class UnknownCharacterError(RnnInferError, ValueError):
 
 class OptionError(RnnInferError, ValueError):
     """An argument is out of range."""
+
+
+class TableError(RnnInferError, ValueError):
+    """A table or list of texts cannot be read, or it is not clear how it is meant."""
 
 
 class SnapshotError(RnnInferError, ValueError):

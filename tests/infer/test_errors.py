@@ -16,6 +16,7 @@ from rnn_infer import errors
         (errors.WrongKindError, errors.ModelFileError),
         (errors.UnknownCharacterError, ValueError),
         (errors.OptionError, ValueError),
+        (errors.TableError, ValueError),
         (errors.SnapshotError, ValueError),
         (errors.PicklingError, pickle.PicklingError),
     ],

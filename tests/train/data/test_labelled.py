@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from rnn_train.data import labelled
 from rnn_train.data.labelled import MIN_ROWS, load_rows, read_rows
 from rnn_train.data.rows import Rows
 from rnn_train.errors import DataError
@@ -60,21 +61,25 @@ def test_several_sources_are_joined(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("r.csv", "", "is empty"),
-        ("r.csv", " \n\n", "is empty"),
-        ("r.jsonl", "", "is empty"),
+        ("r.csv", "", "0 rows; at least one is needed"),
+        ("r.csv", " \n\n", "3 of 3 rows have no text|2 of 2 rows have no text"),
+        ("r.jsonl", "", "0 rows; at least one is needed"),
         ("r.csv", "text,label\n", "0 rows; at least one is needed"),
         ("r.csv", lines(",", PAIRS[: MIN_ROWS - 1]), "19 rows; at least 20 are needed"),
         ("r.csv", lines(",", [(text, "same") for text, _ in PAIRS]), "label 'same'; two or more"),
-        ("r.csv", "a\0,b\n", "NUL at byte 1"),
-        ("r.csv", "a,b,c\n", "line 1: 3 columns"),
-        ("r.json", "{}", r"labelled data is a \.csv"),
+        ("r.csv", "a\0,b\n", "line 1: a NUL"),
+        ("r.csv", "a,b,c\n", "which column holds the text"),
+        ("r.json", "{}", "line 1: expected"),
+        ("r.csv", "".join(f"text {i},{i // 2}\n" for i in range(100)), "50 labels, over .* of 40"),
         ("r.txt", "a,b\n", r"labelled data is a \.csv"),
         ("r", "a,b\n", r"labelled data is a \.csv"),
     ],
 )
-def test_source_is_refused(tmp_path: Path, name: str, content: str, message: str) -> None:
+def test_source_is_refused(
+    tmp_path: Path, name: str, content: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / name).write_bytes(content.encode())
+    monkeypatch.setattr(labelled, "MAX_LABELS", 40)
     with pytest.raises(DataError, match=message) as raised:
         load_rows([name])
     assert name in str(raised.value)
@@ -94,7 +99,7 @@ def test_missing_source(source: str) -> None:
 def test_glob_is_refused(tmp_path: Path) -> None:
     for name in ("a.csv", "b.csv"):
         (tmp_path / name).write_text(lines(",", PAIRS))
-    with pytest.raises(DataError, match=r"\?\.csv: no such file; .*repeat --data"):
+    with pytest.raises(DataError, match=r"\?\.csv: no such file.*repeat --data"):
         load_rows(["?.csv"])
 
 
@@ -102,3 +107,13 @@ def test_empty_folder(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match=r"empty: the folder holds no <label>\.txt files"):
         load_rows(["empty"])
+
+
+def test_log_says_how_sources_were_read(tmp_path: Path) -> None:
+    (tmp_path / "r.csv").write_text(lines(",", [*PAIRS, ("", "odd")]))
+    said: list[str] = []
+    load_rows(["r.csv"], log=said.append)
+    assert said == [
+        "r.csv: ',' between cells, no header, text: '1', label: '2'",
+        "warning: 1 rows have no text; they are left out",
+    ]

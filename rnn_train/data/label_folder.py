@@ -1,0 +1,88 @@
+"""Folders of labelled texts: one file for each label, or one folder for each label."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from rnn_infer.tables.lines import Progress, read_chunks
+from rnn_infer.tables.options import TableOptions
+from rnn_infer.tables.table import Table
+from rnn_train.errors import DataError
+
+_TABLES = (".csv", ".tsv", ".jsonl", ".json")
+
+
+def folder_rows(
+    folder: Path, encoding: str | None = None, progress: Progress | None = None
+) -> Iterator[tuple[str, str]]:
+    """Reads a folder of labelled texts.
+
+    It holds one file `<label>.txt` for each label, with one text on each line; or one folder
+    `<label>` for each label, with one text in each `.txt` file. Hidden files are not read.
+
+    Args:
+        folder: the folder.
+        encoding: of its files; None: UTF-8.
+        progress: is told the number of bytes that were read since its last call.
+
+    Yields:
+        Text and label. The text of an empty line or file is empty.
+
+    Raises:
+        DataError: the folder has neither layout, or both.
+        TableError: a file cannot be read. The message names file and line.
+    """
+    files, folders = _parts(folder)
+    if files and folders:
+        raise DataError(
+            f"{folder}: holds files ({files[0].name}, …) and folders of texts "
+            f"({folders[0].name}/, …); leave one file or one folder a label, and move the rest away"
+        )
+    if not files and not folders:
+        raise DataError(_nothing(folder))
+    options = TableOptions(format="lines", encoding=encoding)
+    for file in files:
+        for row in Table.open(file, options, progress=progress):
+            yield row.text, file.stem
+    for each in folders:
+        for file in _texts(each):
+            yield _whole_text(file, encoding, progress), each.name
+
+
+def folder_size(folder: Path) -> int:
+    """Returns the number of bytes of the files that `folder_rows` reads."""
+    files, folders = _parts(folder)
+    return sum(
+        path.stat().st_size
+        for path in (*files, *(file for each in folders for file in _texts(each)))
+    )
+
+
+def _texts(folder: Path) -> list[Path]:
+    return sorted(each for each in folder.glob("*.txt") if each.is_file() and _visible(each))
+
+
+def _visible(path: Path) -> bool:
+    return not path.name.startswith(".")
+
+
+def _parts(folder: Path) -> tuple[list[Path], list[Path]]:
+    folders = sorted(each for each in folder.iterdir() if each.is_dir() and _visible(each))
+    return _texts(folder), [each for each in folders if _texts(each)]
+
+
+def _whole_text(path: Path, encoding: str | None, progress: Progress | None) -> str:
+    try:
+        with path.open("rb") as stream:
+            return "".join(read_chunks(stream, str(path), encoding, progress)).strip()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _nothing(folder: Path) -> str:
+    tables = sorted(each.name for each in folder.iterdir() if each.suffix.lower() in _TABLES)
+    if tables:
+        return f"{folder}: the folder holds tables ({tables[0]}, …); name each with --data"
+    return (
+        f"{folder}: the folder holds no <label>.txt files and no <label>/*.txt; add one file or "
+        "one folder for each label"
+    )

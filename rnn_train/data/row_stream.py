@@ -1,0 +1,133 @@
+"""Labelled rows of sources, streamed: files, folders and named sets. Memory stays constant."""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from rnn_infer.errors import TableError
+from rnn_infer.tables.lines import Progress
+from rnn_infer.tables.options import TableOptions
+from rnn_infer.tables.table import Table
+from rnn_train.data.datasets import LABELLED_SETS, SURNAMES
+from rnn_train.data.label_folder import folder_rows, folder_size
+from rnn_train.data.sources import expand
+from rnn_train.errors import DataError
+from rnn_train.progress import progress_bar
+
+Pair = tuple[str, str]
+"""A text and its label; neither is empty."""
+_BAR_BYTES = 20_000_000
+"""Larger sources get a progress bar."""
+
+
+class RowStream:
+    """Texts and labels of sources, in order. Each iteration reads the sources again."""
+
+    def __init__(
+        self,
+        sources: Sequence[str],
+        options: TableOptions | None = None,
+        known: Collection[str] = (),
+    ) -> None:
+        """
+        Args:
+            sources: each is a named set; a file of `rnn_infer.tables`; or a folder, with one
+                `<label>.txt` a label and one text a line, or with one folder a label and one text
+                a file.
+            options: how files are read; None: as they look.
+            known: labels of a model. A column of them is the label column.
+        """
+        self.sources = tuple(sources)
+        self._options = options or TableOptions()
+        self._known = known
+        self.how: list[str] = []
+        """How each source was read, in words for the user."""
+        self.rows = 0
+        """Number of rows that the last iteration has given."""
+        self.without_text = 0
+        """Number of rows that it has left out because their text is empty."""
+        self.without_label = 0
+        """Number of rows that it has left out because only their label is empty."""
+
+    def __iter__(self) -> Iterator[Pair]:
+        """Reads the sources.
+
+        Yields:
+            Text and label of each row. Rows without one of them are left out and counted.
+
+        Raises:
+            DataError: a source is missing or malformed (the message names file and line), or most
+                rows have no label or no text.
+        """
+        self.how, self.rows, self.without_text, self.without_label = [], 0, 0, 0
+        with _progress(self.sources) as progress:
+            for source in self.sources:
+                yield from self._complete(source, progress)
+
+    def warnings(self) -> list[str]:
+        """Returns a line about the rows that were left out, if there are any."""
+        counts = ((self.without_text, "no text"), (self.without_label, "no label"))
+        parts = [f"{count} rows have {what}" for count, what in counts if count]
+        return [" and ".join(parts) + "; they are left out"] if parts else []
+
+    def _complete(self, source: str, progress: Progress | None) -> Iterator[Pair]:
+        before = self.rows, self.without_text, self.without_label
+        for text, label in self._read(source, progress):
+            if text and label:
+                self.rows += 1
+                yield text, label
+            elif not text:
+                self.without_text += 1
+            else:
+                self.without_label += 1
+        rows, no_text, no_label = (
+            now - then
+            for now, then in zip(
+                (self.rows, self.without_text, self.without_label), before, strict=True
+            )
+        )
+        for count, role in ((no_text, "text"), (no_label, "label")):
+            if count > rows:
+                raise DataError(
+                    f"{source}: {count} of {rows + no_text + no_label} rows have no {role}; name "
+                    f"its column with --{role}-column, or complete the rows"
+                )
+
+    def _read(self, source: str, progress: Progress | None) -> Iterator[tuple[str, str | None]]:
+        path = _path(source)
+        try:
+            if path.is_dir():
+                self.how.append(f"{source}: a folder for labels")
+                yield from folder_rows(path, self._options.encoding, progress)
+                return
+            table = Table.open(
+                path, self._options, labelled=True, known=self._known, progress=progress
+            )
+            self.how.append(f"{source}: {table.how}")
+            for row in table:
+                yield row[:2]
+        except TableError as error:
+            raise DataError(str(error)) from None
+
+
+def _path(source: str) -> Path:
+    path = SURNAMES if source in LABELLED_SETS else expand(source)
+    if not path.exists():
+        raise DataError(
+            f"{source}: no such file, folder or named set ({', '.join(LABELLED_SETS)}); to name "
+            "several files, repeat --data"
+        )
+    return path
+
+
+@contextmanager
+def _progress(sources: Sequence[str]) -> Iterator[Callable[[int], object] | None]:
+    """Opens a progress bar, if there is much to read."""
+    size = 0
+    for path in map(_path, sources):
+        size += folder_size(path) if path.is_dir() else path.stat().st_size
+    if size < _BAR_BYTES:
+        yield None
+        return
+    with progress_bar(size, "reading", unit="B", unit_scale=True, leave=False) as bar:
+        yield bar.update

@@ -1,0 +1,67 @@
+"""Folders of labelled texts: a file a label, a folder a label, and neither."""
+
+from pathlib import Path
+
+import pytest
+
+from rnn_infer.errors import TableError
+from rnn_train.data.label_folder import folder_rows, folder_size
+from rnn_train.errors import DataError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "folder"
+    made.mkdir()
+    return made
+
+
+def test_a_file_for_each_label(folder: Path) -> None:
+    (folder / "odd.txt").write_text("one\n\nthree\u2028\x0cx\n")
+    (folder / "even.txt").write_text("two")
+    (folder / "notes.md").write_text("no data")
+    (folder / ".hidden.txt").write_text("no data")
+    rows = [("two", "even"), ("one", "odd"), ("", "odd"), ("three\u2028\x0cx", "odd")]
+    assert list(folder_rows(folder)) == rows
+    seen: list[int] = []
+    list(folder_rows(folder, progress=seen.append))
+    assert sum(seen) == folder_size(folder) > 0
+
+
+def test_a_folder_for_each_label(folder: Path) -> None:
+    for label, texts in {"pos": ["good\r\nfilm ", "nice"], "neg": ["bad"], "other": []}.items():
+        (folder / label).mkdir()
+        for i, text in enumerate(texts):
+            (folder / label / f"{i}.txt").write_bytes(text.encode())
+    assert list(folder_rows(folder)) == [("bad", "neg"), ("good\nfilm", "pos"), ("nice", "pos")]
+    assert folder_size(folder) == 18
+
+
+def test_encoding(folder: Path) -> None:
+    (folder / "a.txt").write_bytes("é".encode("cp1252"))
+    assert list(folder_rows(folder, "cp1252")) == [("é", "a")]
+    with pytest.raises(TableError, match=r"a\.txt: line 1: is not UTF-8"):
+        list(folder_rows(folder))
+    (folder / "a.txt").unlink()
+    (folder / "b").mkdir()
+    (folder / "b" / "1.txt").write_bytes(b"x\ny\xff")
+    with pytest.raises(TableError, match=r"1\.txt: line 2: is not UTF-8"):
+        list(folder_rows(folder))
+
+
+def test_both_layouts(folder: Path) -> None:
+    (folder / "urls.txt").write_text("x")
+    (folder / "pos").mkdir()
+    (folder / "pos" / "1.txt").write_text("x")
+    with pytest.raises(DataError, match=r"urls\.txt, … and|files \(urls\.txt, …\) and folders"):
+        list(folder_rows(folder))
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("a.csv", r"holds tables \(a\.csv, …\); name each"), ("a.md", r"no <label>\.txt files")],
+)
+def test_nothing_to_read(folder: Path, name: str, said: str) -> None:
+    (folder / name).write_text("x")
+    with pytest.raises(DataError, match=said):
+        list(folder_rows(folder))
