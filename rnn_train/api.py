@@ -112,10 +112,10 @@ def resume(
 def export(
     run: StrPath, out: StrPath, options: ExportOptions | None = None, *, log: Log = print
 ) -> dict[str, float]:
-    """Exports the weights of a run again, as another variant for example.
+    """Exports the weights of a run, or of a float32 file, as another variant for example.
 
     Args:
-        run: the run folder.
+        run: the run folder, or a float32 model file.
         out: path of the `.onnx` file, written whole or not at all.
         options: which variant to write; None: float32, any number of steps.
         log: takes one line of text at a time.

@@ -6,6 +6,8 @@ Each function opens or creates the run folder, and leaves the rest to `training_
 
 import dataclasses
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
@@ -13,9 +15,11 @@ from typing import get_args
 import torch
 
 from rnn_train.errors import ExportError, RunError
+from rnn_train.exporting.from_file import Reopened, reopen
+from rnn_train.exporting.hosts import HostName, described, variant_for
 from rnn_train.exporting.model_file import export as export_model
 from rnn_train.exporting.products import Weights
-from rnn_train.exporting.variants import fastest_steps
+from rnn_train.exporting.variants import Variant, fastest_steps
 from rnn_train.files import check_writable
 from rnn_train.progress import Log
 from rnn_train.run_task import (
@@ -45,17 +49,41 @@ class ExportOptions:
     """Read or draw exactly this many characters a call, without control flow. None: any number."""
     fastest_for: int | None = None
     """Choose `steps` for this many streams at once, by measuring on CUDA."""
-    weights: Weights = "float32"
-    """Type of the large matrices. int8 is for the CPU, float16 is for CUDA."""
+    weights: Weights | None = None
+    """Type of the large matrices. int8 is for the CPU, float16 is for CUDA. None: float32, or what
+    suits the `host`."""
     without_if: bool = False
     """Draw without If nodes, for engines that do not run them. It is a little slower."""
     temperature: float | None = None
     """Divides the logits. None: use the temperature that the run fitted."""
+    host: HostName | None = None
+    """Choose the variant that was tested in this engine."""
 
     def __post_init__(self) -> None:
-        """Raises `ExportError`: there are no such weights."""
-        if self.weights not in (known := get_args(Weights)):
-            raise ExportError(f"weights must be one of {', '.join(known)}, got {self.weights!r}")
+        """Raises `ExportError`: there are no such weights, or options exclude each other."""
+        if self.weights not in (known := (None, *get_args(Weights))):
+            raise ExportError(
+                f"weights must be one of {', '.join(known[1:])}, got {self.weights!r}"
+            )
+        own = self.step_only or self.steps or self.without_if or self.fastest_for
+        if self.host and own:
+            raise ExportError(
+                "--for chooses the variant; drop it, or --step-only, --steps, --without-if and "
+                "--fastest-for"
+            )
+
+    def variant(self, log: Log) -> Variant:
+        """Returns the variant; `log` gets a line that says what was picked for a `host`."""
+        if self.host:
+            variant = variant_for(self.host, self.weights)
+            log(described(self.host, variant))
+            return variant
+        return Variant(
+            step_only=self.step_only,
+            steps=self.steps,
+            weights=self.weights or "float32",
+            without_if=self.without_if,
+        )
 
 
 def train(
@@ -137,12 +165,12 @@ def resume(
 
 
 def export(
-    folder: Path, out: Path, options: ExportOptions | None = None, *, log: Log = print
+    source: Path, out: Path, options: ExportOptions | None = None, *, log: Log = print
 ) -> dict[str, float]:
-    """Exports the averaged weights of a run's last checkpoint.
+    """Exports the averaged weights of a run's last checkpoint, or those of a float32 file.
 
     Args:
-        folder: the run folder.
+        source: the run folder, or a model file.
         out: path of the file.
         options: which variant to write; None: the defaults.
         log: takes one line of text at a time.
@@ -156,26 +184,14 @@ def export(
     """
     options = options or ExportOptions()
     check_writable(out)
-    with finished_task(folder, log) as task:
-        result = task.measure(task.model)
-        if options.temperature is not None:
-            result = dataclasses.replace(result, temperature=options.temperature)
-        card = task.card(result)
+    variant = options.variant(log)
+    with _opened(source, options.temperature, log) as (model, card, loss):
 
         def write(path: Path, steps: int | None) -> dict[str, float]:
-            return export_model(
-                task.model,
-                card,
-                path,
-                step_only=options.step_only,
-                steps=steps,
-                weights=options.weights,
-                without_if=options.without_if,
-                loss=task.loss,
-                log=log,
-            )
+            chosen = dataclasses.replace(variant, steps=steps)
+            return export_model(model, card, path, **vars(chosen), loss=loss, log=log)
 
-        steps = options.steps
+        steps = variant.steps
         if options.fastest_for:
             if options.step_only or card.labels:
                 raise ExportError(
@@ -183,6 +199,22 @@ def export(
                 )
             steps = fastest_steps(write, options.fastest_for, log)
         return write(out, steps)
+
+
+@contextmanager
+def _opened(source: Path, temperature: float | None, log: Log) -> Iterator[Reopened]:
+    """Opens what is to be exported: a run folder, which stays locked until the context ends, or a
+    file."""
+    if source.is_file():
+        if temperature is not None:
+            raise ExportError("the temperature of a file is fixed; name its run folder to set it")
+        yield reopen(source)
+        return
+    with finished_task(source, log) as task:
+        result = task.measure(task.model)
+        if temperature is not None:
+            result = dataclasses.replace(result, temperature=temperature)
+        yield Reopened(task.model, task.card(result), task.loss)
 
 
 def set_threads(threads: int | None) -> None:

@@ -9,9 +9,22 @@ from rnn_infer.contract import MAX_STEPS
 from rnn_train.cli.group import OptionsError, guarded, main
 from rnn_train.cli.options import PATH, TEMPERATURE
 
+HOST_NAMES = (
+    "onnxruntime",
+    "browser",
+    "openvino",
+    "tract",
+    "tvm",
+    "iree",
+    "opencv",
+    "litert",
+    "triton",
+)
+"""As `exporting.hosts` has them. It is not imported here, so that `--help` needs no torch."""
+
 
 @main.command()
-@click.argument("run", type=PATH)
+@click.argument("source", metavar="RUN|FILE", type=PATH)
 @click.option("--out", type=PATH, required=True, help="Path of the file to write.")
 @click.option(
     "--quantize",
@@ -41,12 +54,18 @@ from rnn_train.cli.options import PATH, TEMPERATURE
     help="Choose --steps for this many streams at once: measure all variants on this GPU.",
 )
 @click.option(
+    "--for",
+    "host",
+    type=click.Choice(HOST_NAMES),
+    help="Choose the variant that was tested in this engine, and say which it is.",
+)
+@click.option(
     "--temperature",
     type=TEMPERATURE,
     help="Divides the logits, in place of the temperature that the run fitted.",
 )
-def export(run: Path, out: Path, quantize: Any, **options: Any) -> None:
-    """Export the latest weights of a run to a file.
+def export(source: Path, out: Path, quantize: Any, **options: Any) -> None:
+    """Export the latest weights of a run, or those of a float32 file, to another file.
 
     The file is compared with the model before it is written.
 
@@ -55,6 +74,7 @@ def export(run: Path, out: Path, quantize: Any, **options: Any) -> None:
       rnn-train export runs/charlm-1 --out exported/charlm.int8.onnx --quantize int8
       rnn-train export runs/charlm-1 --out exported/charlm.step.onnx --step-only
       rnn-train export runs/charlm-1 --out gpu.onnx --quantize float16 --fastest-for 64
+      rnn-train export exported/charlm.onnx --out charlm.openvino.onnx --for openvino
     """
 
     def work() -> None:
@@ -62,8 +82,8 @@ def export(run: Path, out: Path, quantize: Any, **options: Any) -> None:
 
         if options["steps"] and options["fastest_for"]:
             raise OptionsError("--steps and --fastest-for exclude each other; drop one of them")
-        variant = pipeline.ExportOptions(weights=quantize or "float32", **options)
-        proof = pipeline.export(run, out, variant, log=click.echo)
+        variant = pipeline.ExportOptions(weights=quantize, **options)
+        proof = pipeline.export(source, out, variant, log=click.echo)
         click.echo(f"wrote {out}   (largest differences: {proof})")
 
     guarded(work)

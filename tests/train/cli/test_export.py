@@ -25,6 +25,28 @@ def test_export(call: Call, finished: TrainingReport) -> None:
     assert (file.steps, file.generates) == (3, False)
 
 
+def test_for_an_engine(call: Call, finished: TrainingReport) -> None:
+    result = call("export", str(finished.out), "--out", "x.onnx", "--for", "litert")
+    assert result.exit_code == 0, result.output
+    assert result.output.startswith("for litert: --step-only --steps 1; ")
+    file = Stepper.open("x.onnx").file
+    assert (file.steps, file.generates) == (1, False)
+
+
+def test_an_engine_or_a_variant(call: Call, finished: TrainingReport) -> None:
+    given = ("--out", "x.onnx", "--for", "tract", "--steps", "3")
+    result = call("export", str(finished.run), *given)
+    assert result.exit_code != 0
+    assert "--for chooses the variant; drop it" in result.output
+    assert not Path("x.onnx").exists()
+
+
+def test_the_temperature_of_a_file_is_fixed(call: Call, finished: TrainingReport) -> None:
+    result = call("export", str(finished.out), "--out", "x.onnx", "--temperature", "2")
+    assert result.exit_code != 0
+    assert "the temperature of a file is fixed; name its run folder" in result.output
+
+
 def test_steps_are_given_or_measured(call: Call, finished: TrainingReport) -> None:
     given = ("--out", "x.onnx", "--steps", "3", "--fastest-for", "8")
     result = call("export", str(finished.run), *given)
@@ -43,6 +65,7 @@ def test_steps_are_given_or_measured(call: Call, finished: TrainingReport) -> No
             ExportOptions(weights="float16", fastest_for=64),
         ),
         (("--step-only", "--steps", "3"), ExportOptions(step_only=True, steps=3)),
+        (("--for", "tract", "--quantize", "int8"), ExportOptions(host="tract", weights="int8")),
         (("--without-if",), ExportOptions(without_if=True)),
         (("--temperature", "0.7"), ExportOptions(temperature=0.7)),
     ],

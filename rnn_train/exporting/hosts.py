@@ -1,0 +1,95 @@
+"""The variant of a file for each engine that was tested: `rnn-train export --for`.
+
+The scripts in `hosts/` run these variants, and the page "Other hosts" shows what they gave.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
+
+from rnn_train.errors import ExportError
+from rnn_train.exporting.products import Weights
+from rnn_train.exporting.variants import Variant
+
+HostName = Literal[
+    "onnxruntime", "browser", "openvino", "tract", "tvm", "iree", "opencv", "litert", "triton"
+]
+"""The name of an engine."""
+
+
+@dataclass(frozen=True)
+class Host:
+    """What an engine needs."""
+
+    variant: Variant
+    """What it gets if nothing else is asked for."""
+    weights: tuple[Weights, ...]
+    """The number types that were tested there."""
+    advice: str
+    """What its program must do, and does not by itself."""
+
+
+_ALL: tuple[Weights, ...] = ("float32", "int8", "float16")
+HOSTS: dict[HostName, Host] = {
+    "onnxruntime": Host(Variant(), _ALL, "nothing more to do"),
+    "browser": Host(
+        Variant(weights="int8"),
+        ("int8", "float32"),
+        "import onnxruntime-web/wasm, not the plain onnxruntime-web; int8 is the smaller download, "
+        "float32 is faster",
+    ),
+    "openvino": Host(
+        Variant(without_if=True),
+        _ALL,
+        "set the hint INFERENCE_PRECISION_HINT to f32; once a request has drawn, let each of its "
+        "calls draw at least one token",
+    ),
+    "tract": Host(
+        Variant(steps=8), _ALL, "leave the input shapes symbolic; convert `generated` to int64"
+    ),
+    "tvm": Host(Variant(steps=8), _ALL, "nothing more to do"),
+    "iree": Host(Variant(steps=4), _ALL, "more steps a call take longer to compile"),
+    "opencv": Host(
+        Variant(steps=4), ("float32",), "open it with the engine ENGINE_NEW of OpenCV 5"
+    ),
+    "litert": Host(
+        Variant(steps=1, step_only=True),
+        ("float32",),
+        "give onnx2tf a copy: it changes its input file",
+    ),
+    "triton": Host(
+        Variant(), _ALL, "a new sequence needs states of zero: `zero_data` in its config"
+    ),
+}
+
+
+def variant_for(name: HostName, weights: Weights | None) -> Variant:
+    """Return the variant of an engine.
+
+    Args:
+        name: of the engine.
+        weights: the number type of the large matrices. None: what suits the engine.
+
+    Raises:
+        ExportError: there is no such engine, or these weights were not tested there.
+    """
+    if name not in HOSTS:
+        raise ExportError(f"host must be one of {', '.join(get_args(HostName))}, got {name!r}")
+    host = HOSTS[name]
+    if weights is None:
+        return host.variant
+    if weights not in host.weights:
+        raise ExportError(
+            f"{weights} weights do not work in {name}; take {' or '.join(host.weights)}"
+        )
+    return replace(host.variant, weights=weights)
+
+
+def described(name: HostName, variant: Variant) -> str:
+    """Return one line that says what was picked, as options of `rnn-train export`."""
+    options = [
+        *(["--without-if"] if variant.without_if else []),
+        *(["--step-only"] if variant.step_only else []),
+        *([f"--steps {variant.steps}"] if variant.steps else []),
+        *([f"--quantize {variant.weights}"] if variant.weights != "float32" else []),
+    ]
+    return f"for {name}: {' '.join(options) or 'an ordinary float32 file'}; {HOSTS[name].advice}"
