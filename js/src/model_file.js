@@ -78,7 +78,8 @@ function documentOf(bytes) {
   const entries = messages(bytes, 14);
   const found = entries.filter((entry) => text(entry, 1) === METADATA_KEY);
   if (!found.length) throw foreign(`it has no '${METADATA_KEY}' metadata; export it with rnn-train`);
-  const other = entries.find((entry) => text(entry, 1) !== METADATA_KEY);
+  // onnxsim writes a report on its work under keys of its own. Nothing reads them.
+  const other = entries.find((entry) => !/^(rnn_model$|onnxsim\.)/.test(text(entry, 1)));
   if (other || found.length > 1) {
     const what = other ? `the key '${text(other, 1).slice(0, 80)}'` : "a second copy";
     throw foreign(`it has ${what} beside the one '${METADATA_KEY}' document; load the exported file`);

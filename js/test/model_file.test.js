@@ -58,6 +58,8 @@ test("metadata must be the one document", () => {
   refuses(withEntries(["rnn_model", metadataText(file)], ["x", "y"]), /the key 'x' beside the one/);
   refuses(withEntries(["rnn_model", "{}"], ["rnn_model", "{}"]), /a second copy beside/);
   refuses(withEntries(["rnn_model", Uint8Array.of(255)]), /not UTF-8/);
+  const simplified = withEntries(["rnn_model", metadataText(file)], ["onnxsim.removed_nodes", "3"]);
+  assert.deepEqual(readModelFile(simplified, "m.onnx").metadata, document());
 });
 
 test("the document must fit its schema", () => {

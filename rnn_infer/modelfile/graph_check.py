@@ -5,6 +5,7 @@ from typing import Any
 
 from rnn_infer import contract
 from rnn_infer.modelfile import onnx_proto
+from rnn_infer.modelfile.rewriter import UNUSED_DOMAINS
 from rnn_infer.modelfile.violation import ViolationError, check_fields, damaged, foreign, plain_text
 
 
@@ -29,13 +30,15 @@ def check_header(model: Any) -> None:
         if domain in seen:
             raise damaged(f"opset domain {domain!r} appears twice")
         seen.add(domain)
-        if domain:
+        if domain and domain not in UNUSED_DOMAINS:
             raise foreign(f"it uses operator domain {domain!r} version {opset.version}")
-        if opset.version not in contract.OPSETS:
+        if not domain and opset.version not in contract.OPSETS:
             raise ViolationError(
                 f"opset {opset.version} is outside "
                 f"{contract.OPSETS.start}..{contract.OPSETS.stop - 1}: too new or too old"
             )
+    if "" not in seen:
+        raise foreign("it does not import the standard operators")
 
 
 def check_graph(graph: Any) -> frozenset[str]:

@@ -4,6 +4,7 @@ from typing import Any
 
 from rnn_infer import contract
 from rnn_infer.contract import Metadata
+from rnn_infer.modelfile.rewriter import is_report
 from rnn_infer.modelfile.schema import SchemaError, decode, parse_json
 from rnn_infer.modelfile.violation import ViolationError, foreign, plain_text
 from rnn_infer.text.vocabulary import Vocabulary
@@ -33,8 +34,12 @@ def _document(model: Any) -> str:
     ]
     if not documents:
         raise foreign(f"it has no {contract.METADATA_KEY!r} metadata; export it with rnn-train")
-    if len(documents) > 1 or len(model.metadata_props) > 1:
-        raise foreign(f"it has metadata besides the one {contract.METADATA_KEY!r} document")
+    if len(documents) > 1:
+        raise foreign(f"it has {len(documents)} {contract.METADATA_KEY!r} documents")
+    for entry in model.metadata_props:
+        if entry.key != contract.METADATA_KEY.encode() and not is_report(entry.key):
+            key = plain_text(entry.key, "a metadata key")
+            raise foreign(f"it has the metadata key {key[:80]!r} besides {contract.METADATA_KEY!r}")
     if len(documents[0]) > contract.MAX_METADATA_BYTES:
         raise ViolationError("its metadata is larger than the limit")
     return plain_text(documents[0], "the metadata")

@@ -10,6 +10,7 @@ from rnn_infer.modelfile import onnx_proto
 from rnn_infer.modelfile.graph_check import check_graph, check_header
 from rnn_infer.modelfile.interface import StateSpec, check_interface
 from rnn_infer.modelfile.metadata_check import read_metadata
+from rnn_infer.modelfile.rewriter import other_kind, rewriter
 from rnn_infer.modelfile.source import ModelSource, SourceBytes, read_source
 from rnn_infer.modelfile.violation import ViolationError, damaged
 
@@ -89,14 +90,21 @@ def check_model(source: SourceBytes) -> ModelFile:
 
 
 def _check(source: SourceBytes) -> ModelFile:
+    if kind := other_kind(source.data):
+        raise ViolationError(f"is not an ONNX file but {kind}")
     try:
         model = onnx_proto.model_class().FromString(source.data)
     except DecodeError:
         raise damaged("its bytes do not parse") from None
     except RecursionError:
         raise damaged("it is nested too deeply") from None
-    check_header(model)
-    metadata = read_metadata(model)
-    operators = check_graph(model.graph)
-    interface = check_interface(model.graph, metadata)
+    try:
+        check_header(model)
+        metadata = read_metadata(model)
+        operators = check_graph(model.graph)
+        interface = check_interface(model.graph, metadata)
+    except ViolationError as violation:
+        if explained := rewriter(model, violation.detail):
+            raise ViolationError(explained) from None
+        raise
     return ModelFile(source, metadata, *interface, operators)

@@ -10,15 +10,20 @@ from rnn_infer.modelfile import onnx_proto
 class ViolationError(Exception):
     """A broken rule of the file format. The message does not have the file's name."""
 
+    def __init__(self, detail: str, verdict: str = "") -> None:
+        """Take the broken rule, and what it says about the file as a whole."""
+        super().__init__(f"{verdict}: {detail}" if verdict else detail)
+        self.detail = detail
+
 
 def damaged(what: str) -> ViolationError:
     """Return the error for a file whose bytes were changed."""
-    return ViolationError(f"damaged or not an ONNX file: {what}")
+    return ViolationError(what, "damaged or not an ONNX file")
 
 
 def foreign(what: str) -> ViolationError:
     """Return the error for a file that another program wrote."""
-    return ViolationError(f"not a model made by rnn-train: {what}")
+    return ViolationError(what, "not a model made by rnn-train")
 
 
 def check_fields(message: Any, where: str) -> None:

@@ -22,7 +22,7 @@ def test_opset_out_of_range(refusal: Refusal, edited: Edited, version: int) -> N
 
 
 @pytest.mark.parametrize(
-    ("domain", "version"), [(b"ai.onnx.ml", 3), (b"com.microsoft", 2), (b"my.ops", 1)]
+    ("domain", "version"), [(b"com.microsoft.mine", 2), (b"my.ops", 1), (b"AI.ONNX.ML", 3)]
 )
 def test_other_operator_domain(
     refusal: Refusal, edited: Edited, domain: bytes, version: int
@@ -40,7 +40,7 @@ def test_no_standard_domain(refusal: Refusal, edited: Edited) -> None:
     def change(model: Any) -> None:
         model.opset_import[0].domain, model.opset_import[0].version = b"com.microsoft", 1
 
-    assert "operator domain 'com.microsoft'" in refusal(edited(change))
+    assert "does not import the standard operators" in refusal(edited(change))
 
 
 @pytest.mark.parametrize("field", ["graph", "opset_import"])

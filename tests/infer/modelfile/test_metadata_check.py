@@ -226,13 +226,12 @@ def test_second_document(refusal: Refusal, edited: Edited) -> None:
     def double(model: Any) -> None:
         model.metadata_props.append(model.metadata_props[0])
 
-    assert "metadata besides" in refusal(edited(double))
+    assert "it has 2 'rnn_model' documents" in refusal(edited(double))
 
 
 def test_other_metadata(refusal: Refusal, edited: Edited) -> None:
-    assert "metadata besides" in refusal(
-        edited(lambda it: it.metadata_props.add(key=b"author", value=b"x"))
-    )
+    said = refusal(edited(lambda it: it.metadata_props.add(key=b"author", value=b"x")))
+    assert "it has the metadata key 'author' besides 'rnn_model'" in said
 
 
 @pytest.mark.parametrize("key", ["tokens", "uniform"])
