@@ -1,5 +1,6 @@
 """Many independent streams of text that are drawn in one batch."""
 
+import itertools
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import NoReturn, Self, Unpack
@@ -18,7 +19,7 @@ from rnn_infer.sampling import (
     check_length,
     with_keywords,
 )
-from rnn_infer.shared_batch import DrawRequest, SharedBatch
+from rnn_infer.shared_batch import MAX_TICK, DrawRequest, SharedBatch
 from rnn_infer.text.stopping import StopScanner
 from rnn_infer.text.vocabulary import Unknown, Vocabulary
 
@@ -123,6 +124,7 @@ class StreamPool:
         check_length(length)
         check_chunk(chunk)
         stream = self._prepare(prompt, seed, unknown, with_keywords(sampling, keywords))
+        stream.runs_ahead = True
         return _pieces(self._batch, stream, length, StopScanner(stop), chunk)
 
     def astream(
@@ -157,6 +159,7 @@ class StreamPool:
         check_length(length)
         check_chunk(chunk)
         stream = self._prepare(prompt, seed, unknown, with_keywords(sampling, keywords))
+        stream.runs_ahead = True
         return _apieces(self._batch, self._worker, stream, length, StopScanner(stop), chunk)
 
     def close(self) -> None:
@@ -209,16 +212,27 @@ def _advance(calls: Sequence[Call[DrawRequest]]) -> None:
     calls[0].request.batch.advance(calls)
 
 
+def _blocks(length: int, chunk: int) -> Iterator[int]:
+    """Cut a length into the parts that are drawn at once: 1, 2, 4, … pieces.
+
+    The first piece comes soon, and the later ones cost fewer ticks.
+    """
+    most, pieces = max(1, MAX_TICK // chunk), 1
+    while length:
+        yield min(pieces * chunk, length)
+        length -= min(pieces * chunk, length)
+        pieces = min(2 * pieces, most)
+
+
 def _pieces(
     batch: SharedBatch, stream: PoolStream, length: int, scanner: StopScanner, chunk: int
 ) -> Iterator[str]:
     batch.add(stream)
     with stream:
-        for begin in range(0, length, chunk):
-            scanned = scanner.scan(stream.draw(min(chunk, length - begin)))
-            if scanned.text:
-                yield scanned.text
-            if scanned.stopped is not None:
+        for block in _blocks(length, chunk):
+            pieces, stopped = _scanned(scanner, batch.draw(stream, block), chunk)
+            yield from pieces
+            if stopped:
                 return
         if rest := scanner.rest():
             yield rest
@@ -233,21 +247,32 @@ async def _apieces(
     chunk: int,
 ) -> AsyncGenerator[str, None]:
     batch.add(stream)
+    blocks = itertools.chain(_blocks(length, chunk), [0])
     drawing = worker.ask(DrawRequest(batch, stream, min(chunk, length)))
     try:
-        for begin in range(0, length, chunk):
+        for block, following in itertools.pairwise(blocks):
             await drawing
-            text = batch.take(stream, min(chunk, length - begin))
-            scanned = scanner.scan(text)
-            left = length - begin - len(text)
-            if left and scanned.stopped is None:
-                drawing = worker.ask(DrawRequest(batch, stream, min(chunk, left)))
-            if scanned.text:
-                yield scanned.text
-            if scanned.stopped is not None:
+            pieces, stopped = _scanned(scanner, batch.take(stream, block), chunk)
+            if following and not stopped:
+                drawing = worker.ask(DrawRequest(batch, stream, following))
+            for piece in pieces:
+                yield piece
+            if stopped:
                 return
         if rest := scanner.rest():
             yield rest
     finally:
         drawing.cancel()
         stream.close()
+
+
+def _scanned(scanner: StopScanner, text: str, chunk: int) -> tuple[list[str], bool]:
+    """Cut a text into pieces, up to a stop text. Return them, and whether one was found."""
+    pieces = []
+    for begin in range(0, len(text), chunk):
+        scanned = scanner.scan(text[begin : begin + chunk])
+        if scanned.text:
+            pieces.append(scanned.text)
+        if scanned.stopped is not None:
+            return pieces, True
+    return pieces, False

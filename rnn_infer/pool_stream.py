@@ -39,6 +39,8 @@ class PoolStream:
     """Characters that were asked for but not drawn yet."""
     drawn: list[str] = field(default_factory=list)
     """Text that was drawn but not returned yet."""
+    runs_ahead: bool = False
+    """Whether a tick may draw more than is wanted. Nothing can be fed to such a stream."""
 
     def feed(self, text: str, *, unknown: Unknown = "default") -> None:
         """Add a text. The next tick reads it before it draws.

@@ -173,7 +173,7 @@ class SharedBatch:
             self._turn.notify_all()
 
     def _tick(self, streams: list[PoolStream]) -> None:
-        """Read what was fed, then draw as many characters as all of these streams still want.
+        """Read what was fed, then draw the same number of characters for each of these streams.
 
         It works on copies of the rows and releases the lock meanwhile, so that other threads can
         join, feed and ask for the next tick.
@@ -181,7 +181,7 @@ class SharedBatch:
         rows = [stream.row for stream in streams]
         state, pending = self._table.gather(rows)
         texts = [stream._take_unread() for stream in streams]
-        steps = min(MAX_TICK, *(stream.wanted for stream in streams))
+        steps = _steps(streams)
         positions = [stream.uniforms.position for stream in streams]
         uniform = np.stack([stream.uniforms.take(steps) for stream in streams])
         sampling = [stream.sampling for stream in streams]
@@ -198,8 +198,9 @@ class SharedBatch:
         self._table.scatter(
             [rows[i] for i in here], tuple(each[here] for each in state), drawn[here, -1]
         )
+        whole = self._vocabulary.decode(drawn.ravel())  # one call for all rows
         for i in here:
-            streams[i].drawn.append(self._vocabulary.decode(drawn[i]))
+            streams[i].drawn.append(whole[i * steps : (i + 1) * steps])
             # A call that was cancelled meanwhile wants nothing more.
             streams[i].wanted = max(0, streams[i].wanted - steps)
 
@@ -210,6 +211,17 @@ class SharedBatch:
             yield
         finally:
             self._turn.acquire()
+
+
+def _steps(streams: list[PoolStream]) -> int:
+    """Return how many characters a tick draws for each of these streams.
+
+    A tick has a fixed cost, about that of two steps. If it ended with the stream that wants least,
+    streams that began at different times would cut each other's ticks into small pieces. So a
+    stream that may run ahead draws along with the one that wants most.
+    """
+    bounds = [stream.wanted for stream in streams if not stream.runs_ahead]
+    return min(MAX_TICK, max(stream.wanted for stream in streams), *bounds)
 
 
 def _closed() -> OptionError:

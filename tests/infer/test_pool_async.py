@@ -75,6 +75,31 @@ def test_astream_is_the_text_alone(lm: CharLM, sizes: Counter[int]) -> None:
     assert sizes == {CLIENTS: 4}
 
 
+def test_later_pieces_share_ticks(lm: CharLM, sizes: Counter[int]) -> None:
+    """8 characters, then 16, then 32 at a time; the pieces stay small."""
+
+    async def main() -> list[str]:
+        return [piece async for piece in lm.pool().astream("the", seed=3, length=120, chunk=8)]
+
+    assert [len(piece) for piece in asyncio.run(main())] == [8] * 15
+    assert sizes == {1: 5}
+
+
+def test_clients_that_come_one_after_another_share_ticks(lm: CharLM, sizes: Counter[int]) -> None:
+    texts = expected(lm)
+    sizes.clear()
+
+    async def client(pool: StreamPool, seed: int) -> str:
+        await asyncio.sleep(seed * 0.0003)
+        return await joined(pool.astream("the", seed=seed, length=LENGTH, chunk=4 + seed))
+
+    async def main() -> list[str]:
+        with lm.pool() as pool:
+            return await asyncio.gather(*(client(pool, seed) for seed in range(CLIENTS)))
+
+    assert asyncio.run(main()) == texts
+
+
 @pytest.mark.parametrize("chunk", [1, 7, 100, 1000])
 def test_chunks_do_not_matter(lm: CharLM, chunk: int) -> None:
     whole = lm.generate("the", length=50, seed=1, temperature=0.5)

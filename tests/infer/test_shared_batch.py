@@ -82,3 +82,27 @@ def test_advance_fails_the_calls_of_closed_streams(lm: CharLM) -> None:
         return batch.take(two, 5)
 
     assert asyncio.run(main()) == lm.generate("the", length=5, seed=1)
+
+
+@pytest.mark.parametrize("ahead", [True, False])
+def test_a_tick_goes_on_for_streams_that_run_ahead(lm: CharLM, ahead: bool) -> None:
+    """Streams at different places are not cut to the shortest request, if nothing can be fed."""
+    batch, streams = opened(lm, 3)
+    for stream in streams:
+        stream.runs_ahead = ahead
+    lengths = [5, 20, 11]
+
+    async def main() -> list[bool]:
+        loop = asyncio.get_running_loop()
+        calls = [
+            Call(DrawRequest(batch, stream, length), loop.create_future())
+            for stream, length in zip(streams, lengths, strict=True)
+        ]
+        batch.advance(calls)
+        return [call.done for call in calls]
+
+    assert asyncio.run(main()) == ([True] * 3 if ahead else [True, False, False])
+    assert [sum(map(len, stream.drawn)) for stream in streams] == [20 if ahead else 5] * 3
+    for seed, (stream, length) in enumerate(zip(streams, lengths, strict=True)):
+        text = batch.draw(stream, length) + batch.draw(stream, 40)
+        assert text == lm.generate("the", length=length + 40, seed=seed)
