@@ -38,7 +38,8 @@ def url(lm: CharLM) -> Iterator[str]:
     while not running.started:
         assert thread.is_alive()
         time.sleep(0.01)
-    yield "http://127.0.0.1:%d" % running.servers[0].sockets[0].getsockname()[1]
+    _, port = running.servers[0].sockets[0].getsockname()
+    yield f"http://127.0.0.1:{port}"
     running.should_exit = True
     thread.join()
 
