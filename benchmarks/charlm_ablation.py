@@ -116,7 +116,7 @@ def measure(train: str, held: str, change: dict[str, Any], seed: int, epochs: fl
             teachers.append(folder / f"{number}.onnx")
             export(model, task.card(task.measure(model)), teachers[-1])
         task, model, learnt = _train_one(folder / "run", change, seed, epochs, tuple(teachers))
-        temperature = fit_temperature(model, task.data.held_out)
+        temperature = fit_temperature(model, task.data.held_out).temperature
         loss = held_out_loss(model, task.data.held_out, 1, temperature)
     return {
         "held_out_nats_per_char": loss,

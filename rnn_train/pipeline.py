@@ -212,6 +212,8 @@ def _opened(source: Path, temperature: float | None, log: Log) -> Iterator[Reope
         return
     with finished_task(source, log) as task:
         result = task.measure(task.model)
+        for warning in result.warnings if temperature is None else ():
+            log(f"warning: {warning}")
         if temperature is not None:
             result = dataclasses.replace(result, temperature=temperature)
         yield Reopened(task.model, task.card(result), task.loss)

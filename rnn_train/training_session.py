@@ -85,6 +85,8 @@ def train_task(
     task.plot(model, run.folder)
     for line in _figures(result.metrics, result.temperature):
         log(line)
+    for warning in result.warnings:
+        log(f"warning: {warning}")
     for line in task.compare(model, run.folder):
         log(line)
     log(f"wrote {out}   (run folder {run.folder})")

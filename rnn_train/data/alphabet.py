@@ -52,6 +52,13 @@ class Alphabet:
             for text in texts
         ]
 
+    def known(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Returns the share of each text's characters that are in the vocabulary, [texts]."""
+        known = set(self.vocabulary) - {UNKNOWN}
+        return np.array(
+            [sum(char in known for char in text) / max(1, len(text)) for text in map(normal, texts)]
+        )
+
     def log_prior(self, rows: Rows) -> tuple[float, ...]:
         """Computes the log of each label's share of `rows`, [labels]. Every label must occur."""
         counts = Counter(rows.labels)

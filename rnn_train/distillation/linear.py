@@ -14,12 +14,14 @@ from rnn_train.data.alphabet import Alphabet, label_indices
 from rnn_train.data.rows import Rows
 from rnn_train.data.split import split_rows
 from rnn_train.evaluation.baselines import fit_baselines
-from rnn_train.evaluation.metrics import fit_temperature
+from rnn_train.evaluation.temperature import fit_to_logits
 
 LINEAR_WEIGHT = 0.4
 """Weight of the linear models in the mean."""
 _TEMPERATURE_FRACTION = 0.1
 """Share of the rows to which the temperatures of the linear models are fitted."""
+_LIMITS = (0.05, 20.0)
+"""Of these temperatures. They are wide, because an SVM's scores have a scale of their own."""
 
 
 def linear_soft_targets(rows: Rows, alphabet: Alphabet, seed: int) -> list[NDArray[np.float32]]:
@@ -37,7 +39,7 @@ def linear_soft_targets(rows: Rows, alphabet: Alphabet, seed: int) -> list[NDArr
     labels = torch.from_numpy(label_indices(rest, alphabet))
     temperatures = [
         # Clamped, because a label that only `rest` has would have infinite loss.
-        fit_temperature(model.scores(rest.texts).clamp(min=-1e3), labels)
+        fit_to_logits(model.scores(rest.texts).clamp(min=-1e3), labels, _LIMITS).temperature
         for model in fit_baselines(fitted, alphabet, seed)
     ]
     return [

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from rnn_train.data.streams import ArrayRing
-from rnn_train.evaluation import metrics
+from rnn_train.evaluation.temperature import Fit, fit_to_logits
 from rnn_train.models.cells import State
 from rnn_train.models.charlm import CharLSTM
 
@@ -18,6 +18,8 @@ _STREAMS = 32
 _WINDOW = 256
 _DOCUMENTS = 64
 """Documents that are read at once."""
+_RECOVERY = 16
+"""Characters after one that was never trained on, in which the state of the model is unusual."""
 _MOST_LOGITS = 1 << 25
 """Logits that are computed at once, and that the temperature is fitted to."""
 
@@ -44,39 +46,56 @@ def held_out_loss(
         Nats per character.
     """
     total, count = 0.0, 0
-    for logits, targets in _read(model, tokens, streams, mark):
+    for logits, targets, _ in _read(model, tokens, streams, mark):
         total += float(cross_entropy(logits / temperature, targets, reduction="sum"))
         count += len(targets)
     return total / count
 
 
-def fit_temperature(model: CharLSTM, tokens: NDArray[np.integer], mark: int | None = None) -> float:
-    """Fits the temperature on a held-out text (Guo et al., 2017).
+def fit_temperature(
+    model: CharLSTM,
+    tokens: NDArray[np.integer],
+    mark: int | None = None,
+    trained: NDArray[np.bool_] | None = None,
+) -> Fit:
+    """Fits the temperature on a held-out text, see `evaluation.temperature`.
 
     Args:
         model: in evaluation mode.
         tokens: [characters], at least 2. At most 32,000 characters are read, and less of a large
             vocabulary: 2^25 logits.
         mark: as for `held_out_loss`.
-
-    Returns:
-        The number that gives the least loss when every logit is divided by it.
+        trained: whether each token occurs in the training text, [vocabulary]; None: all do. A
+            character that does not, and the `_RECOVERY` characters after it, do not count.
     """
     wanted = min(_STREAMS * 1000, max(_WINDOW, _MOST_LOGITS // model.config.vocabulary))
+    counts = np.ones(len(tokens), bool) if trained is None else _settled(trained[tokens])
     read: list[tuple[Tensor, Tensor]] = []
-    for piece in _read(model, tokens, 0, mark):
-        read.append(piece)
-        if sum(len(targets) for _, targets in read) >= wanted:
+    for logits, targets, places in _read(model, tokens, 0, mark):
+        chosen = torch.from_numpy(counts[places]).to(targets.device)
+        read.append((logits[chosen], targets[chosen]))
+        if sum(len(each) for _, each in read) >= wanted:
             break
     logits, targets = (torch.cat(each)[:wanted] for each in zip(*read, strict=True))
-    return metrics.fit_temperature(logits, targets)
+    return fit_to_logits(logits, targets)
+
+
+def _settled(trained: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Returns which characters of a text count, given whether each was trained on [characters]: it
+    and the `_RECOVERY` characters before it must be."""
+    missing = np.cumsum(~trained)
+    before = np.zeros_like(missing)
+    before[_RECOVERY + 1 :] = missing[: -_RECOVERY - 1]
+    settled: NDArray[np.bool_] = missing == before
+    return settled
 
 
 @torch.inference_mode()
 def _read(
     model: CharLSTM, tokens: NDArray[np.integer], streams: int, mark: int | None
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Reads a text. Yields logits [characters, vocabulary] and targets [characters]."""
+) -> Iterator[tuple[Tensor, Tensor, NDArray[np.int64]]]:
+    """Reads a text. Yields logits [characters, vocabulary], targets [characters], and the place of
+    each target in the text [characters]."""
     device = model.embedding.weight.device
     if mark is not None:
         yield from _read_documents(model, tokens, mark)
@@ -90,12 +109,13 @@ def _read(
         rows = np.stack([tokens[i * length + begin : i * length + end] for i in range(count)])
         window = torch.from_numpy(rows.astype(np.int64)).to(device)
         logits, state = model(window[:, :-1], state)
-        yield logits.float().flatten(0, 1), window[:, 1:].flatten()
+        places = np.arange(count)[:, None] * length + np.arange(begin + 1, end)
+        yield logits.float().flatten(0, 1), window[:, 1:].flatten(), places.flatten()
 
 
 def _read_documents(
     model: CharLSTM, tokens: NDArray[np.integer], mark: int
-) -> Iterator[tuple[Tensor, Tensor]]:
+) -> Iterator[tuple[Tensor, Tensor, NDArray[np.int64]]]:
     """Reads documents, each from the zero state, in batches of similar length."""
     device = model.embedding.weight.device
     marks = [0, *(np.flatnonzero(tokens[1:] == mark) + 1).tolist(), len(tokens) - 1]
@@ -113,7 +133,9 @@ def _read_documents(
             rows = torch.from_numpy(ring.rows(starts % len(ring), size + 1).astype(np.int64))
             logits, state = model(rows[:, :-1].to(device), state)
             counted = torch.from_numpy(np.arange(size) < left[:, None])
-            yield logits.float()[counted.to(device)], rows[:, 1:][counted].to(device)
+            targets = rows[:, 1:][counted].to(device)
+            places = (starts[:, None] + np.arange(1, size + 1))[counted.numpy()]
+            yield logits.float()[counted.to(device)], targets, places
             going = int(np.count_nonzero(left > size))
             starts, left = starts[:going] + size, left[:going] - size
             state = tuple(each[:going] for each in state)

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from rnn_train.evaluation.temperature import fit_to_logits
+
 BINS = 15
 """Number of bins of equal width, for calibration."""
 PRIORS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0)
@@ -80,16 +82,6 @@ def by_prior(
     return found
 
 
-def fit_temperature(logits: Tensor, labels: Tensor) -> float:
-    """Returns the number that gives the least loss when every logit is divided by it.
-
-    See Guo et al., 2017, "On calibration of modern neural networks".
-    """
-    choices = torch.logspace(-1.3, 1.3, 261).tolist()  # 0.05 to 20, steps of 2.3 %
-    losses = [float(cross_entropy(logits / choice, labels)) for choice in choices]
-    return float(choices[int(np.argmin(losses))])
-
-
 def temperature_scaled(logits: Tensor, labels: Tensor) -> Tensor:
     """Divides the logits of each half of the rows by the temperature fitted on the other half.
 
@@ -100,7 +92,7 @@ def temperature_scaled(logits: Tensor, labels: Tensor) -> Tensor:
         return logits
     result = torch.empty_like(logits)
     for half in (even, ~even):
-        result[half] = logits[half] / fit_temperature(logits[~half], labels[~half])
+        result[half] = logits[half] / fit_to_logits(logits[~half], labels[~half]).temperature
     return result
 
 

@@ -27,6 +27,8 @@ class HeldOutResult:
     """Empty if nothing is held out."""
     temperature: float = 1.0
     """The exported file divides its logits by it. It is fitted to the held-out data, if any."""
+    warnings: tuple[str, ...] = ()
+    """About the held-out data and the fit, to print after the metrics."""
 
 
 class Task(Protocol):

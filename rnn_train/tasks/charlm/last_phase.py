@@ -4,6 +4,7 @@ So no text of the user is lost to measuring, and the temperature still comes fro
 to the model.
 """
 
+import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,9 +46,9 @@ class LastPhase:
         """
         result = measure(model, self.data)
         metrics = {**result.metrics, "held_out_measured_at_step": float(step)}
-        kept = {"temperature": result.temperature, "metrics": metrics}
+        kept = dataclasses.asdict(result) | {"metrics": metrics}
         write_bytes(self.folder / _FILE, json.dumps(kept).encode())
-        return HeldOutResult(metrics, result.temperature)
+        return dataclasses.replace(result, metrics=metrics)
 
     def forget(self) -> None:
         """Removes the result, of a session that was killed before it saved a later step."""
@@ -64,4 +65,5 @@ def read_result(folder: Path) -> HeldOutResult | None:
     if not path.exists():
         return None
     kept = json.loads(path.read_text("utf-8"))
-    return HeldOutResult(dict(kept["metrics"]), float(kept["temperature"]))
+    warnings = tuple(map(str, kept.get("warnings", ())))
+    return HeldOutResult(dict(kept["metrics"]), float(kept["temperature"]), warnings)

@@ -1,6 +1,7 @@
 """Metrics of a character model on its held-out text, and its model card."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnn_infer.runtime.stepper import Stepper
 from rnn_infer.scoring import sequence_loss
@@ -10,6 +11,7 @@ from rnn_train.models.charlm import CharLSTM
 from rnn_train.tasks.charlm.data import CharLMData, Tokens
 from rnn_train.tasks.task import HeldOutResult, rounded
 
+_BLOCK = 2**20
 _LOSS_CHARACTERS = 40_000
 """Characters that are read to measure the loss of a file."""
 
@@ -22,7 +24,14 @@ def measure(model: CharLSTM, data: CharLMData) -> HeldOutResult:
         data: at least 2 characters are held out.
     """
     held_out, mark = data.held_out, data.mark
-    temperature = language_model.fit_temperature(model, held_out, mark)
+    trained = _trained(data)
+    fit = language_model.fit_temperature(model, held_out, mark, trained)
+    temperature, warnings = fit.temperature, fit.warnings
+    if foreign := int((~trained[held_out]).sum()):
+        warnings.append(
+            f"{foreign:,} of the {len(held_out):,} held-out characters never occur in the training "
+            "text; the temperature leaves them out"
+        )
     nats = language_model.held_out_loss(model, held_out, temperature=temperature, mark=mark)
     metrics = {
         "held_out_nats_per_char": nats,
@@ -30,7 +39,16 @@ def measure(model: CharLSTM, data: CharLMData) -> HeldOutResult:
         "held_out_characters": float(len(held_out)),
         **({"held_out_pieces": float(data.pieces)} if data.pieces else {}),
     }
-    return HeldOutResult(metrics, temperature)
+    return HeldOutResult(metrics, temperature, tuple(warnings))
+
+
+def _trained(data: CharLMData) -> NDArray[np.bool_]:
+    """Returns whether each token occurs in the training text, [vocabulary]."""
+    found = np.zeros(len(data.corpus.vocabulary), bool)
+    for begin, end in data.parts.tolist():
+        for block in range(begin, end, _BLOCK):  # the text may be larger than the memory
+            found[data.corpus.tokens[block : min(block + _BLOCK, end)]] = True
+    return found
 
 
 def loss_of_file(stepper: Stepper, data: CharLMData) -> float:

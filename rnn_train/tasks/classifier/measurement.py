@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from rnn_infer import Classifier
@@ -14,6 +15,7 @@ from rnn_train.data.rows import NORMALIZATION
 from rnn_train.evaluation import metrics, plots
 from rnn_train.evaluation.baselines import NGramModel
 from rnn_train.evaluation.classification import held_out_logits
+from rnn_train.evaluation.temperature import fit_to_logits
 from rnn_train.exporting.model_file import ModelCard
 from rnn_train.files import write_bytes
 from rnn_train.models.classifier import RecurrentClassifier
@@ -21,6 +23,8 @@ from rnn_train.tasks.classifier.data import ClassifierData
 from rnn_train.tasks.classifier.plan import ClassifierPlan
 from rnn_train.tasks.task import HeldOutResult, rounded
 
+_LEAST_KNOWN = 0.5
+"""Share of a row's characters that the training rows must have, for the row to decide anything."""
 _LOSS_ROWS = 2_000
 """Rows that are read to measure the loss of a file."""
 
@@ -35,6 +39,8 @@ class Measurement:
         self._data = data
         self._log_prior = data.log_prior(plan.balance)
         self._logits, self._labels = held_out_logits(model, data.alphabet, data.held_out)
+        known = torch.from_numpy(data.alphabet.known(data.held_out.texts))
+        self._readable = known >= _LEAST_KNOWN
 
     def result(self) -> HeldOutResult:
         """Computes all metrics, and fits the temperature.
@@ -48,7 +54,14 @@ class Measurement:
         found["best_prior"] = best
         found["best_prior_macro_f1"] = priors[best]["macro_f1"]
         found["held_out_rows"] = float(len(self._labels))
-        return HeldOutResult(found, metrics.fit_temperature(self._logits, self._labels))
+        fit = fit_to_logits(self._logits[self._readable], self._labels[self._readable])
+        warnings = fit.warnings
+        if foreign := int((~self._readable).sum()):
+            warnings.append(
+                f"in {foreign:,} of the {len(self._labels):,} held-out rows most characters never "
+                "occur in the training rows; the temperature leaves these rows out"
+            )
+        return HeldOutResult(found, fit.temperature, tuple(warnings))
 
     def plot(self, folder: Path) -> None:
         """Draws the confusion matrix and the reliability diagram."""

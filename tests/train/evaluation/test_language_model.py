@@ -7,9 +7,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from rnn_train.evaluation import language_model, metrics
+from rnn_train.evaluation import language_model
 from rnn_train.evaluation.language_model import bits, fit_temperature, held_out_loss
 from rnn_train.evaluation.protocols import TorchReader, stateful_loss
+from rnn_train.evaluation.temperature import Fit, fit_to_logits
 from rnn_train.models.charlm import CharLSTM, CharLSTMConfig
 
 
@@ -59,11 +60,11 @@ def test_temperature_corrects_a_scaled_head(model: CharLSTM) -> None:
             6
         )  # far from uniform, so that a temperature matters
     tokens = sampled_tokens(model, 4001)
-    assert fit_temperature(model, tokens) == pytest.approx(1, rel=0.1)
+    assert fit_temperature(model, tokens).temperature == pytest.approx(1, rel=0.1)
     with torch.no_grad():
         for weight in model.get_submodule("head").parameters():
             weight.mul_(3)
-    best = fit_temperature(model, tokens)
+    best = fit_temperature(model, tokens).temperature
     assert best == pytest.approx(3, rel=0.1)
     losses = [held_out_loss(model, tokens, 4, best * factor) for factor in (0.9, 1.0, 1.1)]
     assert min(losses) == losses[1]
@@ -89,7 +90,7 @@ def test_temperature_of_documents(model: CharLSTM) -> None:
     with torch.no_grad():
         model.get_submodule("head").get_parameter("weight").mul_(40)
     tokens = np.concatenate([[0], sampled_tokens(model, 3000), [0]])
-    best = fit_temperature(model, tokens, mark=0)
+    best = fit_temperature(model, tokens, mark=0).temperature
     losses = [held_out_loss(model, tokens, 0, best * f, mark=0) for f in (0.85, 1.0, 1.15)]
     assert min(losses) == losses[1]
 
@@ -101,15 +102,51 @@ def test_logits_of_a_large_vocabulary_are_few(monkeypatch: pytest.MonkeyPatch) -
         wide.get_submodule("head").get_parameter("weight").mul_(20)
     tokens = sampled_tokens(wide, 3000) % 400
     seen: list[int] = []
-    plain = metrics.fit_temperature
+    plain = fit_to_logits
 
-    def fit(logits: torch.Tensor, labels: torch.Tensor) -> float:
+    def fit(logits: torch.Tensor, labels: torch.Tensor) -> Fit:
         seen.append(logits.numel())
         return plain(logits, labels)
 
-    monkeypatch.setattr(metrics, "fit_temperature", fit)
+    monkeypatch.setattr(language_model, "fit_to_logits", fit)
     monkeypatch.setattr(language_model, "_MOST_LOGITS", 400 * 1000)
-    part = fit_temperature(wide, tokens)
+    part = fit_temperature(wide, tokens).temperature
     monkeypatch.setattr(language_model, "_MOST_LOGITS", 400 * 10_000)
-    assert part == pytest.approx(fit_temperature(wide, tokens), rel=0.1)
+    assert part == pytest.approx(fit_temperature(wide, tokens).temperature, rel=0.1)
     assert seen == [400 * 1000, 400 * 2997]
+
+
+def test_characters_never_trained_on_do_not_decide(model: CharLSTM) -> None:
+    with torch.no_grad():
+        model.get_submodule("head").get_parameter("weight").mul_(6)
+        model.get_submodule("head").get_parameter("bias")[4] = -30  # never trained on
+    tokens = sampled_tokens(model, 3001)
+    tokens[tokens == 4] = 0
+    before = fit_temperature(model, tokens).temperature
+    foreign = np.concatenate([tokens, np.full(600, 4, np.uint8)])
+    assert fit_temperature(model, foreign).temperature > 1.5 * before
+    trained = np.array([True] * 4 + [False])
+    assert fit_temperature(model, foreign, None, trained).temperature == pytest.approx(
+        before, rel=0.1
+    )
+    only = fit_temperature(model, np.full(300, 4, np.uint8), None, trained)
+    assert (only.temperature, only.items) == (1, 0)
+
+
+def test_characters_after_one_never_trained_on_do_not_count() -> None:
+    trained = np.ones(60, bool)
+    trained[20] = False
+    counts = language_model._settled(trained)
+    assert np.flatnonzero(~counts).tolist() == list(range(20, 37))
+    assert language_model._settled(trained[20:22]).tolist() == [False, False]
+
+
+@pytest.mark.parametrize("mark", [None, 0])
+def test_place_of_each_target(model: CharLSTM, mark: int | None) -> None:
+    tokens = np.concatenate([[0], random_tokens(3000), [0]])
+    seen = []
+    for logits, targets, places in language_model._read(model, tokens, 0, mark):
+        assert len(logits) == len(targets) == len(places)
+        np.testing.assert_array_equal(targets.numpy(), tokens[places])
+        seen += places.tolist()
+    assert len(set(seen)) == len(seen) >= 2999

@@ -56,17 +56,6 @@ def test_probability_1_is_in_the_last_bin() -> None:
     assert found.error == 1
 
 
-@pytest.mark.parametrize("factor", [0.5, 1.0, 3.0])
-def test_temperature_grows_with_a_factor_on_the_logits(
-    predictions: tuple[Tensor, Tensor], factor: float
-) -> None:
-    logits, labels = predictions
-    plain = metrics.fit_temperature(logits, labels)
-    assert metrics.fit_temperature(logits * factor, labels) == pytest.approx(
-        plain * factor, rel=0.05
-    )
-
-
 def test_no_row_influences_its_own_temperature(predictions: tuple[Tensor, Tensor]) -> None:
     logits, labels = predictions
     before = metrics.temperature_scaled(logits * 3, labels)

@@ -10,6 +10,7 @@ from torch.nn.functional import cross_entropy
 from rnn_infer.runtime.stepper import Stepper
 from rnn_train.evaluation import metrics
 from rnn_train.evaluation.classification import held_out_logits
+from rnn_train.evaluation.temperature import fit_to_logits
 from rnn_train.run_task import finished_task
 from rnn_train.tasks.classifier import measurement
 from rnn_train.tasks.classifier.measurement import Measurement
@@ -47,7 +48,7 @@ def task(create: Create, letters: Path) -> ClassifierTask:
 def test_result(task: ClassifierTask) -> None:
     found = Measurement(task.model, task.data, task.plan).result()
     logits, labels = held_out_logits(task.model, task.data.alphabet, task.data.held_out)
-    assert found.temperature == metrics.fit_temperature(logits, labels)
+    assert found.temperature == fit_to_logits(logits, labels).temperature
     assert found.metrics["accuracy"] == pytest.approx(metrics.accuracy(logits, labels))
     assert found.metrics["held_out_rows"] == len(labels) == len(task.data.held_out)
     best = found.metrics["best_prior_macro_f1"]
