@@ -148,6 +148,9 @@ class Golden:
     """The random numbers, each in [0, 1). Empty if the file does not draw."""
     generated: tuple[int, ...]
     """The tokens drawn with `uniform` at temperature 1. Empty if the file does not draw."""
+    tolerance: float | None = optional(since=2)
+    """How far a logit of a right host may lie from `logits`. Compare it at load: each wrong host
+    that was seen lies further away. None: 0.001."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import numpy as np
 
 from rnn_infer.contract import OPSET
 from rnn_infer.errors import RuntimeMissingError
+from rnn_infer.runtime import golden
 from rnn_infer.runtime.providers import (
     INSTALL_CPU,
     INSTALL_GPU,
@@ -21,9 +22,6 @@ from rnn_infer.runtime.providers import (
 )
 from rnn_infer.runtime.stepper import Stepper
 from rnn_infer.sampling import Sampling
-
-TOLERANCE = 1e-3
-"""The largest difference of a logit that counts as the same."""
 
 
 def describe(stepper: Stepper) -> dict[str, Any]:
@@ -53,24 +51,24 @@ def verify(stepper: Stepper) -> dict[str, Any]:
 
     Returns:
         `ok`: whether the file passed. `logits_difference`: the largest difference of the logits,
-        None if one is NaN or infinite. `same_generated`: whether the same tokens were drawn, None
-        if the file does not draw. `device`. On CUDA `ok` depends on the logits only, because
-        rounding may change a drawn token.
+        None if one is NaN or infinite. `tolerance`: it must be less. `same_generated`: whether the
+        same tokens were drawn, None if the file does not draw. `device`. On CUDA `ok` depends on
+        the logits only, because rounding may change a drawn token.
     """
-    golden = stepper.file.metadata.golden
-    tokens = np.array([golden.tokens], np.int64)
-    logits, _ = stepper.forward(tokens, stepper.zeros(1))
-    difference = float(np.abs(logits[0, -1] - np.array(golden.logits, np.float32)).max())
+    recorded = stepper.file.metadata.golden
+    difference, largest = stepper.golden_difference(), golden.tolerance(recorded)
     same = None
-    if golden.generated:
-        uniform = np.array([golden.uniform], np.float32)
+    if recorded.generated:
+        tokens = np.array([recorded.tokens], np.int64)
+        uniform = np.array([recorded.uniform], np.float32)
         drawn, _ = stepper.draw(tokens, stepper.zeros(1), uniform, Sampling(temperature=1.0))
-        same = drawn[0].tolist() == list(golden.generated)
-    close = difference < TOLERANCE  # also false for NaN
+        same = drawn[0].tolist() == list(recorded.generated)
+    close = difference < largest  # also false for NaN
     finite = difference if math.isfinite(difference) else None
     return {
         "ok": close and (same is not False or stepper.device == "cuda"),
         "logits_difference": finite,
+        "tolerance": largest,
         "same_generated": same,
         "device": stepper.device,
     }

@@ -18,7 +18,7 @@ import { Vocabulary } from "./text.js";
  * @property {{labels: string[], begin: string, end: string, log_prior: number[]} | null} classifier
  * @property {Record<string, boolean | string | number>} training Facts about the training.
  * @property {Record<string, number>} proof The largest differences that the exporter measured.
- * @property {{tokens: number[], logits: number[], uniform: number[], generated: number[]}} golden
+ * @property {{tokens: number[], logits: number[], uniform: number[], generated: number[], tolerance?: number}} golden
  *   A recorded run.
  */
 
@@ -111,6 +111,7 @@ const document = object({
     logits: list(number),
     uniform: list(number),
     generated: list(integer),
+    tolerance: optional(number),
   }),
 });
 
@@ -231,5 +232,6 @@ function checkGolden({ golden, vocabulary, charlm, classifier }) {
   require(all.every((t) => t >= 0 && t < vocabulary.length), "golden tokens are out of range");
   require(logits.length === outputs, "golden.logits has another width");
   require(generated.length === uniform.length, "golden needs one uniform per token");
+  require((golden.tolerance ?? 1) > 0, "golden.tolerance is not positive");
   require(uniform.every((u) => u >= 0 && u < 1), "golden.uniform is out of range");
 }

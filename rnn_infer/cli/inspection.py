@@ -8,6 +8,8 @@ from rnn_infer.cli.guards import command
 from rnn_infer.cli.json_output import print_json
 from rnn_infer.cli.options import json_option, model_options
 from rnn_infer.cli.terminal import print_facts, print_findings, print_verification
+from rnn_infer.modelfile.reader import read_model
+from rnn_infer.runtime.load_options import LoadOptions
 from rnn_infer.runtime.stepper import Stepper
 
 
@@ -42,7 +44,9 @@ def verify(model: str, device: Any, threads: int, as_json: bool) -> None:
     Example:
       rnn-infer verify --model exported/charlm.onnx
     """
-    result = inspection.verify(Stepper.open(model, device=device, threads=threads))
+    options = LoadOptions(device=device, threads=threads)
+    # Not `Stepper.open`, which refuses what is to be shown here.
+    result = inspection.verify(Stepper.of(read_model(model), options))
     if as_json:
         print_json(result)
     else:

@@ -76,7 +76,8 @@ def print_facts(facts: Mapping[str, Any]) -> None:
 def print_verification(result: Mapping[str, Any]) -> None:
     """Print one line: whether the recorded run gave the same result."""
     difference = result["logits_difference"]
-    logits = "are no numbers" if difference is None else f"within {difference:.2g}"
+    within = f"within {difference or 0:.2g} ({result['tolerance']:g} allowed)"
+    logits = "are no numbers" if difference is None else within
     tokens = {True: ", same tokens drawn", False: ", other tokens drawn", None: ""}
     click.echo(
         f"{'ok' if result['ok'] else 'FAILED'}: logits {logits}"

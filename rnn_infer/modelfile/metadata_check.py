@@ -110,6 +110,7 @@ def _check_golden(metadata: Metadata) -> None:
     _require(all(0 <= token < size for token in tokens), "golden tokens are out of range")
     _require(len(golden.logits) == metadata.outputs, "golden.logits has another width")
     _require(len(golden.generated) == len(golden.uniform), "golden needs one uniform per token")
+    _require(golden.tolerance is None or golden.tolerance > 0, "golden.tolerance is not positive")
     _require(all(0 <= u < 1 for u in golden.uniform), "golden.uniform is out of range")
 
 

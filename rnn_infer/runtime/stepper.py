@@ -17,6 +17,7 @@ from rnn_infer import contract
 from rnn_infer.errors import DeviceError, ModelFileError
 from rnn_infer.modelfile.reader import ModelFile, check_model, read_model
 from rnn_infer.modelfile.source import ModelSource, SourceBytes, read_source
+from rnn_infer.runtime import golden
 from rnn_infer.runtime.device import open_session
 from rnn_infer.runtime.load_options import LoadKeywords, LoadOptions, with_keywords
 from rnn_infer.runtime.open_once import OpenOnce
@@ -62,17 +63,20 @@ class Stepper:
             **keywords: fields of `LoadOptions`. A keyword replaces that field of `options`.
 
         Raises:
-            ModelFileError: the file is missing, damaged, or breaks the format.
+            ModelFileError: the file is missing, damaged, or breaks the format; or its logits are
+                not those that it recorded.
             DeviceError: `cuda` does not work here.
             OptionError: an option is out of range.
             RuntimeMissingError: onnxruntime is not installed.
         """
         options = with_keywords(options, keywords)
-        return cls.of(read_model(source, sha256=options.sha256), options)
+        stepper = cls.of(read_model(source, sha256=options.sha256), options)
+        stepper.check_golden()
+        return stepper
 
     @classmethod
     def of(cls, file: ModelFile, options: LoadOptions) -> Self:
-        """Open a checked file. Errors: as in `open`."""
+        """Open a checked file without its recorded run. Errors: as in `open`."""
         session, device = open_session(file, options.device, options.threads, options.streams)
         return cls(file, session, device, options)
 
@@ -80,6 +84,20 @@ class Stepper:
         """Pickle the place of the file and the options. A process opens the file once."""
         OPEN.add(self.options, self)
         return _reopened, (self.file.source.path or self.file.data, self.options)
+
+    def golden_difference(self) -> float:
+        """Repeat the recorded run. Return the largest difference of a logit; NaN if one is NaN."""
+        recorded = self.file.metadata.golden
+        logits, _ = self.forward(np.array([recorded.tokens], np.int64), self.zeros(1))
+        return golden.difference(recorded, logits)
+
+    def check_golden(self) -> None:
+        """Repeat the recorded run, and refuse other logits. Errors: as in `open`."""
+        found, recorded = self.golden_difference(), self.file.metadata.golden
+        if not np.isfinite(found):
+            raise self.file.not_finite()
+        if not found < golden.tolerance(recorded):
+            raise golden.refusal(self.file.path, self.device, found, recorded)
 
     def zeros(self, batch: int) -> State:
         """Return the state of `batch` streams that have read nothing."""
@@ -221,7 +239,13 @@ def _reopened(place: str | bytes, options: LoadOptions) -> Stepper:
     Raises:
         ModelFileError: the path has no file, or another one. Other errors: as in `Stepper.open`.
     """
-    return OPEN.get(options, lambda: Stepper.of(check_model(_read_again(place, options)), options))
+
+    def opened() -> Stepper:
+        stepper = Stepper.of(check_model(_read_again(place, options)), options)
+        stepper.check_golden()
+        return stepper
+
+    return OPEN.get(options, opened)
 
 
 def _read_again(place: str | bytes, options: LoadOptions) -> SourceBytes:

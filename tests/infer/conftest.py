@@ -83,6 +83,12 @@ def edited(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
+def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files open although their logits are not those that they recorded."""
+    monkeypatch.setattr(Stepper, "check_golden", lambda _: None)
+
+
+@pytest.fixture
 def documented(edited: Callable[..., Path]) -> Callable[..., Path]:
     """`documented(edit, of="charlm")`: a copy of a good file. `edit` has changed its metadata."""
 

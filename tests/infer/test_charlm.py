@@ -212,6 +212,7 @@ def with_bias(edited: Callable[..., Path], values: Callable[[int], Any], of: str
     return edited(replace, of=of)
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("of", ["charlm", "charlm.step", "charlm.one", "charlm.three"])
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_model_that_returns_nan_or_infinity(
@@ -225,6 +226,7 @@ def test_model_that_returns_nan_or_infinity(
         assert len(str(caught.value).splitlines()) == 1
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_character_of_probability_zero(edited: Callable[..., Path]) -> None:
     lm = CharLM.load(
         with_bias(edited, lambda n: [-math.inf, *[0.0] * (n - 1)], "charlm"), device="cpu"

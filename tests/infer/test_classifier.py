@@ -222,6 +222,7 @@ def test_character_model_file_is_refused(data: Path) -> None:
         Classifier.load(data / "charlm.onnx", device="cpu")
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_model_that_returns_nan_or_infinity(edited: Callable[..., Path], value: float) -> None:
     def replace(model: Any) -> None:

@@ -58,6 +58,7 @@ def checked(path: Path) -> dict[str, Any]:
     return verify(Stepper.open(path, device="cpu"))
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("of", NAMES)
 def test_changed_weight_is_noticed(edited: Callable[..., Path], of: str) -> None:
     def change(model: Any) -> None:
@@ -71,6 +72,7 @@ def test_changed_weight_is_noticed(edited: Callable[..., Path], of: str) -> None
     assert found["logits_difference"] == pytest.approx(0.01, abs=1e-3)
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_changed_record_is_noticed(documented: Callable[..., Path]) -> None:
     def logits(document: Any) -> None:
         document["golden"]["logits"][3] += 1
@@ -87,6 +89,7 @@ def test_changed_record_is_noticed(documented: Callable[..., Path]) -> None:
     assert found["logits_difference"] < 1e-4
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_logits_that_are_nan_or_infinite(edited: Callable[..., Path], value: float) -> None:
     def change(model: Any) -> None:

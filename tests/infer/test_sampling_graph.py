@@ -52,6 +52,7 @@ OPTIONS = [
 EDGES = np.array([0, 2**-24, 0.1, 0.37, 0.5, 0.73, 0.9, BELOW_ONE], np.float32)
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("shape", sorted(SPECIAL))
 def test_graph_draws_the_same_as_numpy(edited: Callable[..., Path], shape: str) -> None:
     """The last layer of the model is replaced by constants, so that any logits are possible."""

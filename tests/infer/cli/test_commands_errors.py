@@ -169,6 +169,7 @@ def test_model_that_returns_nan(bad: Printed, run: Run, edited: Callable[..., Pa
     assert "logits are no numbers" in run("verify", "--model", path).stdout
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_infinite_result_is_not_json(
     bad: Printed, good: Printed, edited: Callable[..., Path], tmp_path: Path
 ) -> None:

@@ -48,7 +48,7 @@ def test_verify(good: Printed, data: Path, name: str) -> None:
     path = str(data / f"{name}.onnx")
     assert good("verify", "--model", path).startswith("ok: logits within ")
     (row,) = rows(good("verify", "--model", path, "--json"))
-    assert (row["ok"], row["device"]) == (True, "cpu")
+    assert (row["ok"], row["device"], row["tolerance"]) == (True, "cpu", 1e-3)
 
 
 def test_verify_of_a_bad_file(run: Run, documented: Callable[..., Path]) -> None:
@@ -58,7 +58,7 @@ def test_verify_of_a_bad_file(run: Run, documented: Callable[..., Path]) -> None
     path = str(documented(change))
     plain, as_json = run("verify", "--model", path), run("verify", "--model", path, "--json")
     assert (plain.exit_code, as_json.exit_code) == (1, 1)
-    assert plain.stdout.startswith("FAILED: logits within 1, same tokens drawn")
+    assert plain.stdout.startswith("FAILED: logits within 1 (0.001 allowed), same tokens drawn")
     assert rows(as_json.stdout)[0]["ok"] is False
 
 

@@ -35,6 +35,7 @@ def one_step(data: Path) -> Path:
     return data / "charlm.one.onnx"
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_single_steps_are_replayed(install: Install, one_step: Path, lm: CharLM) -> None:
     fake = install()
     found = CharLM.load(one_step, device="cuda")

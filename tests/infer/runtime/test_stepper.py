@@ -32,6 +32,7 @@ def test_sampling_per_row(lm: CharLM) -> None:
         np.testing.assert_array_equal(own[0], together[i])
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_graph_that_fails_when_it_runs(edited: Edited) -> None:
     """Every shape fits, but a table has fewer rows than there are characters."""
 
