@@ -15,6 +15,7 @@ from typing import get_args
 import torch
 
 from rnn_train.errors import ExportError, RunError
+from rnn_train.exporting import triton
 from rnn_train.exporting.from_file import Reopened, reopen
 from rnn_train.exporting.hosts import HostName, described, variant_for
 from rnn_train.exporting.model_file import export as export_model
@@ -171,7 +172,7 @@ def export(
 
     Args:
         source: the run folder, or a model file.
-        out: path of the file.
+        out: path of the file, or of the model repository if the host is triton.
         options: which variant to write; None: the defaults.
         log: takes one line of text at a time.
 
@@ -183,6 +184,8 @@ def export(
         DeviceError: `fastest_for` needs CUDA, which does not work.
     """
     options = options or ExportOptions()
+    if options.host == "triton":
+        out = triton.model_path(out, source)
     check_writable(out)
     variant = options.variant(log)
     with _opened(source, options.temperature, log) as (model, card, loss):
@@ -198,7 +201,10 @@ def export(
                     "--fastest-for needs a file that generates; drop it, and give --steps"
                 )
             steps = fastest_steps(write, options.fastest_for, log)
-        return write(out, steps)
+        proof = write(out, steps)
+    if options.host == "triton":
+        triton.write_config(out)
+    return proof
 
 
 @contextmanager

@@ -25,7 +25,12 @@ HOST_NAMES = (
 
 @main.command()
 @click.argument("source", metavar="RUN|FILE", type=PATH)
-@click.option("--out", type=PATH, required=True, help="Path of the file to write.")
+@click.option(
+    "--out",
+    type=PATH,
+    required=True,
+    help="Path of the file to write; with --for triton, of the model repository.",
+)
 @click.option(
     "--quantize",
     type=click.Choice(["int8", "float16"]),
@@ -75,6 +80,7 @@ def export(source: Path, out: Path, quantize: Any, **options: Any) -> None:
       rnn-train export runs/charlm-1 --out exported/charlm.step.onnx --step-only
       rnn-train export runs/charlm-1 --out gpu.onnx --quantize float16 --fastest-for 64
       rnn-train export exported/charlm.onnx --out charlm.openvino.onnx --for openvino
+      rnn-train export exported/charlm.onnx --out repository --for triton
     """
 
     def work() -> None:

@@ -57,7 +57,7 @@ HOSTS: dict[HostName, Host] = {
         "give onnx2tf a copy: it changes its input file",
     ),
     "triton": Host(
-        Variant(), _ALL, "a new sequence needs states of zero: `zero_data` in its config"
+        Variant(), _ALL, "a client sends its tokens with a sequence id; the server keeps the states"
     ),
 }
 

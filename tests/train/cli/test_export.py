@@ -90,3 +90,15 @@ def test_options(
 def test_out_is_required(call: Call) -> None:
     result = call("export", "run")
     assert (result.exit_code, "Missing option '--out'" in result.output) == (2, True)
+
+
+def test_for_triton(call: Call, finished: TrainingReport) -> None:
+    result = call("export", str(finished.out), "--out", "repository", "--for", "triton")
+    assert result.exit_code == 0, result.output
+    assert result.output.startswith("for triton: an ordinary float32 file; ")
+    (folder,) = Path("repository").iterdir()
+    assert Stepper.open(folder / "1" / "model.onnx").file.generates
+    assert f'name: "{folder.name}"\n' in (folder / "config.pbtxt").read_text()
+    Path("plain").touch()
+    result = call("export", str(finished.out), "--out", "plain", "--for", "triton")
+    assert "plain is a file; name a folder for the model repository" in result.output
