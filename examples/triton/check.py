@@ -115,8 +115,10 @@ def main() -> None:
         facts = client.get_inference_statistics("pool", as_json=True)["model_stats"][0]
         version = client.get_server_metadata().version
     same = sum(text == expected for text, expected in zip(texts, alone, strict=True))
-    print(f"Triton {version}: {same} of {SEQUENCES} sequences give their text alone; "
-          f"{facts['inference_count']} requests in {facts['execution_count']} batches")
+    print(
+        f"Triton {version}: {same} of {SEQUENCES} sequences give their text alone; "
+        f"{facts['inference_count']} requests in {facts['execution_count']} batches"
+    )
     if same != SEQUENCES:
         sys.exit(1)
 
