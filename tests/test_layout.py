@@ -6,7 +6,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = {"rnn_infer": ROOT / "tests" / "infer", "rnn_train": ROOT / "tests" / "train"}
-WHOLE = {"fuzz", "main", "notebook", "package"}
+WHOLE = {"fuzz", "main", "notebook", "package", "programs"}
 """Tests of a package as a whole, by name: `test_package.py`."""
 MAX_MODULES = 20
 """Files of a folder that a reader can still take in."""

@@ -72,7 +72,8 @@ def generate(
     if count == 1 and not as_json:
         for piece in lm.stream(prompt, **options):
             click.echo(piece, nl=False)
-            sys.stdout.flush()
+            if sys.stdout:  # a program without a console has none
+                sys.stdout.flush()
         click.echo()
         return
     for sample in lm.complete([prompt] * count, **options):

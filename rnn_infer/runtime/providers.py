@@ -1,7 +1,7 @@
 """onnxruntime and its execution providers: find them, and test whether they work here."""
 
-import importlib
 import io
+import os
 import warnings
 from contextlib import redirect_stderr, redirect_stdout
 from functools import cache
@@ -17,6 +17,8 @@ INSTALL_CPU = "pip install onnxruntime"
 INSTALL_GPU = 'pip install "onnxruntime-gpu[cuda,cudnn]"'
 INSTALL_GPU_CUDA_12 = 'pip install "onnxruntime-gpu[cuda,cudnn]<1.27"'
 REMOVE_BOTH = "pip uninstall -y onnxruntime onnxruntime-gpu"
+TELEMETRY_OFF = "ORT_DISABLE_TELEMETRY"
+"""The environment variable that turns off the telemetry of onnxruntime, on all systems but Windows."""
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 """Names of execution providers."""
 
@@ -25,13 +27,19 @@ CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 def onnxruntime() -> ModuleType:
     """Return the onnxruntime module.
 
-    Warns if both distributions are installed, because they write the same folder.
+    Warns if both distributions are installed, because they write the same folder. Turns off the
+    telemetry of onnxruntime, unless the environment has `ORT_DISABLE_TELEMETRY` already or the
+    program has imported onnxruntime before.
 
     Raises:
         RuntimeMissingError: it cannot be imported. The message has the command that installs it.
     """
+    # Since 1.29 the import alone writes a device id into the cache folder, and each session is
+    # reported. Only this variable stops both, and only before the import.
+    os.environ.setdefault(TELEMETRY_OFF, "1")
     try:
-        module = importlib.import_module("onnxruntime")
+        # A statement, not a call with a string: PyInstaller and its kind look for statements.
+        import onnxruntime as module
     except Exception as error:  # a broken build may raise anything
         absent = isinstance(error, ModuleNotFoundError)
         reason = "" if absent else f" ({first_line(error)})"
@@ -47,7 +55,8 @@ def onnxruntime() -> ModuleType:
             RuntimeWarning,
             stacklevel=2,
         )
-    return module
+    found: ModuleType = module
+    return found
 
 
 def installed_distributions() -> dict[str, str]:
