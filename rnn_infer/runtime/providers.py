@@ -18,7 +18,7 @@ INSTALL_GPU = 'pip install "onnxruntime-gpu[cuda,cudnn]"'
 INSTALL_GPU_CUDA_12 = 'pip install "onnxruntime-gpu[cuda,cudnn]<1.27"'
 REMOVE_BOTH = "pip uninstall -y onnxruntime onnxruntime-gpu"
 TELEMETRY_OFF = "ORT_DISABLE_TELEMETRY"
-"""The environment variable that turns off the telemetry of onnxruntime, on all systems but Windows."""
+"""The environment variable that turns off the telemetry of onnxruntime, except on Windows."""
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 """Names of execution providers."""
 
