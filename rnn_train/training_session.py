@@ -1,6 +1,7 @@
 """One session of training: prepare, train, measure, export, draw."""
 
 import dataclasses
+import shlex
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,11 +10,12 @@ from typing import Any
 
 import torch
 
+from rnn_train.errors import ExportError, RunError
 from rnn_train.evaluation import plots
 from rnn_train.exporting.model_file import export
 from rnn_train.models.parameters import parameter_count
 from rnn_train.progress import Log
-from rnn_train.tasks.task import Task
+from rnn_train.tasks.task import HeldOutResult, Task
 from rnn_train.training.loop import Trainer
 from rnn_train.training.objective import Objective
 from rnn_train.training.run import Run
@@ -79,7 +81,7 @@ def train_task(
     outcome = trainer.fit()
     model: Any = outcome.model
     result = task.measure(model)
-    export(model, task.card(result), out)
+    _export(task, model, result, run, out)
     if rows := run.metrics():
         plots.loss_curve(rows, run.folder / "loss.png")
     task.plot(model, run.folder)
@@ -94,6 +96,16 @@ def train_task(
         again = f"rnn-train {task.plan.command} --resume {run.folder} --out {out}"
         log(f"interrupted; go on with: {again}")
     return TrainingReport(run.folder, out, outcome.finished, result.metrics)
+
+
+def _export(task: Task, model: Any, result: HeldOutResult, run: Run, out: Path) -> None:
+    """Exports the model. An error says that the run is kept, and how to export it."""
+    again = shlex.join(["rnn-train", "export", str(run.folder), "--out", str(out)])
+    kept = f"the run is kept; to export it again: {again}"
+    try:
+        export(model, task.card(result), out)
+    except (ExportError, RunError) as error:
+        raise type(error)(f"{error}; {kept}") from error
 
 
 def _schedule(task: Task, objective: Objective, spent: float, prepared: float) -> Schedule:

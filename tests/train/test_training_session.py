@@ -1,16 +1,19 @@
 """One session of training: the schedule within the budget, the log, and what is written."""
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from torch import nn
 
 import rnn_infer
 from rnn_train import training_session
-from rnn_train.errors import RunError
+from rnn_train.cli import main
+from rnn_train.errors import ExportError, RunError
 from rnn_train.evaluation import plots
 from rnn_train.training import checkpoint
 from rnn_train.training_session import TrainingReport
@@ -169,3 +172,32 @@ def test_model_is_exported_before_plots_are_drawn(
     with pytest.raises(RunError, match="no plot"):
         start("charlm", story)
     assert rnn_infer.load("run.onnx")
+
+
+@pytest.mark.parametrize("kind", ["charlm", "classifier"])
+@pytest.mark.parametrize("error", [ExportError("torch differs"), RunError("no space left")])
+def test_run_is_kept_if_its_export_fails(
+    start: Start,
+    story: Path,
+    table: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    error: Exception,
+) -> None:
+    """The message has the command that goes on, and the command works."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training_session, "export", fail)
+        with pytest.raises(type(error)) as raised:
+            start(kind, story if kind == "charlm" else table, name="my run")
+    message, _, command = str(raised.value).partition("; the run is kept; to export it again: ")
+    assert message == str(error)
+    assert not Path("my run.onnx").exists()
+    words = shlex.split(command)
+    assert words == ["rnn-train", "export", "my run", "--out", "my run.onnx"]
+    result = CliRunner().invoke(main, words[1:])
+    assert result.exit_code == 0, result.output
+    assert rnn_infer.load("my run.onnx").metadata.kind == kind

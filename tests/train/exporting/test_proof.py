@@ -1,6 +1,8 @@
 """Exports that fail their proof: nothing is written, and the message names the reason."""
 
+import copy
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,8 @@ import pytest
 import torch
 from torch import nn
 
+import rnn_infer
+from rnn_infer.contract import Golden
 from rnn_train.errors import ExportError, RunError
 from rnn_train.exporting import generation, proof
 from rnn_train.exporting.graph import Graph
@@ -17,9 +21,26 @@ from rnn_train.exporting.layers.traced import TracedLayer
 from rnn_train.exporting.model_file import ModelCard, export
 from rnn_train.exporting.products import Products
 from rnn_train.models.classifier import ClassifierConfig, RecurrentClassifier
-from tests.train.exporting.examples import VOCABULARY, char_lstm, lm_card
+from tests.train.exporting.examples import (
+    VOCABULARY,
+    M,
+    char_lstm,
+    classifier,
+    classifier_card,
+    lm_card,
+    shaken,
+)
 
 Refused = Callable[[nn.Module, ModelCard, str], None]
+
+
+def _scaled(model: M, factor: float) -> M:
+    """A model whose weights are as large as a high learning rate makes them."""
+    shaken(model)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(factor)
+    return model
 
 
 def test_swapped_states_fail_the_proof(refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,6 +83,46 @@ def test_lost_state_fails_the_proof(refused: Refused, monkeypatch: pytest.Monkey
     model = RecurrentClassifier(ClassifierConfig(vocabulary=len(VOCABULARY), labels=2, **shape))
     card = lm_card(unknown=3, labels=("x", "y"), end=" ", log_prior=(-0.7, -0.7))
     refused(model, card, "failed its proof: torch differs by")
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.05])
+@pytest.mark.parametrize("factor", [1.0, 4.0])
+def test_one_wrong_weight_fails_the_proof_at_any_size(
+    refused: Refused, monkeypatch: pytest.MonkeyPatch, factor: float, temperature: float
+) -> None:
+    """The right file passes, whose logits may be in the hundreds."""
+    model, card = _scaled(char_lstm(), factor), lm_card(temperature=temperature)
+    plain = LSTMLayer.__init__
+
+    def off(self: LSTMLayer, index: int, lstm: nn.LSTM, products: Products) -> None:
+        other = copy.deepcopy(lstm)
+        with torch.no_grad():
+            weight = other.get_parameter("weight_hh_l0").view(-1)
+            weight[weight.abs().argmax()] *= 1.01
+        plain(self, index, other, products)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LSTMLayer, "__init__", off)
+        refused(model, card, "failed its proof: torch differs by")
+    assert set(export(model, card, Path("right.onnx"))) == {"torch", "stepwise", "batch"}
+
+
+@pytest.mark.parametrize("cell", ["elman", "gru", "lstm", "mingru"])
+def test_a_low_temperature_is_no_fault(cell: str) -> None:
+    model = _scaled(classifier(cell=cell), 3.0)
+    figures = export(model, classifier_card(temperature=0.05), Path("m.onnx"))
+    assert figures["torch"] > 1e-5, "the logits are large"
+    golden = rnn_infer.load("m.onnx").metadata.golden
+    assert golden.tolerance is not None
+    assert golden.tolerance == pytest.approx(1e-4 * max(map(abs, golden.logits)), rel=0.1)
+
+
+def test_tolerance_of_the_recorded_run() -> None:
+    golden = Golden((0,), (-2.0, 3.0), (), (), 1e-3)
+    assert proof.golden_tolerance(golden, {"torch": 1e-6}) == 1e-3
+    assert proof.golden_tolerance(golden, {"torch": 0.02}) == 0.2, "the model amplifies rounding"
+    large = replace(golden, logits=(40.0, -200.0))
+    assert proof.golden_tolerance(large, {"stepwise": 0.0}) == 0.02
 
 
 def test_wrong_draw_fails_the_proof(refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
