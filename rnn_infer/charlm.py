@@ -7,7 +7,7 @@ from typing import Self, Unpack, overload
 from rnn_infer import generation
 from rnn_infer.contract import Metadata
 from rnn_infer.errors import OptionError, WrongKindError
-from rnn_infer.generation import Generation
+from rnn_infer.generation import GenerateKeywords, Generation, ItemKeywords
 from rnn_infer.modelfile.source import ModelSource
 from rnn_infer.pool import StreamPool
 from rnn_infer.runtime.load_options import LoadKeywords, LoadOptions
@@ -20,20 +20,11 @@ from rnn_infer.sampling import (
     seeds_for,
     with_keywords,
 )
-from rnn_infer.scoring import NextChar, Score, most_likely, score, score_all
+from rnn_infer.scoring import NextChar, Score, most_likely, score, score_all, score_documents
 from rnn_infer.session import Session
 from rnn_infer.text.column import require_texts
+from rnn_infer.text.ragged import Ragged
 from rnn_infer.text.vocabulary import Unknown, Vocabulary
-
-
-class GenerateKeywords(SamplingKeywords, total=False):
-    """Keywords of `CharLM.generate`. They mean the same as in `CharLM.complete`."""
-
-    length: int
-    seed: int | Sequence[int] | None
-    stop: str | Sequence[str]
-    unknown: Unknown
-    sampling: Sampling | None
 
 
 class CharLM:
@@ -145,7 +136,8 @@ class CharLM:
             length: the number of characters to draw for each prompt.
             seed: one number s: text i is drawn with seed s + i. A list: one seed per prompt.
                 None: a fresh seed. The same seed gives the same text, alone or in any batch.
-            stop: one or several texts. A text ends before the first of them that appears.
+            stop: one or several texts. A text ends before the first of them that appears, and, if
+                the model was trained on documents, at the end of the document.
             unknown: what to do with characters outside the vocabulary: "default" (the file's
                 unknown token, or an error), "error", "skip", or "fold" (the nearest known one).
             sampling: how to draw.
@@ -159,6 +151,31 @@ class CharLM:
         return generation.complete(
             self._stepper, self._vocabulary, prompts, length, sampling, seed, stop, unknown
         )
+
+    def new_items(
+        self, count: int, prompt: str = "", **options: Unpack[ItemKeywords]
+    ) -> list[Generation]:
+        """Draw items that are all different and new: names, titles, molecules.
+
+        An item is the prompt and the text that follows, up to the end of the document or to a stop
+        text. A text that reaches `length` before is dropped.
+
+        Args:
+            count: number of items.
+            prompt: how each item begins.
+            **options: `exclude`: items that must not come out, for instance those of the training
+                data. `min_length`: fewest characters of an item. The others are keywords of
+                `complete`, with one seed s: an item has the seed that it was drawn with, from s on.
+
+        Raises:
+            OptionError: an option is out of range, or the model gives too few such items in
+                50 tries for each.
+            UnknownCharacterError: the prompt has a character outside the vocabulary.
+
+        Examples:
+            >>> names = lm.new_items(100, exclude=known_names, seed=1)
+        """
+        return generation.new_items(self._stepper, self._vocabulary, count, prompt, **options)
 
     def stream(
         self,
@@ -200,9 +217,10 @@ class CharLM:
         """Read a text once, carry the state along, and measure how well it was predicted.
 
         Args:
-            text: at least two characters. The first is not scored. A list of texts, or another
-                column as in `Classifier.classify_columns`, is read in batches, each text from the
-                zero state.
+            text: at least two characters. The first is not scored. A model of documents reads each
+                document from the zero state, and scores its first character too. A list of texts,
+                or another column as in `Classifier.classify_columns`, is read in batches, each
+                text from the zero state.
             unknown: as in `complete`.
 
         Returns:
@@ -213,9 +231,15 @@ class CharLM:
             UnknownCharacterError: a text has a character outside the vocabulary.
             ModelFileError: the model returns NaN.
         """
+        mark = self._vocabulary.mark
         if isinstance(text, str):
-            return score(self._stepper, self._vocabulary.encode(text, unknown))
+            tokens = self._vocabulary.encode(text, unknown)
+            if mark is not None:
+                return score_documents(self._stepper, Ragged.of([tokens]), mark)[0]
+            return score(self._stepper, tokens)
         texts = self._vocabulary.encode_all(require_texts(text, "score"), unknown)
+        if mark is not None:
+            return score_documents(self._stepper, texts, mark)
         return score_all(self._stepper, texts)
 
     def next(

@@ -119,6 +119,9 @@ class CharLMSection:
 
     start: str
     """The text that is read in place of an empty prompt."""
+    end: str | None = optional(since=2)
+    """The character that ends a document. The model was trained on documents: each was read from
+    the zero state, after this character. Absent: on one long text."""
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,30 @@
 """Generation in a batch: several prompts in, one drawn text for each out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Unpack
 
+from rnn_infer.errors import OptionError
 from rnn_infer.runtime.stepper import Stepper
 from rnn_infer.runtime.streams import Streams
-from rnn_infer.sampling import Sampling, Uniforms, check_length, seeds_for
+from rnn_infer.sampling import (
+    DEFAULT_LENGTH,
+    Sampling,
+    SamplingKeywords,
+    Uniforms,
+    check_length,
+    seeds_for,
+    with_keywords,
+)
 from rnn_infer.text.stopping import StopScanner
 from rnn_infer.text.vocabulary import Unknown, Vocabulary
 
+_ITEM_CHUNK = 16
+"""Characters per draw of new items, which are short."""
+_BATCHES = range(16, 513)
+"""Items that may be drawn at once."""
+_LEAST_TRIES, _TRIES_EACH = 2000, 50
+"""Items that are drawn before the search is given up: so many, or so many for each one wanted."""
 _CHUNK = 128
 """Characters per draw. After each draw the streams that met a stop text leave the batch."""
 
@@ -25,6 +41,28 @@ class Generation:
     """The seed of this text."""
     stopped: str | None
     """The stop text that ended the text. None: it ended at the length."""
+
+
+class GenerateKeywords(SamplingKeywords, total=False):
+    """Keywords of `CharLM.generate`. They mean the same as in `CharLM.complete`."""
+
+    length: int
+    seed: int | Sequence[int] | None
+    stop: str | Sequence[str]
+    unknown: Unknown
+    sampling: Sampling | None
+
+
+class ItemKeywords(SamplingKeywords, total=False):
+    """Keywords of `CharLM.new_items`."""
+
+    exclude: Iterable[str]
+    min_length: int
+    length: int
+    seed: int | None
+    stop: str | Sequence[str]
+    unknown: Unknown
+    sampling: Sampling | None
 
 
 @dataclass
@@ -54,11 +92,26 @@ def complete(
     """Draw the text that follows each prompt. Arguments and errors: see `CharLM.complete`."""
     check_length(length)
     seeds = seeds_for(seed, len(prompts))
+    stops = vocabulary.stops(stop)
+    return _complete(stepper, vocabulary, prompts, length, sampling, seeds, stops, unknown, _CHUNK)
+
+
+def _complete(
+    stepper: Stepper,
+    vocabulary: Vocabulary,
+    prompts: Sequence[str],
+    length: int,
+    sampling: Sampling,
+    seeds: Sequence[int],
+    stops: Sequence[str],
+    unknown: Unknown,
+    chunk: int,
+) -> list[Generation]:
     streams = Streams(stepper, [Uniforms(each) for each in seeds])
-    drafts = [_Draft(StopScanner(stop)) for _ in prompts]
+    drafts = [_Draft(StopScanner(stops)) for _ in prompts]
     if prompts:
         streams.feed([vocabulary.encode_prompt(prompt, unknown) for prompt in prompts])
-    _draw(streams, vocabulary, drafts, length, sampling)
+    _draw(streams, vocabulary, drafts, length, sampling, chunk)
     return [
         Generation(prompt, draft.text + draft.scanner.rest(), own_seed, draft.stopped)
         for prompt, draft, own_seed in zip(prompts, drafts, seeds, strict=True)
@@ -71,11 +124,12 @@ def _draw(
     drafts: list[_Draft],
     length: int,
     sampling: Sampling,
+    chunk: int,
 ) -> None:
     """Draw up to `length` characters for each draft. Row i of `streams` belongs to draft i."""
     running, left = drafts, length
     while left and running:
-        count = min(_CHUNK, left)
+        count = min(chunk, left)
         drawn = streams.draw(count, sampling)
         left -= count
         for tokens, draft in zip(drawn, running, strict=True):
@@ -84,3 +138,82 @@ def _draw(
         if len(going) < len(running):
             running = [running[row] for row in going]
             streams.keep(going)
+
+
+def new_items(
+    stepper: Stepper,
+    vocabulary: Vocabulary,
+    count: int,
+    prompt: str,
+    *,
+    exclude: Iterable[str] = (),
+    min_length: int = 1,
+    length: int = DEFAULT_LENGTH,
+    seed: int | None = None,
+    stop: str | Sequence[str] = (),
+    unknown: Unknown = "default",
+    sampling: Sampling | None = None,
+    **keywords: Unpack[SamplingKeywords],
+) -> list[Generation]:
+    """Draw different items. Arguments and errors: see `CharLM.new_items`."""
+    for name, value in (("count", count), ("min_length", min_length)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            raise OptionError(f"{name} must be an integer of 0 or more, got {value!r}")
+    if isinstance(exclude, str):
+        raise OptionError("exclude must be several texts, not one; give a list")
+    check_length(length)
+    sampling = with_keywords(sampling, keywords)
+    stops = vocabulary.stops(stop)
+    if not stops:
+        raise OptionError(
+            "where an item ends is not known: train with --documents, or give a stop text"
+        )
+    # An item is the prompt and what follows. Of documents, the last one of the prompt counts.
+    begun = vocabulary.decode(vocabulary.encode_prompt(prompt, unknown)) if prompt else ""
+    begun = begun.removeprefix(vocabulary.end or "")
+    chosen = _Items(count, begun, max(1, min_length), set(map(vocabulary.normalize, exclude)))
+    (first,), tries = seeds_for(seed, 1), 0
+    while (size := chosen.batch(tries)) > 0:
+        seeds = [first + tries + i for i in range(size)]
+        chosen.take(
+            _complete(
+                stepper, vocabulary, [prompt] * size, length, sampling, seeds, stops, unknown,
+                _ITEM_CHUNK,
+            )
+        )  # fmt: skip
+        tries += size
+    return chosen.found[:count]
+
+
+class _Items:
+    """The items that were found so far. They do not depend on the sizes of the batches."""
+
+    def __init__(self, count: int, begun: str, min_length: int, known: set[str]) -> None:
+        self.found: list[Generation] = []
+        self._count, self._begun, self._min_length = count, begun, min_length
+        self._known = known
+
+    def take(self, drawn: Iterable[Generation]) -> None:
+        """Keep the texts that are new items."""
+        for each in drawn:
+            item = self._begun + each.text
+            if each.stopped and len(item) >= self._min_length and item not in self._known:
+                self._known.add(item)
+                self.found.append(each)
+
+    def batch(self, tries: int) -> int:
+        """Return how many texts to draw next, given the number drawn so far. 0: none is needed.
+
+        Raises:
+            OptionError: there were too many tries.
+        """
+        left = self._count - len(self.found)
+        limit = max(_LEAST_TRIES, _TRIES_EACH * self._count)
+        if left > 0 and tries >= limit:
+            raise OptionError(
+                f"only {len(self.found):,} of {self._count:,} new items in {tries:,} tries; ask "
+                "for fewer, raise the temperature, or exclude less"
+            )
+        wanted = left * (tries + 1) // (len(self.found) + 1)
+        size = min(max(wanted, _BATCHES.start), _BATCHES.stop - 1, limit - tries)
+        return size if left > 0 else 0

@@ -125,7 +125,8 @@ class StreamPool:
         check_chunk(chunk)
         stream = self._prepare(prompt, seed, unknown, with_keywords(sampling, keywords))
         stream.runs_ahead = True
-        return _pieces(self._batch, stream, length, StopScanner(stop), chunk)
+        scanner = StopScanner(self._vocabulary.stops(stop))
+        return _pieces(self._batch, stream, length, scanner, chunk)
 
     def astream(
         self,
@@ -160,7 +161,8 @@ class StreamPool:
         check_chunk(chunk)
         stream = self._prepare(prompt, seed, unknown, with_keywords(sampling, keywords))
         stream.runs_ahead = True
-        return _apieces(self._batch, self._worker, stream, length, StopScanner(stop), chunk)
+        scanner = StopScanner(self._vocabulary.stops(stop))
+        return _apieces(self._batch, self._worker, stream, length, scanner, chunk)
 
     def close(self) -> None:
         """Close all streams, and end the thread of the coroutines."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from rnn_infer.errors import OptionError
 from rnn_infer.runtime.stepper import Stepper
 from rnn_infer.runtime.streams import chunk_length
+from rnn_infer.text.documents import cut
 from rnn_infer.text.ragged import Ragged
 
 _BATCH = 64
@@ -64,6 +65,32 @@ def score(stepper: Stepper, tokens: NDArray[np.int64]) -> Score:
     if math.isnan(nats):
         raise stepper.file.not_finite()
     return Score(nats, len(tokens) - 1)
+
+
+def score_documents(stepper: Stepper, texts: Ragged, mark: int) -> list[Score]:
+    """Score many texts of documents, each document from the zero state, after a mark.
+
+    All characters are scored but a mark at the start of a text.
+
+    Args:
+        stepper: the open model.
+        texts: token sequences of any lengths.
+        mark: the token between documents.
+
+    Raises:
+        OptionError: a text has no character to score.
+        ModelFileError: the model returns NaN.
+    """
+    documents, owners = cut(texts, mark)
+    counts = np.bincount(owners, documents.lengths - 1, len(texts.lengths)).astype(np.int64)
+    if not counts.all():
+        raise OptionError(
+            f"text {int(counts.argmin())} has no character to score; give a longer one, or remove "
+            "it"
+        )
+    found = [each.nats_per_char for each in score_all(stepper, documents)]
+    nats = np.bincount(owners, np.multiply(found, documents.lengths - 1), len(texts.lengths))
+    return list(map(Score, (nats / counts).tolist(), counts.tolist()))
 
 
 def score_all(stepper: Stepper, texts: Ragged) -> list[Score]:

@@ -20,6 +20,7 @@ from rnn_infer.sampling import (
     with_keywords,
 )
 from rnn_infer.saved_session import SavedSession
+from rnn_infer.text.documents import from_last_document
 from rnn_infer.text.stopping import StopScanner
 from rnn_infer.text.vocabulary import Unknown, Vocabulary
 
@@ -65,6 +66,11 @@ class Session:
                 then unchanged.
         """
         tokens = self._vocabulary.encode(text, unknown)
+        mark = self._vocabulary.mark
+        if mark is not None and len(tokens) and not (self._streams.started and mark not in tokens):
+            tokens = from_last_document(tokens, mark)  # which is read from the zero state
+            self._streams.restart(mark)
+            tokens = tokens[1:]
         if len(tokens):
             self._streams.feed([tokens])
 
@@ -121,8 +127,9 @@ class Session:
 
         Args:
             length: the number of characters to draw.
-            stop: one or several texts. The text ends before the first of them that appears. The
-                session then stands right after the stop text, and `stopped` names it.
+            stop: one or several texts. The text ends before the first of them that appears, or at
+                the end of the document, if the model knows documents. The session then stands
+                right after it, and `stopped` names it.
             chunk: characters drawn per piece. The text does not depend on it.
             sampling: how to draw.
             **keywords: fields of `Sampling`. A keyword replaces that field of `sampling`.
@@ -132,7 +139,8 @@ class Session:
         """
         check_length(length)
         check_chunk(chunk)
-        return self._pieces(length, with_keywords(sampling, keywords), StopScanner(stop), chunk)
+        scanner = StopScanner(self._vocabulary.stops(stop))
+        return self._pieces(length, with_keywords(sampling, keywords), scanner, chunk)
 
     def _pieces(
         self, length: int, sampling: Sampling, scanner: StopScanner, chunk: int
@@ -150,6 +158,8 @@ class Session:
                     self._streams.rewind(before)
                     self._streams.draw(scanned.used, sampling)
                 self.stopped = scanned.stopped
+                if scanned.stopped == self._vocabulary.end:
+                    self._streams.restart(int(self._streams.pending[0]))
                 if scanned.text:
                     yield scanned.text
                 return

@@ -3,6 +3,7 @@
 For a character model, the figures are its loss in nats a character under named protocols. All
 characters but the first are scored (see `evaluation.protocols` and `evaluation.dynamic`):
 
+documents  for a model of documents, in place of the others: each document from the zero state
 windows    windows of 256 characters, each from the zero state, all positions scored
 stateful   one pass that carries the state from start to end
 dynamic    stateful, and the weights keep learning from the text already read
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from rnn_infer.classifier import Classifier
 from rnn_infer.runtime.device import Device
@@ -24,13 +26,19 @@ from rnn_infer.runtime.stepper import Stepper
 from rnn_infer.text.vocabulary import Vocabulary
 from rnn_train.data.corpus import encode_text
 from rnn_train.data.datasets import open_texts
+from rnn_train.data.joining import FILE_MARK, LINE_MARK, Documents, Joining
 from rnn_train.data.labelled import read_rows
 from rnn_train.data.rows import Rows
 from rnn_train.errors import DataError, EvaluationError
 from rnn_train.evaluation.classification import held_out_logits
 from rnn_train.evaluation.dynamic import dynamic_loss
 from rnn_train.evaluation.figures import CharLMFigures, ClassifierFigures
-from rnn_train.evaluation.protocols import TorchReader, static_losses
+from rnn_train.evaluation.protocols import (
+    Reader,
+    TorchReader,
+    documents_loss,
+    static_losses,
+)
 from rnn_train.progress import Log
 from rnn_train.run_task import finished_task
 from rnn_train.tasks.charlm.task import CharLMTask
@@ -82,12 +90,15 @@ def evaluate(
 def _evaluate_charlm(
     task: CharLMTask, data: Sequence[str], temperature: float, dynamic: bool
 ) -> CharLMFigures:
-    corpus = task.data.corpus
+    corpus, joining = task.data.corpus, task.plan.joining
+    if dynamic and joining.documents:
+        raise EvaluationError("dynamic evaluation reads one text, not documents; drop --dynamic")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "data.bin"
-        tokens = encode_text(open_texts(data), corpus.vocabulary, corpus.unknown, path).tokens
+        files = open_texts(data)
+        tokens = encode_text(files, corpus.vocabulary, corpus.unknown, path, joining=joining).tokens
         reader = TorchReader(task.model, temperature)
-        nats = static_losses(reader, tokens, len(corpus.vocabulary))
+        nats = _losses(reader, tokens, len(corpus.vocabulary), task.data.mark)
         if dynamic:
             nats["dynamic"] = dynamic_loss(task.model, tokens, task.data.train, temperature)
         figures = CharLMFigures(len(tokens) - 1, nats)
@@ -115,11 +126,24 @@ def _evaluate_file(
 
 def _evaluate_charlm_file(stepper: Stepper, data: Sequence[str]) -> CharLMFigures:
     metadata = stepper.file.metadata
-    text = "".join(chunk for file in open_texts(data) for chunk in file.chunks())
-    tokens = Vocabulary(metadata).encode(text)
+    vocabulary = Vocabulary(metadata)
+    kinds: dict[str | None, Documents] = {LINE_MARK: "line", FILE_MARK: "file"}
+    joining = Joining(documents=kinds.get(vocabulary.end))
+    text = "".join(chunk.text for chunk in joining.read(open_texts(data)))
+    tokens = vocabulary.encode(text)
     if len(tokens) < 2:
         raise DataError(f"{data[0]}: {len(tokens)} characters of text; at least 2 are needed")
-    return CharLMFigures(len(tokens) - 1, static_losses(stepper, tokens, len(metadata.vocabulary)))
+    nats = _losses(stepper, tokens, len(metadata.vocabulary), vocabulary.mark)
+    return CharLMFigures(len(tokens) - 1, nats)
+
+
+def _losses(
+    model: Reader, tokens: NDArray[np.integer], outputs: int, mark: int | None
+) -> dict[str, float]:
+    """Scores a text, or documents with the token `mark` between them."""
+    if mark is None:
+        return static_losses(model, tokens, outputs)
+    return {"documents": documents_loss(model, tokens, outputs, mark)}
 
 
 def _evaluate_classifier_file(model: Classifier, data: Sequence[str]) -> ClassifierFigures:

@@ -133,7 +133,7 @@ export class CharLM {
       text: "",
       seed: shownSeed(seeds[i]),
       stopped: /** @type {string | null} */ (null),
-      scanner: new StopScanner(stop),
+      scanner: new StopScanner(this.#vocabulary.stops(stop)),
     }));
     const tokens = prompts.map((prompt) => this.#vocabulary.encodePrompt(prompt, unknown));
     const streams = new Streams(this.#stepper, seeds);

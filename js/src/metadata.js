@@ -14,7 +14,7 @@ import { Vocabulary } from "./text.js";
  * @property {{normalization: "none" | "NFC", newlines: "keep" | "lf", unknown: number | null}} text
  *   How a text becomes tokens.
  * @property {string[]} vocabulary The characters, one code point each. The index is the token.
- * @property {{start: string} | null} charlm
+ * @property {{start: string, end?: string} | null} charlm
  * @property {{labels: string[], begin: string, end: string, log_prior: number[]} | null} classifier
  * @property {Record<string, boolean | string | number>} training Facts about the training.
  * @property {Record<string, number>} proof The largest differences that the exporter measured.
@@ -100,7 +100,7 @@ const document = object({
     unknown: nullable(integer),
   }),
   vocabulary: list(text),
-  charlm: nullable(object({ start: text })),
+  charlm: nullable(object({ start: text, end: optional(text) })),
   classifier: nullable(
     object({ labels: list(text), begin: text, end: text, log_prior: list(number) }),
   ),
@@ -189,6 +189,10 @@ function checkDocument(metadata) {
     require(charlm.start !== "", "charlm.start is empty");
     require(normalizes(charlm.start), "charlm.start is changed by the text rules");
     require(knows(charlm.start), "charlm.start is not in vocabulary");
+    const { start, end = start } = charlm;
+    require(end === start, "charlm.end is not charlm.start");
+    require(!charlm.end || charlm.end.length === String.fromCodePoint(codeOf(end)).length,
+      "charlm.end is not one character");
   }
   if (classifier) checkClassifier(classifier, normalizes, knows);
   checkGolden(metadata);

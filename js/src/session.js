@@ -75,7 +75,8 @@ export class Session {
    */
   async feed(text, options = {}) {
     const { unknown } = withDefaults(options, { unknown: /** @type {Unknown} */ ("default") });
-    const tokens = this.#vocabulary.encode(text, unknown);
+    const first = this.#vocabulary.documents && text !== "" && !this.#streams.moment.started;
+    const tokens = this.#vocabulary[first ? "encodePrompt" : "encode"](text, unknown);
     if (tokens.length) await this.#inTurn(() => this.#streams.feed([tokens]));
   }
 
@@ -136,7 +137,8 @@ export class Session {
     const given = withDefaults(own, defaults);
     checkLengths(given.length, given.chunk);
     const sampling = checkSampling(given);
-    return this.#draw(given.length, given.chunk, sampling, new StopScanner(given.stop), between);
+    const scanner = new StopScanner(this.#vocabulary.stops(given.stop));
+    return this.#draw(given.length, given.chunk, sampling, scanner, between);
   }
 
   /**

@@ -13,6 +13,7 @@ const POLICIES = ["default", "error", "skip", "fold"];
 /** Encodes texts as tokens, and decodes them. One token is one code point. */
 export class Vocabulary {
   #chars;
+  #end;
   #rules;
   #start;
   #tokens;
@@ -22,6 +23,7 @@ export class Vocabulary {
     this.#chars = metadata.vocabulary;
     this.#rules = metadata.text;
     this.#start = metadata.charlm?.start ?? "";
+    this.#end = metadata.charlm?.end ?? null;
     this.#tokens = new Map(this.#chars.map((char, token) => [char, token]));
   }
 
@@ -59,14 +61,32 @@ export class Vocabulary {
   }
 
   /**
-   * Encode a prompt as tokens. An empty prompt becomes the file's start text.
+   * Encode a prompt as tokens. An empty prompt becomes the file's start text. Of documents only the
+   * last one is read, and the start text before it.
    *
    * @param {string} prompt
    * @param {Unknown} [unknown]
    */
   encodePrompt(prompt, unknown) {
     const tokens = this.encode(prompt, unknown);
+    if (this.#end !== null) {
+      const [mark] = this.encode(this.#end);
+      return [mark, ...tokens.slice(tokens.lastIndexOf(mark) + 1)];
+    }
     return tokens.length ? tokens : this.encode(this.#start);
+  }
+
+  /** Whether the model was trained on documents. */
+  get documents() {
+    return this.#end !== null;
+  }
+
+  /**
+   * Return stop texts, and the end of a document if the model knows documents.
+   * @param {string | string[]} stop
+   */
+  stops(stop) {
+    return this.#end === null ? stop : [stop, this.#end].flat();
   }
 
   /**

@@ -38,3 +38,16 @@ test("an empty prompt becomes the start text", () => {
   assert.deepEqual(make(["a"]).encodePrompt(""), [0]);
   assert.deepEqual(make(["a", "b"]).encodePrompt("?", "skip"), [0]);
 });
+
+test("a model of documents reads the last one, and stops at its end", () => {
+  const charlm = { start: "\n", end: "\n" };
+  const vocabulary = new Vocabulary({ vocabulary: ["a", "b", "\n"], charlm, text: rules });
+  assert.equal(vocabulary.documents, true);
+  assert.deepEqual(vocabulary.encodePrompt(""), [2]);
+  assert.deepEqual(vocabulary.encodePrompt("ab"), [2, 0, 1]);
+  assert.deepEqual(vocabulary.encodePrompt("\nb\na"), [2, 0]);
+  assert.deepEqual(vocabulary.stops("b"), ["b", "\n"]);
+  assert.deepEqual(vocabulary.stops([]), ["\n"]);
+  assert.deepEqual(make(["a"]).stops("b"), "b");
+  assert.equal(make(["a"]).documents, false);
+});

@@ -52,10 +52,33 @@ from rnn_infer.sampling import DEFAULT_LENGTH, MAX_SEED
     callback=typed,
     help=r"End before this text; \n is a line end; can be given several times.",
 )
+@click.option(
+    "--unique",
+    is_flag=True,
+    help="Draw --count different items (names, titles), one a line, each up to its end: that of a "
+    "document (rnn-train charlm --documents), or a --stop text.",
+)
+@click.option(
+    "--exclude",
+    metavar="FILE|-",
+    help="With --unique: draw none of the lines of this file, for instance the training data.",
+)
+@click.option(
+    "--min-length", type=click.IntRange(1), help="With --unique: fewest characters of an item."
+)
 @unknown_option
 @json_option
 def generate(
-    model: str, device: Any, threads: int, prompt: str, count: int, as_json: bool, **options: Any
+    model: str,
+    device: Any,
+    threads: int,
+    prompt: str,
+    count: int,
+    unique: bool,
+    exclude: str | None,
+    min_length: int | None,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Draw text from a character model. One text is printed while it is drawn.
 
@@ -64,11 +87,26 @@ def generate(
       rnn-infer generate --model exported/charlm.onnx --prompt "ROMEO:" --seed 1
       rnn-infer generate --model exported/charlm.onnx --count 5 --length 80 --json
       rnn-infer generate --model exported/charlm.onnx --prompt - < start.txt
+      rnn-infer generate --model exported/charlm.onnx --count 9 --unique --stop . --min-length 5
     """
+    if not unique and (exclude or min_length):
+        raise click.UsageError(f"{'--exclude' if exclude else '--min-length'} needs --unique")
+    if exclude == prompt == "-":
+        raise click.UsageError("standard input is either --prompt or --exclude")
     lm = CharLM.load(model, device=device, threads=threads, streams=count)
     report_device(device, lm.device)
     if prompt == "-":
         prompt = read_text("-")
+    if unique:
+        known = read_text(exclude).splitlines() if exclude else []
+        for item in lm.new_items(
+            count, prompt, exclude=known, min_length=min_length or 1, **options
+        ):
+            if as_json:
+                print_json(dataclasses.asdict(item))
+            else:
+                click.echo(prompt + item.text)
+        return
     if count == 1 and not as_json:
         for piece in lm.stream(prompt, **options):
             click.echo(piece, nl=False)

@@ -88,6 +88,9 @@ def _check_charlm(metadata: Metadata) -> None:
     normal = Vocabulary(metadata).normalize(start)
     _require(normal == start, "charlm.start is changed by the text rules")
     _require(set(start) <= set(metadata.vocabulary), "charlm.start is not in vocabulary")
+    end = metadata.charlm.end
+    _require(end in (None, start), "charlm.end is not charlm.start")
+    _require(end is None or len(end) == 1, "charlm.end is not one character")
 
 
 def _check_classifier(metadata: Metadata) -> None:

@@ -75,6 +75,12 @@ class Streams:
         self.state = tuple(each[rows] for each in self.state)
         self.pending = self.pending[rows]
 
+    def restart(self, token: int) -> None:
+        """Go back to the zero state, with one token pending. The random numbers go on."""
+        self.state = self._stepper.zeros(len(self.uniforms))
+        self.pending = np.full(len(self.uniforms), token, np.int64)
+        self.started = True
+
     def snapshot(self) -> Snapshot:
         """Return this moment. State arrays are never changed in place, so nothing is copied."""
         return Snapshot(self.state, self.pending, tuple(each.position for each in self.uniforms))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from rnn_infer.contract import Metadata
 from rnn_infer.errors import OptionError, UnknownCharacterError
+from rnn_infer.text.documents import from_last_document
 from rnn_infer.text.ragged import Ragged
 
 Unknown = Literal["default", "error", "skip", "fold"]
@@ -23,6 +24,7 @@ class Vocabulary:
     def __init__(self, metadata: Metadata) -> None:
         self._rules = metadata.text
         self._start = metadata.charlm.start if metadata.charlm else ""
+        self._end = metadata.charlm.end if metadata.charlm else None
         self._chars = np.array([ord(char) for char in metadata.vocabulary], np.uint32)
         self._tokens = np.full(int(self._chars.max()) + 1, _MISSING, np.int64)
         self._tokens[self._chars] = np.arange(len(self._chars))
@@ -49,6 +51,8 @@ class Vocabulary:
                 "skip": leave the character out.
                 "fold": use the nearest character of the vocabulary (compatibility form, without
                 accents, other case); if there is none, leave it out.
+                A character of which the vocabulary has another canonical form (é, or e and an
+                accent) is not unknown: that form is taken.
 
         Raises:
             UnknownCharacterError: the message names the first such character and its position.
@@ -58,6 +62,9 @@ class Vocabulary:
             raise OptionError(f"unknown must be one of {', '.join(UNKNOWN_POLICIES)}")
         text = self.normalize(text)
         tokens = self._look_up(text)
+        if (tokens == _MISSING).any():
+            whole, text = text, self._known_forms(text, tokens == _MISSING)
+            tokens = self._look_up(text)
         missing = tokens == _MISSING
         if not missing.any():
             return tokens
@@ -71,19 +78,59 @@ class Vocabulary:
                 text[i]: self._fold(text[i]) for i in np.flatnonzero(missing)
             }
             return self._look_up(text.translate(str.maketrans(folds)))
-        position = int(missing.argmax())
+        char = text[int(missing.argmax())]
+        position = self._first_unknown(whole)
         raise UnknownCharacterError(
-            f"character {text[position]!r} (U+{ord(text[position]):04X}) at position {position} "
+            f"character {char!r} (U+{ord(char):04X}) at position {position} "
             "is not in the model's vocabulary; skip or fold unknown characters, or remove it"
         )
 
     def encode_prompt(self, prompt: str, unknown: Unknown = "default") -> NDArray[np.int64]:
         """Encode a prompt as tokens [time].
 
-        An empty prompt becomes the file's start text. Arguments and errors: as in `encode`.
+        An empty prompt becomes the file's start text. Of documents only the last one is read, and
+        the start text before it. Arguments and errors: as in `encode`.
         """
         tokens = self.encode(prompt, unknown)
+        if self.mark is not None:
+            return from_last_document(tokens, self.mark)
         return tokens if len(tokens) else self.encode(self._start)
+
+    @property
+    def end(self) -> str | None:
+        """The character that ends a document. None: the model does not know documents."""
+        return self._end
+
+    @property
+    def mark(self) -> int | None:
+        """The token that ends a document, or None."""
+        return None if self._end is None else int(self._tokens[ord(self._end)])
+
+    def stops(self, stop: str | Sequence[str]) -> tuple[str, ...]:
+        """Return stop texts as the model would write them, and the end of a document.
+
+        Args:
+            stop: one text, or several.
+
+        Raises:
+            OptionError: a stop text is empty, is no text, or has a character that the model cannot
+                write.
+        """
+        found = []
+        for text in (stop,) if isinstance(stop, str) else stop:
+            if not isinstance(text, str):
+                raise OptionError(f"a stop text must be a text, got {text!r}")
+            if not text:
+                raise OptionError("a stop text is empty; leave it out")
+            try:
+                tokens = self.encode(text, "error")
+            except UnknownCharacterError as error:
+                reason = str(error).partition(";")[0]
+                raise OptionError(
+                    f"the model can never write the stop text {text!r}: {reason}; drop it"
+                ) from None
+            found.append(self.decode(tokens))
+        return tuple(found) if self._end is None else (*found, self._end)
 
     def encode_all(self, texts: Sequence[str], unknown: Unknown = "default") -> Ragged:
         """Encode many texts at once, as fast as one text of their total length.
@@ -99,9 +146,10 @@ class Vocabulary:
         tokens = self._look_up(joined)
         missing = tokens == _MISSING
         if missing.any():
-            if unknown != "default" or self._rules.unknown is None:
+            token = self._rules.unknown if unknown == "default" else None
+            if token is None or self._may_have_forms(joined, missing):
                 return Ragged.of([self.encode(text, unknown) for text in texts])
-            tokens[missing] = self._rules.unknown
+            tokens[missing] = token
         return Ragged(tokens, np.fromiter(map(len, texts), np.int64, len(texts)))
 
     def _is_normal(self, text: str) -> bool:
@@ -124,6 +172,47 @@ class Vocabulary:
         known = codes < len(self._tokens)
         return np.where(known, self._tokens[np.where(known, codes, 0)], _MISSING)
 
+    def _known_forms(self, text: str, missing: NDArray[np.bool_]) -> str:
+        """Return a text with canonically equal forms in place of unknown characters, where known.
+
+        The forms are the composed one (é for e and an accent) and the decomposed one (Unicode
+        Standard Annex 15).
+
+        Args:
+            text: a normalised text.
+            missing: whether each character is unknown.
+        """
+        pieces, done = [], 0
+        for place in np.flatnonzero(missing).tolist():
+            if place < done:
+                continue
+            begin, end = _cluster(text, place)
+            form = self._form(text[begin:end])
+            if form is not None and begin >= done:
+                pieces += [text[done:begin], form]
+                done = end
+        return "".join([*pieces, text[done:]])
+
+    def _form(self, cluster: str) -> str | None:
+        """Return the known form of a character with its accents, or None."""
+        for name in ("NFC", "NFD"):
+            form = unicodedata.normalize(name, cluster)
+            if (self._look_up(form) != _MISSING).all():
+                return form
+        return None
+
+    def _may_have_forms(self, text: str, missing: NDArray[np.bool_]) -> bool:
+        """Return whether an unknown character of a text may have a known form."""
+        places = np.flatnonzero(missing).tolist()
+        after = {text[place + 1] for place in places if place + 1 < len(text)}
+        chars = {text[place] for place in places}
+        return any(map(_is_extending, chars | after)) or any(map(self._form, chars))
+
+    def _first_unknown(self, text: str) -> int:
+        """Return the position of the first character that is unknown in every form."""
+        places = np.flatnonzero(self._look_up(text) == _MISSING).tolist()
+        return next(p for p in places if self._form(text[slice(*_cluster(text, p))]) is None)
+
     def _fold(self, char: str) -> str:
         """Return the nearest text of known characters, or an empty text."""
         decomposed = unicodedata.normalize("NFKD", char)
@@ -132,3 +221,18 @@ class Vocabulary:
             if candidate and (self._look_up(candidate) != _MISSING).all():
                 return candidate
         return ""
+
+
+def _cluster(text: str, place: int) -> tuple[int, int]:
+    """Return begin and end of the character at a place, with the accents that follow its base."""
+    begin, end = place, place + 1
+    while begin and _is_extending(text[begin]):
+        begin -= 1
+    while end < len(text) and _is_extending(text[end]):
+        end += 1
+    return begin, end
+
+
+def _is_extending(char: str) -> bool:
+    """Return whether a character joins the one before it: an accent, or a vowel of Hangul."""
+    return unicodedata.combining(char) != 0 or "\u1160" <= char <= "\u11ff"

@@ -43,7 +43,7 @@ def hold_out_pieces(starts: NDArray[np.int64], characters: int, fraction: float)
         The pieces in order. There may be none.
     """
     held = min(round(characters * fraction), MAX_HELD_OUT)
-    ends = np.append(starts[1:], characters)
+    starts, ends = np.append(0, starts[1:]), np.append(starts[1:], characters)
     largest = int((ends - starts).max())
     shortest = max(1, min(_SHORTEST, held, largest // 2))
     length = min(max(held // _PIECES, _SHORTEST), _LONGEST)

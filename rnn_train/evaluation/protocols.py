@@ -3,7 +3,10 @@
 windows    windows of 256 characters; each window starts from the zero state
 stateful   one pass; the hidden state is carried from the start to the end
 
-Both score every character except the first. Both accept any model with the interface `Reader`.
+documents  for a model of documents: each from the zero state, all of its characters scored
+
+The first two score every character except the first. All accept any model with the interface
+`Reader`.
 """
 
 from typing import Any, Protocol
@@ -12,6 +15,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rnn_train.data.held_out import documents_of
+from rnn_train.data.streams import ArrayRing
 from rnn_train.models.charlm import CharLSTM
 
 WINDOW = 256
@@ -80,6 +85,38 @@ def static_losses(model: Reader, tokens: NDArray[np.integer], outputs: int) -> d
         "windows": windowed_loss(model, tokens, outputs),
         "stateful": stateful_loss(model, tokens, outputs),
     }
+
+
+def documents_loss(model: Reader, tokens: NDArray[np.integer], outputs: int, mark: int) -> float:
+    """Scores documents, each from the zero state, with all of their characters.
+
+    Args:
+        model: the model to score.
+        tokens: a mark, then documents with a mark after each, [characters].
+        outputs: width of the logits.
+        mark: its token.
+
+    Returns:
+        Nats per character.
+    """
+    documents = documents_of(tokens, mark)
+    lengths = documents[:, 1] - documents[:, 0]
+    order = np.argsort(-lengths, kind="stable")
+    batch = max(1, min(_BATCH, _MAX_LOGITS // (WINDOW * outputs)))
+    ring = ArrayRing(np.asarray(tokens))
+    total = 0.0
+    for begin in range(0, len(order), batch):
+        starts, left = (each[order[begin : begin + batch]] for each in (documents[:, 0], lengths))
+        state = model.zeros(len(starts))
+        while len(starts):
+            size = min(WINDOW, int(left[-1]))  # up to the end of the shortest
+            rows = ring.rows(starts, size + 1)
+            nats, state = _nats(model, rows, state)
+            total += nats
+            going = int(np.count_nonzero(left > size))
+            starts, left = starts[:going] + size, left[:going] - size
+            state = tuple(each[:going] for each in state)
+    return total / int(lengths.sum())
 
 
 def windowed_loss(model: Reader, tokens: NDArray[np.integer], outputs: int) -> float:

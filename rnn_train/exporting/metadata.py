@@ -27,6 +27,8 @@ class ModelCard:
     normalization: Literal["none", "NFC"] = "none"
     start: str = "\n"
     """charlm: the text that is read in place of an empty prompt."""
+    document_end: str | None = None
+    """charlm: the character that ends a document; None: the model was trained on one text."""
     labels: tuple[str, ...] = ()
     """classifier: the labels, in the order of the logits."""
     begin: str = ""
@@ -62,7 +64,7 @@ def draft(
         producer=f"rnn_train {rnn_train.__version__}",
         text=TextRules(normalization=card.normalization, newlines="lf", unknown=card.unknown),
         vocabulary=card.vocabulary,
-        charlm=CharLMSection(start=card.start) if is_lm else None,
+        charlm=CharLMSection(start=card.start, end=card.document_end) if is_lm else None,
         classifier=None if is_lm else classifier,
         training=_facts(model, card) | {"weights": weights},
         proof={},

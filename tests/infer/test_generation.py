@@ -50,14 +50,14 @@ def test_first_of_several_stop_texts(lm: CharLM) -> None:
     free = lm.generate(PROMPT, length=200, seed=8)
     early, late = free[50:54], free[90:95]
     first = min((early, late), key=lambda stop: free.index(stop) + len(stop))
-    for stops in ([early, late, "\0"], (late, early)):
+    for stops in ([early, late, "\n" * 40], (late, early)):
         (made,) = lm.complete([PROMPT], length=200, seed=8, stop=stops)
         assert (made.stopped, made.text) == (first, free[: free.index(first)])
 
 
 def test_stop_text_that_never_appears(lm: CharLM) -> None:
     free = lm.generate(PROMPT, length=200, seed=8)
-    for stop in ("\0", free[-2:] + "\0", free + "a"):
+    for stop in ("\n" * 40, free[-2:] + "\n" * 40, free + "a"):
         (made,) = lm.complete([PROMPT], length=200, seed=8, stop=stop)
         assert (made.text, made.stopped) == (free, None)
 

@@ -138,7 +138,7 @@ def test_stop_text(lm: CharLM, at: int) -> None:
 def test_end_that_could_have_been_a_stop_text(lm: CharLM) -> None:
     free = lm.generate("the", length=40, seed=2)
     pool = lm.pool()
-    stop = free[-3:] + "\0"
+    stop = free[-3:] + "\n" * 40
     assert asyncio.run(joined(pool.astream("the", seed=2, length=40, stop=stop))) == free
     assert "".join(pool.stream("the", seed=2, length=40, stop=stop)) == free
 

@@ -85,6 +85,7 @@ def model_card(data: CharLMData, result: HeldOutResult, teachers: int = 0) -> Mo
         vocabulary=corpus.vocabulary,
         unknown=corpus.unknown,
         start=corpus.vocabulary[data.start],
+        document_end=None if data.mark is None else corpus.vocabulary[data.mark],
         temperature=result.temperature,
         training={
             "data_sha256": corpus.sha256,

@@ -15,7 +15,7 @@ from rnn_train.data.held_out import (
 )
 from rnn_train.files import replacing
 
-_FEW_DOCUMENTS = 20
+_FEW_DOCUMENTS = 10
 """If fewer documents would be held out, pieces of the text are held out instead."""
 
 

@@ -296,3 +296,72 @@ def test_empty_prompt_becomes_the_start_text(lm: CharLM) -> None:
     assert found.encode_prompt("").tolist() == found.encode(charlm.start).tolist()
     assert found.encode_prompt("Ж", "skip").tolist() == found.encode(charlm.start).tolist()
     assert found.encode_prompt("abc").tolist() == found.encode("abc").tolist()
+
+
+# --- canonical forms ------------------------------------------------------------------
+
+COMPOSED = ("\ufffd", "\n", "e", "é", "ẹ", "ö", "가", "Å", "\u0301")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("e\u0301", "e\u0301"),  # both are known, so nothing changes
+        ("o\u0308", "ö"),
+        ("\u1100\u1161", "가"),
+        ("\u212b", "Å"),  # the sign of the unit
+        ("A\u030a", "Å"),
+        ("eo\u0308e", "eöe"),
+        ("o\u0308o\u0308", "öö"),
+        ("e\u0323", "ẹ"),
+    ],
+)
+@pytest.mark.parametrize("policy", UNKNOWN_POLICIES)
+def test_composed_form_is_taken(text: str, expected: str, policy: Unknown) -> None:
+    for unknown in (0, None):
+        found = vocabulary(COMPOSED, unknown)
+        assert spelled(found, text, policy) == expected
+        assert found.decode(found.encode_all(["e", text], policy).tokens) == "e" + expected
+
+
+@pytest.mark.parametrize("policy", UNKNOWN_POLICIES)
+def test_decomposed_form_is_taken(policy: Unknown) -> None:
+    found = vocabulary(("e", "\u0301", "\ufffd"), 2)
+    assert spelled(found, "é", policy) == "e\u0301"
+    assert found.decode(found.encode_all(["é", "e"], policy).tokens) == "e\u0301e"
+
+
+def test_form_that_is_not_known_is_unknown() -> None:
+    found = vocabulary(("\ufffd", "o", "x"), 0)
+    assert spelled(found, "xo\u0308") == "xo\ufffd"
+    assert spelled(found, "xo\u0308", "fold") == "xo"
+    assert found.encode_all(["xo\u0308ö"]).tokens.tolist() == [2, 1, 0, 0]
+    composed = vocabulary("öx")
+    with pytest.raises(UnknownCharacterError, match=r"'\?' .* at position 3 "):
+        composed.encode("o\u0308x?", "error")
+
+
+# --- stop texts -----------------------------------------------------------------------
+
+
+def test_stop_texts_follow_the_rules_of_the_text() -> None:
+    found = vocabulary("\naö", newlines="lf")
+    assert found.stops("a\r\n") == ("a\n",)
+    assert found.stops(["o\u0308", "\r"]) == ("ö", "\n")
+    assert found.stops(()) == ()
+
+
+@pytest.mark.parametrize(
+    ("stop", "message"),
+    [
+        ("aЖ", r"can never write the stop text 'aЖ': character 'Ж' \(U\+0416\) at position 1"),
+        (["a", ""], "a stop text is empty; leave it out"),
+        (["a", 7], "a stop text must be a text, got 7"),
+        ("\\n", "can never write"),
+        ("A", "can never write"),
+    ],
+)
+def test_stop_text_that_is_refused(stop: Any, message: str) -> None:
+    for unknown in (None, 0):
+        with pytest.raises(OptionError, match=message):
+            vocabulary("\na", unknown).stops(stop)

@@ -1,5 +1,6 @@
 """Losses under the protocols, compared with sums that are computed one character at a time."""
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from rnn_train.evaluation import protocols
 from rnn_train.evaluation.protocols import (
     TorchReader,
+    documents_loss,
     stateful_loss,
     static_losses,
     windowed_loss,
@@ -110,3 +112,16 @@ def test_torch_reader_divides_the_logits_and_carries_the_state() -> None:
     _, state = plain.forward(tokens[:, :7], plain.zeros(1))
     second, _ = plain.forward(tokens[:, 7:], state)
     np.testing.assert_allclose(second, logits[:, 7:], atol=1e-6)
+
+
+def test_each_document_is_read_from_the_zero_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    tokens = np.array([0, 1, 2, 0, 3, 0, *[4, 1] * 300, 0, 2, 2, 2, 0], np.uint8)
+    marks = np.flatnonzero(tokens == 0)
+    expected = sum(
+        stateful_loss(MemoryReader(), tokens[a : b + 1], 5) * (b - a)
+        for a, b in itertools.pairwise(marks)
+    ) / (len(tokens) - 1)
+    for batch in (1, 2, 32):
+        monkeypatch.setattr(protocols, "_BATCH", batch)
+        found = documents_loss(MemoryReader(), tokens, 5, 0)
+        assert found == pytest.approx(expected, abs=1e-6)
