@@ -87,14 +87,19 @@ def resume(
     run: StrPath,
     *,
     out: StrPath | None = None,
+    minutes: float | None = None,
+    epochs: float | None = None,
     device: Device | None = None,
     threads: int | None = None,
     log: Log = print,
 ) -> TrainingReport:
-    """Resumes an interrupted run from its last checkpoint and exports the model.
+    """Resumes an interrupted run from its last checkpoint, or goes on with a finished one, and
+    exports the model.
 
     Args:
         run: the run folder.
+        minutes, epochs: how long to go on with a finished run, on the same data; give one of the
+            two. The learning rate warms up again. Both None: an interrupted run keeps its budget.
         out, device, threads: None: as at the start of the run.
         log: takes one line of text at a time.
 
@@ -102,11 +107,20 @@ def resume(
         The run folder, the exported file, and the held-out metrics.
 
     Raises:
-        RunError: the folder is no run folder, is damaged, or its config or data have changed.
+        RunError: the folder is no run folder, is damaged, or its config or data have changed; or
+            a budget is given and the run has not finished.
         TrainingError, ExportError: as for `train_charlm`.
     """
     target = None if out is None else Path(out)
-    return pipeline.resume(Path(run), target, device=device, threads=threads, log=log)
+    return pipeline.resume(
+        Path(run),
+        target,
+        minutes=minutes,
+        epochs=epochs,
+        device=device,
+        threads=threads,
+        log=log,
+    )
 
 
 def export(

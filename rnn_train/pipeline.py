@@ -14,6 +14,7 @@ from typing import get_args
 
 import torch
 
+from rnn_train.continuation import add_part, check_finished
 from rnn_train.errors import ExportError, RunError
 from rnn_train.exporting import triton
 from rnn_train.exporting.from_file import Reopened, reopen
@@ -33,7 +34,7 @@ from rnn_train.run_task import (
 )
 from rnn_train.tasks.plan import Settings
 from rnn_train.tasks.registry import TASKS
-from rnn_train.tasks.request import CharLMRequest, ClassifierRequest
+from rnn_train.tasks.request import CharLMRequest, ClassifierRequest, check_budget
 from rnn_train.training import checkpoint
 from rnn_train.training.device import pick_device
 from rnn_train.training.run import Run
@@ -131,21 +132,29 @@ def resume(
     out: Path | None = None,
     *,
     kind: str | None = None,
+    minutes: float | None = None,
+    epochs: float | None = None,
     device: str | None = None,
     threads: int | None = None,
     log: Log = print,
 ) -> TrainingReport:
-    """Resumes an interrupted run from its last checkpoint and exports the model.
+    """Resumes an interrupted run from its last checkpoint, or goes on with a finished one, and
+    exports the model.
 
     Args:
         folder: the run folder.
         out, device, threads: None: as at the start of the run.
         kind: the kind that the run must have; None: any kind.
+        minutes, epochs: budget of a further part of a finished run; both None: there is none.
         log: takes one line of text at a time.
 
     Raises:
         RnnTrainError: one of its kinds; see `api.resume`.
     """
+    started = time.monotonic()
+    check_budget(minutes, epochs)
+    if minutes and epochs:
+        raise RunError("minutes and epochs exclude each other; drop one of them")
     run = Run.open(folder)
     try:
         own = run.config().get("command")
@@ -160,7 +169,14 @@ def resume(
         where = pick_device(device or plan.device)
         set_threads(threads or plan.threads)
         state = last_state(run, log) if checkpoint.exists(run.checkpoints) else None
-        return train_task(run, open_task(run), out, where, log, state=state)
+        task = open_task(run)
+        if minutes or epochs:
+            check_finished(run, plan, state)
+            assert state is not None
+            add_part(run, task, state, out, minutes, epochs, log)
+            task = open_task(run)
+        spent = time.monotonic() - started
+        return train_task(run, task, out, where, log, spent=spent, state=state)
     finally:
         run.close()
 

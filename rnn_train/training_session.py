@@ -3,7 +3,7 @@
 import dataclasses
 import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,14 +70,26 @@ def train_task(
     task.model.to(device)
     for warning in task.warnings:
         log(f"warning: {warning}")
+    began = time.monotonic()
     prepared = task.prepare(device, log)
     objective = task.objective(device)
-    schedule = Schedule(**state["plan"]) if state else _schedule(task, objective, spent, prepared)
+    if state and task.plan.continued:  # what an earlier session prepared cost earlier minutes
+        prepared = time.monotonic() - began
+    resumed = Schedule(**state["plan"]) if state else None
+    new_part = resumed is None or resumed.part < len(task.plan.continued)
+    schedule = _schedule(task, objective, spent, prepared) if new_part else resumed
+    assert schedule is not None
     trainer = Trainer(run, objective, schedule, task.plan.training, device)
     log(_introduction(run, task, device, schedule))
     if state:
         trainer.restore(state)
-        log(f"going on from step {trainer.step}, {_time_left(trainer)}")
+        if new_part:
+            trainer.begin_part(schedule)
+            log(_new_part(trainer))
+        else:
+            log(f"going on from step {trainer.step}, {_time_left(trainer)}")
+            if trainer.progress >= 1:
+                log("the run has finished; to train on, add --minutes or --epochs")
     outcome = trainer.fit()
     model: Any = outcome.model
     result = task.measure(model)
@@ -85,7 +97,8 @@ def train_task(
     if rows := run.metrics():
         plots.loss_curve(rows, run.folder / "loss.png")
     task.plot(model, run.folder)
-    for line in _figures(result.metrics, result.temperature):
+    before = task.plan.continued[-1].before if task.plan.continued else None
+    for line in _figures(result.metrics, result.temperature, before):
         log(line)
     for warning in result.warnings:
         log(f"warning: {warning}")
@@ -109,7 +122,7 @@ def _export(task: Task, model: Any, result: HeldOutResult, run: Run, out: Path) 
 
 
 def _schedule(task: Task, objective: Objective, spent: float, prepared: float) -> Schedule:
-    """Makes the schedule of a new run.
+    """Makes the schedule of a new run, or of the last part of a run that goes on.
 
     Args:
         task: gives the budget.
@@ -117,16 +130,19 @@ def _schedule(task: Task, objective: Objective, spent: float, prepared: float) -
         spent: seconds that reading the data took.
         prepared: seconds that `Task.prepare` took.
     """
-    minutes, rate = task.plan.minutes, task.plan.training.learning_rate
+    (minutes, epochs), rate = task.plan.budget, task.plan.training.learning_rate
+    part = len(task.plan.continued)
     if minutes is None:
-        return Schedule.of(rate, task.steps_per_epoch, task.plan.epochs, None)
+        whole = Schedule.of(rate, task.steps_per_epoch, epochs, None)
+        return dataclasses.replace(whole, part=part)
     # The minutes include reading the data and what follows training.
     started = time.monotonic()
     objective.validate(objective.model.eval())
     objective.model.train()
     after = _MEASURE_VALIDATIONS * (time.monotonic() - started) + _EXPORT_SECONDS
     left = max(minutes * 60 - prepared, _LEAST_SHARE * minutes * 60)
-    return Schedule(rate, steps=None, minutes=max(left - spent - after, left / 2) / 60)
+    seconds = max(left - spent - after, left / 2)
+    return Schedule(rate, steps=None, minutes=seconds / 60, part=part)
 
 
 def _introduction(run: Run, task: Task, device: torch.device, schedule: Schedule) -> str:
@@ -134,11 +150,10 @@ def _introduction(run: Run, task: Task, device: torch.device, schedule: Schedule
     plan = task.plan
     shape = dataclasses.asdict(task.model.config)
     model = ", ".join(f"{key} {value}" for key, value in shape.items())
-    duration = (
-        f"{plan.minutes:g} minutes"
-        if plan.minutes is not None
-        else f"{plan.epochs:g} epochs ({schedule.steps} steps)"
-    )
+    minutes, epochs = plan.budget
+    duration = f"{minutes:g} minutes" if minutes else f"{epochs:g} epochs ({schedule.steps} steps)"
+    if plan.continued:
+        duration += f" more (part {schedule.part + 1} of the run)"
     return (
         f"{plan.command}: {parameter_count(task.model):,} parameters ({model})\n"
         f"training for {duration} on {device.type}, run folder {run.folder}; "
@@ -150,14 +165,44 @@ def _time_left(trainer: Trainer) -> str:
     """Describes the steps or minutes that are left."""
     schedule = trainer.schedule
     if schedule.minutes is None:
-        return f"{max(0, (schedule.steps or 0) - trainer.step)} steps left"
-    return f"{max(0.0, schedule.minutes - trainer.elapsed / 60):.1f} minutes left"
+        passed_steps = trainer.step - schedule.first_step
+        return f"{max(0, (schedule.steps or 0) - passed_steps)} steps left"
+    passed = (trainer.elapsed - schedule.first_second) / 60
+    return f"{max(0.0, schedule.minutes - passed):.1f} minutes left"
 
 
-def _figures(metrics: dict[str, float], temperature: float) -> Iterator[str]:
-    """Yields a line for each held-out metric, and one for the temperature."""
+def _new_part(trainer: Trainer) -> str:
+    """Describes the start of a further part of a run."""
+    peak = trainer.schedule.peak_rate
+    return (
+        f"going on from step {trainer.step}, where the run had finished: the learning rate warms "
+        f"up again to {peak:g} and falls to 0; data, weights and optimizer state are kept"
+    )
+
+
+def _figures(
+    metrics: dict[str, float], temperature: float, before: Mapping[str, float] | None = None
+) -> Iterator[str]:
+    """Yields a line for each held-out metric, and one for the temperature.
+
+    Args:
+        metrics: by name.
+        temperature: that was fitted.
+        before: the metrics when the last part of the run began, if it is not the first.
+    """
+    before = before or {}
+
+    def shown(value: float) -> str:
+        return f"{value:,.0f}" if value.is_integer() and value > 1 else f"{value:.4g}"
+
     for name, value in metrics.items():
-        shown = f"{value:,.0f}" if value.is_integer() and value > 1 else f"{value:.4g}"
-        yield f"{name.replace('_', ' ')}: {shown}"
+        earlier = f"   (before: {shown(before[name])})" if before.get(name, value) != value else ""
+        yield f"{name.replace('_', ' ')}: {shown(value)}{earlier}"
     if metrics:
         yield f"temperature fitted to them: {temperature:.4g}"
+    measured = "held_out_measured_at_step"
+    if before and measured in before and metrics.get(measured) == before[measured]:
+        yield (
+            "these are figures of the first part: since then the held-out text is learnt too; "
+            "rnn-train evaluate measures the model on other text"
+        )

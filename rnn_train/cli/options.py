@@ -72,7 +72,13 @@ _BUDGET = (
     ),
 )
 _RUN = (
-    click.option("--resume", type=PATH, metavar="RUN", help="Resume the run in this folder."),
+    click.option(
+        "--resume",
+        type=PATH,
+        metavar="RUN",
+        help="Resume the run in this folder. "
+        "With --minutes or --epochs, go on with a finished run for that long.",
+    ),
     click.option(
         "--run",
         type=PATH,

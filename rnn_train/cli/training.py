@@ -12,6 +12,8 @@ from rnn_train.cli.options import PATH, FiniteRange, training_options
 _Options = dict[str, Any]
 _RESUMABLE = ("out", "device", "threads")
 """Options that a resumed run may change."""
+_BUDGET = ("minutes", "epochs")
+"""Options that let a finished run go on."""
 _COMMON = (
     "data",
     "val_data",
@@ -107,7 +109,8 @@ def charlm(**options: Any) -> None:
       rnn-train charlm                                     the Python standard library
       rnn-train charlm --data book.txt --minutes 10
       rnn-train charlm --data 'plays/*.txt' --val-data held-out.txt --epochs 20
-      rnn-train charlm --resume runs/charlm-1
+      rnn-train charlm --resume runs/charlm-1              after Ctrl-C or a crash
+      rnn-train charlm --resume runs/charlm-1 --minutes 10 go on with a finished run
       rnn-train charlm --data poems/ --separator '\\n\\n'
       rnn-train charlm --data names.txt --documents line
       rnn-train charlm --init-from runs/charlm-1 --data sequel.txt
@@ -163,6 +166,7 @@ def classifier(**options: Any) -> None:
       rnn-train classifier                                 the set of surnames
       rnn-train classifier --data names.csv --cell gru
       rnn-train classifier --data names.csv --ensemble 5
+      rnn-train classifier --resume runs/classifier-1 --epochs 5
       rnn-train classifier --data names.csv --cell mycells:Leaky
       rnn-train classifier --data reviews/ --epochs 10 --out exported/reviews.onnx
     """
@@ -197,13 +201,14 @@ def _run(
     def work() -> None:
         from rnn_train import pipeline
 
-        if options["resume"]:
-            _refuse_changes()
-            kept = {name: options[name] if _is_given(name) else None for name in _RESUMABLE}
-            pipeline.resume(options["resume"], kind=command, log=click.echo, **kept)
-            return
         if options["minutes"] and options["epochs"]:
             raise OptionsError("--minutes and --epochs exclude each other; drop one of them")
+        if options["resume"]:
+            _refuse_changes(command)
+            kept = {name: options[name] if _is_given(name) else None for name in _RESUMABLE}
+            kept |= {name: options[name] for name in _BUDGET}
+            pipeline.resume(options["resume"], kind=command, log=click.echo, **kept)
+            return
         common = {name: options[name] for name in _COMMON}
         asked = request(common | {"model": given(model), "training": given(training)})
         settings = {name: options[name] for name in _RESUMABLE}
@@ -212,12 +217,17 @@ def _run(
     guarded(work)
 
 
-def _refuse_changes() -> None:
+def _refuse_changes(command: str) -> None:
     """Refuses options that a resumed run would ignore: it keeps the options of its start."""
-    for name in click.get_current_context().params:
-        if name not in ("resume", *_RESUMABLE) and _is_given(name):
+    params = click.get_current_context().params
+    for name in params:
+        if name not in ("resume", *_RESUMABLE, *_BUDGET) and _is_given(name):
             option = "--" + name.replace("_", "-")
-            raise OptionsError(f"--resume keeps the options of the run; drop {option}")
+            cure = f"drop {option}"
+            if name in ("data", "val_data"):
+                again = f"rnn-train {command} --init-from {params['resume']}"
+                cure += f", or train on other data with: {again} {option} …"
+            raise OptionsError(f"--resume keeps the options of the run; {cure}")
 
 
 def _is_given(name: str) -> bool:

@@ -30,6 +30,20 @@ class Settings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Continuation:
+    """A further part of a run, which the user asked for when the run had finished."""
+
+    step: int
+    """Step at which the part began."""
+    minutes: float | None
+    """Budget of the part in wall-clock minutes; None: `epochs` is the budget."""
+    epochs: float | None
+    """Budget of the part in passes over the data; None: `minutes` is the budget."""
+    before: Mapping[str, float] = field(default_factory=dict)
+    """Held-out metrics of the model when the part began."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """What both kinds of task decide. The subclasses add what their kind needs."""
 
@@ -48,6 +62,14 @@ class Plan:
     out: str
     sources: Mapping[str, str | None]
     training: TrainingConfig
+    continued: tuple[Continuation, ...] = ()
+    """Further parts of the run, in order."""
+
+    @property
+    def budget(self) -> tuple[float | None, float | None]:
+        """Minutes and epochs of the last part; one of them is None."""
+        part = self.continued[-1] if self.continued else self
+        return part.minutes, part.epochs
 
     def to_config(self) -> dict[str, Any]:
         """Returns the plan as plain values, by the keys of `config.json`."""
@@ -81,6 +103,8 @@ class Plan:
         """Returns the value of the field `name`, given its JSON form."""
         if name == "data":
             return tuple(value)
+        if name == "continued":
+            return tuple(Continuation(**each) for each in value)
         return TrainingConfig(**value) if name == "training" else value
 
 

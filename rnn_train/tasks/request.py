@@ -10,6 +10,19 @@ from rnn_train.data.joining import Documents
 from rnn_train.errors import RunError
 
 
+def check_budget(minutes: float | None, epochs: float | None) -> None:
+    """Checks a budget that a user gives.
+
+    Raises:
+        RunError: a number is out of range.
+    """
+    for name, budget in (("minutes", minutes), ("epochs", epochs)):
+        if budget is None:
+            continue
+        if not isinstance(budget, int | float) or not 0 < budget < math.inf:  # NaN is not above 0
+            raise RunError(f"{name} must be a finite number above 0, got {budget!r}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Request:
     """What both kinds of training take."""
@@ -45,10 +58,7 @@ class Request:
         """
         sources = (self.data,) if isinstance(self.data, str) else tuple(self.data)
         object.__setattr__(self, "data", sources)
-        for name in ("minutes", "epochs"):
-            budget = getattr(self, name)
-            if budget is not None and not 0 < budget < math.inf:  # NaN fails every comparison
-                raise RunError(f"{name} must be a finite number above 0, got {budget!r}")
+        check_budget(self.minutes, self.epochs)
         if self.val_fraction is not None and not 0 <= self.val_fraction <= 0.5:
             raise RunError(f"val_fraction must be from 0 to 0.5, got {self.val_fraction!r}")
 

@@ -4,6 +4,7 @@ A task is created from a request and written into a run folder, or opened from a
 Training, resuming, exporting and evaluating all use the same object.
 """
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -98,6 +99,12 @@ def temperature_warnings(held_out: int, temperature: float) -> list[str]:
         "nothing is held out, so the temperature is not fitted, and the probabilities may be too "
         "sharp; give the --temperature of a run that held some data out"
     ]
+
+
+def with_history(card: ModelCard, plan: Plan) -> ModelCard:
+    """Adds to a model card how often a finished run went on."""
+    facts = {"continued": len(plan.continued)} if plan.continued else {}
+    return dataclasses.replace(card, training=card.training | facts)
 
 
 def rounded(metrics: dict[str, float]) -> dict[str, float]:

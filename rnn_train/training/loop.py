@@ -1,7 +1,7 @@
 """The training loop. It is the same for every kind of model."""
 
 import time
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import torch
@@ -66,7 +66,9 @@ class Trainer:
         self.device = device
         self.learner = Learner(objective, config, device)
         self.counters = Counters()
+        self._step_seconds = 0.0
         self._validated_step = -1
+        self._saved_progress = 0.0
         self._origin = run.origin()
 
     @property
@@ -79,6 +81,11 @@ class Trainer:
         """Seconds of training. A resumed run continues to count."""
         return self.counters.elapsed
 
+    @property
+    def progress(self) -> float:
+        """How much of the schedule is over: 1 or more at its end, see `Schedule.progress`."""
+        return self.schedule.progress(self.step, self.elapsed, self._step_seconds)
+
     def fit(self) -> TrainingOutcome:
         """Trains until the schedule ends, or until Ctrl-C or SIGTERM; then validates and saves.
 
@@ -89,20 +96,20 @@ class Trainer:
             TrainingError: training has diverged. The last good checkpoint is kept.
             RunError: the run folder cannot be written.
         """
-        schedule, counters, step_seconds = self.schedule, self.counters, 0.0
+        schedule, counters = self.schedule, self.counters
         started = time.monotonic() - counters.elapsed
         timer = ValidationTimer(self.config, schedule, counters.elapsed)
         with (
             interruptible() as interrupted,
             TrainingBar(schedule, counters, self.objective.unit) as bar,
         ):
-            while (progress := schedule.progress(self.step, self.elapsed, step_seconds)) < 1:
+            while (progress := self.progress) < 1:
                 if interrupted():
                     break
                 self._change_phase(progress, bar)
                 self.take_step(schedule.rate(progress))
                 now = time.monotonic() - started
-                step_seconds, counters.elapsed = now - counters.elapsed, now
+                self._step_seconds, counters.elapsed = now - counters.elapsed, now
                 bar.update()
                 if timer.due(counters.elapsed):
                     self._validate(bar)
@@ -111,8 +118,9 @@ class Trainer:
                     counters.elapsed = now
             if self._validated_step != self.step:
                 self._validate(bar)
-        finished = schedule.progress(self.step, self.elapsed, step_seconds) >= 1
-        model = self.learner.averaged_model()
+            if self.progress >= 1 > self._saved_progress:
+                self.save()  # the minutes ended in a validation, which comes after its checkpoint
+        finished, model = self.progress >= 1, self.learner.averaged_model()
         return TrainingOutcome(model, self.step, self.elapsed, finished, counters.rate)
 
     def take_step(self, rate: float) -> None:
@@ -157,6 +165,7 @@ class Trainer:
         """
         state = {
             **asdict(self.counters),
+            "step_seconds": self._step_seconds,
             "plan": asdict(self.schedule),
             "origin": self._origin,
             **self.learner.state(),
@@ -166,6 +175,7 @@ class Trainer:
         if self.device.type == "cuda":
             state["random_cuda"] = torch.cuda.get_rng_state()
         checkpoint.save(self.run.checkpoints, self.step, state)
+        self._saved_progress = self.progress
 
     def restore(self, state: dict[str, Any]) -> None:
         """Goes back to a checkpoint, and takes over its schedule.
@@ -175,6 +185,8 @@ class Trainer:
         """
         self.counters = Counters(**{each.name: state[each.name] for each in fields(Counters)})
         self.schedule = Schedule(**state["plan"])
+        self._step_seconds = last_step_seconds(state)
+        self._saved_progress = self.progress
         self.learner.restore(state)
         self.objective.restore(state["task"])
         torch.set_rng_state(state["random"])
@@ -183,3 +195,31 @@ class Trainer:
         # Rows of steps after the checkpoint will be written again.
         rows = self.run.metrics(up_to=self.step)
         self._validated_step = rows[-1]["step"] if rows else -1
+
+    def begin_part(self, schedule: Schedule) -> None:
+        """Begins another part of a run that has finished.
+
+        Args:
+            schedule: how long the part is, and its number.
+        """
+        self.schedule = replace(schedule, first_step=self.step, first_second=self.elapsed)
+        self._step_seconds = 0.0
+
+
+def is_finished(state: dict[str, Any]) -> bool:
+    """Whether a run had come to the end of its schedule when it wrote a checkpoint.
+
+    Args:
+        state: content of the checkpoint.
+    """
+    schedule = Schedule(**state["plan"])
+    return schedule.progress(state["step"], state["elapsed"], last_step_seconds(state)) >= 1
+
+
+def last_step_seconds(state: dict[str, Any]) -> float:
+    """Returns the seconds of the last step before a checkpoint.
+
+    Checkpoints of older versions lack them; for these it is the mean over the run.
+    """
+    mean = state["elapsed"] / max(1, state["step"])
+    return float(state.get("step_seconds", mean))

@@ -9,6 +9,8 @@ from rnn_train.errors import RunError
 
 DATA_FILES = ("corpus.bin", "held_out.bin", "pieces.bin", "answers.bin", "rows.jsonl")
 """Files of a run folder whose contents must not change."""
+_GROWING = "continued"
+"""Key of config.json that gets longer each time that a finished run goes on."""
 
 
 def take_origin(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
@@ -26,7 +28,8 @@ def take_origin(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
         if (folder / name).exists():
             with (folder / name).open("rb") as stream:
                 hashes[name] = hashlib.file_digest(stream, "sha256").hexdigest()
-    return {"config": config, "data": hashes}
+    fixed = {name: value for name, value in config.items() if name != _GROWING}
+    return {"config": fixed, "data": hashes}
 
 
 def check_same(folder: Path, before: dict[str, Any], now: dict[str, Any]) -> None:

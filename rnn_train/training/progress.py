@@ -19,7 +19,7 @@ class TrainingBar:
             counters: of the run; the bar follows them.
             unit: name of the objective's unit.
         """
-        self._timed = schedule.minutes is not None
+        self._schedule = schedule
         self._counters = counters
         self._unit = unit
         total = round(schedule.minutes * 60) if schedule.minutes else schedule.steps
@@ -56,4 +56,7 @@ class TrainingBar:
         self._bar.write(line)
 
     def _position(self) -> int:
-        return round(self._counters.elapsed) if self._timed else self._counters.step
+        schedule, counters = self._schedule, self._counters
+        if schedule.minutes is None:
+            return counters.step - schedule.first_step
+        return round(counters.elapsed - schedule.first_second)

@@ -16,6 +16,13 @@ class Schedule:
     """Wall-clock minutes of training, without interruptions; None: `steps` is the budget."""
     warmup: float = 0.02
     """Share of the run in which the learning rate rises."""
+    part: int = 0
+    """Number of the part of the run that this schedule is for. A finished run that goes on begins
+    another part, with a schedule of its own."""
+    first_step: int = 0
+    """Step at which the part began."""
+    first_second: float = 0.0
+    """Seconds of training at which the part began."""
 
     @classmethod
     def of(
@@ -37,8 +44,8 @@ class Schedule:
         """Computes how much of the run is over.
 
         Args:
-            step: number of steps so far.
-            elapsed: seconds of training so far.
+            step: number of steps of the run so far.
+            elapsed: seconds of training of the run so far.
             step_seconds: duration of a step. A run of minutes ends if another step would exceed
                 its limit.
 
@@ -46,9 +53,9 @@ class Schedule:
             0 at the start; 1 or more at the end.
         """
         if self.steps is not None:
-            return step / self.steps
+            return (step - self.first_step) / self.steps
         assert self.minutes is not None
-        return (elapsed + step_seconds) / (self.minutes * 60)
+        return (elapsed - self.first_second + step_seconds) / (self.minutes * 60)
 
     def rate(self, progress: float) -> float:
         """Computes the learning rate.

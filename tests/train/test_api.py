@@ -62,11 +62,14 @@ def test_options_of_training(
 def test_resume_passes_on(passed: list[tuple[Any, ...]], path: Callable[[str], str | Path]) -> None:
     rnn_train.resume(path("run"))
     rnn_train.resume(path("run"), out=path("x.onnx"), device="cpu", threads=2)
-    kept = {"device": None, "threads": None, "log": print}
-    changed = {"device": "cpu", "threads": 2, "log": print}
+    rnn_train.resume(path("run"), minutes=2.5)
+    rest = {"minutes": None, "epochs": None, "log": print}
+    kept = {"device": None, "threads": None, **rest}
+    changed = {"device": "cpu", "threads": 2, **rest}
     assert passed == [
         ("resume", (Path("run"), None), kept),
         ("resume", (Path("run"), Path("x.onnx")), changed),
+        ("resume", (Path("run"), None), kept | {"minutes": 2.5}),
     ]
 
 

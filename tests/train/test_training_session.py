@@ -11,11 +11,12 @@ from click.testing import CliRunner
 from torch import nn
 
 import rnn_infer
-from rnn_train import training_session
+from rnn_train import api, training_session
 from rnn_train.cli import main
 from rnn_train.errors import ExportError, RunError
 from rnn_train.evaluation import plots
 from rnn_train.training import checkpoint
+from rnn_train.training.schedule import Schedule
 from rnn_train.training_session import TrainingReport
 
 Start = Callable[..., TrainingReport]
@@ -55,7 +56,7 @@ def minutes_of(
         "rnn_train.training_session.time", SimpleNamespace(monotonic=clock.monotonic)
     )
     training = SimpleNamespace(learning_rate=0.01)
-    plan = SimpleNamespace(minutes=minutes, epochs=None, training=training)
+    plan = SimpleNamespace(budget=(minutes, None), continued=(), training=training)
     task: Any = SimpleNamespace(plan=plan, steps_per_epoch=10)
     schedule = training_session._schedule(task, clock, spent, prepared)  # type: ignore[arg-type]
     assert (schedule.steps, schedule.peak_rate) == (None, 0.01)
@@ -88,7 +89,7 @@ def test_epochs_need_no_clock(monkeypatch: pytest.MonkeyPatch) -> None:
         "rnn_train.training_session.time", SimpleNamespace(monotonic=clock.monotonic)
     )
     training = SimpleNamespace(learning_rate=0.01)
-    plan = SimpleNamespace(minutes=None, epochs=2.5, training=training)
+    plan = SimpleNamespace(budget=(None, 2.5), continued=(), training=training)
     task: Any = SimpleNamespace(plan=plan, steps_per_epoch=10)
     schedule = training_session._schedule(task, clock, 5.0, 5.0)  # type: ignore[arg-type]
     assert (schedule.steps, schedule.minutes) == (25, None)
@@ -127,9 +128,28 @@ def test_figures() -> None:
     ],
 )
 def test_time_left(steps: int | None, minutes: float | None, expected: str) -> None:
-    schedule = SimpleNamespace(steps=steps, minutes=minutes)
+    schedule = Schedule(0.1, steps, minutes)
     trainer: Any = SimpleNamespace(schedule=schedule, step=3, elapsed=60.0)
     assert training_session._time_left(trainer) == expected
+    trainer.schedule = Schedule(0.1, steps, minutes, first_step=100, first_second=600.0)
+    trainer.step, trainer.elapsed = 103, 660.0
+    assert training_session._time_left(trainer) == expected
+
+
+def test_figures_of_a_run_that_goes_on() -> None:
+    metrics = {"accuracy": 0.5, "held_out_rows": 20.0}
+    before = {"accuracy": 0.25, "held_out_rows": 20.0}
+    assert list(training_session._figures(metrics, 1.0, before))[:2] == [
+        "accuracy: 0.5   (before: 0.25)",
+        "held out rows: 20",
+    ]
+
+
+def test_resuming_a_finished_run_says_how_to_go_on(start: Start, story: Path) -> None:
+    lines: list[str] = []
+    report = start("charlm", story)
+    api.resume(report.run, log=lines.append)
+    assert any("has finished; to train on, add --minutes or --epochs" in line for line in lines)
 
 
 def test_log_of_a_run(start: Start, story: Path) -> None:

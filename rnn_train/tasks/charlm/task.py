@@ -20,7 +20,7 @@ from rnn_train.tasks.charlm.plan import CharLMPlan, decide
 from rnn_train.tasks.charlm.teaching import SOFT_TARGETS, Teaching
 from rnn_train.tasks.plan import Settings
 from rnn_train.tasks.request import CharLMRequest
-from rnn_train.tasks.task import HeldOutResult, temperature_warnings
+from rnn_train.tasks.task import HeldOutResult, temperature_warnings, with_history
 from rnn_train.training import checkpoint
 from rnn_train.training.run import Run
 
@@ -153,7 +153,8 @@ class CharLMTask:
 
     def card(self, result: HeldOutResult) -> ModelCard:
         """The model card of the exported file."""
-        return measurement.model_card(self.data, result, self.plan.teacher_plan.teachers)
+        card = measurement.model_card(self.data, result, self.plan.teacher_plan.teachers)
+        return with_history(card, self.plan)
 
     @property
     def _distilled(self) -> bool:

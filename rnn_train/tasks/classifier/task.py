@@ -27,7 +27,7 @@ from rnn_train.tasks.classifier.plan import ClassifierPlan, decide
 from rnn_train.tasks.classifier.teaching import Teaching, new_network
 from rnn_train.tasks.plan import Settings
 from rnn_train.tasks.request import ClassifierRequest
-from rnn_train.tasks.task import HeldOutResult, temperature_warnings
+from rnn_train.tasks.task import HeldOutResult, temperature_warnings, with_history
 from rnn_train.training.run import Run
 
 
@@ -122,7 +122,8 @@ class ClassifierTask:
 
     def card(self, result: HeldOutResult) -> ModelCard:
         """The model card of the exported file."""
-        return measurement.model_card(self.data, self.plan.balance, result)
+        card = measurement.model_card(self.data, self.plan.balance, result)
+        return with_history(card, self.plan)
 
     def _measurement(self, model: RecurrentClassifier) -> measurement.Measurement:
         return measurement.Measurement(model, self.data, self.plan)

@@ -123,13 +123,15 @@ def test_minutes(call: Call, asked: dict[str, Any], command: str) -> None:
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ((), {"out": None, "device": None, "threads": None}),
+        ((), {}),
         (
             ("--out", "o.onnx", "--device", "cpu", "--threads", "3"),
             {"out": Path("o.onnx"), "device": "cpu", "threads": 3},
         ),
+        (("--minutes", "2"), {"minutes": 2.0}),
+        (("--epochs", "3"), {"epochs": 3.0}),
     ],
-    ids=["kept", "changed"],
+    ids=["kept", "changed", "minutes", "epochs"],
 )
 def test_resume(
     call: Call, monkeypatch: pytest.MonkeyPatch, given: tuple[str, ...], expected: dict[str, Any]
@@ -138,7 +140,8 @@ def test_resume(
     monkeypatch.setattr(pipeline, "resume", lambda run, **more: found.update(run=run, **more))
     run(call, "charlm", "--resume", "r", *given)
     del found["log"]
-    assert found == {"run": Path("r"), "kind": "charlm", **expected}
+    kept = dict.fromkeys(("out", "device", "threads", "minutes", "epochs"))
+    assert found == {"run": Path("r"), "kind": "charlm", **kept, **expected}
 
 
 # --- refusals --------------------------------------------------------------------------
@@ -233,9 +236,8 @@ def test_unknown_set(error_of: ErrorOf, command: str) -> None:
     ("option", "value"),
     [
         ("--data", "other.txt"),
-        ("--epochs", "9"),
-        ("--minutes", "9"),
         ("--hidden", "9"),
+        ("--data", "x.txt"),
         ("--seed", "1"),
         ("--val-fraction", "0.1"),
         ("--learning-rate", "0.1"),
