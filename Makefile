@@ -6,12 +6,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test floors lint docs figures js bench
+.PHONY: help demo test floors lint docs figures js serving distributed bench
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
 help: ## List the targets.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -49,6 +49,19 @@ figures: $(READY) ## Draw the figures of the documentation again.
 
 js: ## Install and test the JavaScript package; needs node 20 or newer.
 	cd js && npm ci --no-audit --no-fund --loglevel=error && npm test
+
+serving: ## Run the server with OpenAI's client, and a pool behind Triton; outside CI.
+	$(PYTHON) -m venv .venv-serving
+	.venv-serving/bin/pip install --quiet --requirement examples/triton/requirements.txt
+	.venv-serving/bin/pip install --quiet --editable ".[cpu]"
+	.venv-serving/bin/pytest --noconftest tests/examples/test_server.py tests/train/exporting/test_triton.py
+	.venv-serving/bin/python examples/triton/check.py tests/data/charlm.onnx
+
+distributed: ## Run the examples of Ray, Spark and Dask; outside CI. Spark needs Java 17.
+	$(PYTHON) -m venv .venv-distributed
+	.venv-distributed/bin/pip install --quiet --requirement examples/distributed/requirements.txt
+	.venv-distributed/bin/pip install --quiet --editable ".[cpu]"
+	.venv-distributed/bin/pytest -W default tests/examples/test_distributed.py
 
 bench: $(READY) ## Measure beside the peers (about 20 minutes) and render the tables.
 	$(BIN)/python -m benchmarks.generation
