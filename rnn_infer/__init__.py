@@ -22,6 +22,7 @@ from rnn_infer.errors import (
     RnnInferError,
     RuntimeMissingError,
     SnapshotError,
+    TableError,
     UnknownCharacterError,
     WrongKindError,
 )
@@ -34,6 +35,8 @@ from rnn_infer.runtime.load_options import LoadOptions
 from rnn_infer.sampling import Sampling
 from rnn_infer.scoring import NextChar, Score
 from rnn_infer.session import Session
+from rnn_infer.tables.options import TableOptions
+from rnn_infer.tables.table import Table
 
 __version__ = "0.1.0"
 __all__ = [
@@ -57,6 +60,9 @@ __all__ = [
     "Session",
     "SnapshotError",
     "StreamPool",
+    "Table",
+    "TableError",
+    "TableOptions",
     "UnknownCharacterError",
     "WrongKindError",
     "load",

@@ -21,7 +21,7 @@ from rnn_infer.text.column import read_column, require_texts
 from rnn_infer.text.vocabulary import Unknown
 
 OnEmpty = Literal["error", "none"]
-"""What `Classifier.classify_columns` does with a row that has nothing to classify."""
+"""What to do with a text that has nothing to classify."""
 
 
 class Classifier:
@@ -90,18 +90,28 @@ class Classifier:
         return self._labeller.labels
 
     @overload
-    def classify(self, text: str, **options: Unpack[ClassifyKeywords]) -> Prediction: ...
+    def classify(
+        self, text: str, on_empty: OnEmpty = "error", **options: Unpack[ClassifyKeywords]
+    ) -> Prediction: ...
     @overload
     def classify(
-        self, text: list[str] | tuple[str, ...], **options: Unpack[ClassifyKeywords]
+        self,
+        text: list[str] | list[str | None] | tuple[str | None, ...],
+        on_empty: OnEmpty = "error",
+        **options: Unpack[ClassifyKeywords],
     ) -> list[Prediction]: ...
     def classify(
-        self, text: str | list[str] | tuple[str, ...], **options: Unpack[ClassifyKeywords]
+        self,
+        text: str | list[str] | list[str | None] | tuple[str | None, ...],
+        on_empty: OnEmpty = "error",
+        **options: Unpack[ClassifyKeywords],
     ) -> Prediction | list[Prediction]:
         """Predict the label of a text, or of each text of a list.
 
         Args:
-            text: one text, or a list of texts. None may be empty.
+            text: one text, or a list of texts.
+            on_empty: what to do with a text that is "" or None, or has no known character.
+                "error": raise an error. "none": its prediction has no labels, and says the reason.
             **options: these keywords.
 
                 top: the number of labels per prediction. Default 3.
@@ -120,14 +130,15 @@ class Classifier:
             One prediction. A list of predictions if `text` is a list.
 
         Raises:
-            OptionError: a text is empty or has no known character, or an option is out of range.
+            OptionError: a text has nothing to classify, or an option is out of range.
             UnknownCharacterError: a text has a character outside the vocabulary.
             ModelFileError: the model returns NaN or infinity.
         """
-        choice = Choice(**options)
-        if isinstance(text, str):
-            return self._labeller.predictions(require_texts([text], "classify"), choice)[0]
-        return self._labeller.predictions(require_texts(text, "classify"), choice)
+        choice, refuse = Choice(**options), _refuses(on_empty)
+        column = [text] if isinstance(text, str) else text
+        texts = require_texts(column, "classify") if refuse else read_column(column)
+        found = self._labeller.predictions(texts, choice, refuse)
+        return found[0] if isinstance(text, str) else found
 
     async def aclassify(self, text: str, **options: Unpack[ClassifyKeywords]) -> Prediction:
         """Predict the label of a text, in a coroutine.
@@ -178,10 +189,8 @@ class Classifier:
             UnknownCharacterError: a text has a character outside the vocabulary.
             ModelFileError: the model returns NaN or infinity.
         """
-        if on_empty not in ("error", "none"):
-            raise OptionError(f"on_empty must be error or none, got {on_empty!r}")
         choice = Choice(top=top, prior=prior, unknown=unknown)
-        return self._labeller.columns(read_column(texts), choice, refuse=on_empty == "error")
+        return self._labeller.columns(read_column(texts), choice, _refuses(on_empty))
 
     def trace(self, text: str, **options: Unpack[ClassifyKeywords]) -> list[Prediction]:
         """Predict the label of each prefix of a text: one prediction per character.
@@ -204,3 +213,9 @@ class Classifier:
     @cached_property
     def _worker(self) -> BatchWorker[ClassifyRequest]:
         return BatchWorker(answer)
+
+
+def _refuses(on_empty: OnEmpty) -> bool:
+    if on_empty not in ("error", "none"):
+        raise OptionError(f"on_empty must be error or none, got {on_empty!r}")
+    return on_empty == "error"

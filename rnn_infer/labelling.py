@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from rnn_infer.contract import ClassifierSection
 from rnn_infer.errors import OptionError
-from rnn_infer.predictions import Choice, Prediction, make_predictions, rank
+from rnn_infer.predictions import Choice, Prediction, make_predictions, nothing_to_label, rank
 from rnn_infer.runtime.last_logits import last_logits
 from rnn_infer.runtime.stepper import Stepper
 from rnn_infer.text.column import Text
@@ -32,17 +32,34 @@ class Labeller:
         with np.errstate(over="ignore"):
             self._log_prior = np.array(section.log_prior, np.float32)
 
-    def predictions(self, texts: list[str], choice: Choice) -> list[Prediction]:
+    def predictions(
+        self, texts: Sequence[Text], choice: Choice, refuse: bool = True
+    ) -> list[Prediction]:
         """Return one prediction per text.
 
+        Args:
+            texts: [rows]. None: a missing row.
+            choice: how labels are ranked.
+            refuse: raise an error for a row with nothing to classify. Otherwise its prediction has
+                no labels.
+
         Raises:
-            OptionError: a text is empty or has no known character.
-            UnknownCharacterError, ModelFileError: as in `Classifier.classify`.
+            OptionError, UnknownCharacterError, ModelFileError: as in `Classifier.classify`.
         """
-        logits, readable = self._logits(texts, choice.unknown)
-        if len(readable) < len(texts):
-            raise _no_known_character(texts[_first_missing(readable, len(texts))])
-        return self._predictions(texts, logits, choice)
+        filled = [text for text in texts if text]
+        logits, readable = self._logits(filled, choice.unknown)
+        if len(readable) == len(texts):
+            return self._predictions(filled, logits, choice)
+        if refuse:
+            raise _no_known_character(filled[_first_missing(readable, len(filled))])
+        known = [filled[i] for i in readable]
+        rows = np.flatnonzero(list(map(bool, texts)))[readable]
+        found = list(map(nothing_to_label, texts))
+        for row, prediction in zip(
+            rows.tolist(), self._predictions(known, logits, choice), strict=True
+        ):
+            found[row] = prediction
+        return found
 
     def columns(
         self, texts: list[Text], choice: Choice, refuse: bool

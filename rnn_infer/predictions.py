@@ -1,5 +1,7 @@
 """Predictions: the ranking of labels by their logits, and what a caller gets of it."""
 
+import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypedDict
@@ -32,6 +34,9 @@ class Prediction(NamedTuple):
     """The probabilities of `labels`, from 0 to 1."""
     abstains: bool = False
     """True if no label reaches `min_probability`."""
+    reason: str | None = None
+    """Why there are no labels: "empty", the text is empty or missing; "unknown", the model knows
+    none of its characters. None: there are labels."""
 
     @property
     def top(self) -> tuple[LabelProbability, ...]:
@@ -40,13 +45,13 @@ class Prediction(NamedTuple):
 
     @property
     def label(self) -> str | None:
-        """The most likely label. None if the prediction abstains."""
-        return None if self.abstains else self.labels[0]
+        """The most likely label. None if the prediction abstains, or there is nothing to label."""
+        return None if self.abstains or not self.labels else self.labels[0]
 
     @property
     def probability(self) -> float:
-        """The probability of the most likely label."""
-        return self.probabilities[0]
+        """The probability of the most likely label. NaN if there is nothing to label."""
+        return self.probabilities[0] if self.probabilities else math.nan
 
 
 class ClassifyKeywords(TypedDict, total=False):
@@ -121,5 +126,11 @@ def make_predictions(
         zip(*labels.T.tolist(), strict=True),
         zip(*probabilities.T.tolist(), strict=True),
         abstains.tolist(),
+        itertools.repeat(None, len(texts)),
     )
     return list(map(Prediction._make, zip(*columns, strict=True)))
+
+
+def nothing_to_label(text: str | None) -> Prediction:
+    """Return the prediction for a text that is empty, missing, or has no known character."""
+    return Prediction(text or "", (), (), False, "unknown" if text else "empty")

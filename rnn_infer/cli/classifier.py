@@ -1,17 +1,27 @@
 """The command for classifiers: classify."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
 import click
 
-from rnn_infer.classifier import Classifier
+from rnn_infer.classifier import Classifier, OnEmpty
+from rnn_infer.cli.answers import FIELDS, Output, answer_lines, header
 from rnn_infer.cli.guards import command
-from rnn_infer.cli.inputs import read_texts
-from rnn_infer.cli.json_output import prediction_lines, prediction_row, print_json
+from rnn_infer.cli.inputs import open_input
+from rnn_infer.cli.json_output import prediction_row, print_json
+from rnn_infer.cli.kept_columns import KeptColumns
 from rnn_infer.cli.options import json_option, model_options, report_device, unknown_option, utf8
-from rnn_infer.cli.terminal import prediction_line, print_trace
+from rnn_infer.cli.table_options import table_options, take_table_options
+from rnn_infer.cli.terminal import print_trace
+from rnn_infer.predictions import Prediction
+from rnn_infer.tables.options import TableOptions
+from rnn_infer.tables.rows import Row
+from rnn_infer.tables.table import Table
+from rnn_infer.text.column import require_texts
 
 _ROWS = 4096
 """Texts classified at once, so that memory does not grow with the input."""
@@ -24,7 +34,20 @@ _ROWS = 4096
     "--input",
     "source",
     metavar="FILE",
-    help="Read the texts from a .csv, .tsv or .jsonl file, or one per line; - is standard input.",
+    help="Read the texts from a .csv, .tsv, .jsonl or .json file, or one per line; - is standard "
+    "input (see --format).",
+)
+@table_options
+@click.option(
+    "--keep",
+    multiple=True,
+    metavar="COLUMN",
+    help="Give this column of the input back beside the answer; `all` for all other columns.",
+)
+@click.option(
+    "--output",
+    type=click.Choice(["json", "csv"]),
+    help="Print JSON lines, as --json does, or a CSV table.",
 )
 @click.option(
     "--top", type=click.IntRange(1), default=3, show_default=True, help="Labels to show per text."
@@ -53,6 +76,8 @@ def classify(
     threads: int,
     texts: tuple[str, ...],
     source: str | None,
+    keep: tuple[str, ...],
+    output: Output | None,
     trace: bool,
     as_json: bool,
     **options: Any,
@@ -65,32 +90,93 @@ def classify(
       rnn-infer classify --model exported/classifier.onnx Nakamura --trace
       rnn-infer classify --model exported/classifier.onnx Jones --min-probability 0.9
       rnn-infer classify --model exported/classifier.onnx --input names.csv --json > labels.jsonl
+      rnn-infer classify --model exported/classifier.onnx --input reviews.csv --keep id --output csv
     """
+    output = output or ("json" if as_json else "text")
     if bool(texts) == (source is not None):
         raise click.UsageError("give texts, or --input FILE, one of the two")
-    given = iter(texts) if source is None else read_texts(source)
+    if as_json and output == "csv":
+        raise click.UsageError("--json and --output csv exclude each other; drop one of them")
+    if trace and (keep or output == "csv"):
+        raise click.UsageError("--trace takes no --keep and no --output csv; drop it")
+    if keep and (source is None or output == "text"):
+        raise click.UsageError("--keep needs --input, and --json or --output csv; add them")
+    how = take_table_options(options)
+    if source is None and how != TableOptions():
+        raise click.UsageError("the options of a table need --input FILE; add it, or drop them")
     streams = len(texts) if source is None else _ROWS
     classifier = Classifier.load(model, device=device, threads=threads, streams=streams)
     report_device(device, classifier.device)
-    show = _show_traces if trace else _show_predictions
-    show(classifier, given, as_json, options)
+    with _table(texts, source, how, classifier) as table:
+        kept = KeptColumns(table, keep, FIELDS[output])
+        if trace:
+            _show_traces(classifier, table, output == "json", options)
+        else:
+            on_empty: OnEmpty = "none" if source else "error"
+            _show_predictions(classifier, table, kept, output, {"on_empty": on_empty, **options})
+
+
+@contextmanager
+def _table(
+    texts: tuple[str, ...], source: str | None, how: TableOptions, classifier: Classifier
+) -> Iterator[Table]:
+    """Open the input, or make a table of the texts of the command line."""
+    if source is not None:
+        with open_input(source, how, classifier.labels) as table:
+            yield table
+        return
+    require_texts(texts, "classify")
+    rows = (Row(text, None, i, ()) for i, text in enumerate(texts, 1))
+    yield Table(rows, (), "text", None, "texts of the command line", "texts")
 
 
 def _show_traces(
-    classifier: Classifier, texts: Iterable[str], as_json: bool, options: dict[str, Any]
+    classifier: Classifier, table: Table, as_json: bool, options: dict[str, Any]
 ) -> None:
-    for text in texts:
-        steps = classifier.trace(text, **options)
+    for row in table:
+        steps = classifier.trace(row.text, **options) if row.text else []
         if as_json:
-            print_json({"text": text, "trace": [prediction_row(each) for each in steps]})
+            print_json({"text": row.text, "trace": [prediction_row(each) for each in steps]})
         else:
-            print_trace(text, steps)
+            print_trace(row.text, steps)
 
 
 def _show_predictions(
-    classifier: Classifier, texts: Iterator[str], as_json: bool, options: dict[str, Any]
+    classifier: Classifier,
+    table: Table,
+    kept: KeptColumns,
+    output: Output,
+    options: dict[str, Any],
 ) -> None:
-    while batch := list(islice(texts, _ROWS)):
-        found = classifier.classify(batch, **options)
+    if (line := header(output, kept)) is not None:
+        click.echo(line)
+    count = 0
+    for rows, found in _classified(classifier, table, options):
         # One call per block: each call of `echo` flushes the output.
-        click.echo(prediction_lines(found) if as_json else "\n".join(map(prediction_line, found)))
+        click.echo(answer_lines(output, found, rows, kept))
+        count += len(rows)
+    if not count:
+        click.echo(f"{table.name}: holds 0 rows; there is nothing to classify", err=True)
+
+
+def _classified(
+    classifier: Classifier, table: Table, options: dict[str, Any]
+) -> Iterator[tuple[list[Row], list[Prediction]]]:
+    """Yield blocks of rows and their predictions.
+
+    A thread classifies the next block while the caller prints one: onnxruntime does not hold the
+    interpreter's lock.
+    """
+
+    def classify_rows(rows: list[Row]) -> list[Prediction]:
+        return classifier.classify([row.text for row in rows], **options)
+
+    with ThreadPoolExecutor(1) as worker:
+        waiting: list[tuple[list[Row], Future[list[Prediction]]]] = []
+        while rows := list(islice(table, _ROWS)):
+            waiting.append((rows, worker.submit(classify_rows, rows)))
+            if len(waiting) > 1:
+                before, future = waiting.pop(0)
+                yield before, future.result()
+        for before, future in waiting:
+            yield before, future.result()

@@ -1,15 +1,14 @@
 """JSON output: one object per line."""
 
+import itertools
 import json
-from collections.abc import Iterable
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Sequence
 from json.encoder import encode_basestring
 from typing import Any
 
 import click
 
 from rnn_infer.cli.guards import fail
-from rnn_infer.contract import MAX_LABELS
 from rnn_infer.predictions import Prediction
 from rnn_infer.scoring import Score
 
@@ -30,39 +29,59 @@ def print_json(value: Any) -> None:
 
 def prediction_row(prediction: Prediction) -> dict[str, Any]:
     """Return the JSON object of a prediction."""
-    return {
+    row = {
         "text": prediction.text,
         "label": prediction.label,
-        "probability": prediction.probability,
+        "probability": prediction.probability if prediction.labels else None,
         "top": [each._asdict() for each in prediction.top],
     }
+    return row | ({"reason": prediction.reason} if prediction.reason else {})
 
 
-def prediction_lines(predictions: Iterable[Prediction]) -> str:
+def prediction_lines(predictions: Iterable[Prediction], more: Sequence[str] = ()) -> str:
     """Return one line of JSON per prediction: `prediction_row`, several times faster.
 
     Tables can have millions of rows. `json.dumps` would take as long as the predictions.
+
+    Args:
+        predictions: [rows].
+        more: [rows] or empty: further members of each object, each with a comma before it.
     """
     lines = []
-    for text, labels, probabilities, abstains in predictions:
-        quoted = [_quoted_label(label) for label in labels]
+    for (text, labels, probabilities, abstains, reason), own in zip(
+        predictions, more or itertools.repeat(""), strict=False
+    ):
+        if reason:
+            lines.append(
+                f'{{"text": {encode_basestring(text)}, "label": null, "probability": null, '
+                f'"top": [], "reason": {encode_basestring(reason)}{own}}}'
+            )
+            continue
         # repr is what json.dumps writes for a float. A probability is never infinite or NaN.
-        pairs = ", ".join(
-            [
-                f'{{"label": {label}, "probability": {probability!r}}}'
-                for label, probability in zip(quoted, probabilities, strict=True)
-            ]
-        )
+        numbers = [repr(probability) for probability in probabilities]
+        pairs = "}, ".join([_pair[label] + number for label, number in zip(labels, numbers)])  # noqa: B905  (it is slower with `strict`)
         lines.append(
-            f'{{"text": {encode_basestring(text)}, "label": {"null" if abstains else quoted[0]}, '
-            f'"probability": {probabilities[0]!r}, "top": [{pairs}]}}'
+            f'{{"text": {encode_basestring(text)}, "label": '
+            f'{"null" if abstains else _quoted[labels[0]]}, "probability": {numbers[0]}, '
+            f'"top": [{pairs}}}]{own}}}'
         )
     return "\n".join(lines)
 
 
-@lru_cache(maxsize=MAX_LABELS)
-def _quoted_label(label: str) -> str:
-    return str(encode_basestring(label))
+class _Cache(dict[str, str]):
+    """What a function makes of each label. A file has at most `MAX_LABELS` labels."""
+
+    def __init__(self, make: Callable[[str], str]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, label: str) -> str:
+        made = self[label] = self._make(label)
+        return made
+
+
+_quoted = _Cache(encode_basestring)
+_pair = _Cache(lambda label: f'{{"label": {encode_basestring(label)}, "probability": ')
 
 
 def score_row(score: Score) -> dict[str, Any]:

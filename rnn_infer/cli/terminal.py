@@ -17,8 +17,10 @@ _DASH = "–"
 
 def prediction_line(prediction: Prediction) -> str:
     """Return one line: the text, its label, and the labels after it."""
+    if prediction.reason:
+        return f"{padded(short(prediction.text), 24)} {_DASH}   ({prediction.reason})"
     return (
-        f"{padded(prediction.text, 24)} {padded(_label(prediction), 14)} "
+        f"{padded(short(prediction.text), 24)} {padded(_label(prediction), 14)} "
         f"{prediction.probability:4.0%}   {_others(prediction)}"
     )
 

@@ -10,7 +10,7 @@ from rnn_infer.tables.lines import MAX_CHARACTERS, Numbered
 Object = dict[str, Any]
 ObjectRows = Iterator[tuple[int, Object]]
 """Objects, each with the number of its line, or of its place in the array from 1."""
-_SHAPE = 'expected {"text": "…", …}'
+_SHAPE = 'expected {"text": "…"}'
 
 
 def line_objects(lines: Numbered, name: str) -> ObjectRows:

@@ -7,7 +7,7 @@ breaks at (a form feed, U+2028) are part of the text.
 import codecs
 import io
 from collections.abc import Callable, Iterator
-from typing import BinaryIO
+from typing import IO
 
 from rnn_infer.errors import TableError
 
@@ -35,7 +35,7 @@ _OTHER_FILES = {
 
 
 def read_chunks(
-    stream: BinaryIO, name: str, encoding: str | None = None, progress: Progress | None = None
+    stream: IO[bytes], name: str, encoding: str | None = None, progress: Progress | None = None
 ) -> Iterator[str]:
     """Decode a file. The line ends of the chunks are LF, and a byte order mark is left out.
 

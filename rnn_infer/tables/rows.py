@@ -28,7 +28,9 @@ class Row(NamedTuple):
     """The whole row: its cells, or its JSON object."""
 
 
-def rows_of_cells(records: CellRows, layout: Layout, name: str, strict: bool) -> Iterator[Row]:
+def rows_of_cells(
+    records: CellRows, layout: Layout, name: str, *, strict: bool, blank: bool
+) -> Iterator[Row]:
     """Take texts and labels out of cells.
 
     Args:
@@ -36,6 +38,7 @@ def rows_of_cells(records: CellRows, layout: Layout, name: str, strict: bool) ->
         layout: where text and label are.
         name: of the file, for messages.
         strict: a row must have all cells. Otherwise a missing cell is empty.
+        blank: a blank line is a row. Otherwise it is left out.
 
     Raises:
         TableError: a row has too many cells, or too few. The message names its line.
@@ -43,9 +46,12 @@ def rows_of_cells(records: CellRows, layout: Layout, name: str, strict: bool) ->
     text_at, label_at, width = layout.text, layout.label, layout.width
     for line, found in records:
         cells, count = found, len(found)
-        if count != width and (count > 1 or cells[0].strip()):
-            cells = _fitted(cells, layout, f"{name}: line {line}", strict)
-            count = len(cells)
+        if count != width:
+            if count > 1 or cells[0].strip():
+                cells = _fitted(cells, layout, f"{name}: line {line}", strict)
+                count = len(cells)
+            elif not blank:
+                continue
         text = cells[text_at].strip() if text_at < count else ""
         label = None
         if label_at is not None:

@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import BinaryIO, Self, Unpack
+from typing import IO, Self, Unpack
 
 from rnn_infer.errors import OptionError, TableError
 from rnn_infer.tables.delimited import CellRows, csv_rows, tsv_rows
@@ -30,10 +30,18 @@ class Table(Iterator[Row]):
     """The rows of a file, in order; each can be had once. Memory does not grow with the file."""
 
     def __init__(
-        self, rows: Iterator[Row], columns: tuple[str, ...], text: str, label: str | None, how: str
+        self,
+        rows: Iterator[Row],
+        columns: tuple[str, ...],
+        text: str,
+        label: str | None,
+        how: str,
+        name: str,
     ) -> None:
         """Use `Table.open`."""
         self._rows = rows
+        self.name = name
+        """Name of the file, for messages."""
         self.columns = columns
         """Name of each column; its number, if the table has no header. Empty: lines of text."""
         self.text_column = text
@@ -46,7 +54,7 @@ class Table(Iterator[Row]):
     @classmethod
     def open(
         cls,
-        source: str | Path | BinaryIO,
+        source: str | Path | IO[bytes],
         options: TableOptions | None = None,
         *,
         name: str = "",
@@ -81,14 +89,14 @@ class Table(Iterator[Row]):
             head = list(itertools.islice(_filled(chunks), 1))
             chunks = itertools.chain(head, chunks)
             if head and head[0].lstrip().startswith("["):
-                return cls(*_json(array_objects(chunks, name), question, "object"))
+                return cls(*_json(array_objects(chunks, name), question, "object"), name)
             kind = "jsonl"
         lines = number_lines(read_blocks(chunks, name))
         if kind == "jsonl":
-            return cls(*_json(line_objects(lines, name), question, "line"))
+            return cls(*_json(line_objects(lines, name), question, "line"), name)
         if kind == "lines":
-            return cls(*_lines(lines, question))
-        return cls(*_delimited(lines, question, "\t" if kind == "tsv" else None))
+            return cls(*_lines(lines, question), name)
+        return cls(*_delimited(lines, question, "\t" if kind == "tsv" else None), name)
 
     def __iter__(self) -> Self:
         return self
@@ -101,7 +109,7 @@ _Parts = tuple[Iterator[Row], tuple[str, ...], str, str | None, str]
 
 
 def _chunks(
-    source: str | Path | BinaryIO, name: str, encoding: str | None, progress: Progress | None
+    source: str | Path | IO[bytes], name: str, encoding: str | None, progress: Progress | None
 ) -> Iterator[str]:
     try:
         if isinstance(source, str | Path):
@@ -184,7 +192,8 @@ def _delimited(lines: Numbered, question: Question, delimiter: str | None) -> _P
         while head and head.pop(0)[1] is not filled_rows[0]:
             pass
     strict = question.labelled or not (layout.header or tabs)
-    rows = rows_of_cells(itertools.chain(head, records), layout, name, strict)
+    records = itertools.chain(head, records)
+    rows = rows_of_cells(records, layout, name, strict=strict, blank=tabs)
     text = layout.columns[layout.text]
     label = None if layout.label is None else layout.columns[layout.label]
     header = "a header" if layout.header else "no header"

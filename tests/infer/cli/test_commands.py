@@ -50,6 +50,7 @@ def test_examples_of_the_help_work(
     (exported / "classifier.onnx").write_bytes((data / "gru.onnx").read_bytes())
     for name in ("book.txt", "held-out.txt", "start.txt", "poem.txt", "names.csv"):
         (tmp_path / name).write_text("Rossi\nNg\n")
+    (tmp_path / "reviews.csv").write_text("id,review\n1,Rossi\n")
     monkeypatch.chdir(tmp_path)
     examples = [
         line.strip()

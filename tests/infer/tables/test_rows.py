@@ -14,13 +14,20 @@ from rnn_infer.tables.rows import (
 LAYOUT = Layout(1, 0, ("label", "text"))
 
 
-def cells(*rows: list[str], strict: bool = False) -> list[tuple[str, str | None, int]]:
-    return [row[:3] for row in rows_of_cells(enumerate(rows, 1), LAYOUT, "f", strict)]
+def cells(
+    *rows: list[str], strict: bool = False, blank: bool = True
+) -> list[tuple[str, str | None, int]]:
+    records = enumerate(rows, 1)
+    return [row[:3] for row in rows_of_cells(records, LAYOUT, "f", strict=strict, blank=blank)]
 
 
 def test_cells() -> None:
     found = cells([" x ", " a "], [""], ["NULL", "\\N"], ["x"], ["x", "a", "", " "])
     assert found == [("a", "x", 1), ("", "", 2), ("", "", 3), ("", "x", 4), ("a", "x", 5)]
+
+
+def test_blank_lines_between_rows() -> None:
+    assert [row[2] for row in cells(["x", "a"], [""], [" "], ["", ""], blank=False)] == [1, 4]
 
 
 @pytest.mark.parametrize(

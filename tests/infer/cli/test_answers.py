@@ -1,0 +1,66 @@
+"""Answers of `classify` as text, JSON and CSV."""
+
+import csv
+import io
+import json
+import math
+
+import pytest
+
+from rnn_infer.cli.answers import answer_lines, header
+from rnn_infer.cli.kept_columns import KeptColumns
+from rnn_infer.predictions import Prediction, nothing_to_label
+from rnn_infer.tables.table import Table
+
+CONTENT = 'id,text\n1,"Rossi, ""Ng"""\n2,\n3,x\n'
+PREDICTIONS = [
+    Prediction('Rossi, "Ng"', ("A", "B"), (0.75, 0.25)),
+    nothing_to_label(""),
+    Prediction("x", ("A",), (0.5,), abstains=True),
+]
+
+
+@pytest.fixture
+def input_table() -> Table:
+    return Table.open(io.BytesIO(CONTENT.encode()), name="a.csv")
+
+
+def test_csv(input_table: Table) -> None:
+    kept = KeptColumns(input_table, ["id"], ())
+    text = f"{header('csv', kept)}\n{answer_lines('csv', PREDICTIONS, list(input_table), kept)}"
+    assert list(csv.reader(io.StringIO(text))) == [
+        ["text", "label", "probability", "reason", "id"],
+        ['Rossi, "Ng"', "A", "0.75", "", "1"],
+        ["", "", "", "empty", "2"],
+        ["x", "", "0.5", "", "3"],
+    ]
+
+
+def test_json(input_table: Table) -> None:
+    kept = KeptColumns(input_table, ["id"], ())
+    assert header("json", kept) is None
+    lines = answer_lines("json", PREDICTIONS, list(input_table), kept).splitlines()
+    found = [json.loads(line) for line in lines]
+    assert [row["id"] for row in found] == ["1", "2", "3"]
+    assert [row["label"] for row in found] == ["A", None, None]
+    empty: dict[str, object] = {
+        "text": "",
+        "label": None,
+        "probability": None,
+        "top": [],
+        "reason": "empty",
+    }
+    assert found[1] == empty | {"id": "2"}
+
+
+def test_text(input_table: Table) -> None:
+    kept = KeptColumns(input_table, [], ())
+    lines = answer_lines("text", PREDICTIONS, list(input_table), kept).splitlines()
+    assert lines[1].split() == ["–", "(empty)"]
+    assert len(lines) == 3
+
+
+def test_nothing_to_label() -> None:
+    assert nothing_to_label(None).label is None
+    assert math.isnan(nothing_to_label("").probability)
+    assert nothing_to_label("Ж").reason == "unknown"
