@@ -54,7 +54,7 @@ def licence(name: str, found: Distribution) -> str:
     """
     metadata = found.metadata
     if expression := metadata.get_all("License-Expression"):
-        return expression[0]
+        return str(expression[0])
     for line in metadata.get_all("Classifier") or ():
         if (short := _CLASSIFIERS.get(line.rpartition(" :: ")[2])) and "License ::" in line:
             return short

@@ -126,6 +126,8 @@ def _create(file: ModelFile, providers: list[Any], threads: int) -> Any:
     # Spinning threads would keep every core of the host program busy between steps.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.load_model_format", "ONNX")
+    # A row gets the same bits alone and in a batch only while weights are prepacked.
+    options.add_session_config_entry("session.disable_prepacking", "0")
     if len(providers) > 1:
         options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     try:

@@ -187,3 +187,17 @@ def test_examine_where_nothing_runs(install: Install, monkeypatch: pytest.Monkey
     found = examine()
     assert found["ok"] is False
     assert found["cpu"] == "illegal instruction"
+
+
+# --- what exactness depends on --------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["charlm", "charlm.step", "classifier", "wide"])
+def test_session_keeps_what_exactness_depends_on(data: Path, name: str) -> None:
+    """A row is bit-equal to its batch only with prepacked weights, on one sequential order."""
+    model = rnn_infer.load(data / f"{name}.onnx", device="cpu")
+    options = model._stepper._session.get_session_options()
+    assert options.get_session_config_entry("session.disable_prepacking") == "0"
+    assert options.inter_op_num_threads == 1
+    assert options.execution_mode.name == "ORT_SEQUENTIAL"
+    assert options.graph_optimization_level.name == "ORT_ENABLE_ALL"
