@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Unpack
 
 from rnn_infer.errors import OptionError
+from rnn_infer.runtime.draw_rule import DrawRule
 from rnn_infer.runtime.stepper import Stepper
 from rnn_infer.runtime.streams import Streams
 from rnn_infer.sampling import (
@@ -91,9 +92,10 @@ def complete(
 ) -> list[Generation]:
     """Draw the text that follows each prompt. Arguments and errors: see `CharLM.complete`."""
     check_length(length)
+    rule = DrawRule.of(sampling, vocabulary)
     seeds = seeds_for(seed, len(prompts))
     stops = vocabulary.stops(stop)
-    return _complete(stepper, vocabulary, prompts, length, sampling, seeds, stops, unknown, _CHUNK)
+    return _complete(stepper, vocabulary, prompts, length, rule, seeds, stops, unknown, _CHUNK)
 
 
 def _complete(
@@ -101,7 +103,7 @@ def _complete(
     vocabulary: Vocabulary,
     prompts: Sequence[str],
     length: int,
-    sampling: Sampling,
+    rule: DrawRule,
     seeds: Sequence[int],
     stops: Sequence[str],
     unknown: Unknown,
@@ -111,7 +113,7 @@ def _complete(
     drafts = [_Draft(StopScanner(stops)) for _ in prompts]
     if prompts:
         streams.feed([vocabulary.encode_prompt(prompt, unknown) for prompt in prompts])
-    _draw(streams, vocabulary, drafts, length, sampling, chunk)
+    _draw(streams, vocabulary, drafts, length, rule, chunk)
     return [
         Generation(prompt, draft.text + draft.scanner.rest(), own_seed, draft.stopped)
         for prompt, draft, own_seed in zip(prompts, drafts, seeds, strict=True)
@@ -123,14 +125,14 @@ def _draw(
     vocabulary: Vocabulary,
     drafts: list[_Draft],
     length: int,
-    sampling: Sampling,
+    rule: DrawRule,
     chunk: int,
 ) -> None:
     """Draw up to `length` characters for each draft. Row i of `streams` belongs to draft i."""
     running, left = drafts, length
     while left and running:
         count = min(chunk, left)
-        drawn = streams.draw(count, sampling)
+        drawn = streams.draw(count, rule)
         left -= count
         for tokens, draft in zip(drawn, running, strict=True):
             draft.add(vocabulary.decode(tokens))
@@ -162,7 +164,7 @@ def new_items(
     if isinstance(exclude, str):
         raise OptionError("exclude must be several texts, not one; give a list")
     check_length(length)
-    sampling = with_keywords(sampling, keywords)
+    rule = DrawRule.of(with_keywords(sampling, keywords), vocabulary)
     stops = vocabulary.stops(stop)
     if not stops:
         raise OptionError(
@@ -177,7 +179,7 @@ def new_items(
         seeds = [first + tries + i for i in range(size)]
         chosen.take(
             _complete(
-                stepper, vocabulary, [prompt] * size, length, sampling, seeds, stops, unknown,
+                stepper, vocabulary, [prompt] * size, length, rule, seeds, stops, unknown,
                 _ITEM_CHUNK,
             )
         )  # fmt: skip

@@ -8,6 +8,7 @@ from typing import NoReturn, Self, Unpack
 from rnn_infer.batch_worker import BatchWorker, Call
 from rnn_infer.errors import OptionError
 from rnn_infer.pool_stream import CLOSED, PoolStream, refusal
+from rnn_infer.runtime.draw_rule import DrawRule
 from rnn_infer.runtime.stepper import Stepper
 from rnn_infer.sampling import (
     DEFAULT_LENGTH,
@@ -185,7 +186,8 @@ class StreamPool:
     def _prepare(self, prompt: str, seed: int, unknown: Unknown, sampling: Sampling) -> PoolStream:
         """Make a stream that has no row yet."""
         tokens = self._vocabulary.encode_prompt(prompt, unknown)
-        return PoolStream(self, CLOSED, Uniforms(seed), sampling, [tokens])
+        rule = DrawRule.of(sampling, self._vocabulary)
+        return PoolStream(self, CLOSED, Uniforms(seed), rule, [tokens])
 
     # --- calls of the streams -------------------------------------------------------------
 

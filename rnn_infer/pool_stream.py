@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnn_infer.errors import PicklingError
+from rnn_infer.runtime.draw_rule import DrawRule
+from rnn_infer.runtime.drawing import NOTHING
 from rnn_infer.sampling import Sampling, Uniforms
 from rnn_infer.text.vocabulary import Unknown
 
@@ -31,16 +33,23 @@ class PoolStream:
     """The row of the pool's state table. -1: the stream is closed."""
     uniforms: Uniforms
     """The random numbers of the stream."""
-    sampling: Sampling
-    """How the stream draws."""
+    rule: DrawRule
+    """How the stream draws, made ready for the model."""
     unread: list[NDArray[np.int64]] = field(default_factory=list)
     """Tokens that were fed but not read yet."""
     wanted: int = 0
     """Characters that were asked for but not drawn yet."""
     drawn: list[str] = field(default_factory=list)
     """Text that was drawn but not returned yet."""
+    recent: NDArray[np.int64] = field(default_factory=lambda: NOTHING)
+    """The last tokens that the stream drew with a repetition penalty."""
     runs_ahead: bool = False
     """Whether a tick may draw more than is wanted. Nothing can be fed to such a stream."""
+
+    @property
+    def sampling(self) -> Sampling:
+        """How the stream draws."""
+        return self.rule.sampling
 
     def feed(self, text: str, *, unknown: Unknown = "default") -> None:
         """Add a text. The next tick reads it before it draws.

@@ -14,6 +14,7 @@ import numpy as np
 
 from rnn_infer.errors import SnapshotError
 from rnn_infer.modelfile.reader import ModelFile
+from rnn_infer.runtime.repetition import WINDOW
 from rnn_infer.runtime.stepper import State
 from rnn_infer.sampling import MAX_SEED
 
@@ -37,18 +38,20 @@ class SavedSession:
     """Random numbers used so far."""
     state: State
     """One float32 [1, width] array per state of the file."""
+    recent: tuple[int, ...] = ()
+    """The last tokens drawn with a repetition penalty. If there are none, the header has no such
+    field, as in earlier versions."""
 
     def to_bytes(self) -> bytes:
         """Return the bytes."""
-        header = json.dumps(
-            {
-                "model": self.model,
-                "started": self.started,
-                "pending": self.pending,
-                "seed": self.seed,
-                "position": self.position,
-            }
-        ).encode()
+        fields: dict[str, Any] = {
+            "model": self.model,
+            "started": self.started,
+            "pending": self.pending,
+            "seed": self.seed,
+            "position": self.position,
+        }
+        header = json.dumps(fields | ({"recent": self.recent} if self.recent else {})).encode()
         body = _FRAME.pack(_MAGIC, len(header)) + header
         body += b"".join(each.astype("<f4").tobytes() for each in self.state)
         return body + hashlib.sha256(body).digest()
@@ -76,6 +79,7 @@ class SavedSession:
                 seed=_count(header["seed"], below=MAX_SEED),
                 position=_count(header["position"], below=2**63),
                 state=tuple(part[None] for part in parts),
+                recent=_recent(header.get("recent", []), below=file.metadata.outputs),
             )
         except (KeyError, ValueError) as error:
             raise SnapshotError(f"the session's header is damaged ({error})") from None
@@ -108,3 +112,9 @@ def _count(value: Any, below: int) -> int:
     if type(value) is not int or not 0 <= value < below:
         raise ValueError(f"{value!r:.40} is out of range")
     return value
+
+
+def _recent(value: Any, below: int) -> tuple[int, ...]:
+    if type(value) is not list or len(value) > WINDOW:
+        raise ValueError(f"{value!r:.40} is no list of recent tokens")
+    return tuple(_count(each, below) for each in value)

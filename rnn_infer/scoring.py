@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnn_infer.errors import OptionError
+from rnn_infer.runtime.reading import chunk_length
 from rnn_infer.runtime.stepper import Stepper
-from rnn_infer.runtime.streams import chunk_length
 from rnn_infer.text.documents import cut
 from rnn_infer.text.ragged import Ragged
 

@@ -7,6 +7,7 @@ from typing import Any, Self, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
+from rnn_infer.runtime.draw_rule import DrawRule
 from rnn_infer.runtime.stepper import Stepper
 from rnn_infer.runtime.streams import Streams
 from rnn_infer.sampling import (
@@ -139,11 +140,12 @@ class Session:
         """
         check_length(length)
         check_chunk(chunk)
+        rule = DrawRule.of(with_keywords(sampling, keywords), self._vocabulary)
         scanner = StopScanner(self._vocabulary.stops(stop))
-        return self._pieces(length, with_keywords(sampling, keywords), scanner, chunk)
+        return self._pieces(length, rule, scanner, chunk)
 
     def _pieces(
-        self, length: int, sampling: Sampling, scanner: StopScanner, chunk: int
+        self, length: int, rule: DrawRule, scanner: StopScanner, chunk: int
     ) -> Iterator[str]:
         self.stopped = None
         self._start()
@@ -151,12 +153,12 @@ class Session:
         while left:
             count = min(chunk, left)
             before = self._streams.snapshot()
-            text = self._vocabulary.decode(self._streams.draw(count, sampling)[0])
+            text = self._vocabulary.decode(self._streams.draw(count, rule)[0])
             scanned = scanner.scan(text)
             if scanned.stopped is not None:
                 if scanned.used < count:  # go back to the end of the stop text
                     self._streams.rewind(before)
-                    self._streams.draw(scanned.used, sampling)
+                    self._streams.draw(scanned.used, rule)
                 self.stopped = scanned.stopped
                 if scanned.stopped == self._vocabulary.end:
                     self._streams.restart(int(self._streams.pending[0]))
@@ -186,7 +188,9 @@ class Session:
     def save(self) -> bytes:
         """Return the session as bytes, which `CharLM.session(restore=...)` reads.
 
-        The bytes hold the state, the last character, the seed and the position. They hold no code.
+        The bytes hold the state, the last character, the seed, the position, and the characters
+        that a repetition penalty counts. They hold no code, and no options of drawing: give
+        those to each call, before and after.
         """
         streams = self._streams
         return SavedSession(
@@ -196,6 +200,7 @@ class Session:
             seed=self.seed,
             position=self.position,
             state=streams.state,
+            recent=tuple(streams.recent[0].tolist()),
         ).to_bytes()
 
     @classmethod
@@ -216,6 +221,7 @@ class Session:
         streams.pending = np.array([saved.pending], np.int64)
         streams.started = saved.started
         streams.state = saved.state
+        streams.recent = [np.array(saved.recent, np.int64)]
         return session
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from rnn_infer.batch_worker import Call
 from rnn_infer.errors import OptionError
 from rnn_infer.pool_stream import CLOSED, PoolStream
+from rnn_infer.runtime.drawing import Moment, draw_tokens
+from rnn_infer.runtime.reading import read_ragged
 from rnn_infer.runtime.state_table import StateTable
 from rnn_infer.runtime.stepper import State, Stepper
-from rnn_infer.runtime.streams import read_ragged
 from rnn_infer.text.vocabulary import Vocabulary
 
 MAX_TICK = 32
@@ -184,11 +185,13 @@ class SharedBatch:
         steps = _steps(streams)
         positions = [stream.uniforms.position for stream in streams]
         uniform = np.stack([stream.uniforms.take(steps) for stream in streams])
-        sampling = [stream.sampling for stream in streams]
+        rules = [stream.rule for stream in streams]
+        recent = [stream.recent for stream in streams]
         try:
             with self._unlocked():
                 _read(self._stepper, texts, state, pending)
-                drawn, state = self._stepper.draw(pending[:, None], state, uniform, sampling)
+                start = Moment(pending, state, recent)
+                drawn, after = draw_tokens(self._stepper, start, uniform, rules)
         except BaseException:
             for stream, text, position in zip(streams, texts, positions, strict=True):
                 stream._give_back(text, position)
@@ -196,10 +199,11 @@ class SharedBatch:
         # A stream that was closed meanwhile has lost its row, perhaps to another stream.
         here = [i for i, stream in enumerate(streams) if stream.row == rows[i]]
         self._table.scatter(
-            [rows[i] for i in here], tuple(each[here] for each in state), drawn[here, -1]
+            [rows[i] for i in here], tuple(each[here] for each in after.state), drawn[here, -1]
         )
         whole = self._vocabulary.decode(drawn.ravel())  # one call for all rows
         for i in here:
+            streams[i].recent = after.recent[i]
             streams[i].drawn.append(whole[i * steps : (i + 1) * steps])
             # A call that was cancelled meanwhile wants nothing more.
             streams[i].wanted = max(0, streams[i].wanted - steps)

@@ -10,6 +10,7 @@ from rnn_infer.charlm import CharLM
 from rnn_infer.cli.guards import command
 from rnn_infer.cli.inputs import read_text
 from rnn_infer.cli.json_output import print_json, score_row
+from rnn_infer.cli.logit_bias import bias_options, logit_bias
 from rnn_infer.cli.options import (
     json_option,
     model_options,
@@ -38,6 +39,7 @@ from rnn_infer.sampling import DEFAULT_LENGTH, MAX_SEED
     help="Characters to draw.",
 )
 @sampling_options
+@bias_options
 @click.option("--seed", type=click.IntRange(0, MAX_SEED - 1), help="Text i is drawn with seed + i.")
 @click.option(
     "--count",
@@ -78,6 +80,8 @@ def generate(
     exclude: str | None,
     min_length: int | None,
     as_json: bool,
+    forbid: str,
+    bias: tuple[str, ...],
     **options: Any,
 ) -> None:
     """Draw text from a character model. One text is printed while it is drawn.
@@ -88,6 +92,8 @@ def generate(
       rnn-infer generate --model exported/charlm.onnx --count 5 --length 80 --json
       rnn-infer generate --model exported/charlm.onnx --prompt - < start.txt
       rnn-infer generate --model exported/charlm.onnx --count 9 --unique --stop . --min-length 5
+      rnn-infer generate --model exported/charlm.onnx --forbid "qxz" --bias "!=2" --bias ";=-inf"
+      rnn-infer generate --model exported/charlm.onnx --temperature 0.2 --repetition-penalty 2
     """
     if not unique and (exclude or min_length):
         raise click.UsageError(f"{'--exclude' if exclude else '--min-length'} needs --unique")
@@ -95,6 +101,7 @@ def generate(
         raise click.UsageError("standard input is either --prompt or --exclude")
     lm = CharLM.load(model, device=device, threads=threads, streams=count)
     report_device(device, lm.device)
+    options["logit_bias"] = logit_bias(lm.metadata, forbid, bias)
     if prompt == "-":
         prompt = read_text("-")
     if unique:

@@ -72,8 +72,17 @@ def model_options(function: Any) -> Any:
 
 
 def sampling_options(function: Any) -> Any:
-    """Add the fields of `Sampling`."""
+    """Add the fields of `Sampling` but `logit_bias`."""
     for option in (
+        click.option(
+            "--repetition-penalty",
+            type=float,
+            default=Sampling.repetition_penalty,
+            show_default=True,
+            metavar="R",
+            help="Divide the weight of a character that would repeat a passage by R for each time "
+            "that the passage occurred; 1: off.",
+        ),
         click.option(
             "--top-p",
             type=float,

@@ -7,8 +7,8 @@ prefixes: see `rnn_infer.text.prefix_tree`.
 import numpy as np
 from numpy.typing import NDArray
 
+from rnn_infer.runtime.reading import chunk_length
 from rnn_infer.runtime.stepper import State, Stepper
-from rnn_infer.runtime.streams import chunk_length
 from rnn_infer.text.prefix_tree import PrefixTree
 from rnn_infer.text.ragged import Ragged
 

@@ -11,22 +11,19 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from rnn_infer.runtime.draw_rule import DrawRule
+from rnn_infer.runtime.drawing import NOTHING, Moment, draw_tokens
+from rnn_infer.runtime.reading import read_ragged
 from rnn_infer.runtime.stepper import State, Stepper
-from rnn_infer.sampling import Sampling, Uniforms
+from rnn_infer.sampling import Uniforms
 from rnn_infer.text.ragged import Tokens
-
-MAX_CHUNK = 1024
-"""Tokens per stream and call, at most."""
-_CHUNK_LOGITS = 2**22
-"""Logits per call, about."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
     """The state of some streams at one moment. `Streams.rewind` goes back to it."""
 
-    state: State
-    pending: Tokens
+    moment: Moment
     positions: tuple[int, ...]
 
 
@@ -44,6 +41,8 @@ class Streams:
         self.pending: Tokens = np.zeros(len(self.uniforms), np.int64)
         self.started = False
         """Whether any text was fed. Before that, `pending` has no meaning."""
+        self.recent: list[Tokens] = [NOTHING] * len(self.uniforms)
+        """For each stream the last tokens that it drew with a repetition penalty."""
 
     def feed(self, texts: Sequence[Tokens]) -> None:
         """Read one token sequence per stream.
@@ -62,18 +61,17 @@ class Streams:
         """Return the logits of the next token, [batch, n]. The streams do not change."""
         return self._stepper.forward(self.pending[:, None], self.state)[0][:, -1]
 
-    def draw(self, count: int, sampling: Sampling) -> Tokens:
+    def draw(self, count: int, rule: DrawRule) -> Tokens:
         """Draw the next `count` ≥ 1 tokens of each stream, [batch, count]."""
         uniform = np.stack([each.take(count) for each in self.uniforms])
-        drawn, self.state = self._stepper.draw(self.pending[:, None], self.state, uniform, sampling)
-        self.pending = drawn[:, -1]
+        drawn, after = draw_tokens(self._stepper, self._moment, uniform, rule)
+        self._go_to(after)
         return drawn
 
     def keep(self, rows: Sequence[int]) -> None:
         """Keep these streams, and drop the others."""
         self.uniforms = [self.uniforms[row] for row in rows]
-        self.state = tuple(each[rows] for each in self.state)
-        self.pending = self.pending[rows]
+        self._go_to(self._moment.rows(rows))
 
     def restart(self, token: int) -> None:
         """Go back to the zero state, with one token pending. The random numbers go on."""
@@ -83,49 +81,24 @@ class Streams:
 
     def snapshot(self) -> Snapshot:
         """Return this moment. State arrays are never changed in place, so nothing is copied."""
-        return Snapshot(self.state, self.pending, tuple(each.position for each in self.uniforms))
+        return Snapshot(self._moment, tuple(each.position for each in self.uniforms))
 
     def rewind(self, snapshot: Snapshot) -> None:
         """Go back to the moment of a snapshot."""
-        self.state, self.pending = snapshot.state, snapshot.pending
+        self._go_to(snapshot.moment)
         for uniforms, position in zip(self.uniforms, snapshot.positions, strict=True):
             uniforms.seek(position)
 
     def fork(self, uniforms: Sequence[Uniforms]) -> Self:
         """Return a copy of the streams that draws with other random numbers."""
         twin = type(self)(self._stepper, uniforms)
-        twin.state, twin.pending, twin.started = self.state, self.pending, self.started
+        twin.started = self.started
+        twin._go_to(self._moment)
         return twin
 
+    @property
+    def _moment(self) -> Moment:
+        return Moment(self.pending, self.state, self.recent)
 
-def read_ragged(stepper: Stepper, state: State, texts: Sequence[Tokens]) -> State:
-    """Read one text per row, and return the state after it.
-
-    The rows are read together up to the end of the shortest, then the remaining ones, and so on.
-    So nothing is padded.
-
-    Args:
-        stepper: the open model.
-        state: the state before the texts.
-        texts: one array [time] per row. Lengths may differ and may be 0.
-    """
-    lengths = np.array([len(tokens) for tokens in texts])
-    chunk = chunk_length(stepper, len(texts))
-    done = 0
-    while (rows := np.flatnonzero(lengths > done)).size:
-        until = min(int(lengths[rows].min()), done + chunk)
-        tokens = np.stack([texts[row][done:until] for row in rows.tolist()])
-        after = stepper.consume(tokens, tuple(each[rows] for each in state))
-        if len(rows) == len(texts):
-            state = after
-        else:
-            state = tuple(each.copy() for each in state)
-            for whole, part in zip(state, after, strict=True):
-                whole[rows] = part
-        done = until
-    return state
-
-
-def chunk_length(stepper: Stepper, batch: int) -> int:
-    """Return how many tokens to read per call, so that the logits do not take too much memory."""
-    return max(1, min(MAX_CHUNK, _CHUNK_LOGITS // (stepper.file.metadata.outputs * batch)))
+    def _go_to(self, moment: Moment) -> None:
+        self.pending, self.state, self.recent = moment.pending, moment.state, list(moment.recent)

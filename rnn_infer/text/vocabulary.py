@@ -32,6 +32,11 @@ class Vocabulary:
     def __len__(self) -> int:
         return len(self._chars)
 
+    @property
+    def unknown(self) -> int | None:
+        """The token for characters outside the vocabulary. None: there is none."""
+        return self._rules.unknown
+
     def normalize(self, text: str) -> str:
         """Apply the file's rules for line ends and Unicode normalisation."""
         if self._rules.newlines == "lf" and "\r" in text:

@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 
 from rnn_infer.runtime.device import Device
+from rnn_infer.runtime.reading import chunk_length
 from rnn_infer.runtime.stepper import Stepper
-from rnn_infer.runtime.streams import chunk_length
 from rnn_train.data.streams import ArrayRing
 from rnn_train.errors import DataError, RunError
 from rnn_train.files import replacing

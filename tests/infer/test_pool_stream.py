@@ -5,12 +5,13 @@ import pytest
 
 from rnn_infer import CharLM, PicklingError
 from rnn_infer.pool_stream import CLOSED, PoolStream, refusal
+from rnn_infer.runtime.draw_rule import DrawRule
 from rnn_infer.sampling import Sampling, Uniforms
 
 
 @pytest.fixture
 def stream(lm: CharLM) -> PoolStream:
-    return PoolStream(lm.pool(), CLOSED, Uniforms(1), Sampling())
+    return PoolStream(lm.pool(), CLOSED, Uniforms(1), DrawRule(Sampling(), None, None))
 
 
 def test_unread_tokens_are_taken_once(stream: PoolStream) -> None:

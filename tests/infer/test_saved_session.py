@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnn_infer import CharLM, SnapshotError
+from rnn_infer.runtime.repetition import WINDOW
 
 PROMPT = "dead beef, a cage.\n"
 
@@ -167,3 +168,23 @@ def test_random_bytes_are_refused(lm: CharLM, data: bytes) -> None:
     refusal(lm, data)
     refusal(lm, signed(data))
     refusal(lm, packed(data, b""))
+
+
+def test_plain_session_has_the_fields_of_earlier_versions(lm: CharLM) -> None:
+    session = lm.session(seed=1)
+    session.generate(300)
+    header, _ = parts(session.save())
+    assert list(header) == ["model", "started", "pending", "seed", "position"]
+
+
+def test_session_drawn_with_a_penalty_keeps_what_it_counts(lm: CharLM) -> None:
+    session = lm.session(seed=1)
+    session.generate(10, repetition_penalty=2)
+    assert len(parts(session.save())[0]["recent"]) == 10
+    session.generate(300, repetition_penalty=2)
+    assert len(parts(session.save())[0]["recent"]) == WINDOW
+
+
+@pytest.mark.parametrize("recent", [None, 3, "ab", {}, [41], [-1], [1.5], [True], [0] * 257])
+def test_forged_recent_tokens(lm: CharLM, recent: Any) -> None:
+    assert "damaged" in refusal(lm, forged(lm, lambda header: header.update(recent=recent)))

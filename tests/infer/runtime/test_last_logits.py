@@ -9,7 +9,7 @@ import pytest
 
 from rnn_infer import Classifier, Prediction
 from rnn_infer.runtime.last_logits import last_logits
-from rnn_infer.runtime.streams import MAX_CHUNK
+from rnn_infer.runtime.reading import MAX_CHUNK
 from rnn_infer.text.prefix_tree import DEPTH
 from rnn_infer.text.ragged import Ragged
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnn_infer import CharLM
+from rnn_infer.runtime.reading import MAX_CHUNK
 from rnn_infer.runtime.stepper import Stepper
-from rnn_infer.runtime.streams import MAX_CHUNK
 from rnn_infer.sampling import Sampling, Uniforms, draw
 
 LETTERS = "\n " + string.ascii_lowercase + "ABCDEFG"

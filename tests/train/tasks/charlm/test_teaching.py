@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from rnn_infer.runtime import streams
+from rnn_infer.runtime import reading
 from rnn_infer.runtime.stepper import Stepper
 from rnn_train import pipeline
 from rnn_train.data.corpus import build_corpus
@@ -86,13 +86,13 @@ def test_interrupted_while_teachers_read(
     plain = Stepper.forward
 
     def die(own: Stepper, tokens: Any, state: Any) -> Any:
-        if len(tokens) > 1 and tokens.shape[1] < streams.MAX_CHUNK:  # the last chunk
+        if len(tokens) > 1 and tokens.shape[1] < reading.MAX_CHUNK:  # the last chunk
             raise KeyboardInterrupt
         return plain(own, tokens, state)
 
     lines: list[str] = []
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(streams, "MAX_CHUNK", 128)
+        patch.setattr(reading, "MAX_CHUNK", 128)
         patch.setattr(Stepper, "forward", die)
         learn(story, tmp_path / "run", finished.out, log=lines.append)
     assert lines[-1] == f"interrupted; go on with: rnn-train charlm --resume {tmp_path / 'run'}"

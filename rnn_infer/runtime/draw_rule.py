@@ -1,0 +1,87 @@
+"""The rule by which one stream draws: its options, made ready for the vocabulary of a model."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnn_infer.errors import OptionError, UnknownCharacterError
+from rnn_infer.sampling import Sampling
+from rnn_infer.text.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True, eq=False)
+class DrawRule:
+    """How a stream draws a token from logits."""
+
+    sampling: Sampling
+    """The options, as the caller gave them."""
+    bias: NDArray[np.float32] | None
+    """What is added to the logits, [n]. None: nothing."""
+    unknown: int | None
+    """The token that is never drawn. None: every token may be drawn."""
+
+    @classmethod
+    def of(cls, sampling: Sampling, vocabulary: Vocabulary) -> Self:
+        """Make the rule of a model.
+
+        Raises:
+            OptionError: `logit_bias` has another size than the vocabulary, a key of it is not one
+                character, or it forbids every character.
+            UnknownCharacterError: a key of `logit_bias` is not in the vocabulary.
+        """
+        given = sampling.logit_bias
+        if given is None or not len(given):
+            return cls(sampling, None, vocabulary.unknown)
+        if isinstance(given, Mapping):
+            bias, named = _by_character(given, vocabulary)
+        else:
+            bias, named = np.array(given, np.float32), set(range(len(given)))
+        if len(bias) != len(vocabulary):
+            raise OptionError(
+                f"logit_bias has {len(bias)} numbers; the vocabulary has {len(vocabulary)} "
+                "characters, and each needs one"
+            )
+        unknown = None if vocabulary.unknown in named else vocabulary.unknown
+        allowed = np.isfinite(bias)
+        if unknown is not None:
+            allowed[unknown] = False
+        if not allowed.any():
+            raise OptionError("logit_bias forbids every character; allow at least one")
+        return cls(sampling, bias, unknown)
+
+    @cached_property
+    def by_steps(self) -> bool:
+        """Whether the logits must be changed before each draw, which no graph does."""
+        return self.bias is not None or self.sampling.repetition_penalty != 1
+
+    @cached_property
+    def filters(self) -> tuple[float, int, float, int | None]:
+        """What a draw depends on besides the logits. Rows with equal filters are drawn at once."""
+        sampling = self.sampling
+        return sampling.temperature, sampling.top_k, sampling.top_p, self.unknown
+
+
+def _by_character(
+    given: Mapping[str, float], vocabulary: Vocabulary
+) -> tuple[NDArray[np.float32], set[int]]:
+    """Return the bias [n], and the tokens that were named."""
+    bias, named = np.zeros(len(vocabulary), np.float32), set()
+    for char, value in given.items():
+        if len(vocabulary.normalize(char)) != 1:
+            raise OptionError(f"logit_bias: {char!r:.60} is not one character; give each its own")
+        tokens = vocabulary.encode(char, "skip")
+        if not len(tokens):
+            raise UnknownCharacterError(
+                f"logit_bias: character {char!r} (U+{ord(vocabulary.normalize(char)):04X}) is not "
+                "in the model's vocabulary; leave it out"
+            )
+        token = int(tokens[0])
+        if token in named:
+            raise OptionError(f"logit_bias names {char!r} twice; keep one of them")
+        named.add(token)
+        bias[token] = value
+    return bias, named
