@@ -61,7 +61,8 @@ _RATE = FiniteRange(0, 1, max_open=True)
     "--init-from",
     type=PATH,
     metavar="RUN",
-    help="Start from the weights of this run, and fine-tune them on another text.",
+    help="Start from the weights of this run, and fine-tune them on other data. New characters and "
+    "labels get weights of their own.",
 )
 @click.option(
     "--teacher",
@@ -150,6 +151,13 @@ def charlm(**options: Any) -> None:
 )
 @click.option("--dropout", type=_RATE, help="Dropout before and after the recurrent layers.")
 @click.option(
+    "--init-from",
+    type=PATH,
+    metavar="RUN",
+    help="Start from the weights of this run, and fine-tune them on other data. New characters and "
+    "labels get weights of their own.",
+)
+@click.option(
     "--balance",
     type=FiniteRange(0, 1),
     help="How far to favour rare labels. 1: as if all labels were equally frequent.",
@@ -167,15 +175,16 @@ def classifier(**options: Any) -> None:
       rnn-train classifier --data names.csv --cell gru
       rnn-train classifier --data names.csv --ensemble 5
       rnn-train classifier --resume runs/classifier-1 --epochs 5
+      rnn-train classifier --init-from runs/classifier-1 --data more.csv
       rnn-train classifier --data names.csv --cell mycells:Leaky
       rnn-train classifier --data reviews/ --epochs 10 --out exported/reviews.onnx
     """
-    balance = options.pop("balance")
+    own = {name: options.pop(name) for name in ("balance", "init_from")}
 
     def request(common: _Options) -> Any:
         from rnn_train.tasks.request import ClassifierRequest
 
-        return ClassifierRequest(**common, balance=balance)
+        return ClassifierRequest(**common, **own)
 
     shape = ("cell", "hidden", "layers", "embedding", "pool", "dropout", "ngrams", "evidence")
     _run("classifier", options, request, model=shape, training=_TRAINING)

@@ -31,6 +31,14 @@ class Alphabet:
         characters = set("".join(map(normal, rows.texts))) | {BEGIN, END, UNKNOWN}
         return cls(tuple(sorted(characters)), tuple(sorted(set(rows.labels))))
 
+    def with_rows(self, rows: Rows) -> "Alphabet":
+        """Returns this alphabet, followed by the characters and labels of `rows` that are new."""
+        other = Alphabet.of(rows)
+        return Alphabet(
+            self.vocabulary + tuple(c for c in other.vocabulary if c not in self.vocabulary),
+            self.labels + tuple(each for each in other.labels if each not in self.labels),
+        )
+
     @property
     def unknown(self) -> int:
         """Token of all characters that are not in the training rows."""
@@ -60,9 +68,12 @@ class Alphabet:
         )
 
     def log_prior(self, rows: Rows) -> tuple[float, ...]:
-        """Computes the log of each label's share of `rows`, [labels]. Every label must occur."""
+        """Computes the log of each label's share of `rows`, [labels].
+
+        A label that does not occur, which only a model of earlier rows has, counts as half a row.
+        """
         counts = Counter(rows.labels)
-        return tuple(float(np.log(counts[label] / len(rows))) for label in self.labels)
+        return tuple(float(np.log(max(counts[label], 0.5) / len(rows))) for label in self.labels)
 
 
 def pad(texts: Sequence[NDArray[np.int64]], device: torch.device) -> tuple[Tensor, Tensor]:

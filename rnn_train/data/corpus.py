@@ -28,7 +28,7 @@ class Corpus:
     tokens: NDArray[np.integer]
     """[characters], memory-mapped, in the smallest unsigned type that can hold the vocabulary."""
     vocabulary: tuple[str, ...]
-    """Character of each token, sorted."""
+    """Character of each token. A warm start has its own first; otherwise they are sorted."""
     unknown: int | None
     """Token of all rare or unknown characters; None: there is no such token."""
     sha256: str
@@ -82,11 +82,7 @@ def build_corpus(
         unknown = int(np.searchsorted(codes, ord(UNKNOWN)))
     if len(codes) < 2:
         raise DataError(f"{names}: the text repeats one character; use a text with at least two")
-    if len(codes) > MAX_VOCABULARY:
-        raise DataError(
-            f"{names}: {len(codes)} distinct characters, over the limit of {MAX_VOCABULARY}; "
-            "replace rare ones by the unknown token with --min-count"
-        )
+    _check_vocabulary(files, len(codes))
     vocabulary = tuple(map(chr, codes.tolist()))
     _write(files, joining, path, _table(vocabulary, unknown))
     return Corpus(_map(path, len(codes)), vocabulary, unknown, digest, starts)
@@ -111,6 +107,7 @@ def encode_text(
     path: Path,
     least: int = 2,
     joining: Joining | None = None,
+    grow: bool = False,
 ) -> Corpus:
     """Encodes texts with a given vocabulary into one file.
 
@@ -123,6 +120,7 @@ def encode_text(
         path: the file. It is complete, or it is not there.
         least: fewest characters that are accepted.
         joining: how the files are joined; None: the default.
+        grow: characters that are not in the vocabulary are added after it.
 
     Returns:
         The encoded text.
@@ -136,7 +134,10 @@ def encode_text(
     counts, digest, starts = _count(files, joining)
     _check_length(files, int(counts.sum()), least)
     foreign = np.setdiff1d(np.flatnonzero(counts), [ord(char) for char in vocabulary])
-    if len(foreign) and unknown is None:
+    if grow:
+        vocabulary = (*vocabulary, *map(chr, foreign.tolist()))
+        _check_vocabulary(files, len(vocabulary))
+    elif len(foreign) and unknown is None:
         shown = " ".join(repr(chr(code)) for code in foreign[:10])
         raise DataError(
             f"{_names(files)}: {len(foreign)} characters are not in the model's vocabulary: "
@@ -155,6 +156,14 @@ def _check_length(files: Sequence[TextFile], characters: int, least: int) -> Non
     if characters < least:
         raise DataError(
             f"{_names(files)}: {characters} characters of text; at least {least} are needed"
+        )
+
+
+def _check_vocabulary(files: Sequence[TextFile], size: int) -> None:
+    if size > MAX_VOCABULARY:
+        raise DataError(
+            f"{_names(files)}: {size} distinct characters, over the limit of {MAX_VOCABULARY}; "
+            "replace rare ones by the unknown token with --min-count"
         )
 
 

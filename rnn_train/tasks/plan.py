@@ -62,6 +62,12 @@ class Plan:
     out: str
     sources: Mapping[str, str | None]
     training: TrainingConfig
+    init_from: str | None = None
+    """Run folder of a warm start; None: there is none."""
+    known: Mapping[str, int] = field(default_factory=dict)
+    """Number of characters, and of labels, that the warm start knew."""
+    earlier: Mapping[str, float] = field(default_factory=dict)
+    """Figures of the warm start on its own held-out data."""
     continued: tuple[Continuation, ...] = ()
     """Further parts of the run, in order."""
 

@@ -103,6 +103,8 @@ class ClassifierRequest(Request):
     kind: ClassVar[str] = "classifier"
     balance: float | None = None
     """How far the loss favours rare labels, from 0 to 1. None: the recipe chooses."""
+    init_from: Path | None = None
+    """Run folder of a warm start, which gives characters, labels, shape and weights."""
 
     @property
     def fraction(self) -> float:

@@ -101,9 +101,29 @@ def temperature_warnings(held_out: int, temperature: float) -> list[str]:
     ]
 
 
+def start_notes(plan: Plan, characters: int, labels: int = 0) -> list[str]:
+    """Describes what a warm start knows and what is new; empty: the run has none.
+
+    Args:
+        plan: of the run.
+        characters, labels: how many the model has.
+    """
+    if not plan.init_from or not plan.known:
+        return []
+    parts = [
+        f"{plan.known[what]} known {what} keep their weights, {now - plan.known[what]} new {what} "
+        "get new ones"
+        for what, now in (("characters", characters), ("labels", labels))
+        if now
+    ]
+    return [f"from {plan.init_from}: {'; '.join(parts)}"]
+
+
 def with_history(card: ModelCard, plan: Plan) -> ModelCard:
-    """Adds to a model card how often a finished run went on."""
-    facts = {"continued": len(plan.continued)} if plan.continued else {}
+    """Adds to a model card how often a finished run went on, and whether it had a warm start."""
+    facts: dict[str, bool | int] = {"warm_start": True} if plan.init_from else {}
+    if plan.continued:
+        facts["continued"] = len(plan.continued)
     return dataclasses.replace(card, training=card.training | facts)
 
 

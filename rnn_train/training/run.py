@@ -4,6 +4,8 @@ config.json     the options of the run, and facts about the data
 metrics.jsonl   one line for each validation
 checkpoints/    the last checkpoints
 initial.ckpt    the weights of a warm start (--init-from)
+earlier.*       data of the run that a warm start comes from, to see what is forgotten
+before-1.onnx   the model file when a finished run went on
 corpus.bin      the encoded text (charlm)
 held_out.bin    the encoded held-out text, if the user named one (charlm)
 pieces.bin      places of the text's held-out pieces (charlm)

@@ -126,7 +126,10 @@ def write_data(
         if request.min_count > 1:
             option = "--init-from" if warm else "--teacher"
             raise RunError(f"{option} keeps the vocabulary as it is; drop --min-count")
-        corpus = encode_text(files, known.vocabulary, known.unknown, path, MIN_CHARACTERS, joining)
+        grow = teachers is None  # a teacher has no soft targets for new characters
+        corpus = encode_text(
+            files, known.vocabulary, known.unknown, path, MIN_CHARACTERS, joining, grow
+        )
     else:
         corpus = build_corpus(files, path, request.min_count, joining)
     if request.val_data:

@@ -31,7 +31,6 @@ class CharLMPlan(Plan):
     unknown: int | None
     sha256: str
     """Hash of the text, see `Corpus`."""
-    init_from: str | None
     teachers: tuple[str, ...] = ()
     """Paths of the given teachers, as in the request."""
     teacher_plan: TeacherPlan = dataclasses.field(default_factory=TeacherPlan)
@@ -99,8 +98,9 @@ def decide(
     operations = recipe.operations_a_second(settings.device)
 
     def model(*, distilled: bool) -> CharLSTMConfig:
-        chosen = warm.model if warm else recipe.charlm_model(
-            len(corpus.vocabulary),
+        size = len(corpus.vocabulary)
+        chosen = dataclasses.replace(warm.model, vocabulary=size) if warm else recipe.charlm_model(
+            size,
             characters,
             operations,
             minutes=each,
@@ -137,6 +137,7 @@ def decide(
         unknown=corpus.unknown,
         sha256=corpus.sha256,
         init_from=str(request.init_from) if warm else None,
+        known={"characters": len(warm.vocabulary)} if warm else {},
         teachers=tuple(map(str, request.teachers)),
         teacher_plan=teacher_plan,
         teacher_weight=recipe.TEACHER_WEIGHT,

@@ -1,5 +1,6 @@
 """A run that trains a character LSTM on a text."""
 
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -17,14 +18,13 @@ from rnn_train.tasks.charlm.data import CharLMData, open_data, sources_of, write
 from rnn_train.tasks.charlm.last_phase import LastPhase, read_result
 from rnn_train.tasks.charlm.objective import CharLMObjective
 from rnn_train.tasks.charlm.plan import CharLMPlan, decide
+from rnn_train.tasks.charlm.start import INITIAL_WEIGHTS, forgetting, write_start
 from rnn_train.tasks.charlm.teaching import SOFT_TARGETS, Teaching
 from rnn_train.tasks.plan import Settings
 from rnn_train.tasks.request import CharLMRequest
-from rnn_train.tasks.task import HeldOutResult, temperature_warnings, with_history
+from rnn_train.tasks.task import HeldOutResult, start_notes, temperature_warnings, with_history
 from rnn_train.training import checkpoint
 from rnn_train.training.run import Run
-
-INITIAL_WEIGHTS = "initial.ckpt"
 
 
 class CharLMTask:
@@ -74,16 +74,18 @@ class CharLMTask:
         warm = WarmStart.of(request.init_from, request.model) if request.init_from else None
         teachers = Teachers(request.teachers) if request.teachers else None
         _remove_leftovers(run)
-        if warm:
-            checkpoint.write(run.folder / INITIAL_WEIGHTS, warm.weights)
         corpus = write_data(run, request, warm, teachers)
         plan = decide(request, tuple(sources_of(request)), corpus, warm, settings)
+        if warm:
+            plan = dataclasses.replace(plan, earlier=write_start(run, warm, plan.model))
         plan.teacher_plan.copy(request.teachers, run)
         run.write_config(plan.to_config())
         return cls(run)
 
     def prepare(self, device: torch.device, log: Log) -> float:
         """Trains the teachers and computes their soft targets."""
+        for note in start_notes(self.plan, len(self.plan.vocabulary)):
+            log(note)
         if line := self._held_out():
             log(line)
         if not self._distilled:
@@ -136,9 +138,11 @@ class CharLMTask:
 
     def measure(self, model: CharLSTM) -> HeldOutResult:
         """Loss on the held-out text at the fitted temperature, before that text was learnt."""
+        earlier = forgetting(self._run, self.plan, model)
         if not self.data.has_held_out:
-            return HeldOutResult({}, self.plan.temperature)
-        return read_result(self._run.folder) or measurement.measure(model, self.data)
+            return HeldOutResult(earlier, self.plan.temperature)
+        result = read_result(self._run.folder) or measurement.measure(model, self.data)
+        return dataclasses.replace(result, metrics=result.metrics | earlier)
 
     def plot(self, model: CharLSTM, folder: Path) -> None:
         """Does nothing: the loss curve of every run is enough."""

@@ -33,8 +33,12 @@ class ClassifierData:
         return tuple((1 - balance) * each for each in self.alphabet.log_prior(self.train))
 
 
-def read_data(request: ClassifierRequest) -> ClassifierData:
+def read_data(request: ClassifierRequest, earlier: Alphabet | None = None) -> ClassifierData:
     """Reads and splits the rows.
+
+    Args:
+        request: names the rows.
+        earlier: alphabet of a warm start; None: there is none.
 
     Raises:
         DataError: the rows cannot be used, or only held-out rows have some label.
@@ -44,9 +48,10 @@ def read_data(request: ClassifierRequest) -> ClassifierData:
         train, held_out = rows, load_rows([request.val_data])
     else:
         train, held_out = split_rows(rows, request.fraction, request.seed)
-    if new := sorted(set(held_out.labels) - set(train.labels)):
+    alphabet = earlier.with_rows(train) if earlier else Alphabet.of(train)
+    if new := sorted(set(held_out.labels) - set(alphabet.labels)):
         raise DataError(f"only held-out rows have the label {new[0]!r}; add training rows with it")
-    return ClassifierData(train, held_out, Alphabet.of(train))
+    return ClassifierData(train, held_out, alphabet)
 
 
 def sources_of(request: ClassifierRequest) -> Sequence[str]:
@@ -64,8 +69,13 @@ def write_data(run: Run, data: ClassifierData) -> None:
     write_bytes(run.folder / _ROWS, ("\n".join(lines) + "\n").encode())
 
 
-def open_data(run: Run) -> ClassifierData:
-    """Reads what `write_data` wrote."""
+def open_data(run: Run, alphabet: Alphabet | None = None) -> ClassifierData:
+    """Reads what `write_data` wrote.
+
+    Args:
+        run: the run folder.
+        alphabet: of a warm start; None: that of the training rows.
+    """
     sides: dict[str, list[tuple[str, str]]] = {"train": [], "held_out": []}
     for line in (run.folder / _ROWS).read_text("utf-8").splitlines():
         row = json.loads(line)
@@ -74,4 +84,4 @@ def open_data(run: Run) -> ClassifierData:
         Rows(tuple(text for text, _ in pairs), tuple(label for _, label in pairs))
         for pairs in sides.values()
     )
-    return ClassifierData(train, held_out, Alphabet.of(train))
+    return ClassifierData(train, held_out, alphabet or Alphabet.of(train))

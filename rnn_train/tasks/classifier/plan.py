@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from rnn_train.data.alphabet import Alphabet
 from rnn_train.models.classifier import ClassifierConfig
 from rnn_train.tasks.classifier import recipe
 from rnn_train.tasks.classifier.data import ClassifierData
@@ -25,15 +26,30 @@ class ClassifierPlan(Plan):
     balance: float
     """How far the loss favours rare labels, from 0 to 1."""
     model: ClassifierConfig
+    vocabulary: str | None = None
+    """Characters of a warm start and of the rows; None: those of the rows."""
+    labels: tuple[str, ...] = ()
+    """Labels of a warm start and of the rows; empty: those of the rows."""
+
+    @property
+    def alphabet(self) -> Alphabet | None:
+        """Alphabet of a warm start and of the rows; None: that of the rows."""
+        return Alphabet(tuple(self.vocabulary), self.labels) if self.vocabulary else None
 
     @classmethod
     def decode(cls, name: str, value: Any) -> Any:
         """See `Plan.decode`."""
+        if name == "labels":
+            return tuple(value)
         return ClassifierConfig(**value) if name == "model" else super().decode(name, value)
 
 
 def decide(
-    request: ClassifierRequest, sources: tuple[str, ...], data: ClassifierData, settings: Settings
+    request: ClassifierRequest,
+    sources: tuple[str, ...],
+    data: ClassifierData,
+    settings: Settings,
+    earlier: ClassifierConfig | None = None,
 ) -> ClassifierPlan:
     """Fills in what the request leaves open, from the rows and the budget.
 
@@ -42,9 +58,12 @@ def decide(
         sources: of the training rows.
         data: the rows.
         settings: go into the plan as they are.
+        earlier: config of a warm start; None: the weights start from random numbers.
     """
     alphabet, rows = data.alphabet, len(data.train)
     model = recipe.classifier_model(len(alphabet.vocabulary), len(alphabet.labels))
+    if earlier:
+        model = dataclasses.replace(earlier, vocabulary=model.vocabulary, labels=model.labels)
     # A teacher is the network that a run without teachers would train.
     teacher = with_fields(model, request.model)
     student = recipe.student_model(teacher) if request.ensemble else teacher
@@ -53,7 +72,15 @@ def decide(
     if request.minutes is None and epochs is None:
         epochs = teachers["epochs"] = recipe.classifier_epochs(rows)
         epochs *= recipe.STUDENT_EPOCHS if request.ensemble else 1
-    training = recipe.classifier_training(rows, request.seed)
+    training = recipe.classifier_training(rows, request.seed, fine_tuning=earlier is not None)
+    start: dict[str, Any] = {}
+    if earlier:
+        start = {
+            "init_from": str(request.init_from),
+            "vocabulary": "".join(alphabet.vocabulary),
+            "labels": alphabet.labels,
+            "known": {"characters": earlier.vocabulary, "labels": earlier.labels},
+        }
     return ClassifierPlan(
         command=request.kind,
         data=sources,
@@ -63,6 +90,7 @@ def decide(
         epochs=epochs,
         temperature=request.temperature,
         **dataclasses.asdict(settings),
+        **start,
         ensemble=request.ensemble,
         teacher=teachers,
         character_dropout=recipe.CHARACTER_DROPOUT,

