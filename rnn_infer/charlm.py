@@ -17,6 +17,7 @@ from rnn_infer.sampling import (
     STREAM_CHUNK,
     Sampling,
     SamplingKeywords,
+    is_integer,
     seeds_for,
     with_keywords,
 )
@@ -260,8 +261,8 @@ class CharLM:
             UnknownCharacterError: the prompt has a character outside the vocabulary.
             ModelFileError: the model returns NaN.
         """
-        if top < 1:
-            raise OptionError(f"top must be 1 or more, got {top}")
+        if not is_integer(top) or top < 1:
+            raise OptionError(f"top must be 1 or more, a whole number, got {top!r:.60}")
         session = self.session(seed=0)
         session.feed(prompt, unknown=unknown)
         return most_likely(self.metadata.vocabulary, session.probabilities(), top)
@@ -279,7 +280,8 @@ class CharLM:
         """
         if restore is not None:
             return Session.restore(self._stepper, self._vocabulary, restore)
-        return Session(self._stepper, self._vocabulary, seeds_for(seed, 1)[0])
+        own = seeds_for(None, 1)[0] if seed is None else seed
+        return Session(self._stepper, self._vocabulary, own)
 
     def pool(self) -> StreamPool:
         """Make a pool of streams that are drawn in one batch and may be used by many threads."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Unpack
+from typing import Any, Unpack
 
 from rnn_infer.errors import OptionError
 from rnn_infer.runtime.draw_rule import DrawRule
@@ -17,6 +17,7 @@ from rnn_infer.sampling import (
     seeds_for,
     with_keywords,
 )
+from rnn_infer.text.column import read_column
 from rnn_infer.text.stopping import StopScanner
 from rnn_infer.text.vocabulary import Unknown, Vocabulary
 
@@ -92,10 +93,19 @@ def complete(
 ) -> list[Generation]:
     """Draw the text that follows each prompt. Arguments and errors: see `CharLM.complete`."""
     check_length(length)
+    prompts = _checked(prompts)
     rule = DrawRule.of(sampling, vocabulary)
     seeds = seeds_for(seed, len(prompts))
     stops = vocabulary.stops(stop)
     return _complete(stepper, vocabulary, prompts, length, rule, seeds, stops, unknown, _CHUNK)
+
+
+def _checked(prompts: Iterable[Any]) -> list[str]:
+    """Return prompts as a list. Raises OptionError: they are no list, or one is no text."""
+    found = read_column(prompts)
+    if None in found:
+        raise OptionError(f"prompt {found.index(None)} is missing; give a text, which may be empty")
+    return [prompt for prompt in found if prompt is not None]
 
 
 def _complete(
@@ -161,8 +171,11 @@ def new_items(
     for name, value in (("count", count), ("min_length", min_length)):
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
             raise OptionError(f"{name} must be an integer of 0 or more, got {value!r}")
-    if isinstance(exclude, str):
-        raise OptionError("exclude must be several texts, not one; give a list")
+    if isinstance(exclude, str) or not isinstance(exclude, Iterable):
+        raise OptionError(f"exclude must be several texts, got {exclude!r:.60}; give a list")
+    excluded = list(exclude)
+    if not all(isinstance(each, str) for each in excluded):
+        raise OptionError("exclude must have texts only; convert the others")
     check_length(length)
     rule = DrawRule.of(with_keywords(sampling, keywords), vocabulary)
     stops = vocabulary.stops(stop)
@@ -173,7 +186,7 @@ def new_items(
     # An item is the prompt and what follows. Of documents, the last one of the prompt counts.
     begun = vocabulary.decode(vocabulary.encode_prompt(prompt, unknown)) if prompt else ""
     begun = begun.removeprefix(vocabulary.end or "")
-    chosen = _Items(count, begun, max(1, min_length), set(map(vocabulary.normalize, exclude)))
+    chosen = _Items(count, begun, max(1, min_length), set(map(vocabulary.normalize, excluded)))
     (first,), tries = seeds_for(seed, 1), 0
     while (size := chosen.batch(tries)) > 0:
         seeds = [first + tries + i for i in range(size)]

@@ -90,7 +90,11 @@ class StreamPool:
             OptionError: `length` is not an integer of 0 or more, or a stream is of another pool.
         """
         check_length(length)
+        if not isinstance(streams, Iterable | None):
+            raise OptionError(f"streams must be several streams of the pool, got {streams!r:.60}")
         chosen = self._batch.streams if streams is None else list(streams)
+        if wrong := [each for each in chosen if not isinstance(each, PoolStream)]:
+            raise OptionError(f"a stream is what open() returned, got {wrong[0]!r:.60}")
         if any(stream.pool is not self for stream in chosen):
             raise OptionError("a stream is of another pool; tick it there")
         return self._batch.tick(chosen, length)

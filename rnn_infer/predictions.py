@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnn_infer.errors import OptionError
+from rnn_infer.sampling import is_integer, is_number
 from rnn_infer.text.vocabulary import Unknown
 
 
@@ -77,12 +78,12 @@ class Choice:
     unknown: Unknown = "default"
 
     def __post_init__(self) -> None:
-        if self.top < 1:
-            raise OptionError(f"top must be 1 or more, got {self.top}")
-        if not 0 <= self.prior <= 1:  # NaN fails every comparison
-            raise OptionError(f"prior must be from 0 to 1, got {self.prior}")
-        if not 0 <= self.min_probability <= 1:
-            raise OptionError(f"min_probability must be from 0 to 1, got {self.min_probability}")
+        if not is_integer(self.top) or self.top < 1:
+            raise OptionError(f"top must be 1 or more, a whole number, got {self.top!r:.60}")
+        for name in ("prior", "min_probability"):
+            value = getattr(self, name)
+            if not is_number(value) or not 0 <= value <= 1:  # NaN fails every comparison
+                raise OptionError(f"{name} must be from 0 to 1, got {value!r:.60}")
 
 
 def rank(

@@ -54,14 +54,14 @@ class Sampling:
     character occurs again in every word, so here its context must have occurred too."""
 
     def __post_init__(self) -> None:
-        if not _is_number(self.temperature) or not 0 <= self.temperature <= 1e6:
+        if not is_number(self.temperature) or not 0 <= self.temperature <= 1e6:
             raise OptionError(f"temperature must be from 0 to 1e6, got {self.temperature!r}")
-        if not _is_integer(self.top_k) or not 0 <= self.top_k < 2**31:
+        if not is_integer(self.top_k) or not 0 <= self.top_k < 2**31:
             raise OptionError(f"top_k must be 0 (off) or a positive integer, got {self.top_k!r}")
-        if not _is_number(self.top_p) or not 0 < self.top_p <= 1:
+        if not is_number(self.top_p) or not 0 < self.top_p <= 1:
             raise OptionError(f"top_p must be above 0 and at most 1, got {self.top_p!r}")
         penalty = self.repetition_penalty
-        if not _is_number(penalty) or not 1 <= penalty <= 100:
+        if not is_number(penalty) or not 1 <= penalty <= 100:
             raise OptionError(f"repetition_penalty must be from 1 to 100, got {penalty!r}")
         object.__setattr__(self, "logit_bias", _checked_bias(self.logit_bias))
 
@@ -109,7 +109,7 @@ def _checked_bias(bias: Any) -> dict[str, float] | tuple[float, ...] | None:
 
 
 def _checked_logit(value: Any, of: str) -> float:
-    if not _is_number(value) or not (value == -math.inf or abs(value) <= _MOST_BIAS):
+    if not is_number(value) or not (value == -math.inf or abs(value) <= _MOST_BIAS):
         raise OptionError(
             f"logit_bias of {of:.40} must be from -{_MOST_BIAS} to {_MOST_BIAS}, or -inf to forbid "
             f"it, got {value!r:.40}"
@@ -129,7 +129,7 @@ class Uniforms:
     """
 
     def __init__(self, seed: int, position: int = 0) -> None:
-        if not _is_integer(seed) or not 0 <= seed < MAX_SEED:
+        if not is_integer(seed) or not 0 <= seed < MAX_SEED:
             raise OptionError(f"seed must be an integer from 0 to 2**64 - 1, got {seed!r}")
         self.seed = int(seed)
         self.seek(position)
@@ -241,7 +241,7 @@ def check_chunk(chunk: int) -> None:
     Raises:
         OptionError: `chunk` is not an integer of 1 or more.
     """
-    if not _is_integer(chunk) or chunk < 1:
+    if not is_integer(chunk) or chunk < 1:
         raise OptionError(f"chunk must be 1 or more, got {chunk!r}")
 
 
@@ -258,14 +258,16 @@ def seeds_for(seed: int | Sequence[int] | None, count: int) -> list[int]:
         if len(seed) != count:
             raise OptionError(f"{count} streams need {count} seeds, got {len(seed)}")
         return list(seed)
-    if isinstance(seed, str | bytes) or not _is_integer(seed):
+    if isinstance(seed, str | bytes) or not is_integer(seed):
         raise OptionError(f"seed must be an integer from 0 to 2**64 - 1, got {seed!r:.60}")
     return [seed + i for i in range(count)]
 
 
-def _is_integer(value: Any) -> bool:
+def is_integer(value: Any) -> bool:
+    """Return whether a value is a whole number, of Python or numpy. A bool is none."""
     return isinstance(value, Integral) and not isinstance(value, bool)
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Return whether a value is a real number, of Python or numpy. A bool is none."""
     return isinstance(value, Real) and not isinstance(value, bool)

@@ -87,6 +87,8 @@ class SavedSession:
 
 def _unpack(data: bytes) -> tuple[dict[str, Any], bytes]:
     """Return the header, and the bytes of the state."""
+    if not isinstance(data, bytes | bytearray | memoryview):
+        raise SnapshotError(f"a session is restored from the bytes of save(), not {data!r:.60}")
     body, checksum = bytes(data[:-_CHECKSUM_BYTES]), bytes(data[-_CHECKSUM_BYTES:])
     if len(body) < _FRAME.size or hashlib.sha256(body).digest() != checksum:
         raise SnapshotError("these bytes are not a session, or are damaged (checksum)")

@@ -127,7 +127,7 @@ def _without_unknown(
         texts = [before[row, :end] for row, end in zip(rows, at, strict=True)]
         state = read_ragged(stepper, tuple(each[rows] for each in start.state), texts)
         logits, state = stepper.forward(before[rows, at][:, None], state)
-        tokens[rows, at] = _draw_rows(logits[:, -1], uniform[rows, at], own)
+        tokens[rows, at] = _draw_rows(logits[:, -1], uniform[rows, at], _groups(own))
         done[rows] = at + 1
         left = steps - done[rows]
         numbers = np.zeros((len(rows), max(1, left.max())), np.float32)
@@ -150,7 +150,7 @@ def _by_steps(
     size = stepper.file.metadata.outputs
     bias = np.stack([np.zeros(size, "f4") if rule.bias is None else rule.bias for rule in rules])
     penalties = np.log([rule.sampling.repetition_penalty for rule in rules]).astype(np.float32)
-    penalised = np.flatnonzero(penalties).tolist()
+    penalised, groups = np.flatnonzero(penalties).tolist(), _groups(rules)
     tokens = np.empty(uniform.shape, np.int64)
     for step in range(uniform.shape[1]):
         found, state = stepper.forward(pending[:, None], state)
@@ -159,22 +159,29 @@ def _by_steps(
             logits[row] -= penalties[row] * repetitions(recent[row], size)
         if not np.isfinite(logits.max(-1)).all():  # else token 0 would come, even if forbidden
             raise stepper.file.not_finite()
-        pending = tokens[:, step] = _draw_rows(logits, uniform[:, step], rules)
+        pending = tokens[:, step] = _draw_rows(logits, uniform[:, step], groups)
         for row in penalised:
             recent[row] = add(recent[row], pending[row])
     return tokens, Moment(pending, state, recent)
 
 
-def _draw_rows(logits: Numbers, uniform: Numbers, rules: Sequence[DrawRule]) -> Tokens:
-    """Draw one token per row, [batch]. Rows with equal filters are drawn at once."""
-    groups: dict[object, list[int]] = {}
+def _groups(rules: Sequence[DrawRule]) -> list[tuple[DrawRule, list[int]]]:
+    """Return the rows of each kind of filters, with the first rule of that kind."""
+    found: dict[object, tuple[DrawRule, list[int]]] = {}
     for row, rule in enumerate(rules):
-        groups.setdefault(rule.filters, []).append(row)
-    tokens = np.empty(len(rules), np.int64)
-    for rows in groups.values():
-        rule = rules[rows[0]]
+        found.setdefault(rule.filters, (rule, []))[1].append(row)
+    return list(found.values())
+
+
+def _draw_rows(
+    logits: Numbers, uniform: Numbers, groups: list[tuple[DrawRule, list[int]]]
+) -> Tokens:
+    """Draw one token per row, [batch]. Rows with equal filters are drawn at once."""
+    tokens = np.empty(len(logits), np.int64)
+    for rule, rows in groups:
         tokens[rows] = draw(logits[rows], uniform[rows], rule.sampling)
-        again = [row for row in rows if tokens[row] == rule.unknown]
-        if again and rule.unknown is not None:
+        if rule.unknown is None:
+            continue
+        if again := [row for row in rows if tokens[row] == rule.unknown]:
             tokens[again] = draw_again(logits[again], uniform[again], rule.sampling, rule.unknown)
     return tokens

@@ -5,6 +5,7 @@ from typing import TypedDict
 
 from rnn_infer.errors import OptionError
 from rnn_infer.runtime.device import DEVICES, Device
+from rnn_infer.sampling import is_integer
 
 _MAX_THREADS = 1024
 
@@ -14,7 +15,7 @@ class LoadOptions:
     """How to load a model file.
 
     Raises:
-        OptionError: `device` or `threads` is out of range.
+        OptionError: a field is out of range.
     """
 
     device: Device = "auto"
@@ -31,8 +32,12 @@ class LoadOptions:
     def __post_init__(self) -> None:
         if self.device not in DEVICES:
             raise OptionError(f"device must be one of {', '.join(DEVICES)}, got {self.device!r}")
-        if not isinstance(self.threads, int) or not 1 <= self.threads <= _MAX_THREADS:
+        if not is_integer(self.threads) or not 1 <= self.threads <= _MAX_THREADS:
             raise OptionError(f"threads must be from 1 to {_MAX_THREADS}, got {self.threads!r}")
+        if self.streams is not None and (not is_integer(self.streams) or self.streams < 0):
+            raise OptionError(f"streams must be 0 or more, or None, got {self.streams!r:.60}")
+        if not isinstance(self.sha256, str | None):
+            raise OptionError(f"sha256 must be hexadecimal digits, got {self.sha256!r:.60}")
 
 
 class LoadKeywords(TypedDict, total=False):
@@ -48,6 +53,8 @@ def with_keywords(options: LoadOptions | None, keywords: LoadKeywords) -> LoadOp
     """Return `options` (None: the defaults) with the fields that `keywords` gives.
 
     Raises:
-        OptionError: `device` or `threads` is out of range.
+        OptionError: a field is out of range.
     """
+    if not isinstance(options, LoadOptions | None):
+        raise OptionError(f"options must be a LoadOptions, got {options!r:.60}")
     return replace(options or LoadOptions(), **keywords)

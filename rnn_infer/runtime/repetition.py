@@ -28,6 +28,8 @@ def repetitions(recent: Tokens, size: int) -> NDArray[np.float32]:
     """
     if len(recent) <= CONTEXT:
         return np.zeros(size, np.float32)
-    contexts = np.lib.stride_tricks.sliding_window_view(recent, CONTEXT)
-    same = (contexts[:-1] == contexts[-1]).all(-1)
-    return np.bincount(recent[CONTEXT:][same], minlength=size).astype(np.float32)
+    # The places of the context's last token, then those where the tokens before it agree, too.
+    ends = np.flatnonzero(recent[CONTEXT - 1 : -1] == recent[-1]) + CONTEXT - 1
+    for back in range(1, CONTEXT):
+        ends = ends[recent[ends - back] == recent[-1 - back]]
+    return np.bincount(recent[ends + 1], minlength=size).astype(np.float32)

@@ -1,7 +1,7 @@
 """Text to tokens and back, by the rules in the model file."""
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -61,8 +61,10 @@ class Vocabulary:
 
         Raises:
             UnknownCharacterError: the message names the first such character and its position.
-            OptionError: `unknown` is none of these.
+            OptionError: `unknown` is none of these, or `text` is no str.
         """
+        if not isinstance(text, str):
+            raise OptionError(f"a text must be a str, got {text!r:.60}")
         if unknown not in UNKNOWN_POLICIES:
             raise OptionError(f"unknown must be one of {', '.join(UNKNOWN_POLICIES)}")
         text = self.normalize(text)
@@ -121,6 +123,8 @@ class Vocabulary:
             OptionError: a stop text is empty, is no text, or has a character that the model cannot
                 write.
         """
+        if not isinstance(stop, Iterable):
+            raise OptionError(f"stop must be one text or several, got {stop!r:.60}")
         found = []
         for text in (stop,) if isinstance(stop, str) else stop:
             if not isinstance(text, str):
