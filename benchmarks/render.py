@@ -11,10 +11,16 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from . import quality_tables, speed_tables
+from . import parallel_tables, quality_tables, speed_tables
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", "benchmarks/README.md", "exported/README.md", "docs/guide/evaluation.md")
+PAGES = (
+    "README.md",
+    "benchmarks/README.md",
+    "exported/README.md",
+    "docs/guide/evaluation.md",
+    "docs/guide/parallel.md",
+)
 
 TABLES: dict[str, Callable[[], str]] = {
     "speed": speed_tables.speed,
@@ -33,6 +39,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "charlm_ablation_scarce": partial(quality_tables.charlm_ablation, "charlm_ablation_scarce"),
     "classifier_ablation": quality_tables.classifier_ablation,
     "load": quality_tables.load,
+    "clients": parallel_tables.clients,
     "machine": speed_tables.machine,
 }
 

@@ -15,6 +15,7 @@ NOT_RUN = {
     "it runs the tests themselves": 1,
     "it installs packages from the network": 2,
     "it downloads a file": 1,
+    "it starts a server": 1,
     "it needs a GPU": 2,
     "it takes minutes": 1,
     "it takes minutes, and needs the network and pyenv": 1,
