@@ -1,6 +1,5 @@
 """Alphabet of a classifier: its characters, its labels, and how texts are encoded and padded."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,7 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rnn_train.data.corpus import UNKNOWN
-from rnn_train.data.rows import Rows, normal
+from rnn_train.data.encoded_rows import AnyRows, EncodedRows
+from rnn_train.data.rows import normal
 
 BEGIN, END = "\x02", "\x03"
 """Marks around each text: the Unicode characters "start of text" and "end of text"."""
@@ -26,12 +26,14 @@ class Alphabet:
     """Name of each label."""
 
     @classmethod
-    def of(cls, rows: Rows) -> "Alphabet":
+    def of(cls, rows: AnyRows) -> "Alphabet":
         """Collects all characters and labels of training rows, and adds the marks."""
-        characters = set("".join(map(normal, rows.texts))) | {BEGIN, END, UNKNOWN}
-        return cls(tuple(sorted(characters)), tuple(sorted(set(rows.labels))))
+        rows = EncodedRows.of(rows)
+        characters = rows.used_characters() | {BEGIN, END, UNKNOWN}
+        labels = (rows.names[i] for i in np.flatnonzero(rows.label_counts()))
+        return cls(tuple(sorted(characters)), tuple(labels))
 
-    def with_rows(self, rows: Rows) -> "Alphabet":
+    def with_rows(self, rows: AnyRows) -> "Alphabet":
         """Returns this alphabet, followed by the characters and labels of `rows` that are new."""
         other = Alphabet.of(rows)
         return Alphabet(
@@ -67,13 +69,16 @@ class Alphabet:
             [sum(char in known for char in text) / max(1, len(text)) for text in map(normal, texts)]
         )
 
-    def log_prior(self, rows: Rows) -> tuple[float, ...]:
+    def log_prior(self, rows: AnyRows) -> tuple[float, ...]:
         """Computes the log of each label's share of `rows`, [labels].
 
         A label that does not occur, which only a model of earlier rows has, counts as half a row.
         """
-        counts = Counter(rows.labels)
-        return tuple(float(np.log(max(counts[label], 0.5) / len(rows))) for label in self.labels)
+        rows = EncodedRows.of(rows)
+        counts = dict(zip(rows.names, rows.label_counts().tolist(), strict=True))
+        return tuple(
+            float(np.log(max(counts.get(label, 0), 0.5) / len(rows))) for label in self.labels
+        )
 
 
 def pad(texts: Sequence[NDArray[np.int64]], device: torch.device) -> tuple[Tensor, Tensor]:
@@ -93,11 +98,16 @@ def pad(texts: Sequence[NDArray[np.int64]], device: torch.device) -> tuple[Tenso
     return torch.from_numpy(padded).to(device), torch.tensor(lengths, device=device)
 
 
-def label_indices(rows: Rows, alphabet: Alphabet) -> NDArray[np.int64]:
+def label_indices(rows: AnyRows, alphabet: Alphabet) -> NDArray[np.int64]:
     """Returns the index in `alphabet.labels` of each row's label, [rows].
 
     Raises:
         KeyError: the alphabet does not have a label.
     """
     index = {label: i for i, label in enumerate(alphabet.labels)}
+    if isinstance(rows, EncodedRows):
+        places = np.full(len(rows.names), -1, np.int64)
+        for i in np.flatnonzero(rows.label_counts()):
+            places[i] = index[rows.names[i]]
+        return places[rows.indices]
     return np.array([index[label] for label in rows.labels], np.int64)

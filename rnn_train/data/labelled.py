@@ -25,19 +25,30 @@ def load_rows(
         DataError: see `read_rows`; or there are too few rows, or too few or too many labels.
     """
     rows = read_rows(sources, options, log=log)
-    labels = set(rows.labels)
-    if len(rows) < MIN_ROWS:
-        raise DataError(f"{sources[0]}: {len(rows)} rows; at least {MIN_ROWS} are needed")
+    check_trainable(sources[0], len(rows), sorted(set(rows.labels)))
+    return rows
+
+
+def check_trainable(source: str, rows: int, labels: Sequence[str]) -> None:
+    """Checks that rows are enough to train on.
+
+    Args:
+        source: named in messages.
+        rows: number of rows.
+        labels: the different labels.
+
+    Raises:
+        DataError: there are too few rows, or too few or too many labels.
+    """
+    if rows < MIN_ROWS:
+        raise DataError(f"{source}: {rows} rows; at least {MIN_ROWS} are needed")
     if len(labels) < 2:
-        raise DataError(
-            f"{sources[0]}: all rows have the label {rows.labels[0]!r}; two or more are needed"
-        )
+        raise DataError(f"{source}: all rows have the label {labels[0]!r}; two or more are needed")
     if len(labels) > MAX_LABELS:
         raise DataError(
-            f"{sources[0]}: {len(labels)} labels, over the limit of {MAX_LABELS}; if another "
+            f"{source}: {len(labels)} labels, over the limit of {MAX_LABELS}; if another "
             "column holds the labels, name it with --label-column"
         )
-    return rows
 
 
 def read_rows(

@@ -37,6 +37,6 @@ class Rows:
         """Returns these rows, followed by the other ones."""
         return Rows(self.texts + other.texts, self.labels + other.labels)
 
-    def take(self, indices: Sequence[int]) -> "Rows":
-        """Returns the rows at `indices`, in that order."""
-        return Rows(tuple(self.texts[i] for i in indices), tuple(self.labels[i] for i in indices))
+    def take(self, chosen: Sequence[int]) -> "Rows":
+        """Returns the rows at some indices, in that order."""
+        return Rows(tuple(self.texts[i] for i in chosen), tuple(self.labels[i] for i in chosen))

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from rnn_train.data.alphabet import Alphabet, label_indices
+from rnn_train.data.encoded_rows import AnyRows
 from rnn_train.data.rows import Rows
 from rnn_train.data.split import split_rows
 from rnn_train.evaluation.baselines import fit_baselines
@@ -24,7 +25,7 @@ _LIMITS = (0.05, 20.0)
 """Of these temperatures. They are wide, because an SVM's scores have a scale of their own."""
 
 
-def linear_soft_targets(rows: Rows, alphabet: Alphabet, seed: int) -> list[NDArray[np.float32]]:
+def linear_soft_targets(rows: AnyRows, alphabet: Alphabet, seed: int) -> list[NDArray[np.float32]]:
     """Fits the linear models to labelled rows.
 
     Args:
@@ -35,7 +36,7 @@ def linear_soft_targets(rows: Rows, alphabet: Alphabet, seed: int) -> list[NDArr
     Returns:
         Probabilities [rows, labels] of each linear model on the same rows.
     """
-    fitted, rest = split_rows(rows, _TEMPERATURE_FRACTION, seed)
+    fitted, rest = split_rows(Rows(rows.texts, rows.labels), _TEMPERATURE_FRACTION, seed)
     labels = torch.from_numpy(label_indices(rest, alphabet))
     temperatures = [
         # Clamped, because a label that only `rest` has would have infinite loss.

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rnn_train.data.alphabet import BEGIN, END, Alphabet, label_indices
-from rnn_train.data.rows import Rows, normal
+from rnn_train.data.encoded_rows import AnyRows
+from rnn_train.data.rows import normal
 
 MAX_ROWS = 100_000
 """Most rows that a baseline is fitted to, so that it takes seconds. Of more rows, it takes a random
@@ -36,7 +37,7 @@ class NGramModel:
         self._model = model
         self._alphabet = alphabet
 
-    def fit(self, rows: Rows) -> None:
+    def fit(self, rows: AnyRows) -> None:
         """Fits the model to `rows`. An earlier fit is forgotten."""
         features = self._vectorizer.fit_transform(_marked(rows.texts))
         with warnings.catch_warnings():
@@ -63,7 +64,7 @@ class NGramModel:
         return torch.from_numpy(scores)
 
 
-def fit_baselines(rows: Rows, alphabet: Alphabet, seed: int) -> list[NGramModel]:
+def fit_baselines(rows: AnyRows, alphabet: Alphabet, seed: int) -> list[NGramModel]:
     """Fits naive Bayes on counts and a linear SVM on tf-idf (Wang & Manning, 2012).
 
     Args:

@@ -1,7 +1,7 @@
 """The classifier: embedding, recurrent layers of any cell, and a linear readout."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from rnn_train.models.cells import Cell, State
 from rnn_train.models.custom_cell import find_cell
 from rnn_train.models.dropout import drop_per_sequence
-from rnn_train.models.ngrams import NGramCell
+from rnn_train.models.ngrams import Counted, NGramCell
 from rnn_train.models.pooling import PassThrough, RunningPool
 
 
@@ -131,36 +131,65 @@ class RecurrentClassifier(nn.Module):
         ngrams = [cell for cell in self.cells() if isinstance(cell, NGramCell)]
         for cell in ngrams:
             cell.own = own
-        x, _ = self._hidden(tokens, self.zeros(len(tokens)))
+        x, _ = self._hidden(tokens, self.zeros(len(tokens)), lengths)
         for cell in ngrams:
             cell.own = None
-        rows = torch.arange(len(tokens), device=tokens.device)
-        logits: Tensor = self.readout(x[rows, lengths - 1])
+        logits: Tensor = self.readout(x[:, 0])
         return logits.float()
 
-    def _hidden(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
-        """Compute what the readout reads [batch, time, width], and the state after it."""
+    def read_on(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
+        """Read a piece of a text, and compute the logits at its last character.
+
+        Args:
+            tokens: int64 [batch, time], without padding.
+            state: before the first token.
+
+        Returns:
+            The logits [batch, labels], and the state after the piece.
+        """
+        x, after = self._hidden(tokens, state)
+        return self.readout(x[:, -1]).float(), after
+
+    def _hidden(
+        self, tokens: Tensor, state: State, lengths: Tensor | None = None
+    ) -> tuple[Tensor, State]:
+        """Compute what the readout reads, and the state after it.
+
+        Args:
+            tokens: int64 [batch, time].
+            state: before the first token.
+            lengths: of the texts [batch], which begin here; None: all times are computed.
+
+        Returns:
+            [batch, time, width], or [batch, 1, width] at the end of each text; and the state, which
+            is that of the padded sequence.
+        """
         x = self.embedding(tokens)
         after: list[Tensor] = []
         for index, cell in enumerate(self.cells()):
             if index == self._first:
                 x = drop_per_sequence(x, self.config.dropout, self.training)
+            if lengths is not None and isinstance(cell, RunningPool):
+                x = cell.at_end(x, lengths)
+                break  # it is the last one
             own = state[len(after) : len(after) + len(cell.state_sizes)]
             x, new = cell.scan(x, own)
             after += new
+        else:
+            if lengths is not None:
+                x = x[torch.arange(len(x), device=x.device), lengths - 1][:, None]
         return drop_per_sequence(x, self.config.dropout, self.training), tuple(after)
 
-    def count(self, tokens: Tensor, lengths: Tensor, labels: Tensor) -> None:
+    def count(self, batches: Iterable[Counted]) -> None:
         """Count n-grams for the naive-Bayes weights of evidence; see `NGramCell.count`.
 
         Args:
-            tokens: of the training texts, int64 [texts, time], padded at the end.
-            lengths: int64 [texts], without the padding.
-            labels: label indices, int64 [texts].
+            batches: of the training texts. Their codes are tokens, which this function changes to
+                codes.
         """
         for cell in self.cells():
             if isinstance(cell, NGramCell):
-                cell.count(tokens.to(cell.vectors.dtype) + 1, lengths, labels)
+                cell.count(replace(batch, codes=batch.codes + 1) for batch in batches)
 
     def cells(self) -> Iterator[Cell]:
         """Yield the layers, from the input up."""

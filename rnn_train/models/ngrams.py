@@ -1,6 +1,7 @@
 """A layer of n-gram features: what a linear model reads of a text, for a recurrent layer above."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -18,6 +19,20 @@ _UNSEEN = 0.1
 """The count of an n-gram that was never seen, for smoothing."""
 _EVIDENCE_SCALE = 0.1
 """Scales log-count ratios to the size of the other inputs."""
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Training texts whose n-grams are counted, or pieces of such texts."""
+
+    codes: Tensor
+    """[texts, time]."""
+    lengths: Tensor
+    """Codes of each text, [texts]; later ones are padding."""
+    labels: Tensor
+    """Label index of each text, [texts]."""
+    skip: Tensor | int = 0
+    """Codes at the begin of each text at which no counted n-gram ends, [texts, 1] or for all."""
 
 
 class NGramCell(Cell):
@@ -99,28 +114,23 @@ class NGramCell(Cell):
         return self._with_features(x, codes)
 
     def scan(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        windows = self._windows(x[:, :, -1], state[0])
-        return self._with_features(x, windows), (windows[:, -1],)
+        codes = self._run(x[:, :, -1].detach(), state[0])
+        places = state[0].shape[1]
+        after = codes[:, codes.shape[1] - places :].flip(-1)
+        return self._join(x, self._whole_entries(codes)), (after,)
 
     @torch.no_grad()
-    def count(self, codes: Tensor, lengths: Tensor, labels: Tensor) -> None:
+    def count(self, batches: Iterable[Counted]) -> None:
         """Compute the weights of evidence: log p(n-gram | label), minus its mean over all labels.
 
         Args:
-            codes: of the training texts, [texts, time]; codes beyond a text's length are skipped.
-            lengths: number of characters of each text, [texts].
-            labels: label index of each text, [texts].
+            batches: of the training texts.
         """
-        known = self.evidence.shape[1]
-        windows = self._windows(codes, codes.new_zeros(len(codes), self.state_sizes["codes"]))
-        inside = torch.arange(codes.shape[1], device=codes.device) < lengths[:, None]
-        label = labels[:, None].expand_as(inside)[inside]
         found = torch.full_like(self.evidence, _UNSEEN)
-        entries = self._entries(windows)[: self.longest[1] - 1]
+        for batch in batches:
+            self._add(batch, found)
         begin = 0
-        for rows, entry in zip(self.rows, entries, strict=False):
-            flat = entry[inside] * known + label
-            found.view(-1).index_add_(0, flat, torch.ones_like(flat, dtype=found.dtype))
+        for rows in self.rows[: self.longest[1] - 1]:
             share = found[begin : begin + rows]
             evidence = torch.log(share / share.sum(0))
             centred = evidence - evidence.mean(1, keepdim=True)
@@ -129,22 +139,49 @@ class NGramCell(Cell):
         less_one = torch.log((found - 1).clamp(min=_UNSEEN) / found)
         self._without = _EVIDENCE_SCALE * torch.where(found < 1, 0.0, less_one)
 
-    def _windows(self, codes: Tensor, before: Tensor) -> Tensor:
-        """Return the codes of the last characters at each time, newest first.
+    def _add(self, batch: Counted, found: Tensor) -> None:
+        """Add the n-grams of texts to the counts [entries, labels]."""
+        known = self.evidence.shape[1]
+        codes = batch.codes
+        time = torch.arange(codes.shape[1], device=codes.device)
+        inside = (time >= batch.skip) & (time < batch.lengths[:, None])
+        label = batch.labels[:, None].expand_as(inside)[inside]
+        run = self._run(codes, codes.new_zeros(len(codes), self.state_sizes["codes"]))
+        for entry in self._whole_entries(run)[: self.longest[1] - 1]:
+            flat = entry[inside] * known + label
+            found.view(-1).index_add_(0, flat, torch.ones_like(flat, dtype=found.dtype))
+
+    def _run(self, codes: Tensor, before: Tensor) -> Tensor:
+        """Put the codes of a state [batch, places] before those of a sequence [batch, time]."""
+        return torch.cat([before.flip(-1), codes], -1)
+
+    def _whole_entries(self, run: Tensor) -> list[Tensor]:
+        """Hash the n-grams of whole sequences, as `_entries` does, in whole numbers.
 
         Args:
-            codes: [batch, time].
-            before: the state [batch, places].
+            run: codes [batch, places + time], with those before the sequence.
 
         Returns:
-            [batch, time, places].
+            Entries [batch, time], for each n.
         """
-        run = torch.cat([before.flip(-1), codes], -1)
-        return run.unfold(1, before.shape[1], 1)[:, 1:].flip(-1)
+        codes = run.to(torch.int32)  # a row times FACTOR, plus a code, stays below 2**31
+        places = len(self.rows) + 1
+        time = codes.shape[1] - places
+        found, begin = [], 0
+        for n, rows in enumerate(self.rows, 2):
+            row = codes[:, places - n + 1 : places - n + 1 + time] % rows
+            for place in range(n - 2, -1, -1):
+                row = (row * FACTOR + codes[:, places - place : places - place + time]) % rows
+            found.append(row.long() + begin)
+            begin += rows
+        return found
 
     def _with_features(self, x: Tensor, codes: Tensor) -> Tensor:
         """Put the features beside x [..., input], with codes [..., places]: [..., output]."""
-        entries = self._entries(codes)
+        return self._join(x, self._entries(codes))
+
+    def _join(self, x: Tensor, entries: Tensor | Sequence[Tensor]) -> Tensor:
+        """Put the features of entries [...], for each n, beside x [..., input]: [..., output]."""
         vectors, evidence = self.longest
         look_up = nn.functional.embedding
         parts = [look_up(entry, self.vectors) for entry in entries[: vectors - 1]]

@@ -72,3 +72,23 @@ class RunningPool(Cell):
         counts = count + torch.arange(1, x.shape[1] + 1, device=x.device)
         outputs = torch.cat([x, totals / counts[:, :, None], peaks], -1)
         return outputs, (totals[:, -1], peaks[:, -1], counts[:, -1:])
+
+    def at_end(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """Compute the output at the end of each text alone: what `scan` gives there, from the zero
+        state, in a fraction of its time and memory.
+
+        Args:
+            x: [batch, time, input_size].
+            lengths: of the texts, [batch].
+
+        Returns:
+            [batch, 1, output_size].
+        """
+        last = x[torch.arange(len(x), device=x.device), lengths - 1]
+        inside = torch.arange(x.shape[1], device=x.device) < lengths[:, None]
+        # A product of matrices sums the times without a masked copy of x.
+        total = torch.bmm((inside / lengths[:, None]).to(x.dtype)[:, None], x)[:, 0]
+        # All rows of a batch are about as long, so few values are filled.
+        within = x[:, :, : self.peaks].masked_fill(~inside[:, :, None], 0)
+        peak = within.max(1).values.clamp(min=0)
+        return torch.cat([last, total, peak], -1)[:, None]

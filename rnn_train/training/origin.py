@@ -7,7 +7,16 @@ from typing import Any
 
 from rnn_train.errors import RunError
 
-DATA_FILES = ("corpus.bin", "held_out.bin", "pieces.bin", "answers.bin", "rows.jsonl")
+DATA_FILES = (
+    "corpus.bin",
+    "held_out.bin",
+    "pieces.bin",
+    "answers.bin",
+    "rows.jsonl",
+    "rows.bin",
+    "rows.npy",
+    "rows.json",
+)
 """Files of a run folder whose contents must not change."""
 _GROWING = "continued"
 """Key of config.json that gets longer each time that a finished run goes on."""

@@ -175,9 +175,9 @@ def test_changed_folder_is_refused(copy: Path, what: str) -> None:
 
 def test_changed_rows_are_refused(finished_classifier: TrainingReport, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(finished_classifier.run, tmp_path / "copy"))
-    rows = (folder / "rows.jsonl").read_text("utf-8").splitlines(keepends=True)
-    (folder / "rows.jsonl").write_text("".join(rows[:-1]), "utf-8")
-    with pytest.raises(RunError, match=r"rows\.jsonl"):
+    rows = (folder / "rows.bin").read_bytes()
+    (folder / "rows.bin").write_bytes(rows[::-1])
+    with pytest.raises(RunError, match=r"rows\.bin"):
         resume(folder, OUT)
 
 

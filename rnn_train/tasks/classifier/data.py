@@ -1,28 +1,37 @@
 """A classifier's rows in its run folder: split into training and held-out rows."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
 
 from rnn_train.data.alphabet import Alphabet
-from rnn_train.data.labelled import load_rows
+from rnn_train.data.encoded_rows import EncodedRows
+from rnn_train.data.labelled import check_trainable
+from rnn_train.data.row_store import ROW_FILES, RowWriter, open_rows, row_writer, write_rows
+from rnn_train.data.row_stream import RowStream
 from rnn_train.data.rows import Rows
-from rnn_train.data.split import split_rows
+from rnn_train.data.split import describe, held_out_side, repetitions
 from rnn_train.errors import DataError
-from rnn_train.files import write_bytes
 from rnn_train.tasks.request import ClassifierRequest
 from rnn_train.training.run import Run
 
-_ROWS = "rows.jsonl"
+_OLD_ROWS = "rows.jsonl"
+"""File of all rows in the folder of an older version."""
+_EXAMPLES = 3
 
 
 @dataclass(frozen=True)
 class ClassifierData:
     """Labelled rows, split, and the alphabet of the training rows."""
 
-    train: Rows
-    held_out: Rows
+    train: EncodedRows = field(compare=False)
+    held_out: EncodedRows = field(compare=False)
     alphabet: Alphabet
+    warnings: tuple[str, ...] = ()
+    """About rows that repeat or contradict each other."""
 
     def log_prior(self, balance: float) -> tuple[float, ...]:
         """Log-prior of each label that is left in the model's logits.
@@ -33,8 +42,12 @@ class ClassifierData:
         return tuple((1 - balance) * each for each in self.alphabet.log_prior(self.train))
 
 
-def read_data(request: ClassifierRequest, earlier: Alphabet | None = None) -> ClassifierData:
-    """Reads and splits the rows.
+def store_data(
+    run: Run, request: ClassifierRequest, earlier: Alphabet | None = None
+) -> ClassifierData:
+    """Reads and splits the rows, and writes them into a run folder, in one pass.
+
+    Memory takes some bytes for each row, whatever the length of its text.
 
     Args:
         request: names the rows.
@@ -42,16 +55,45 @@ def read_data(request: ClassifierRequest, earlier: Alphabet | None = None) -> Cl
 
     Raises:
         DataError: the rows cannot be used, or only held-out rows have some label.
+        RunError: the folder has no room.
     """
-    rows = load_rows(sources_of(request))
-    if request.val_data:
-        train, held_out = rows, load_rows([request.val_data])
-    else:
-        train, held_out = split_rows(rows, request.fraction, request.seed)
-    alphabet = earlier.with_rows(train) if earlier else Alphabet.of(train)
-    if new := sorted(set(held_out.labels) - set(alphabet.labels)):
-        raise DataError(f"only held-out rows have the label {new[0]!r}; add training rows with it")
-    return ClassifierData(train, held_out, alphabet)
+    sources = sources_of(request)
+    with row_writer(run.folder) as (writer, codes):
+        count = _add(writer, sources)
+        if request.val_data:
+            _add(writer, [request.val_data])
+        _, labels, keys = writer.rows()
+        if request.val_data:
+            held_out = np.arange(len(labels)) >= count
+        else:
+            held_out = held_out_side(keys, labels, request.fraction, request.seed)
+        _check_labels(writer.names, labels, held_out, earlier)
+        repeated, contradictory = repetitions(keys, labels)
+        facts = {
+            "repeated": repeated,
+            "contradictory": len(contradictory),
+            "examples": writer.texts(contradictory[:_EXAMPLES]),
+        }
+        write_rows(run.folder, writer, codes, held_out, facts)
+    data = open_data(run)
+    return replace(data, alphabet=earlier.with_rows(data.train)) if earlier else data
+
+
+def open_data(run: Run, alphabet: Alphabet | None = None) -> ClassifierData:
+    """Opens the rows of a run folder.
+
+    Args:
+        run: the run folder.
+        alphabet: of a warm start; None: that of the training rows.
+
+    Raises:
+        KeyError, TypeError, ValueError, OSError: the folder is damaged.
+    """
+    if not (run.folder / ROW_FILES[0]).exists():
+        return _open_old(run, alphabet)
+    train, held_out, facts = open_rows(run.folder)
+    warnings = describe(facts["repeated"], facts["contradictory"], facts["examples"])
+    return ClassifierData(train, held_out, alphabet or Alphabet.of(train), tuple(warnings))
 
 
 def sources_of(request: ClassifierRequest) -> Sequence[str]:
@@ -59,29 +101,43 @@ def sources_of(request: ClassifierRequest) -> Sequence[str]:
     return request.data or ("surnames",)
 
 
-def write_data(run: Run, data: ClassifierData) -> None:
-    """Writes training and held-out rows into a run folder."""
-    lines = [
-        json.dumps({"side": side, "text": text, "label": label}, ensure_ascii=False)
-        for side, rows in (("train", data.train), ("held_out", data.held_out))
-        for text, label in zip(rows.texts, rows.labels, strict=True)
-    ]
-    write_bytes(run.folder / _ROWS, ("\n".join(lines) + "\n").encode())
+def _add(writer: RowWriter, sources: Sequence[str]) -> int:
+    """Adds the rows of sources that belong together, and returns their number."""
+    labels: dict[str, None] = {}
+
+    def noted(stream: RowStream) -> Iterator[tuple[str, str]]:
+        for pair in stream:
+            labels.setdefault(pair[1])
+            yield pair
+
+    count = writer.add(noted(RowStream(sources)))
+    check_trainable(sources[0], count, list(labels))
+    return count
 
 
-def open_data(run: Run, alphabet: Alphabet | None = None) -> ClassifierData:
-    """Reads what `write_data` wrote.
+def _check_labels(
+    names: Sequence[str],
+    labels: NDArray[np.int64],
+    held_out: NDArray[np.bool_],
+    earlier: Alphabet | None,
+) -> None:
+    """Raises `DataError` if neither training rows nor an earlier model have a label."""
+    trained = np.bincount(labels[~held_out], minlength=len(names))
+    known = set(earlier.labels if earlier else ())
+    if new := [
+        name for name, rows in zip(names, trained, strict=True) if not rows and name not in known
+    ]:
+        raise DataError(f"only held-out rows have the label {new[0]!r}; add training rows with it")
 
-    Args:
-        run: the run folder.
-        alphabet: of a warm start; None: that of the training rows.
-    """
+
+def _open_old(run: Run, alphabet: Alphabet | None) -> ClassifierData:
+    """Opens the rows of a folder that an older version has written."""
     sides: dict[str, list[tuple[str, str]]] = {"train": [], "held_out": []}
-    for line in (run.folder / _ROWS).read_text("utf-8").splitlines():
+    for line in (run.folder / _OLD_ROWS).read_text("utf-8").splitlines():
         row = json.loads(line)
         sides[row["side"]].append((row["text"], row["label"]))
     train, held_out = (
-        Rows(tuple(text for text, _ in pairs), tuple(label for _, label in pairs))
+        EncodedRows.of(Rows(tuple(text for text, _ in pairs), tuple(label for _, label in pairs)))
         for pairs in sides.values()
     )
     return ClassifierData(train, held_out, alphabet or Alphabet.of(train))

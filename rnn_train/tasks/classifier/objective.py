@@ -1,6 +1,6 @@
 """The objective of the classifier: predict the label after the last character."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -10,23 +10,64 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from rnn_train.data.alphabet import Alphabet, label_indices, pad
-from rnn_train.data.rows import Rows
+from rnn_train.data.alphabet import Alphabet, label_indices
+from rnn_train.data.encoded_rows import AnyRows, EncodedRows
+from rnn_train.data.row_reader import MARKS, RowBatches, RowReader
 from rnn_train.evaluation.classification import held_out_logits
 from rnn_train.models.classifier import RecurrentClassifier
+from rnn_train.models.ngrams import Counted
 
 BFLOAT16_WIDTH = 256
 """Narrower layers are not faster in bfloat16: conversion costs more (`benchmarks/cells.py`)."""
-_BUCKET = 50
-"""Batches whose rows are sorted by length together: little padding, and still well shuffled."""
+WINDOW = 4096
+"""Longest piece of a text that one step reads. Of a longer text, each epoch reads one piece, at a
+place drawn by chance."""
+BATCH_TOKENS = 1 << 15
+"""Characters of a batch at most, with padding: they bound the memory of a step."""
+_VALIDATION_ROWS, _VALIDATION_TOKENS = 10_000, 1_000_000
+"""The most rows, and about the most characters, of a validation during training."""
+_COUNTED = 1 << 16
+"""Codes that are counted at once."""
 
 
-def count_evidence(model: RecurrentClassifier, alphabet: Alphabet, rows: Rows) -> None:
+def count_evidence(model: RecurrentClassifier, alphabet: Alphabet, rows: AnyRows) -> None:
     """Counts the n-grams of training rows, if the model reads naive-Bayes weight of evidence
     (log-count ratios)."""
     if model.config.evidence > 1:
-        tokens, lengths = pad(alphabet.encode(rows.texts), torch.device("cpu"))
-        model.count(tokens, lengths, torch.from_numpy(label_indices(rows, alphabet)))
+        model.count(_counted(alphabet, EncodedRows.of(rows), model.config.evidence - 1))
+
+
+def _counted(alphabet: Alphabet, rows: EncodedRows, context: int) -> Iterator[Counted]:
+    """Yields batches of rows. Long rows come in pieces, each after `context` codes of the one
+    before."""
+    reader, labels = RowReader(rows, alphabet), label_indices(rows, alphabet)
+    order = np.argsort(reader.lengths, kind="stable")
+    end = len(order)
+    while end:
+        longest = int(reader.lengths[order[end - 1]])
+        size = max(1, _COUNTED // longest)
+        chosen = order[max(0, end - size) : end]
+        end -= len(chosen)
+        for begin in range(0, longest, _COUNTED):
+            skip = min(begin, context)
+            codes, lengths = reader.read(chosen, begin - skip, _COUNTED + skip)
+            given = torch.from_numpy(labels[chosen])
+            yield Counted(codes, lengths, given, skip)
+
+
+def read_lengths(rows: EncodedRows, alphabet: Alphabet) -> NDArray[np.int64]:
+    """Returns how many tokens of each row a step reads, [rows]."""
+    return np.minimum(RowReader(rows, alphabet).lengths, WINDOW)
+
+
+def window_warnings(rows: EncodedRows) -> list[str]:
+    """Returns a warning if rows are longer than a window."""
+    if not (long := int((rows.lengths + MARKS > WINDOW).sum())):
+        return []
+    return [
+        f"{long:,} rows are longer than {WINDOW:,} characters: of each, an epoch reads one piece "
+        f"of {WINDOW:,}, at a place drawn by chance; the finished model reads whole texts"
+    ]
 
 
 class ClassifierObjective:
@@ -38,8 +79,8 @@ class ClassifierObjective:
         self,
         model: RecurrentClassifier,
         alphabet: Alphabet,
-        train: Rows,
-        held_out: Rows,
+        train: AnyRows,
+        held_out: AnyRows,
         batch: int,
         character_dropout: float,
         seed: int,
@@ -63,19 +104,18 @@ class ClassifierObjective:
             soft_targets: probabilities [rows, labels] to learn in place of the labels of `train`.
         """
         self.model = model
-        self._tokens = alphabet.encode(train.texts)
-        self._lengths = np.array([len(tokens) for tokens in self._tokens])
+        train = EncodedRows.of(train)
+        self._reader = RowReader(train, alphabet)
+        lengths = np.minimum(self._reader.lengths, WINDOW)
+        self._batches = RowBatches(lengths, batch, BATCH_TOKENS, seed)
         self._labels = label_indices(train, alphabet)
         self._targets = self._labels if soft_targets is None else soft_targets
-        self._held_out = held_out
+        self._held_out = _sample(EncodedRows.of(held_out))
         self._alphabet = alphabet
-        self._batch = batch
         self._dropout = character_dropout
         self._shift = balance * torch.tensor(alphabet.log_prior(train), device=device)
         self._seed = seed
         self._device = device
-        self._epoch = -1
-        self._batches: list[NDArray[np.int64]] = []
 
     @property
     def bfloat16(self) -> bool:
@@ -84,8 +124,8 @@ class ClassifierObjective:
 
     @property
     def batches(self) -> int:
-        """Number of batches in an epoch."""
-        return -(-len(self._tokens) // self._batch)
+        """Number of batches in the first epoch."""
+        return self._batches.per_epoch
 
     @property
     def gates(self) -> Sequence[nn.Parameter]:
@@ -94,11 +134,9 @@ class ClassifierObjective:
 
     def loss(self, step: int) -> tuple[Tensor, int]:
         """Computes the mean loss of batch `step`, in nats, and counts its texts."""
-        epoch, place = divmod(step, self.batches)
-        if epoch != self._epoch:
-            self._epoch, self._batches = epoch, self._shuffled(epoch)
-        chosen = self._batches[place]
-        tokens, lengths = pad([self._tokens[i] for i in chosen], self._device)
+        chosen = self._batches.rows(step)
+        tokens, lengths = self._reader.read(chosen, self._begins(chosen, step), WINDOW)
+        tokens, lengths = tokens.to(self._device), lengths.to(self._device)
         if self._dropout:
             dropped = torch.rand(tokens.shape, device=self._device) < self._dropout
             tokens = torch.where(dropped, self._alphabet.unknown, tokens)
@@ -109,23 +147,20 @@ class ClassifierObjective:
         targets = torch.from_numpy(self._targets[chosen]).to(self._device)
         return cross_entropy(logits, targets), len(chosen)
 
-    def _shuffled(self, epoch: int) -> list[NDArray[np.int64]]:
-        """Row indices of each batch of one epoch: shuffled, then sorted by length in buckets."""
-        random = np.random.default_rng((self._seed, epoch))
-        order = random.permutation(len(self._tokens))
-        size = self._batch * _BUCKET
-        for begin in range(0, len(order), size):
-            bucket = order[begin : begin + size]
-            order[begin : begin + size] = bucket[np.argsort(self._lengths[bucket], kind="stable")]
-        batches = [order[i : i + self._batch] for i in range(0, len(order), self._batch)]
-        return [batches[i] for i in random.permutation(len(batches))]
+    def _begins(self, chosen: NDArray[np.int64], step: int) -> NDArray[np.int64] | int:
+        """Draws the place of the piece of each row that is longer than a window, [batch]."""
+        spare = self._reader.lengths[chosen] - WINDOW
+        if spare.max() <= 0:
+            return 0
+        random = np.random.default_rng((self._seed, step, WINDOW))
+        return random.integers(np.maximum(spare, 0) + 1)
 
     def around_step(self) -> AbstractContextManager[None]:
         """Does nothing."""
         return nullcontext()
 
     def validate(self, model: nn.Module) -> dict[str, Any]:
-        """Computes loss and accuracy on the held-out rows."""
+        """Computes loss and accuracy on the held-out rows; of many, on a fixed sample."""
         assert isinstance(model, RecurrentClassifier)
         if not len(self._held_out):
             return {}
@@ -141,3 +176,13 @@ class ClassifierObjective:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Does nothing."""
+
+
+def _sample(rows: EncodedRows) -> EncodedRows:
+    """Returns rows, or a fixed sample of them if they are many or long."""
+    order = np.random.default_rng(0).permutation(len(rows))[:_VALIDATION_ROWS]
+    fitting = np.cumsum(rows.lengths[order]) <= _VALIDATION_TOKENS
+    if len(order) == len(rows) and fitting.all():
+        return rows
+    # One row at least, however long it is.
+    return rows.take(np.sort(order[: max(1, int(fitting.sum()))]))

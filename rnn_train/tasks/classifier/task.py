@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from rnn_infer.runtime.stepper import Stepper
-from rnn_train.data.split import describe
+from rnn_train.data.row_reader import RowBatches
 from rnn_train.errors import RunError
 from rnn_train.evaluation.baselines import NGramModel, fit_baselines
 from rnn_train.exporting.model_file import ModelCard
@@ -20,11 +20,15 @@ from rnn_train.tasks.classifier import measurement
 from rnn_train.tasks.classifier.data import (
     ClassifierData,
     open_data,
-    read_data,
     sources_of,
-    write_data,
+    store_data,
 )
-from rnn_train.tasks.classifier.objective import ClassifierObjective
+from rnn_train.tasks.classifier.objective import (
+    BATCH_TOKENS,
+    ClassifierObjective,
+    read_lengths,
+    window_warnings,
+)
 from rnn_train.tasks.classifier.plan import ClassifierPlan, decide
 from rnn_train.tasks.classifier.teaching import Teaching, new_network
 from rnn_train.tasks.classifier.warm_start import ClassifierWarmStart, first_network, forgetting
@@ -52,11 +56,13 @@ class ClassifierTask:
             if self.plan.init_from
             else new_network(self.plan.model, self.data, training.seed)
         )
-        self.steps_per_epoch = -(-len(self.data.train) // training.batch)
+        lengths = read_lengths(self.data.train, self.data.alphabet)
+        batches = RowBatches(lengths, training.batch, BATCH_TOKENS, training.seed)
+        self.steps_per_epoch = batches.per_epoch
         self._teaching = Teaching(run, self.plan, self.data)
         self._soft_targets: NDArray[np.float32] | None = None
         held_out = len(self.data.held_out)
-        self.warnings = describe(self.data.train.plus(self.data.held_out))
+        self.warnings = [*self.data.warnings, *window_warnings(self.data.train)]
         self.warnings += temperature_warnings(held_out, self.plan.temperature)
 
     @classmethod
@@ -80,10 +86,9 @@ class ClassifierTask:
             if request.init_from
             else None
         )
-        data = read_data(request, warm.alphabet if warm else None)
+        data = store_data(run, request, warm.alphabet if warm else None)
         earlier = warm.model.config if warm else None
         plan = decide(request, tuple(sources_of(request)), data, settings, earlier)
-        write_data(run, data)
         if warm:
             before = warm.write(run, plan.model, data.alphabet.unknown)
             plan = dataclasses.replace(plan, earlier=before)

@@ -7,13 +7,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rnn_train.data.row_reader import RowBatches
 from rnn_train.distillation.ensemble import train_teacher
 from rnn_train.distillation.linear import linear_soft_targets, mix_soft_targets
 from rnn_train.evaluation.classification import logits_of
 from rnn_train.models.classifier import ClassifierConfig, RecurrentClassifier
 from rnn_train.progress import Log
 from rnn_train.tasks.classifier.data import ClassifierData
-from rnn_train.tasks.classifier.objective import ClassifierObjective, count_evidence
+from rnn_train.tasks.classifier.objective import (
+    BATCH_TOKENS,
+    ClassifierObjective,
+    count_evidence,
+    read_lengths,
+)
 from rnn_train.tasks.classifier.plan import ClassifierPlan
 from rnn_train.training import checkpoint
 from rnn_train.training.run import Run
@@ -108,7 +114,7 @@ class Teaching:
         )
         outcome = train_teacher(self.run, str(number), objective, schedule, training, device, log)
         assert isinstance(outcome.model, RecurrentClassifier)
-        logits = logits_of(outcome.model, data.alphabet, data.train.texts)
+        logits = logits_of(outcome.model, data.alphabet, data.train)
         # Only the student removes the log-prior, so soft targets keep the labels' frequencies.
         shift = torch.tensor(data.alphabet.log_prior(data.train)) * plan.balance
         probabilities: NDArray[np.float32] = torch.softmax(logits + shift, -1).numpy()
@@ -121,5 +127,7 @@ class Teaching:
         if minutes is not None:
             minutes = max(minutes - spent / 60, minutes / 2) / (plan.ensemble + 1)
         epochs = plan.teacher.get("epochs", plan.epochs)
-        batches = -(-len(self.data.train) // plan.training.batch)
+        lengths = read_lengths(self.data.train, self.data.alphabet)
+        batch = plan.training.batch
+        batches = RowBatches(lengths, batch, BATCH_TOKENS, plan.training.seed).per_epoch
         return Schedule.of(plan.training.learning_rate, batches, epochs, minutes)

@@ -10,6 +10,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from rnn_train.data.alphabet import Alphabet
+from rnn_train.data.encoded_rows import AnyRows
 from rnn_train.data.rows import Rows
 from rnn_train.distillation.growth import grow_classifier
 from rnn_train.distillation.warm_start import check_shape, read_run
@@ -47,7 +48,7 @@ class ClassifierWarmStart:
     model: RecurrentClassifier
     """With the averaged weights of the last checkpoint, in evaluation mode."""
     alphabet: Alphabet
-    held_out: Rows
+    held_out: AnyRows
     """Rows that the earlier run held out; of its training rows if it held out none."""
     counted: Rows
     """Rows whose n-grams the model has counted as evidence."""
@@ -112,7 +113,7 @@ def read_rows(run: Run) -> dict[str, Rows]:
     }
 
 
-def figures(model: RecurrentClassifier, alphabet: Alphabet, rows: Rows) -> dict[str, float]:
+def figures(model: RecurrentClassifier, alphabet: Alphabet, rows: AnyRows) -> dict[str, float]:
     """Measures a model on rows of the earlier run, at temperature 1."""
     logits, labels = held_out_logits(model, alphabet, rows)
     return {

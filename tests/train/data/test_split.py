@@ -3,11 +3,12 @@
 import unicodedata
 from collections import Counter
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rnn_train.data.rows import Rows
-from rnn_train.data.split import describe, split_rows
+from rnn_train.data.split import describe, held_out_side, repetitions, split_rows
 
 PAIRS = st.lists(st.tuples(st.sampled_from("abcdefghij"), st.sampled_from("xyz")), max_size=60)
 
@@ -67,24 +68,60 @@ def test_unicode_forms_of_a_text_stay_together() -> None:
 # --- describe -------------------------------------------------------------------------
 
 
+def warned(*pairs: tuple[str, str]) -> list[str]:
+    """The warnings about rows; each character is its own key."""
+    keys = np.array([ord(text) for text, _ in pairs])
+    labels = np.array([ord(label) for _, label in pairs])
+    repeated, several = repetitions(keys, labels)
+    return describe(repeated, len(several), [pairs[i][0] for i in several[:3]])
+
+
 def test_no_warnings() -> None:
-    assert describe(rows_of(("a", "x"), ("b", "y"), ("c", "x"))) == []
+    assert warned(("a", "x"), ("b", "y"), ("c", "x")) == []
 
 
 def test_repeated_and_contradictory_texts() -> None:
-    repeats, contradictions = describe(
-        rows_of(("a", "x"), ("a", "x"), ("b", "x"), ("b", "y"), ("c", "y"), ("b", "x"))
+    repeats, contradictions = warned(
+        ("a", "x"), ("a", "x"), ("b", "x"), ("b", "y"), ("c", "y"), ("b", "x")
     )
     assert repeats.startswith("3 rows repeat a text")
-    assert contradictions.startswith("1 texts carry more than one label ('b'")
-
-
-def test_unicode_forms_of_a_text_are_repeats() -> None:
-    repeats, contradictions = describe(rows_of(("\u00e9", "x"), ("e\u0301", "y"), ("b", "x")))
-    assert repeats.startswith("1 rows repeat a text")
-    assert contradictions == "1 texts carry more than one label ('\u00e9')"
+    assert contradictions == "1 texts carry more than one label ('b')"
 
 
 def test_three_contradictory_texts_are_named() -> None:
-    rows = rows_of(*((text, label) for text in "abcd" for label in "xy"))
-    assert describe(rows)[1] == "4 texts carry more than one label ('a', 'b', 'c', …)"
+    lines = warned(*((text, label) for text in "dabc" for label in "xy"))
+    assert lines[1] == "4 texts carry more than one label ('d', 'a', 'b', …)"
+
+
+# --- held_out_side --------------------------------------------------------------------
+
+
+def by_hand(keys: list[int], labels: list[int], fraction: float, seed: int) -> list[bool]:
+    """The same choice, a row at a time."""
+    groups: dict[int, list[int]] = {}
+    for row, key in enumerate(keys):
+        groups.setdefault(key, []).append(row)
+    by_label: dict[int, list[list[int]]] = {}
+    for group in groups.values():
+        label = Counter(labels[row] for row in group).most_common(1)[0][0]
+        by_label.setdefault(label, []).append(group)
+    random, held_out = np.random.default_rng(seed), [False] * len(keys)
+    for label in sorted(by_label):
+        texts = by_label[label]
+        for i in random.permutation(len(texts))[: round(len(texts) * fraction)]:
+            for row in texts[i]:
+                held_out[row] = True
+    return held_out
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 20), st.integers(0, 3)), min_size=1, max_size=60),
+    st.floats(0, 0.5),
+    st.integers(0, 5),
+)
+def test_whole_arrays_give_the_choice_of_single_rows(
+    rows: list[tuple[int, int]], fraction: float, seed: int
+) -> None:
+    keys, labels = [key for key, _ in rows], [label for _, label in rows]
+    found = held_out_side(np.array(keys), np.array(labels), fraction, seed)
+    assert found.tolist() == by_hand(keys, labels, fraction, seed)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from rnn_train.models.classifier import ClassifierConfig, CodedEmbedding, RecurrentClassifier
+from rnn_train.models.ngrams import Counted
 
 BATCH, TIME, VOCABULARY = 3, 9, 11
 
@@ -69,7 +70,7 @@ def test_dropout_only_in_training(tokens: Tensor) -> None:
 def test_last_gives_the_logits_at_the_last_character(tokens: Tensor) -> None:
     model = classifier(ngrams=3, evidence=2, ngram_rows=50).eval()
     lengths, labels = torch.tensor([4, 9, 1]), torch.tensor([0, 2, 1])
-    model.count(tokens, lengths, labels)
+    model.count([Counted(tokens, lengths, labels)])
     whole, _ = model(tokens, model.zeros(BATCH))
     same(model.last(tokens, lengths), whole[torch.arange(BATCH), lengths - 1])
     assert not torch.allclose(model.last(tokens, lengths, labels), model.last(tokens, lengths))
@@ -81,7 +82,7 @@ def test_last_gives_the_logits_at_the_last_character(tokens: Tensor) -> None:
 @torch.no_grad()
 def test_pieces_equal_the_whole_with_ngrams(ngrams: int, evidence: int, tokens: Tensor) -> None:
     model = classifier(ngrams=ngrams, evidence=evidence, ngram_rows=50, layers=2).eval()
-    model.count(tokens, torch.tensor([9, 9, 9]), torch.tensor([0, 1, 2]))
+    model.count([Counted(tokens, torch.tensor([9, 9, 9]), torch.tensor([0, 1, 2]))])
     whole, last = model(tokens, model.zeros(BATCH))
     first, state = model(tokens[:, :2], model.zeros(BATCH))
     second, state = model(tokens[:, 2:], state)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from rnn_train.models.cells import Cell
-from rnn_train.models.ngrams import MAX_NGRAM_ROWS, NGramCell
+from rnn_train.models.ngrams import MAX_NGRAM_ROWS, Counted, NGramCell
 
 BATCH, TIME, IN = 3, 7, 5
 
@@ -49,7 +49,7 @@ def test_largest_codes_stay_inside_the_table() -> None:
 @pytest.mark.parametrize("longest", [(4, 1), (3, 4), (1, 4), (4, 4)])
 def test_steps_and_pieces_equal_one_scan(longest: tuple[int, int]) -> None:
     cell, x = NGramCell(IN, (31, 97, 89), longest, width=3, labels=2), coded()
-    cell.count(x[..., -1], torch.full((BATCH,), TIME), torch.tensor([0, 1, 0]))
+    cell.count([Counted(x[..., -1], torch.full((BATCH,), TIME), torch.tensor([0, 1, 0]))])
     whole, last = cell.scan(x, cell.zeros(BATCH, x))
     stepped, after = Cell.scan(cell, x, cell.zeros(BATCH, x))
     same(stepped, whole)
@@ -65,7 +65,7 @@ def test_evidence_is_that_of_naive_bayes() -> None:
     """Texts "ab" and "aab" have label 0, "ba" has label 1. Codes: a 1, b 2, before a text 0."""
     cell = NGramCell(3, (40,), (2, 2), width=1, labels=2)
     codes = torch.tensor([[1.0, 2, 9], [1, 1, 2], [2, 1, 9]])
-    cell.count(codes, torch.tensor([2, 3, 2]), torch.tensor([0, 0, 1]))
+    cell.count([Counted(codes, torch.tensor([2, 3, 2]), torch.tensor([0, 0, 1]))])
     pairs = {(0, 1): (2, 0), (1, 2): (2, 0), (1, 1): (1, 0), (0, 2): (0, 1), (2, 1): (0, 1)}
     for (first, second), (in_0, in_1) in pairs.items():
         x = torch.tensor([[[0.0, 0.0, first], [0.0, 0.0, second]]])
@@ -79,7 +79,7 @@ def test_a_text_is_left_out_of_its_own_evidence() -> None:
     """The texts are those above. Only "aab" has "aa", so "aa" must not give its label away."""
     cell = NGramCell(3, (40,), (2, 2), width=1, labels=2)
     codes = torch.tensor([[1.0, 2, 9], [1, 1, 2], [2, 1, 9]])
-    cell.count(codes, torch.tensor([2, 3, 2]), torch.tensor([0, 0, 1]))
+    cell.count([Counted(codes, torch.tensor([2, 3, 2]), torch.tensor([0, 0, 1]))])
     x = torch.tensor([[[0.0, 0.0, code] for code in (1.0, 1.0, 2.0)]])
     cell.own = torch.tensor([0])
     outputs, _ = cell.scan(x, cell.zeros(1, x))

@@ -18,7 +18,7 @@ from rnn_train.exporting.layers.whole import (
 )
 from rnn_train.exporting.products import products_of
 from rnn_train.models.cells import Cell, GRUCell
-from rnn_train.models.ngrams import NGramCell
+from rnn_train.models.ngrams import Counted, NGramCell
 from rnn_train.models.pooling import PassThrough, RunningPool
 from tests.train.exporting.examples import run, shaken
 
@@ -32,7 +32,7 @@ class FasterGRU(GRUCell):
 def ngrams() -> NGramCell:
     cell = NGramCell(IN, (31, 97), (3, 2), width=3, labels=2)
     codes = torch.randint(1, 4, (BATCH, TIME)).float()
-    cell.count(codes, torch.full((BATCH,), TIME), torch.tensor([0, 1, 0]))
+    cell.count([Counted(codes, torch.full((BATCH,), TIME), torch.tensor([0, 1, 0]))])
     return cell
 
 

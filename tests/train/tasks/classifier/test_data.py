@@ -1,13 +1,16 @@
 """A classifier's rows: read, split, written into the run folder and opened again."""
 
+import json
 import math
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from rnn_train.data.row_store import ROW_FILES
+from rnn_train.data.rows import Rows
 from rnn_train.errors import DataError
-from rnn_train.tasks.classifier.data import open_data, read_data, sources_of, write_data
+from rnn_train.tasks.classifier.data import open_data, sources_of, store_data
 from rnn_train.tasks.classifier.task import ClassifierTask
 from rnn_train.tasks.request import ClassifierRequest
 from rnn_train.training.run import Run
@@ -29,26 +32,47 @@ def test_label_of_held_out_rows_only(run: Run, create: Create, table: Path, tmp_
     assert not (run.folder / "config.json").exists()
 
 
-def test_rows_are_opened_as_they_were_written(run: Run, table: Path) -> None:
-    table.write_text(table.read_text() + "Ж é,north\n")
-    data = read_data(ClassifierRequest(data=(str(table),), val_fraction=0.25))
-    write_data(run, data)
+def test_rows_are_opened_as_they_were_read(run: Run, table: Path) -> None:
+    table.write_text(table.read_text() + "Ж e\u0301,north\n", "utf-8")
+    data = store_data(run, ClassifierRequest(data=(str(table),), val_fraction=0.25))
     again = open_data(run)
-    assert again == data
+    for name in ("train", "held_out"):
+        one, other = getattr(data, name), getattr(again, name)
+        assert (one.texts, one.labels) == (other.texts, other.labels)
+        assert one.sha256() == other.sha256() == Rows(one.texts, one.labels).sha256()
     assert len(again.train) + len(again.held_out) == 81
-    assert "Ж é" in (run.folder / "rows.jsonl").read_text("utf-8")
+    assert "Ж \u00e9" in again.train.texts + again.held_out.texts
+    assert again.alphabet == data.alphabet
 
 
-def test_split_depends_on_the_seed(table: Path) -> None:
-    requests = [ClassifierRequest(data=(str(table),), seed=seed) for seed in (1, 1, 2)]
-    one, same, other = (read_data(each) for each in requests)
-    assert one == same
-    assert one.held_out != other.held_out
+def test_folder_of_an_older_version(run: Run, table: Path) -> None:
+    data = store_data(run, ClassifierRequest(data=(str(table),), val_fraction=0.25))
+    lines = [
+        json.dumps({"side": side, "text": text, "label": label})
+        for side, rows in (("train", data.train), ("held_out", data.held_out))
+        for text, label in zip(rows.texts, rows.labels, strict=True)
+    ]
+    for name in ROW_FILES:
+        (run.folder / name).unlink()
+    (run.folder / "rows.jsonl").write_text("\n".join(lines), "utf-8")
+    old = open_data(run)
+    assert old.alphabet == data.alphabet
+    assert (old.train.texts, old.held_out.labels) == (data.train.texts, data.held_out.labels)
+
+
+def test_split_depends_on_the_seed(tmp_path: Path, table: Path) -> None:
+    sides = []
+    for number, seed in enumerate((1, 1, 2)):
+        run = Run.create("classifier", tmp_path / f"run{number}")
+        request = ClassifierRequest(data=(str(table),), seed=seed)
+        sides.append(store_data(run, request).held_out.texts)
+        run.close()
+    assert sides[0] == sides[1] != sides[2]
 
 
 @pytest.mark.parametrize("balance", [0.0, 0.2, 1.0])
-def test_balance_is_taken_out_of_the_log_prior(letters: Path, balance: float) -> None:
-    data = read_data(ClassifierRequest(data=(str(letters),), val_fraction=0.0))
+def test_balance_is_taken_out_of_the_log_prior(run: Run, letters: Path, balance: float) -> None:
+    data = store_data(run, ClassifierRequest(data=(str(letters),), val_fraction=0.0))
     shares = [data.train.labels.count(label) / len(data.train) for label in ("a", "b")]
     expected = [(1 - balance) * math.log(share) for share in shares]
     assert data.log_prior(balance) == pytest.approx(expected)

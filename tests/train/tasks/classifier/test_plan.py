@@ -10,10 +10,11 @@ import pytest
 
 from rnn_train.models.classifier import ClassifierConfig
 from rnn_train.tasks.classifier import recipe
-from rnn_train.tasks.classifier.data import read_data
+from rnn_train.tasks.classifier.data import store_data
 from rnn_train.tasks.classifier.plan import ClassifierPlan, decide
 from rnn_train.tasks.plan import Settings
 from rnn_train.tasks.request import ClassifierRequest
+from rnn_train.training.run import Run
 
 SETTINGS = Settings(device="cpu", threads=2, out="x.onnx", sources={"a.csv": "0" * 64})
 ROWS = 72
@@ -23,9 +24,9 @@ Decided = Callable[..., ClassifierPlan]
 
 
 @pytest.fixture
-def decided(table: Path) -> Decided:
+def decided(table: Path, run: Run) -> Decided:
     """`decided(**fields)`: the plan of a request for `table`."""
-    data = read_data(ClassifierRequest(data=(str(table),)))
+    data = store_data(run, ClassifierRequest(data=(str(table),)))
 
     def of(**fields: Any) -> ClassifierPlan:
         return decide(ClassifierRequest(**fields), ("a.csv",), data, SETTINGS)

@@ -1,0 +1,59 @@
+"""Batches of labelled texts."""
+
+import numpy as np
+import pytest
+
+from rnn_train.data.alphabet import BEGIN, END, Alphabet
+from rnn_train.data.encoded_rows import EncodedRows
+from rnn_train.data.row_reader import RowBatches, RowReader
+from rnn_train.data.rows import Rows
+
+ROWS = EncodedRows.of(Rows(("ab", "", "cde", "x"), ("l",) * 4))
+ALPHABET = Alphabet.of(ROWS.take([0, 1, 2]))
+
+
+def read(chosen: list[int], begins: int | list[int] = 0, longest: int | None = None) -> list[str]:
+    given = begins if isinstance(begins, int) else np.array(begins)
+    tokens, lengths = RowReader(ROWS, ALPHABET).read(np.array(chosen), given, longest)
+    assert all((row[length:] == 0).all() for row, length in zip(tokens, lengths, strict=True))
+    assert tokens.shape[1] == max(1, int(lengths.max()))
+    return [
+        "".join(ALPHABET.vocabulary[i] for i in row[:length])
+        for row, length in zip(tokens, lengths, strict=True)
+    ]
+
+
+def test_whole_texts() -> None:
+    texts = [BEGIN + text + END for text in ("cde", "", "\N{REPLACEMENT CHARACTER}", "ab")]
+    assert read([2, 1, 3, 0]) == texts
+
+
+def test_windows() -> None:
+    assert read([2, 0], [1, 0], 2) == ["cd", BEGIN + "a"]
+    assert read([2], 3, 5) == ["e" + END]
+    pieces = [read([2], begin, 2)[0] for begin in range(0, 5, 2)]
+    assert "".join(pieces) == BEGIN + "cde" + END
+
+
+@pytest.mark.parametrize("tokens", [1, 7, 40, 10_000])
+def test_batches_have_every_row_once_an_epoch_and_a_bounded_size(tokens: int) -> None:
+    lengths = np.random.default_rng(0).integers(1, 30, 100)
+    batches = RowBatches(lengths, 8, tokens, seed=1)
+    seen: list[int] = []
+    for step in range(batches.per_epoch):
+        rows = batches.rows(step)
+        assert 1 <= len(rows) <= 8
+        assert len(rows) == 1 or len(rows) * lengths[rows].max() <= tokens
+        seen += rows.tolist()
+    assert sorted(seen) == list(range(100))
+    if tokens == 10_000:
+        assert batches.per_epoch == 13
+
+
+def test_batches_follow_from_seed_and_step() -> None:
+    lengths = np.random.default_rng(0).integers(1, 30, 100)
+    first, again, other = (RowBatches(lengths, 8, 60, seed) for seed in (1, 1, 2))
+    steps = range(3 * first.per_epoch)
+    expected = [first.rows(step).tolist() for step in steps]
+    assert [again.rows(step).tolist() for step in reversed(steps)] == expected[::-1]
+    assert [other.rows(step).tolist() for step in steps] != expected

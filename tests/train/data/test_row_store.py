@@ -1,0 +1,51 @@
+"""Labelled texts on disk."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rnn_train.data import row_store
+from rnn_train.data.row_store import ROW_FILES, open_rows, row_writer, write_rows
+from rnn_train.errors import RunError
+
+PAIRS = [("Ž", "y"), ("e\u0301", "x"), ("中 text", "y"), ("é", "z"), ("\U0001f600", "x")]
+
+
+def store(folder: Path) -> None:
+    with row_writer(folder) as (writer, codes):
+        assert writer.add(iter(PAIRS[:2])) == 2
+        assert writer.add(iter(PAIRS[2:])) == 3
+        _, labels, keys = writer.rows()
+        assert writer.names == ["x", "y", "z"]
+        assert labels.tolist() == [1, 0, 1, 2, 0]
+        assert keys[1] == keys[3], "two Unicode forms of a text are one text"
+        assert len(set(keys)) == 4
+        assert writer.texts(np.array([3, 2])) == ["é", "中 text"]
+        held_out = np.array([False, True, False, False, True])
+        write_rows(folder, writer, codes, held_out, {"fact": 3})
+
+
+@pytest.mark.parametrize("block", [1, 2, 100])
+def test_rows_are_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int) -> None:
+    monkeypatch.setattr(row_store, "_BLOCK", block)
+    store(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(ROW_FILES)
+    train, held_out, document = open_rows(tmp_path)
+    assert (train.texts, train.labels) == (("Ž", "中 text", "é"), ("y", "y", "z"))
+    assert (held_out.texts, held_out.labels) == (("é", "\U0001f600"), ("x", "x"))
+    assert isinstance(train.tokens, np.memmap)
+    assert train.tokens.dtype == np.uint8
+    assert document["fact"] == 3
+
+
+def test_damaged_rows(tmp_path: Path) -> None:
+    store(tmp_path)
+    (tmp_path / "rows.bin").write_bytes(b"1")
+    with pytest.raises(ValueError, match="another size"):
+        open_rows(tmp_path)
+
+
+def test_folder_without_room(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="with more room"), row_writer(tmp_path):
+        raise OSError(28, "No space left on device")
