@@ -12,6 +12,7 @@ import torch
 
 import rnn_infer
 from rnn_train import api
+from rnn_train.data.encoded_rows import EncodedRows
 from rnn_train.errors import RunError
 from rnn_train.evaluation.classification import logits_of
 from rnn_train.run_task import finished_task
@@ -152,7 +153,8 @@ def test_evidence_counts_earlier_rows_too(create: Create, earlier: Path, tmp_pat
     ours, without = (dict(m.named_parameters())["layers.0.evidence"] for m in (task.model, alone))
     assert ours.shape == without.shape
     assert not torch.equal(ours, without)
-    both = dataclasses.replace(task.data, train=task.data.train.plus(read_rows(task._run)["train"]))
+    train = EncodedRows.of(task.data.train.plus(read_rows(task._run)["train"]))
+    both = dataclasses.replace(task.data, train=train)
     counted = dict(new_network(task.plan.model, both, 0).named_parameters())
     torch.testing.assert_close(ours, counted["layers.0.evidence"])
 
