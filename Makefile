@@ -2,11 +2,12 @@
 
 PYTHON ?= python3
 WORKERS ?= auto
+HOSTS_PYTHON ?= python3.12
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test floors lint docs figures js serving distributed bench
+.PHONY: help demo test floors lint docs figures js serving distributed bench hosts
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -62,6 +63,11 @@ distributed: ## Run the examples of Ray, Spark and Dask; outside CI. Spark needs
 	.venv-distributed/bin/pip install --quiet --requirement examples/distributed/requirements.txt
 	.venv-distributed/bin/pip install --quiet --editable ".[cpu]"
 	.venv-distributed/bin/pytest -W default tests/examples/test_distributed.py
+
+hosts: $(READY) ## Run the models in other engines (half an hour) and render the tables; needs Python 3.12.
+	$(BIN)/python -m hosts.files
+	$(BIN)/python -m hosts.run --python $(HOSTS_PYTHON)
+	$(BIN)/python -m benchmarks.render
 
 bench: $(READY) ## Measure beside the peers (about 20 minutes) and render the tables.
 	$(BIN)/python -m benchmarks.generation

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from . import parallel_tables, quality_tables, speed_tables
+from . import host_tables, parallel_tables, quality_tables, speed_tables
 
 ROOT = Path(__file__).parents[1]
 PAGES = (
@@ -20,6 +20,7 @@ PAGES = (
     "exported/README.md",
     "docs/guide/evaluation.md",
     "docs/guide/parallel.md",
+    "docs/guide/hosts.md",
 )
 
 TABLES: dict[str, Callable[[], str]] = {
@@ -40,6 +41,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "classifier_ablation": quality_tables.classifier_ablation,
     "load": quality_tables.load,
     "clients": parallel_tables.clients,
+    "hosts": host_tables.hosts,
+    "hosts_speed": host_tables.speed,
+    "without_if": host_tables.without_if,
     "machine": speed_tables.machine,
 }
 

@@ -102,7 +102,7 @@ class Tolerant(Golden):
 def test_optional_key_raises_the_version(
     file: ModelFile, later: float | None, version: int
 ) -> None:
-    golden = Tolerant(**vars(file.metadata.golden), later=later)
+    golden = Tolerant(**vars(file.metadata.golden) | {"tolerance": None, "later": later})
     metadata = dataclasses.replace(file.metadata, golden=golden).with_version()
     assert metadata.format_version == version
     written = json.loads(metadata.to_json())

@@ -29,7 +29,7 @@ def test_description(opened: Stepper) -> None:
     assert facts["bytes"] == Path(file.path).stat().st_size
     assert facts["sha256"] == file.sha256
     assert facts["kind"] == file.metadata.kind
-    assert facts["format"] == 1
+    assert facts["format"] == 2
     assert facts["device"] == "cpu"
     assert facts["vocabulary"] == list(file.metadata.vocabulary)
     assert facts["states"] == {state.name: state.width for state in file.states}

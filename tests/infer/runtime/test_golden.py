@@ -59,6 +59,22 @@ def test_the_file_says_how_much_is_allowed(
             rnn_infer.load(path)
 
 
+def test_a_file_of_version_1_has_no_tolerance(documented: Callable[..., Path]) -> None:
+    """It is compared with the tolerance of the reader."""
+
+    def older(document: Any) -> None:
+        document["format_version"] = 1
+        del document["golden"]["tolerance"]
+
+    def other(document: Any) -> None:
+        older(document)
+        document["golden"]["logits"][0] += 2 * golden.TOLERANCE
+
+    assert rnn_infer.load(documented(older)).metadata.format_version == 1
+    with pytest.raises(ModelFileError, match="gives other logits"):
+        rnn_infer.load(documented(other))
+
+
 def test_difference() -> None:
     logits = np.array([[[9, 9], [1.25, 2]]], np.float32)
     assert golden.difference(RUN, logits) == 0.25

@@ -1,0 +1,1 @@
+"""Programs that run a model file in other engines; see `run`."""

@@ -1,0 +1,42 @@
+"""MNN on the CPU, from a file that its converter makes."""
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import MNN
+import numpy as np
+from driver import Call, main
+
+
+def open_model(path: Path) -> Call:
+    case = json.loads(path.with_suffix(".json").read_text())
+    inputs, outputs = case["inputs"], case["outputs"]
+    made = Path(tempfile.mkdtemp()) / "model.mnn"
+    tool = Path(sys.executable).with_name("mnnconvert")
+    subprocess.run(
+        [tool, "-f", "ONNX", "--modelFile", path, "--MNNModel", made, "--bizCode", "x"],
+        capture_output=True,
+        check=False,
+    )
+    if not made.exists():
+        raise RuntimeError("mnnconvert does not convert it")
+    network = MNN.nn.load_module_from_file(str(made), inputs, outputs, backend=0, thread_num=1)
+
+    def call(feed: dict) -> dict:
+        given = []
+        for name in inputs:
+            value = feed[name]
+            kind = MNN.expr.int if value.dtype == np.int64 else MNN.expr.float
+            value = value.astype(np.int32) if value.dtype == np.int64 else value
+            given.append(MNN.expr.const(value, list(value.shape), MNN.expr.NCHW, kind))
+        results = network.forward(given)
+        return {n: np.array(each.read()) for n, each in zip(outputs, results, strict=True)}
+
+    return call
+
+
+if __name__ == "__main__":
+    main(open_model)
