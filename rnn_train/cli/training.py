@@ -1,5 +1,6 @@
 """The commands `charlm` and `classifier`."""
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -210,6 +211,7 @@ def _run(
     def work() -> None:
         from rnn_train import pipeline
 
+        _refuse_several_processes(command)
         if options["minutes"] and options["epochs"]:
             raise OptionsError("--minutes and --epochs exclude each other; drop one of them")
         if options["resume"]:
@@ -224,6 +226,18 @@ def _run(
         pipeline.train(asked, folder=options["run"], log=click.echo, **settings)
 
     guarded(work)
+
+
+def _refuse_several_processes(command: str) -> None:
+    """Refuses to run as one of several processes of torchrun: each would train the same model, and
+    all would write the same file."""
+    processes = os.environ.get("WORLD_SIZE", "1")
+    if "RANK" in os.environ and processes != "1":
+        raise OptionsError(
+            f"torchrun has started {processes} processes, and each would train the same model and "
+            f"overwrite the same file; training takes one process: rnn-train {command} … (or "
+            f"torchrun --nproc-per-node 1 -m rnn_train {command} …)"
+        )
 
 
 def _refuse_changes(command: str) -> None:

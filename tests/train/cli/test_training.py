@@ -304,6 +304,28 @@ def test_infinite_loss(
     assert call("export", "run", "--out", "x.onnx").exit_code == 0
 
 
+@pytest.mark.parametrize("command", ["charlm", "classifier"])
+def test_several_processes_of_torchrun(
+    error_of: ErrorOf, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for options in ((), ("--resume", "runs/a")):
+        line = error_of(command, *options)
+        assert "torchrun has started 2 processes" in line
+        assert f"training takes one process: rnn-train {command} …" in line
+    assert not Path("runs").exists()
+
+
+def test_one_process_of_torchrun(
+    call: Call, asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    run(call, "charlm")
+    assert asked["request"] == CharLMRequest()
+
+
 # --- whole runs ------------------------------------------------------------------------
 
 
