@@ -123,6 +123,11 @@ class Classifier:
 
                 min_probability: a prediction below it abstains: its `label` is None. Default 0.
 
+                coverage: give a set of labels that holds the right one in at least this share of
+                the texts, 0.9 for example: `labels` of the prediction are the set, and `top` is not
+                used. Split-conformal prediction (Vovk et al., 2005), from the scores of the
+                held-out rows in the file. The texts must come from where these rows came from.
+
                 unknown: what to do with characters outside the vocabulary: "default" (the file's
                 unknown token, or an error), "error", "skip", or "fold" (the nearest known one).
 
@@ -130,7 +135,8 @@ class Classifier:
             One prediction. A list of predictions if `text` is a list.
 
         Raises:
-            OptionError: a text has nothing to classify, or an option is out of range.
+            OptionError: a text has nothing to classify, or an option is out of range; or the file
+                has too few held-out scores for `coverage`.
             UnknownCharacterError: a text has a character outside the vocabulary.
             ModelFileError: the model returns NaN or infinity.
         """

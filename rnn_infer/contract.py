@@ -125,6 +125,17 @@ class CharLMSection:
 
 
 @dataclass(frozen=True)
+class HeldOutScores:
+    """How sure a classifier is of the right labels of its held-out rows, for prediction sets."""
+
+    rows: int
+    """Number of held-out rows."""
+    scores: tuple[float, ...]
+    """1 minus the probability of the right label, ascending. Score i of m (from 0) is the one of
+    rank ceil((i + 1) rows / m) of all rows."""
+
+
+@dataclass(frozen=True)
 class ClassifierSection:
     """The part of the document that only a classifier has."""
 
@@ -137,6 +148,8 @@ class ClassifierSection:
     log_prior: tuple[float, ...]
     """For each label the natural logarithm of its share in the training data. `prior` of
     `Classifier.classify` uses it."""
+    held_out: HeldOutScores | None = optional(since=2)  # noqa: RUF009
+    """For `coverage` of `Classifier.classify`. None: nothing was held out."""
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,22 @@
 """Labelling: texts go in, ranked labels come out, as predictions or as columns."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rnn_infer.conformal.threshold import set_sizes, threshold
 from rnn_infer.contract import ClassifierSection
 from rnn_infer.errors import OptionError
-from rnn_infer.predictions import Choice, Prediction, make_predictions, nothing_to_label, rank
+from rnn_infer.predictions import (
+    Choice,
+    Prediction,
+    cut_to,
+    make_predictions,
+    nothing_to_label,
+    rank,
+)
 from rnn_infer.runtime.last_logits import last_logits
 from rnn_infer.runtime.stepper import Stepper
 from rnn_infer.text.column import Text
@@ -29,6 +38,7 @@ class Labeller:
         self._begin = self._vocabulary.encode(section.begin)
         self._end = self._vocabulary.encode(section.end)
         self._names = np.array(section.labels, object)
+        self._held_out = section.held_out
         with np.errstate(over="ignore"):
             self._log_prior = np.array(section.log_prior, np.float32)
 
@@ -97,6 +107,10 @@ class Labeller:
             OptionError: the text has no known character.
             UnknownCharacterError, ModelFileError: as in `Classifier.trace`.
         """
+        if choice.coverage is not None:
+            raise OptionError(
+                "coverage is for whole texts, as the held-out rows were; a trace has none"
+            )
         tokens = self._vocabulary.encode(text, choice.unknown)
         if not len(tokens):
             raise _no_known_character(text)
@@ -109,7 +123,10 @@ class Labeller:
                 logits, _ = self._stepper.forward(self._end[None], state)
             rows.append(logits[0, -1])
         prefixes = [shown[: i + 1] for i in range(len(shown))]
-        return self._predictions(prefixes, np.array(rows), choice)
+        # Left-out characters have no prediction: then each prefix has the share of the text.
+        whole = self._known([text], choice) if len(shown) != len(text) else None
+        known = None if whole is None else np.repeat(whole, len(shown))
+        return self._predictions(prefixes, np.array(rows), choice, known)
 
     def _logits(
         self, texts: Sequence[str], unknown: Unknown
@@ -131,11 +148,25 @@ class Labeller:
             raise self._stepper.file.not_finite()
         return order, probabilities
 
+    def _known(self, texts: Sequence[str], choice: Choice) -> NDArray[np.float64]:
+        return self._vocabulary.known_shares(texts, choice.unknown)
+
     def _predictions(
-        self, texts: Sequence[str], logits: NDArray[np.float32], choice: Choice
+        self,
+        texts: Sequence[str],
+        logits: NDArray[np.float32],
+        choice: Choice,
+        known: NDArray[np.float64] | None = None,
     ) -> list[Prediction]:
+        known = self._known(texts, choice) if known is None else known
+        if choice.coverage is None:
+            order, probabilities = self._ranked(logits, choice)
+            return make_predictions(texts, self._names[order], probabilities, choice, known)
+        largest = threshold(self._held_out, choice.coverage)
+        choice = replace(choice, top=len(self.labels))
         order, probabilities = self._ranked(logits, choice)
-        return make_predictions(texts, self._names[order], probabilities, choice)
+        found = make_predictions(texts, self._names[order], probabilities, choice, known)
+        return cut_to(found, set_sizes(probabilities, largest))
 
 
 def _first_missing(rows: NDArray[np.int64], count: int) -> int:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
+from rnn_infer.conformal.threshold import check_coverage
 from rnn_infer.errors import OptionError
 from rnn_infer.sampling import is_integer, is_number
 from rnn_infer.text.vocabulary import Unknown
@@ -30,7 +31,7 @@ class Prediction(NamedTuple):
     text: str
     """The text that was classified."""
     labels: tuple[str, ...]
-    """The most likely labels, the most likely first."""
+    """The most likely labels, the most likely first. With `coverage` they are the set."""
     probabilities: tuple[float, ...]
     """The probabilities of `labels`, from 0 to 1."""
     abstains: bool = False
@@ -38,6 +39,9 @@ class Prediction(NamedTuple):
     reason: str | None = None
     """Why there are no labels: "empty", the text is empty or missing; "unknown", the model knows
     none of its characters. None: there are labels."""
+    known: float = 1.0
+    """Share of the text's characters that the model knows, from 0 to 1. What is left is read as
+    unknown characters, or left out: an answer to little known text says little."""
 
     @property
     def top(self) -> tuple[LabelProbability, ...]:
@@ -62,6 +66,7 @@ class ClassifyKeywords(TypedDict, total=False):
     prior: float
     min_probability: float
     unknown: Unknown
+    coverage: float | None
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,7 @@ class Choice:
     prior: float = 0.0
     min_probability: float = 0.0
     unknown: Unknown = "default"
+    coverage: float | None = None
 
     def __post_init__(self) -> None:
         if not is_integer(self.top) or self.top < 1:
@@ -84,6 +90,13 @@ class Choice:
             value = getattr(self, name)
             if not is_number(value) or not 0 <= value <= 1:  # NaN fails every comparison
                 raise OptionError(f"{name} must be from 0 to 1, got {value!r:.60}")
+        if self.coverage is None:
+            return
+        check_coverage(self.coverage)
+        if self.prior:
+            raise OptionError(
+                "coverage is for prior 0, at which the held-out scores were measured; leave one out"
+            )
 
 
 def rank(
@@ -113,6 +126,7 @@ def make_predictions(
     labels: NDArray[Any],
     probabilities: NDArray[np.float32],
     choice: Choice,
+    known: NDArray[np.float64],
 ) -> list[Prediction]:
     """Return one prediction per text.
 
@@ -120,6 +134,7 @@ def make_predictions(
         texts: [texts].
         labels, probabilities: [texts, top], the most likely first.
         choice: `min_probability` is used.
+        known: share of each text's characters that the model knows, [texts].
     """
     abstains = probabilities[:, 0].astype(np.float64) < choice.min_probability
     columns = (
@@ -128,10 +143,24 @@ def make_predictions(
         zip(*probabilities.T.tolist(), strict=True),
         abstains.tolist(),
         itertools.repeat(None, len(texts)),
+        known.tolist(),
     )
     return list(map(Prediction._make, zip(*columns, strict=True)))
 
 
 def nothing_to_label(text: str | None) -> Prediction:
     """Return the prediction for a text that is empty, missing, or has no known character."""
-    return Prediction(text or "", (), (), False, "unknown" if text else "empty")
+    return Prediction(text or "", (), (), False, "unknown" if text else "empty", 0.0)
+
+
+def cut_to(predictions: Sequence[Prediction], sizes: NDArray[np.int64]) -> list[Prediction]:
+    """Return the predictions with the first labels only.
+
+    Args:
+        predictions: [texts].
+        sizes: number of labels of each, [texts].
+    """
+    return [
+        each._replace(labels=each.labels[:size], probabilities=each.probabilities[:size])
+        for each, size in zip(predictions, sizes.tolist(), strict=True)
+    ]

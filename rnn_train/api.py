@@ -150,6 +150,7 @@ def evaluate(
     data: Sequence[str],
     *,
     dynamic: bool = False,
+    coverage: float | None = None,
     device: Device = "auto",
     log: Log = print,
 ) -> CharLMFigures | ClassifierFigures:
@@ -160,6 +161,8 @@ def evaluate(
         data: sources as for training, for the model's kind.
         dynamic: also use dynamic evaluation (Krause et al., 2018); needs a run of a character
             model.
+        coverage: of a classifier: also measure its prediction sets for this coverage, 0.9 for
+            example.
         device: "auto", "cpu" or "cuda".
         log: takes one warning at a time.
 
@@ -172,4 +175,6 @@ def evaluate(
         rnn_infer.ModelFileError: the file is damaged, or no model file.
     """
     sources = [data] if isinstance(data, str) else data
-    return evaluator.evaluate(Path(target), sources, dynamic=dynamic, device=device, log=log)
+    return evaluator.evaluate(
+        Path(target), sources, dynamic=dynamic, coverage=coverage, device=device, log=log
+    )

@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from rnn_infer.classifier import Classifier
+from rnn_infer.conformal.threshold import threshold
 from rnn_infer.runtime.device import Device
 from rnn_infer.runtime.stepper import Stepper
 from rnn_infer.text.vocabulary import Vocabulary
@@ -51,6 +52,7 @@ def evaluate(
     data: Sequence[str],
     *,
     dynamic: bool = False,
+    coverage: float | None = None,
     device: Device = "auto",
     log: Log = print,
 ) -> CharLMFigures | ClassifierFigures:
@@ -60,6 +62,7 @@ def evaluate(
         target: a run folder, or a `.onnx` file.
         data: sources as for training, for the model's kind.
         dynamic: use the protocol `dynamic` too, which needs a run of a character model.
+        coverage: of a classifier: also measure its prediction sets for this coverage.
         device: where the model runs.
         log: takes one warning at a time.
 
@@ -72,19 +75,28 @@ def evaluate(
                 f"{target}: an exported file cannot be trained, which dynamic evaluation does; "
                 "name its run folder"
             )
-        return _evaluate_file(target, data, device)
+        return _evaluate_file(target, data, device, coverage)
     where = pick_device(device)
     with finished_task(target, log) as task:
-        temperature = task.measure(task.model).temperature
+        result = task.measure(task.model)
+        temperature = result.temperature
         task.model.to(where)
         if isinstance(task, CharLMTask):
+            _refuse_sets(coverage)
             return _evaluate_charlm(task, data, temperature, dynamic)
         assert isinstance(task, ClassifierTask)
         if dynamic:
             raise EvaluationError(
                 f"{target}: dynamic evaluation is for character models; drop --dynamic"
             )
-        return _evaluate_classifier(task, data, temperature)
+        scores = result.scores(temperature) if result.scores else None
+        limit = None if coverage is None else threshold(scores, coverage)
+        return _evaluate_classifier(task, data, temperature, limit)
+
+
+def _refuse_sets(coverage: float | None) -> None:
+    if coverage is not None:
+        raise EvaluationError("prediction sets are of classifiers; drop --coverage")
 
 
 def _evaluate_charlm(
@@ -107,21 +119,22 @@ def _evaluate_charlm(
 
 
 def _evaluate_classifier(
-    task: ClassifierTask, data: Sequence[str], temperature: float
+    task: ClassifierTask, data: Sequence[str], temperature: float, limit: float | None
 ) -> ClassifierFigures:
     alphabet = task.data.alphabet
     rows = _rows(data, alphabet.labels)
     logits, labels = held_out_logits(task.model, alphabet, rows)
-    return ClassifierFigures.of(logits / temperature, labels, alphabet.labels)
+    return ClassifierFigures.of(logits / temperature, labels, alphabet.labels, limit)
 
 
 def _evaluate_file(
-    path: Path, data: Sequence[str], device: Device
+    path: Path, data: Sequence[str], device: Device, coverage: float | None
 ) -> CharLMFigures | ClassifierFigures:
     stepper = Stepper.open(path, device=device)
     if stepper.file.metadata.kind == "charlm":
+        _refuse_sets(coverage)
         return _evaluate_charlm_file(stepper, data)
-    return _evaluate_classifier_file(Classifier(stepper), data)
+    return _evaluate_classifier_file(Classifier(stepper), data, coverage)
 
 
 def _evaluate_charlm_file(stepper: Stepper, data: Sequence[str]) -> CharLMFigures:
@@ -146,7 +159,12 @@ def _losses(
     return {"documents": documents_loss(model, tokens, outputs, mark)}
 
 
-def _evaluate_classifier_file(model: Classifier, data: Sequence[str]) -> ClassifierFigures:
+def _evaluate_classifier_file(
+    model: Classifier, data: Sequence[str], coverage: float | None
+) -> ClassifierFigures:
+    section = model.metadata.classifier
+    scores = section.held_out if section else None
+    limit = None if coverage is None else threshold(scores, coverage)
     rows = _rows(data, model.labels)
     index = {label: i for i, label in enumerate(model.labels)}
     probabilities = np.zeros((len(rows), len(index)))
@@ -156,7 +174,7 @@ def _evaluate_classifier_file(model: Classifier, data: Sequence[str]) -> Classif
             row[index[each.label]] = each.probability
     logits = torch.from_numpy(np.log(np.maximum(probabilities, 1e-30))).float()
     labels = torch.tensor([index[label] for label in rows.labels])
-    return ClassifierFigures.of(logits, labels, model.labels)
+    return ClassifierFigures.of(logits, labels, model.labels, limit)
 
 
 def _rows(data: Sequence[str], labels: Sequence[str]) -> Rows:

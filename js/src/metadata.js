@@ -15,7 +15,8 @@ import { Vocabulary } from "./text.js";
  *   How a text becomes tokens.
  * @property {string[]} vocabulary The characters, one code point each. The index is the token.
  * @property {{start: string, end?: string} | null} charlm
- * @property {{labels: string[], begin: string, end: string, log_prior: number[]} | null} classifier
+ * @property {{labels: string[], begin: string, end: string, log_prior: number[],
+ *   held_out?: {rows: number, scores: number[]}} | null} classifier
  * @property {Record<string, boolean | string | number>} training Facts about the training.
  * @property {Record<string, number>} proof The largest differences that the exporter measured.
  * @property {{tokens: number[], logits: number[], uniform: number[], generated: number[], tolerance?: number}} golden
@@ -102,7 +103,13 @@ const document = object({
   vocabulary: list(text),
   charlm: nullable(object({ start: text, end: optional(text) })),
   classifier: nullable(
-    object({ labels: list(text), begin: text, end: text, log_prior: list(number) }),
+    object({
+      labels: list(text),
+      begin: text,
+      end: text,
+      log_prior: list(number),
+      held_out: optional(object({ rows: integer, scores: list(number) })),
+    }),
   ),
   training: mapping(fact),
   proof: mapping(number),

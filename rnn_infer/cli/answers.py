@@ -26,7 +26,11 @@ def header(output: Output, kept: KeptColumns) -> str | None:
 
 
 def answer_lines(
-    output: Output, predictions: Sequence[Prediction], rows: Sequence[Row], kept: KeptColumns
+    output: Output,
+    predictions: Sequence[Prediction],
+    rows: Sequence[Row],
+    kept: KeptColumns,
+    sets: bool = False,
 ) -> str:
     """Return the lines of some answers.
 
@@ -35,9 +39,10 @@ def answer_lines(
         predictions: [rows].
         rows: [rows] of the input.
         kept: columns that are given back.
+        sets: in JSON the labels, which are a prediction set, get a member of their own.
     """
     if output == "json":
-        return prediction_lines(predictions, kept.json_parts(rows))
+        return prediction_lines(predictions, kept.json_parts(rows), sets)
     if output == "text":
         return "\n".join(map(prediction_line, predictions))
     return "\n".join(

@@ -67,6 +67,13 @@ _ROWS = 4096
     metavar="P",
     help="Give no label if its probability is below P.",
 )
+@click.option(
+    "--coverage",
+    type=float,
+    metavar="P",
+    help="Give a set of labels that holds the right one in this share of the texts, 0.9 for "
+    "example. The file needs scores of held-out rows.",
+)
 @click.option("--trace", is_flag=True, help="Show the prediction after each character.")
 @unknown_option
 @json_option
@@ -89,6 +96,7 @@ def classify(
       rnn-infer classify --model exported/classifier.onnx Schmidhuber "O'Neill"
       rnn-infer classify --model exported/classifier.onnx Nakamura --trace
       rnn-infer classify --model exported/classifier.onnx Jones --min-probability 0.9
+      rnn-infer classify --model mine.onnx Jones --coverage 0.9
       rnn-infer classify --model exported/classifier.onnx --input names.csv --json > labels.jsonl
       rnn-infer classify --model exported/classifier.onnx --input reviews.csv --keep id --output csv
     """
@@ -101,6 +109,8 @@ def classify(
         raise click.UsageError("--trace takes no --keep and no --output csv; drop it")
     if keep and (source is None or output == "text"):
         raise click.UsageError("--keep needs --input, and --json or --output csv; add them")
+    if options["coverage"] is not None and output == "csv":
+        raise click.UsageError("--coverage gives sets, which need --json; drop --output csv")
     how = take_table_options(options)
     if source is None and how != TableOptions():
         raise click.UsageError("the options of a table need --input FILE; add it, or drop them")
@@ -148,12 +158,13 @@ def _show_predictions(
     output: Output,
     options: dict[str, Any],
 ) -> None:
+    sets = options["coverage"] is not None
     if (line := header(output, kept)) is not None:
         click.echo(line)
     count = 0
     for rows, found in _classified(classifier, table, options):
         # One call per block: each call of `echo` flushes the output.
-        click.echo(answer_lines(output, found, rows, kept))
+        click.echo(answer_lines(output, found, rows, kept, sets))
         count += len(rows)
     if not count:
         click.echo(f"{table.name}: holds 0 rows; there is nothing to classify", err=True)

@@ -34,11 +34,14 @@ def prediction_row(prediction: Prediction) -> dict[str, Any]:
         "label": prediction.label,
         "probability": prediction.probability if prediction.labels else None,
         "top": [each._asdict() for each in prediction.top],
+        "known": prediction.known,
     }
     return row | ({"reason": prediction.reason} if prediction.reason else {})
 
 
-def prediction_lines(predictions: Iterable[Prediction], more: Sequence[str] = ()) -> str:
+def prediction_lines(
+    predictions: Iterable[Prediction], more: Sequence[str] = (), sets: bool = False
+) -> str:
     """Return one line of JSON per prediction: `prediction_row`, several times faster.
 
     Tables can have millions of rows. `json.dumps` would take as long as the predictions.
@@ -46,24 +49,26 @@ def prediction_lines(predictions: Iterable[Prediction], more: Sequence[str] = ()
     Args:
         predictions: [rows].
         more: [rows] or empty: further members of each object, each with a comma before it.
+        sets: the labels are a prediction set, and get a member of their own.
     """
     lines = []
-    for (text, labels, probabilities, abstains, reason), own in zip(
+    for (text, labels, probabilities, abstains, reason, known), own in zip(
         predictions, more or itertools.repeat(""), strict=False
     ):
         if reason:
             lines.append(
                 f'{{"text": {encode_basestring(text)}, "label": null, "probability": null, '
-                f'"top": [], "reason": {encode_basestring(reason)}{own}}}'
+                f'"top": [], "known": {known!r}, "reason": {encode_basestring(reason)}{own}}}'
             )
             continue
         # repr is what json.dumps writes for a float. A probability is never infinite or NaN.
         numbers = [repr(probability) for probability in probabilities]
         pairs = "}, ".join([_pair[label] + number for label, number in zip(labels, numbers)])  # noqa: B905  (it is slower with `strict`)
+        of_set = f', "labels": [{", ".join(map(_quoted.__getitem__, labels))}]' if sets else ""
         lines.append(
             f'{{"text": {encode_basestring(text)}, "label": '
             f'{"null" if abstains else _quoted[labels[0]]}, "probability": {numbers[0]}, '
-            f'"top": [{pairs}}}]{own}}}'
+            f'"top": [{pairs}}}], "known": {known!r}{of_set}{own}}}'
         )
     return "\n".join(lines)
 

@@ -21,8 +21,13 @@ def prediction_line(prediction: Prediction) -> str:
         return f"{padded(short(prediction.text), 24)} {_DASH}   ({prediction.reason})"
     return (
         f"{padded(short(prediction.text), 24)} {padded(_label(prediction), 14)} "
-        f"{prediction.probability:4.0%}   {_others(prediction)}"
+        f"{prediction.probability:4.0%}   {_others(prediction)}{_known(prediction)}"
     )
+
+
+def _known(prediction: Prediction) -> str:
+    """Return how much of the text the model knows, if it is not all."""
+    return f"   ({prediction.known:.0%} known)" if prediction.known < 1 else ""
 
 
 def _label(prediction: Prediction) -> str:
@@ -47,7 +52,7 @@ def print_trace(text: str, trace: Sequence[Prediction]) -> None:
         click.secho(
             f"{prediction.probability:4.0%} {padded(label, 14)}", bold=label != previous, nl=False
         )
-        click.secho(f" {_others(prediction)}", dim=True)
+        click.secho(f" {_others(prediction)}{_known(prediction)}", dim=True)
         previous = label
 
 

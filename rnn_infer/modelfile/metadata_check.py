@@ -1,9 +1,10 @@
 """Checks of the metadata document: its schema, and the rules that its values must keep."""
 
+import itertools
 from typing import Any
 
 from rnn_infer import contract
-from rnn_infer.contract import Metadata
+from rnn_infer.contract import HeldOutScores, Metadata
 from rnn_infer.modelfile.rewriter import is_report
 from rnn_infer.modelfile.schema import SchemaError, decode, parse_json
 from rnn_infer.modelfile.violation import ViolationError, foreign, plain_text
@@ -100,9 +101,20 @@ def _check_classifier(metadata: Metadata) -> None:
     _require(0 < len(labels) <= contract.MAX_LABELS, "labels are missing or too many")
     _require(len(set(labels)) == len(labels), "labels repeat")
     _require(len(metadata.classifier.log_prior) == len(labels), "log_prior needs one per label")
+    _check_scores(metadata.classifier.held_out)
     for mark in (metadata.classifier.begin, metadata.classifier.end):
         _require(set(mark) <= set(metadata.vocabulary), "begin and end must be in vocabulary")
         _require(normalize(mark) == mark, "begin and end are changed by the text rules")
+
+
+def _check_scores(held_out: HeldOutScores | None) -> None:
+    if not held_out:
+        return
+    rows, scores = held_out.rows, held_out.scores
+    _require(0 < len(scores) <= rows, "held_out needs from one score to one per row")
+    _require(scores[0] >= 0 and scores[-1] <= 1, "held_out.scores are out of range")
+    ascending = all(a <= b for a, b in itertools.pairwise(scores))
+    _require(ascending, "held_out.scores do not ascend")
 
 
 def _check_golden(metadata: Metadata) -> None:

@@ -161,6 +161,37 @@ class Vocabulary:
             tokens[missing] = token
         return Ragged(tokens, np.fromiter(map(len, texts), np.int64, len(texts)))
 
+    def known_shares(self, texts: Sequence[str], unknown: Unknown) -> NDArray[np.float64]:
+        """Return the share of each text's characters that the model reads as known ones, [texts].
+
+        With "fold", a character with a nearest known one counts as known. An empty text has 0.
+
+        Args:
+            texts: any texts.
+            unknown: as in `encode`.
+        """
+        joined = "".join(texts)
+        if not self._is_normal(joined):
+            texts = [self.normalize(text) for text in texts]
+            joined = "".join(texts)
+        tokens = self._look_up(joined)
+        known = tokens != _MISSING
+        if self._rules.unknown is not None:
+            known &= tokens != self._rules.unknown
+        lengths = np.fromiter(map(len, texts), np.int64, len(texts))
+        if known.all():
+            return (lengths > 0).astype(np.float64)
+        if unknown == "fold":
+            places = np.flatnonzero(~known)
+            folds = {char: self._fold(char) != "" for char in {joined[i] for i in places}}
+            known[places] = [folds[joined[i]] for i in places]
+        ends = np.cumsum(lengths)
+        counts = np.concatenate([[0], np.cumsum(known)])
+        shares: NDArray[np.float64] = (counts[ends] - counts[ends - lengths]) / np.maximum(
+            lengths, 1
+        )
+        return shares
+
     def _is_normal(self, text: str) -> bool:
         """Return whether `normalize` leaves every part of a text unchanged.
 

@@ -27,6 +27,13 @@ from rnn_train.cli.options import DEVICE, PATH, THREADS
     metavar="FOLDER",
     help="For a classifier: draw its confusion matrix and reliability diagram into this folder.",
 )
+@click.option(
+    "--coverage",
+    type=float,
+    metavar="P",
+    help="For a classifier: measure its prediction sets that shall hold the right label in this "
+    "share of the rows: real coverage and mean size, overall and by label.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @DEVICE
 @THREADS
@@ -35,6 +42,7 @@ def evaluate(
     data: tuple[str, ...],
     dynamic: bool,
     plots: Path | None,
+    coverage: float | None,
     as_json: bool,
     device: Any,
     threads: int | None,
@@ -52,6 +60,7 @@ def evaluate(
       rnn-train evaluate runs/charlm-1 --data held-out.txt --dynamic
       rnn-train evaluate exported/charlm.onnx --data held-out.txt --json
       rnn-train evaluate exported/classifier.onnx --data held-out.csv --plots figures/
+      rnn-train evaluate runs/classifier-1 --data held-out.csv --coverage 0.9
     """
 
     def work() -> None:
@@ -59,7 +68,9 @@ def evaluate(
 
         pipeline.set_threads(threads)
         log = functools.partial(click.echo, err=True)
-        figures = evaluator.evaluate(target, data, dynamic=dynamic, device=device, log=log)
+        figures = evaluator.evaluate(
+            target, data, dynamic=dynamic, coverage=coverage, device=device, log=log
+        )
         if plots is not None:
             for path in figures.draw(plots):
                 log(f"drew {path}")

@@ -13,6 +13,7 @@ from rnn_train.errors import EvaluationError
 from rnn_train.evaluation import metrics
 from rnn_train.evaluation.language_model import bits
 from rnn_train.evaluation.metrics import Reliability
+from rnn_train.evaluation.prediction_sets import PredictionSets
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,10 @@ class LabelFigures:
     precision: float
     recall: float
     f1: float
+    coverage: float | None = None
+    """Share of its rows whose prediction set holds the label; None: no sets were asked for."""
+    mean_set_size: float | None = None
+    """Mean number of labels in the sets of its rows."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,7 @@ class ClassifierFigures:
 
     rows: int
     metrics: dict[str, float]
-    """See `metrics.summary`."""
+    """See `metrics.summary`. With prediction sets also `coverage` and `mean_set_size`."""
     labels: tuple[LabelFigures, ...]
     truth: NDArray[np.int64] = field(repr=False, compare=False)
     """Index of the true label of each row, [rows]."""
@@ -75,21 +80,36 @@ class ClassifierFigures:
     reliability: Reliability = field(repr=False, compare=False)
 
     @classmethod
-    def of(cls, logits: Tensor, truth: Tensor, labels: Sequence[str]) -> "ClassifierFigures":
+    def of(
+        cls, logits: Tensor, truth: Tensor, labels: Sequence[str], threshold: float | None = None
+    ) -> "ClassifierFigures":
         """Computes the figures.
 
         Args:
             logits: [rows, labels], on the CPU.
             truth: index of the true label of each row, [rows].
             labels: name of each label.
+            threshold: of prediction sets; None: there are none.
         """
+        sets = None if threshold is None else PredictionSets.of(logits, truth, threshold)
         by_label = tuple(
-            LabelFigures(name, int(each["rows"]), each["precision"], each["recall"], each["f1"])
-            for name, each in metrics.by_label(logits, truth, labels).items()
+            LabelFigures(
+                name,
+                int(each["rows"]),
+                each["precision"],
+                each["recall"],
+                each["f1"],
+                *(sets.of_rows(truth == i) if sets else ()),
+            )
+            for i, (name, each) in enumerate(metrics.by_label(logits, truth, labels).items())
         )
+        figures = metrics.summary(logits, truth)
+        if sets:
+            coverage, size = sets.of_rows(truth >= 0)
+            figures |= {"coverage": float(coverage or 0), "mean_set_size": float(size or 0)}
         return cls(
             len(truth),
-            metrics.summary(logits, truth),
+            figures,
             by_label,
             truth.numpy(),
             logits.argmax(-1).numpy(),
@@ -116,18 +136,33 @@ class ClassifierFigures:
 
     def as_json(self) -> dict[str, Any]:
         """Returns the figures as plain values."""
-        labels = [asdict(each) for each in self.labels]
+        hidden = () if self._has_sets else ("coverage", "mean_set_size")
+        labels = [
+            {key: value for key, value in asdict(each).items() if key not in hidden}
+            for each in self.labels
+        ]
         return {"kind": "classifier", "rows": self.rows, **self.metrics, "labels": labels}
+
+    @property
+    def _has_sets(self) -> bool:
+        return "coverage" in self.metrics
 
     def as_text(self) -> str:
         """Returns the metrics and a table of the labels as lines of text."""
         lines = [f"{self.rows:,} rows scored"]
         lines += [f"{name.replace('_', ' ')}: {value:.4f}" for name, value in self.metrics.items()]
         width = max(len(each.label) for each in self.labels)
-        lines += ["", f"{'label':{width}}  precision  recall      f1    rows"]
+        more = "  coverage  set size" if self._has_sets else ""
+        lines += ["", f"{'label':{width}}  precision  recall      f1    rows{more}"]
         lines += [
             f"{each.label:{width}}  {each.precision:9.3f}  {each.recall:6.3f}  {each.f1:6.3f}  "
-            f"{each.rows:6}"
+            f"{each.rows:6}{_sets_of(each)}"
             for each in self.labels
         ]
         return "\n".join(lines)
+
+
+def _sets_of(label: LabelFigures) -> str:
+    if label.coverage is None or label.mean_set_size is None:
+        return ""
+    return f"  {label.coverage:8.3f}  {label.mean_set_size:8.2f}"

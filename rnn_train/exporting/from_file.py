@@ -89,6 +89,7 @@ def _card(metadata: Metadata) -> ModelCard:
         begin=marks.begin if marks else "",
         end=marks.end if marks else "",
         log_prior=marks.log_prior if marks else (),
+        held_out=marks.held_out if marks else None,
         training=facts,
     )
 

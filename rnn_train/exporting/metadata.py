@@ -8,7 +8,14 @@ import torch
 
 import rnn_train
 from rnn_infer import contract
-from rnn_infer.contract import CharLMSection, ClassifierSection, Golden, Metadata, TextRules
+from rnn_infer.contract import (
+    CharLMSection,
+    ClassifierSection,
+    Golden,
+    HeldOutScores,
+    Metadata,
+    TextRules,
+)
 from rnn_train.exporting.products import Weights
 from rnn_train.models.charlm import CharLSTM
 from rnn_train.models.classifier import RecurrentClassifier
@@ -37,6 +44,8 @@ class ModelCard:
     """classifier: put after each text."""
     log_prior: tuple[float, ...] = ()
     """classifier: log of each label's share in the training data."""
+    held_out: HeldOutScores | None = None
+    """classifier: for prediction sets; None: nothing was held out."""
     temperature: float = 1.0
     """Divides the logits; it is folded into the weights of the last layer."""
     training: Facts = field(default_factory=dict)
@@ -56,7 +65,11 @@ def draft(
     """
     is_lm = isinstance(model, CharLSTM)
     classifier = ClassifierSection(
-        labels=card.labels, begin=card.begin, end=card.end, log_prior=card.log_prior
+        labels=card.labels,
+        begin=card.begin,
+        end=card.end,
+        log_prior=card.log_prior,
+        held_out=card.held_out,
     )
     document = Metadata(
         format_version=contract.FORMAT_VERSION,

@@ -5,12 +5,14 @@ Training, resuming, exporting and evaluating all use the same object.
 """
 
 import dataclasses
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 
+from rnn_infer.contract import HeldOutScores
 from rnn_infer.runtime.stepper import Stepper
 from rnn_train.exporting.model_file import ModelCard
 from rnn_train.models.charlm import CharLSTM
@@ -28,6 +30,8 @@ class HeldOutResult:
     """Empty if nothing is held out."""
     temperature: float = 1.0
     """The exported file divides its logits by it. It is fitted to the held-out data, if any."""
+    scores: Callable[[float], HeldOutScores | None] | None = field(default=None, compare=False)
+    """Of a classifier: returns the scores for prediction sets at a temperature."""
     warnings: tuple[str, ...] = ()
     """About the held-out data and the fit, to print after the metrics."""
 

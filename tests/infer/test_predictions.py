@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rnn_infer import LabelProbability, OptionError
-from rnn_infer.predictions import Choice, make_predictions, rank
+from rnn_infer.predictions import Choice, cut_to, make_predictions, rank
 
 LOGITS = np.log(np.array([[0.2, 0.5, 0.3], [0.6, 0.1, 0.3]], np.float32))
 FLAT = np.zeros(3, np.float32)
@@ -39,15 +39,32 @@ def test_logits_that_are_no_numbers() -> None:
 def test_predictions() -> None:
     labels = np.array([["b", "c"], ["a", "c"]], object)
     probabilities = np.array([[0.5, 0.25], [0.75, 0.125]], np.float32)
-    first, second = make_predictions(["x", "y"], labels, probabilities, Choice(min_probability=0.6))
+    choice, known = Choice(min_probability=0.6), np.array([0.5, 1.0])
+    first, second = make_predictions(["x", "y"], labels, probabilities, choice, known)
+    assert (first.known, second.known) == (0.5, 1.0)
     assert (first.text, first.label, first.abstains) == ("x", None, True)
     assert (second.text, second.label, second.probability) == ("y", "a", 0.75)
     assert second.top == (LabelProbability("a", 0.75), LabelProbability("c", 0.125))
-    assert make_predictions([], labels[:0], probabilities[:0], Choice()) == []
+    assert make_predictions([], labels[:0], probabilities[:0], Choice(), known[:0]) == []
+    cut = cut_to([first, second], np.array([2, 1]))
+    assert [each.labels for each in cut] == [("b", "c"), ("a",)]
+    assert [each.probabilities for each in cut] == [(0.5, 0.25), (0.75,)]
 
 
 @pytest.mark.parametrize(
-    "fields", [{"top": 0}, {"prior": 1.5}, {"prior": float("nan")}, {"min_probability": -0.1}]
+    "fields",
+    [
+        {"coverage": 0.0},
+        {"coverage": 1.0},
+        {"coverage": float("nan")},
+        {"coverage": "0.9"},
+        {"coverage": True},
+        {"coverage": 0.9, "prior": 0.5},
+        {"top": 0},
+        {"prior": 1.5},
+        {"prior": float("nan")},
+        {"min_probability": -0.1},
+    ],
 )
 def test_choice_out_of_range(fields: dict[str, Any]) -> None:
     with pytest.raises(OptionError, match=next(iter(fields))):

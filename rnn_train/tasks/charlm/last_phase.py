@@ -46,7 +46,11 @@ class LastPhase:
         """
         result = measure(model, self.data)
         metrics = {**result.metrics, "held_out_measured_at_step": float(step)}
-        kept = dataclasses.asdict(result) | {"metrics": metrics}
+        kept = {
+            "temperature": result.temperature,
+            "metrics": metrics,
+            "warnings": result.warnings,
+        }
         write_bytes(self.folder / _FILE, json.dumps(kept).encode())
         return dataclasses.replace(result, metrics=metrics)
 
@@ -66,4 +70,4 @@ def read_result(folder: Path) -> HeldOutResult | None:
         return None
     kept = json.loads(path.read_text("utf-8"))
     warnings = tuple(map(str, kept.get("warnings", ())))
-    return HeldOutResult(dict(kept["metrics"]), float(kept["temperature"]), warnings)
+    return HeldOutResult(dict(kept["metrics"]), float(kept["temperature"]), warnings=warnings)

@@ -39,7 +39,7 @@ def measure(model: CharLSTM, data: CharLMData) -> HeldOutResult:
         "held_out_characters": float(len(held_out)),
         **({"held_out_pieces": float(data.pieces)} if data.pieces else {}),
     }
-    return HeldOutResult(metrics, temperature, tuple(warnings))
+    return HeldOutResult(metrics, temperature, warnings=tuple(warnings))
 
 
 def _trained(data: CharLMData) -> NDArray[np.bool_]:

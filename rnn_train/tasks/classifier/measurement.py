@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from rnn_infer import Classifier
+from rnn_infer.conformal.threshold import held_out_scores
+from rnn_infer.contract import HeldOutScores
 from rnn_infer.runtime.stepper import Stepper
 from rnn_train.data.alphabet import BEGIN, END
 from rnn_train.data.rows import NORMALIZATION
@@ -61,7 +63,16 @@ class Measurement:
                 f"in {foreign:,} of the {len(self._labels):,} held-out rows most characters never "
                 "occur in the training rows; the temperature leaves these rows out"
             )
-        return HeldOutResult(found, fit.temperature, tuple(warnings))
+        return HeldOutResult(found, fit.temperature, self.scores, tuple(warnings))
+
+    def scores(self, temperature: float) -> HeldOutScores | None:
+        """Computes the scores for prediction sets, from all held-out rows.
+
+        Args:
+            temperature: divides the logits.
+        """
+        shares = torch.softmax(self._logits.double() / temperature, -1)
+        return held_out_scores(shares.gather(-1, self._labels[:, None])[:, 0].numpy())
 
     def plot(self, folder: Path) -> None:
         """Draws the confusion matrix and the reliability diagram."""
@@ -128,6 +139,7 @@ def model_card(data: ClassifierData, balance: float, result: HeldOutResult) -> M
         end=END,
         log_prior=data.log_prior(balance),
         temperature=result.temperature,
+        held_out=result.scores(result.temperature) if result.scores else None,
         training={
             "data_sha256": data.train.sha256(),
             "data_rows": len(data.train),

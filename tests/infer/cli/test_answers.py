@@ -48,6 +48,7 @@ def test_json(input_table: Table) -> None:
         "label": None,
         "probability": None,
         "top": [],
+        "known": 0.0,
         "reason": "empty",
     }
     assert found[1] == empty | {"id": "2"}

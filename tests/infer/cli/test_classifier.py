@@ -13,7 +13,7 @@ from rnn_infer import Classifier
 Run = Callable[..., Result]
 Printed = Callable[..., str]
 
-ANSWER = {"text", "label", "probability", "top"}
+ANSWER = {"text", "label", "probability", "top", "known"}
 
 
 def rows(printed: str) -> list[Any]:

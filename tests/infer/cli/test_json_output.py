@@ -32,6 +32,7 @@ def test_row_of_a_prediction() -> None:
         "label": "A",
         "probability": 0.75,
         "top": [{"label": "A", "probability": 0.75}, {"label": "B", "probability": 0.25}],
+        "known": 1.0,
     }
     assert prediction_row(prediction._replace(abstains=True))["label"] is None
 

@@ -1,0 +1,1 @@
+"""Split-conformal prediction sets: sets of labels that hold the right one with a given share."""
