@@ -113,7 +113,39 @@ function cumulative(values) {
  * @param {Sampling} sampling
  * @returns {number} The token. 0 if the largest logit is NaN or infinite.
  */
-export function draw(logits, uniform, { temperature, topK, topP }) {
+export function draw(logits, uniform, sampling) {
+  const { sums, target } = passing(logits, uniform, sampling);
+  return sums.reduce((token, sum) => token + (sum <= target ? 1 : 0), 0);
+}
+
+/**
+ * Draw from all tokens but one. Where `draw` gives that one, the place of the number within the range
+ * that gave it is the number of a second draw, as in Python.
+ *
+ * @param {Float32Array} logits [n]
+ * @param {number} uniform in [0, 1)
+ * @param {Sampling} sampling
+ * @param {number} hidden the token that is not drawn
+ */
+export function drawWithout(logits, uniform, sampling, hidden) {
+  const token = draw(logits, uniform, sampling);
+  if (token !== hidden) return token;
+  const { sums, target } = passing(logits, uniform, sampling);
+  const below = hidden ? sums[hidden - 1] : 0;
+  const share = round(round(target - below) / round(sums[hidden] - below));
+  const others = logits.slice();
+  others[hidden] = -Infinity;
+  return draw(others, Math.max(0, Math.min(share || 0, 1 - 2 ** -24)), sampling);
+}
+
+/**
+ * Return the sums of the weights, and the sum that the drawn token passes.
+ *
+ * @param {Float32Array} logits
+ * @param {number} uniform
+ * @param {Sampling} sampling
+ */
+function passing(logits, uniform, { temperature, topK, topP }) {
   // At temperature 0 the huge factor leaves weight only to the maximum.
   const scale = round(Math.min(round(1 / round(temperature)), 1e30));
   let weight = weights(logits, scale);
@@ -123,8 +155,7 @@ export function draw(logits, uniform, { temperature, topK, topP }) {
   }
   const sums = cumulative(weight);
   const share = round(temperature) ? Math.min(uniform, 1 - 2 ** -24) : 0;
-  const target = round(share * sums[sums.length - 1]);
-  return sums.reduce((token, sum) => token + (sum <= target ? 1 : 0), 0);
+  return { sums, target: round(share * sums[sums.length - 1]) };
 }
 
 /**

@@ -61,7 +61,13 @@ export async function readSnapshot(bytes, model, file) {
   if (new TextDecoder().decode(bytes.subarray(0, MAGIC.length)) !== MAGIC) {
     throw new SnapshotError("these bytes are not a session of a known version; upgrade rnn-infer");
   }
-  const header = HEADER.exec(new TextDecoder().decode(bytes.subarray(FRAME_BYTES, start)));
+  const text = new TextDecoder().decode(bytes.subarray(FRAME_BYTES, start));
+  if (text.includes('"recent"')) {
+    throw new SnapshotError(
+      "this session was drawn with a repetition penalty, which only Python has; go on there",
+    );
+  }
+  const header = HEADER.exec(text);
   if (!header) throw new SnapshotError("the session's header is damaged; save the session again");
   const [, own, started, ...numbers] = header;
   if (own !== model) {

@@ -2,6 +2,7 @@
 
 import { pause } from "./pause.js";
 import { uniforms } from "./philox.js";
+import { drawWithout } from "./sampling.js";
 
 /** @typedef {import("./stepper.js").State} State */
 
@@ -76,6 +77,14 @@ export class Streams {
     const { state, pending, positions } = this.moment;
     const uniform = this.seeds.map((seed, i) => uniforms(seed, positions[i], count));
     const found = await this.#stepper.draw(pending, state, uniform, sampling);
+    const { unknown } = this.#stepper.file.metadata.text;
+    for (const [row, drawn] of found.drawn.entries()) {
+      if (unknown === null || !drawn.includes(unknown)) continue;
+      const own = state.map((each) => gather(each, [row], each.length / pending.length));
+      const known = await this.#drawKnown(pending[row], own, uniform[row], sampling, unknown);
+      found.drawn[row] = known.tokens;
+      found.state.forEach((each, i) => each.set(known.state[i], row * known.state[i].length));
+    }
     this.moment = {
       state: found.state,
       pending: found.drawn.map((row) => row[count - 1]),
@@ -83,6 +92,31 @@ export class Streams {
       started: true,
     };
     return found.drawn;
+  }
+
+  /**
+   * Draw the next tokens of one stream. Where the graph draws the unknown token, draw again.
+   *
+   * @param {number} pending @param {State} state @param {Float32Array} uniform
+   * @param {import("./sampling.js").Sampling} sampling @param {number} unknown
+   */
+  async #drawKnown(pending, state, uniform, sampling, unknown) {
+    /** @type {number[]} */
+    const tokens = [];
+    while (tokens.length < uniform.length) {
+      const left = uniform.subarray(tokens.length);
+      const found = await this.#stepper.draw([pending], state, [left], sampling);
+      const [drawn] = found.drawn;
+      const at = drawn.indexOf(unknown);
+      if (at < 0) return { tokens: [...tokens, ...drawn], state: found.state };
+      const read = [pending, ...drawn.slice(0, at)];
+      state = await this.#stepper.consume([read.slice(0, -1)], state);
+      const now = await this.#stepper.forward([read.slice(-1)], state);
+      state = now.state;
+      pending = drawWithout(now.logits, left[at], sampling, unknown);
+      tokens.push(...drawn.slice(0, at), pending);
+    }
+    return { tokens, state };
   }
 
   /**

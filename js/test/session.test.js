@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { existsSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -109,4 +110,17 @@ test("a refused text leaves the session unchanged", async () => {
   await assert.rejects(session.feed("abЖ"), UnknownCharacterError);
   await session.feed("");
   assert.equal(encode(await session.save()), before);
+});
+
+test("a session that Python drew with a repetition penalty is refused by that name", async () => {
+  const lm = await model(TINY);
+  const saved = Buffer.from(await lm.session({ seed: 1 }).save());
+  const start = 12 + saved.readUInt32LE(8);
+  const header = saved.subarray(12, start - 1).toString() + ', "recent": [1, 2]}';
+  const size = Buffer.alloc(4);
+  size.writeUInt32LE(header.length);
+  const parts = [saved.subarray(0, 8), size, Buffer.from(header), saved.subarray(start, -32)];
+  const body = Buffer.concat(parts);
+  const whole = Buffer.concat([body, createHash("sha256").update(body).digest()]);
+  await assert.rejects(lm.restore(new Uint8Array(whole)), /repetition penalty, which only Python has/);
 });
