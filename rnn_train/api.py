@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rnn_infer.runtime.device import Device
+from rnn_infer.tables.options import TableOptions
+from rnn_infer.text.vocabulary import Unknown
 from rnn_train import evaluator, pipeline
 from rnn_train.evaluation.figures import CharLMFigures, ClassifierFigures
 from rnn_train.pipeline import ExportOptions
@@ -153,6 +155,8 @@ def evaluate(
     coverage: float | None = None,
     device: Device = "auto",
     log: Log = print,
+    table: TableOptions | None = None,
+    unknown: Unknown = "default",
 ) -> CharLMFigures | ClassifierFigures:
     """Evaluates a run, or an exported file, on data that it never saw.
 
@@ -164,7 +168,10 @@ def evaluate(
         coverage: of a classifier: also measure its prediction sets for this coverage, 0.9 for
             example.
         device: "auto", "cpu" or "cuda".
-        log: takes one warning at a time.
+        log: takes one line at a time.
+        table: how files of labelled texts are read.
+        unknown: what an exported file does with characters outside its vocabulary: "default",
+            "error", "skip" or "fold".
 
     Returns:
         The figures of the model's kind.
@@ -176,5 +183,12 @@ def evaluate(
     """
     sources = [data] if isinstance(data, str) else data
     return evaluator.evaluate(
-        Path(target), sources, dynamic=dynamic, coverage=coverage, device=device, log=log
+        Path(target),
+        sources,
+        dynamic=dynamic,
+        coverage=coverage,
+        device=device,
+        log=log,
+        table=table,
+        unknown=unknown,
     )

@@ -14,6 +14,7 @@ precision, recall and F1 of each label.
 
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,8 @@ from rnn_infer.classifier import Classifier
 from rnn_infer.conformal.threshold import threshold
 from rnn_infer.runtime.device import Device
 from rnn_infer.runtime.stepper import Stepper
-from rnn_infer.text.vocabulary import Vocabulary
+from rnn_infer.tables.options import TableOptions
+from rnn_infer.text.vocabulary import Unknown, Vocabulary
 from rnn_train.data.corpus import encode_text
 from rnn_train.data.datasets import open_texts
 from rnn_train.data.joining import FILE_MARK, LINE_MARK, Documents, Joining
@@ -55,6 +57,8 @@ def evaluate(
     coverage: float | None = None,
     device: Device = "auto",
     log: Log = print,
+    table: TableOptions | None = None,
+    unknown: Unknown = "default",
 ) -> CharLMFigures | ClassifierFigures:
     """Evaluates the averaged weights of a run, or an exported file, on data.
 
@@ -65,6 +69,8 @@ def evaluate(
         coverage: of a classifier: also measure its prediction sets for this coverage.
         device: where the model runs.
         log: takes one warning at a time.
+        table: how files of labelled texts are read.
+        unknown: what an exported file does with characters outside its vocabulary.
 
     Raises:
         RnnTrainError, RnnInferError: the target or the data cannot be used.
@@ -75,7 +81,11 @@ def evaluate(
                 f"{target}: an exported file cannot be trained, which dynamic evaluation does; "
                 "name its run folder"
             )
-        return _evaluate_file(target, data, device, coverage)
+        return _evaluate_file(target, _Data(data, table, log), device, unknown, coverage)
+    if unknown != "default":
+        raise EvaluationError(
+            f"{target}: a run takes no --unknown; export it, and name the file, or drop --unknown"
+        )
     where = pick_device(device)
     with finished_task(target, log) as task:
         result = task.measure(task.model)
@@ -91,7 +101,7 @@ def evaluate(
             )
         scores = result.scores(temperature) if result.scores else None
         limit = None if coverage is None else threshold(scores, coverage)
-        return _evaluate_classifier(task, data, temperature, limit)
+        return _evaluate_classifier(task, _Data(data, table, log), temperature, limit)
 
 
 def _refuse_sets(coverage: float | None) -> None:
@@ -119,31 +129,31 @@ def _evaluate_charlm(
 
 
 def _evaluate_classifier(
-    task: ClassifierTask, data: Sequence[str], temperature: float, limit: float | None
+    task: ClassifierTask, data: "_Data", temperature: float, limit: float | None
 ) -> ClassifierFigures:
     alphabet = task.data.alphabet
-    rows = _rows(data, alphabet.labels)
+    rows = data.rows(alphabet.labels)
     logits, labels = held_out_logits(task.model, alphabet, rows)
     return ClassifierFigures.of(logits / temperature, labels, alphabet.labels, limit)
 
 
 def _evaluate_file(
-    path: Path, data: Sequence[str], device: Device, coverage: float | None
+    path: Path, data: "_Data", device: Device, unknown: Unknown, coverage: float | None
 ) -> CharLMFigures | ClassifierFigures:
     stepper = Stepper.open(path, device=device)
     if stepper.file.metadata.kind == "charlm":
         _refuse_sets(coverage)
-        return _evaluate_charlm_file(stepper, data)
-    return _evaluate_classifier_file(Classifier(stepper), data, coverage)
+        return _evaluate_charlm_file(stepper, data.sources, unknown)
+    return _evaluate_classifier_file(Classifier(stepper), data, unknown, coverage)
 
 
-def _evaluate_charlm_file(stepper: Stepper, data: Sequence[str]) -> CharLMFigures:
+def _evaluate_charlm_file(stepper: Stepper, data: Sequence[str], unknown: Unknown) -> CharLMFigures:
     metadata = stepper.file.metadata
     vocabulary = Vocabulary(metadata)
     kinds: dict[str | None, Documents] = {LINE_MARK: "line", FILE_MARK: "file"}
     joining = Joining(documents=kinds.get(vocabulary.end))
     text = "".join(chunk.text for chunk in joining.read(open_texts(data)))
-    tokens = vocabulary.encode(text)
+    tokens = vocabulary.encode(text, unknown)
     if len(tokens) < 2:
         raise DataError(f"{data[0]}: {len(tokens)} characters of text; at least 2 are needed")
     nats = _losses(stepper, tokens, len(metadata.vocabulary), vocabulary.mark)
@@ -160,15 +170,15 @@ def _losses(
 
 
 def _evaluate_classifier_file(
-    model: Classifier, data: Sequence[str], coverage: float | None
+    model: Classifier, data: "_Data", unknown: Unknown, coverage: float | None
 ) -> ClassifierFigures:
     section = model.metadata.classifier
     scores = section.held_out if section else None
     limit = None if coverage is None else threshold(scores, coverage)
-    rows = _rows(data, model.labels)
+    rows = data.rows(model.labels)
     index = {label: i for i, label in enumerate(model.labels)}
     probabilities = np.zeros((len(rows), len(index)))
-    predictions = model.classify(list(rows.texts), top=len(index))
+    predictions = model.classify(list(rows.texts), top=len(index), unknown=unknown)
     for row, prediction in zip(probabilities, predictions, strict=True):
         for each in prediction.top:
             row[index[each.label]] = each.probability
@@ -177,9 +187,21 @@ def _evaluate_classifier_file(
     return ClassifierFigures.of(logits, labels, model.labels, limit)
 
 
-def _rows(data: Sequence[str], labels: Sequence[str]) -> Rows:
-    rows = read_rows(data)
-    if new := sorted(set(rows.labels) - set(labels)):
-        shown = ", ".join(map(repr, new[:5]))
-        raise DataError(f"{data[0]}: labels that the model does not know: {shown}; drop these rows")
-    return rows
+@dataclass(frozen=True)
+class _Data:
+    """Labelled texts to evaluate on."""
+
+    sources: Sequence[str]
+    table: TableOptions | None
+    log: Log
+
+    def rows(self, labels: Sequence[str]) -> Rows:
+        """Reads the rows of a model with these labels."""
+        rows = read_rows(self.sources, self.table, labels, self.log)
+        if new := sorted(set(rows.labels) - set(labels)):
+            shown = ", ".join(map(repr, new[:5]))
+            raise DataError(
+                f"{self.sources[0]}: labels that the model does not know: {shown}; drop these "
+                "rows, or name another --label-column"
+            )
+        return rows

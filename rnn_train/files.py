@@ -72,6 +72,28 @@ def check_writable(path: Path) -> None:
         raise RunError(f"cannot write {path}: {error.strerror or error}") from error
 
 
+def check_model_path(path: Path, make_folder: bool = True) -> None:
+    """Checks that a model file can be written to `path`, before the training.
+
+    Args:
+        path: of the model file.
+        make_folder: make the folder if it does not exist. Otherwise nothing is written.
+
+    Raises:
+        RunError: the name does not end in .onnx, or the file cannot be written.
+    """
+    if path.is_dir():
+        raise RunError(f"cannot write {path}: it is a folder; name a file")
+    if path.suffix.lower() != ".onnx":
+        raise RunError(f"{path}: a model file ends in .onnx; name it {path.name}.onnx for example")
+    if make_folder:
+        check_writable(path)
+        return
+    folder = next(each for each in path.absolute().parents if each.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise RunError(f"cannot write {path}: {folder} cannot be written; name another --out")
+
+
 def _sync_folder(folder: Path) -> None:
     """Makes sure that a renamed file survives a power failure, if the system supports it."""
     with suppress(OSError):

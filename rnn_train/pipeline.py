@@ -22,7 +22,7 @@ from rnn_train.exporting.hosts import HostName, described, variant_for
 from rnn_train.exporting.model_file import export as export_model
 from rnn_train.exporting.products import Weights
 from rnn_train.exporting.variants import Variant, fastest_steps
-from rnn_train.files import check_writable
+from rnn_train.files import check_model_path
 from rnn_train.progress import Log
 from rnn_train.run_task import (
     check_sources,
@@ -111,7 +111,7 @@ def train(
         RnnTrainError: one of its kinds; see `api.train_charlm`.
     """
     started = time.monotonic()
-    check_writable(out)
+    check_model_path(out)
     where = pick_device(device)
     run = Run.create(request.kind, folder)
     try:
@@ -121,7 +121,7 @@ def train(
         settings = Settings(
             device=where.type, threads=threads, out=str(out), sources=fingerprints(sources)
         )
-        task = TASKS[request.kind].create(run, request, settings)  # type: ignore[arg-type]
+        task = TASKS[request.kind].create(run, request, settings, log)  # type: ignore[arg-type]
         return train_task(run, task, out, where, log, spent=time.monotonic() - started)
     finally:
         run.close()
@@ -165,7 +165,7 @@ def resume(
         plan = open_plan(run)
         check_sources(run, plan)
         out = out or Path(plan.out)
-        check_writable(out)
+        check_model_path(out)
         where = pick_device(device or plan.device)
         set_threads(threads or plan.threads)
         state = last_state(run, log) if checkpoint.exists(run.checkpoints) else None
@@ -202,7 +202,7 @@ def export(
     options = options or ExportOptions()
     if options.host == "triton":
         out = triton.model_path(out, source)
-    check_writable(out)
+    check_model_path(out)
     variant = options.variant(log)
     with _opened(source, options.temperature, log) as (model, card, loss):
 

@@ -6,7 +6,8 @@ import click
 
 from rnn_infer.tables.options import FORMATS, TableOptions
 
-_NAMES = ("format", "text_column", "label_column", "delimiter", "encoding", "header")
+TABLE_OPTIONS = ("format", "text_column", "label_column", "delimiter", "encoding", "header")
+"""Names of the parameters of these options."""
 _OPTIONS = (
     click.option(
         "--format",
@@ -52,4 +53,4 @@ def take_table_options(options: dict[str, Any]) -> TableOptions:
     Raises:
         OptionError: an option has a wrong value, or two do not go together.
     """
-    return TableOptions(**{name: options.pop(name) for name in _NAMES})
+    return TableOptions(**{name: options.pop(name) for name in TABLE_OPTIONS})

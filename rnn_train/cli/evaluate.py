@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from rnn_infer.cli.options import unknown_option
+from rnn_infer.cli.table_options import table_options, take_table_options
 from rnn_train.cli.group import guarded, main
 from rnn_train.cli.options import DEVICE, PATH, THREADS
 
@@ -35,6 +37,8 @@ from rnn_train.cli.options import DEVICE, PATH, THREADS
     "share of the rows: real coverage and mean size, overall and by label.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@table_options
+@unknown_option
 @DEVICE
 @THREADS
 def evaluate(
@@ -46,6 +50,8 @@ def evaluate(
     as_json: bool,
     device: Any,
     threads: int | None,
+    unknown: Any,
+    **table: Any,
 ) -> None:
     """Score a run or an exported file on data that it never saw.
 
@@ -61,6 +67,7 @@ def evaluate(
       rnn-train evaluate exported/charlm.onnx --data held-out.txt --json
       rnn-train evaluate exported/classifier.onnx --data held-out.csv --plots figures/
       rnn-train evaluate runs/classifier-1 --data held-out.csv --coverage 0.9
+      rnn-train evaluate reviews.onnx --data held-out.csv --text-column review --unknown fold
     """
 
     def work() -> None:
@@ -69,7 +76,14 @@ def evaluate(
         pipeline.set_threads(threads)
         log = functools.partial(click.echo, err=True)
         figures = evaluator.evaluate(
-            target, data, dynamic=dynamic, coverage=coverage, device=device, log=log
+            target,
+            data,
+            dynamic=dynamic,
+            coverage=coverage,
+            device=device,
+            log=log,
+            table=take_table_options(table),
+            unknown=unknown,
         )
         if plots is not None:
             for path in figures.draw(plots):

@@ -95,6 +95,11 @@ _RUN = (
         help="The same seed, data and options give the same model, on the CPU and with --epochs.",
     ),
 )
+_DRY_RUN = click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Read the data, say what was read and what would be trained, and end.",
+)
 _MODEL = (
     click.option("--hidden", type=click.IntRange(1, 8192), help="Width of each recurrent layer."),
     click.option("--layers", type=click.IntRange(1, 16), help="Number of recurrent layers."),
@@ -131,7 +136,7 @@ def training_options(command: str) -> Callable[[Callable[..., None]], Callable[.
         show_default=True,
         help="Path of the exported file.",
     )
-    options = (*_DATA, *_BUDGET, out, *_RUN, *_MODEL, *_OPTIMIZER)
+    options = (*_DATA, *_BUDGET, out, _DRY_RUN, *_RUN, *_MODEL, *_OPTIMIZER)
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
         for option in reversed(options):

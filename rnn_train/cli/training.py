@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from rnn_infer.cli.options import typed
+from rnn_infer.cli.table_options import TABLE_OPTIONS, table_options, take_table_options
 from rnn_train.cli.group import OptionsError, guarded, main
 from rnn_train.cli.options import PATH, FiniteRange, training_options
 
@@ -110,6 +111,7 @@ def charlm(**options: Any) -> None:
     Examples:
       rnn-train charlm                                     the Python standard library
       rnn-train charlm --data book.txt --minutes 10
+      rnn-train charlm --data book.txt --dry-run           what was read, what would be trained
       rnn-train charlm --data 'plays/*.txt' --val-data held-out.txt --epochs 20
       rnn-train charlm --resume runs/charlm-1              after Ctrl-C or a crash
       rnn-train charlm --resume runs/charlm-1 --minutes 10 go on with a finished run
@@ -136,6 +138,7 @@ def charlm(**options: Any) -> None:
 
 @main.command()
 @training_options("classifier")
+@table_options
 @click.option(
     "--cell", help="elman, gru, lstm, mingru, or a class of your own: package.module:MyCell."
 )
@@ -166,14 +169,16 @@ def charlm(**options: Any) -> None:
 def classifier(**options: Any) -> None:
     """Train a recurrent classifier on labelled texts.
 
-    SRC is a .csv or .tsv file of text,label (a header is optional), a .jsonl file with "text" and
-    "label", a folder of <label>.txt files with one text a line, or the named set `surnames` (the
-    default).
+    SRC is a .csv or .tsv file with a column of texts and one of labels, a .jsonl or .json file with
+    "text" and "label", a folder of <label>.txt files with one text a line, a folder of folders
+    <label>/*.txt with one text a file, or the named set `surnames` (the default).
 
     \b
     Examples:
       rnn-train classifier                                 the set of surnames
+      rnn-train classifier --data names.csv --dry-run      what was read, what would be trained
       rnn-train classifier --data names.csv --cell gru
+      rnn-train classifier --data tweets.csv --text-column tweet --label-column airline_sentiment
       rnn-train classifier --data names.csv --ensemble 5
       rnn-train classifier --resume runs/classifier-1 --epochs 5
       rnn-train classifier --init-from runs/classifier-1 --data more.csv
@@ -181,11 +186,12 @@ def classifier(**options: Any) -> None:
       rnn-train classifier --data reviews/ --epochs 10 --out exported/reviews.onnx
     """
     own = {name: options.pop(name) for name in ("balance", "init_from")}
+    table = {name: options.pop(name) for name in TABLE_OPTIONS}
 
     def request(common: _Options) -> Any:
         from rnn_train.tasks.request import ClassifierRequest
 
-        return ClassifierRequest(**common, **own)
+        return ClassifierRequest(**common, **own, table=take_table_options(table))
 
     shape = ("cell", "hidden", "layers", "embedding", "pool", "dropout", "ngrams", "evidence")
     _run("classifier", options, request, model=shape, training=_TRAINING)
@@ -223,6 +229,11 @@ def _run(
         common = {name: options[name] for name in _COMMON}
         asked = request(common | {"model": given(model), "training": given(training)})
         settings = {name: options[name] for name in _RESUMABLE}
+        if options["dry_run"]:
+            from rnn_train.preview import preview
+
+            preview(asked, log=click.echo, **settings)
+            return
         pipeline.train(asked, folder=options["run"], log=click.echo, **settings)
 
     guarded(work)

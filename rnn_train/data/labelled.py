@@ -77,6 +77,6 @@ def read_rows(
     if not pairs:
         raise DataError(f"{sources[0]}: holds 0 rows; at least one is needed")
     if log is not None:
-        for line in (*stream.how, *(f"warning: {each}" for each in stream.warnings())):
+        for line in stream.report():
             log(line)
     return Rows(tuple(text for text, _ in pairs), tuple(label for _, label in pairs))

@@ -70,6 +70,10 @@ class RowStream:
         parts = [f"{count} rows have {what}" for count, what in counts if count]
         return [" and ".join(parts) + "; they are left out"] if parts else []
 
+    def report(self) -> list[str]:
+        """Returns how each source was read, and the warnings."""
+        return [*self.how, *(f"warning: {each}" for each in self.warnings())]
+
     def _complete(self, source: str, progress: Progress | None) -> Iterator[Pair]:
         before = self.rows, self.without_text, self.without_label
         for text, label in self._read(source, progress):

@@ -1,9 +1,11 @@
 """The plan of a run, which is decided before it starts: the content of its `config.json`."""
 
 import dataclasses
+import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, get_type_hints
 
 from rnn_train.errors import RunError
 from rnn_train.training.config import TrainingConfig
@@ -118,11 +120,26 @@ def with_fields(config: Config, asked: Mapping[str, Any]) -> Config:
     """Returns a copy of a config (a dataclass) with some fields set by name.
 
     Raises:
-        RunError: the config has no such field.
+        RunError: the config has no such field, or the value has another type.
     """
     known = [each.name for each in dataclasses.fields(config)]
     if unknown := sorted(set(asked) - set(known)):
         raise RunError(
             f"{type(config).__name__} has no field {unknown[0]!r}; it has {', '.join(known)}"
         )
+    kinds = get_type_hints(type(config))
+    for name, value in asked.items():
+        if not _fits(value, kinds[name]):
+            kind = getattr(kinds[name], "__name__", kinds[name])
+            raise RunError(f"{type(config).__name__}.{name} must be {kind}, got {value!r}")
     return dataclasses.replace(config, **asked)
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    """Whether a value has the type of a field. Other types than those of JSON are not checked."""
+    if isinstance(kind, UnionType):
+        return any(_fits(value, each) for each in kind.__args__)
+    if kind in (int, float):
+        number = isinstance(value, numbers.Integral if kind is int else numbers.Real)
+        return number and not isinstance(value, bool)
+    return isinstance(value, kind) if kind in (str, bool, NoneType) else True

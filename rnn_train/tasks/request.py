@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, get_args
 
+from rnn_infer.tables.options import TableOptions
 from rnn_train.data.joining import Documents
 from rnn_train.errors import RunError
 
@@ -51,13 +52,21 @@ class Request:
     """Fields of `TrainingConfig` to set, by name."""
 
     def __post_init__(self) -> None:
-        """Takes one source, or any sequence of them, as `data`.
+        """Takes one source, or any sequence of them, as `data`. A source may be a `Path`.
 
         Raises:
-            RunError: a number is out of range.
+            RunError: a field has a wrong type, or is out of range, or two do not go together.
         """
-        sources = (self.data,) if isinstance(self.data, str) else tuple(self.data)
-        object.__setattr__(self, "data", sources)
+        object.__setattr__(self, "data", _sources(self.data))
+        if self.val_data is not None:
+            (source,) = _sources([self.val_data])
+            object.__setattr__(self, "val_data", source)
+        _check_types(self)
+        if self.val_data is not None and self.val_fraction is not None:
+            raise RunError(
+                "val_data names the held-out data, and val_fraction takes a part of data; drop one "
+                "of them (--val-data, --val-fraction)"
+            )
         check_budget(self.minutes, self.epochs)
         if self.val_fraction is not None and not 0 <= self.val_fraction <= 0.5:
             raise RunError(f"val_fraction must be from 0 to 0.5, got {self.val_fraction!r}")
@@ -105,8 +114,54 @@ class ClassifierRequest(Request):
     """How far the loss favours rare labels, from 0 to 1. None: the recipe chooses."""
     init_from: Path | None = None
     """Run folder of a warm start, which gives characters, labels, shape and weights."""
+    table: TableOptions = field(default_factory=TableOptions)
+    """How files of labelled texts are read."""
+
+    def __post_init__(self) -> None:
+        """See `Request`.
+
+        Raises:
+            RunError: a field has a wrong type, or is out of range.
+        """
+        super().__post_init__()
+        if not isinstance(self.table, TableOptions):
+            raise RunError(f"table must be TableOptions, got {self.table!r}")
+        if self.balance is not None and not 0 <= self.balance <= 1:
+            raise RunError(f"balance must be from 0 to 1, got {self.balance!r}")
 
     @property
     def fraction(self) -> float:
         """Share of the rows to hold out: a tenth by default."""
         return 0.1 if self.val_fraction is None else self.val_fraction
+
+
+def _sources(data: Any) -> tuple[str, ...]:
+    one = isinstance(data, str | Path)
+    try:
+        sources = (data,) if one else tuple(data)
+    except TypeError:
+        raise RunError(f"data must be a source or a list of sources, got {data!r}") from None
+    for source in sources:
+        if not isinstance(source, str | Path):
+            raise RunError(f"a source must be a str or a Path, got {source!r}")
+    return tuple(map(str, sources))
+
+
+_NUMBERS = {
+    "val_fraction": (float, int),
+    "balance": (float, int),
+    "temperature": (float, int),
+    "seed": (int,),
+    "ensemble": (int,),
+    "min_count": (int,),
+}
+
+
+def _check_types(request: Request) -> None:
+    for name, kinds in _NUMBERS.items():
+        value = getattr(request, name, None)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, kinds)):
+            raise RunError(f"{name} must be a number, got {value!r}")
+    for name in ("model", "training"):
+        if not isinstance(value := getattr(request, name), Mapping):
+            raise RunError(f"{name} must be a mapping of field names to values, got {value!r}")

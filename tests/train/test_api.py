@@ -89,8 +89,9 @@ def test_evaluate_passes_on(
 ) -> None:
     rnn_train.evaluate(path("run"), ["a.txt"])
     rnn_train.evaluate(path("run"), ["a.txt"], dynamic=True, device="cpu")
-    default = {"dynamic": False, "device": "auto", "log": print}
-    changed = {"dynamic": True, "device": "cpu", "log": print}
+    more = {"log": print, "coverage": None, "table": None, "unknown": "default"}
+    default = {"dynamic": False, "device": "auto", **more}
+    changed = {"dynamic": True, "device": "cpu", **more}
     arguments = (Path("run"), ["a.txt"])
     assert passed == [("evaluate", arguments, default), ("evaluate", arguments, changed)]
 

@@ -8,6 +8,7 @@ import pytest
 
 import rnn_infer
 from rnn_infer.errors import ModelFileError, UnknownCharacterError
+from rnn_infer.tables.options import TableOptions
 from rnn_train.errors import DataError, EvaluationError, RunError
 from rnn_train.evaluation.figures import CharLMFigures, ClassifierFigures
 from rnn_train.evaluator import evaluate
@@ -124,3 +125,27 @@ def test_dynamic_is_for_runs_of_character_models(
         evaluate(finished.out, [str(story)], dynamic=True)
     with pytest.raises(EvaluationError, match="for character models"):
         evaluate(finished_classifier.run, [str(table)], dynamic=True, device="cpu")
+
+
+def test_options_of_a_table(finished_classifier: TrainingReport, tmp_path: Path) -> None:
+    (tmp_path / "a.dat").write_text("east|x|badoka\nnorth|y|badoson\n")
+    options = TableOptions(delimiter="|", text_column=3)
+    said: list[str] = []
+    for target in (finished_classifier.run, finished_classifier.out):
+        figures = evaluate(target, ["a.dat"], table=options, log=said.append)
+        assert isinstance(figures, ClassifierFigures)
+        assert said[-1] == "a.dat: '|' between cells, no header, text: '3', label: '1'"
+
+
+def test_unknown_characters(
+    finished: TrainingReport, finished_classifier: TrainingReport, tmp_path: Path
+) -> None:
+    (tmp_path / "a.txt").write_text("the fox Ж sees")
+    with pytest.raises(UnknownCharacterError):
+        evaluate(finished.out, ["a.txt"])
+    figures = evaluate(finished.out, ["a.txt"], unknown="skip")
+    assert isinstance(figures, CharLMFigures)
+    with pytest.raises(EvaluationError, match="takes no --unknown; export it"):
+        evaluate(finished.run, ["a.txt"], unknown="skip")
+    (tmp_path / "a.csv").write_text("badoЖka,east\n")
+    assert evaluate(finished_classifier.out, ["a.csv"], unknown="skip")

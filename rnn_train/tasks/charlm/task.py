@@ -51,13 +51,20 @@ class CharLMTask:
         self.warnings = [] if self._distilled else temperature_warnings(held_out, temperature)
 
     @classmethod
-    def create(cls, run: Run, request: CharLMRequest, settings: Settings) -> "CharLMTask":
+    def create(
+        cls,
+        run: Run,
+        request: CharLMRequest,
+        settings: Settings,
+        log: Log | None = None,  # noqa: ARG003  (the other kind has something to say)
+    ) -> "CharLMTask":
         """Makes the task of a new run: reads the text, decides the plan, writes the run folder.
 
         Args:
             run: a new run folder.
             request: what to train.
             settings: go into the plan as they are.
+            log: is not used.
 
         Raises:
             DataError: a text or a teacher cannot be used.

@@ -15,6 +15,7 @@ from rnn_train.data.row_stream import RowStream
 from rnn_train.data.rows import Rows
 from rnn_train.data.split import describe, held_out_side, repetitions
 from rnn_train.errors import DataError
+from rnn_train.progress import Log
 from rnn_train.tasks.request import ClassifierRequest
 from rnn_train.training.run import Run
 
@@ -43,7 +44,10 @@ class ClassifierData:
 
 
 def store_data(
-    run: Run, request: ClassifierRequest, earlier: Alphabet | None = None
+    run: Run,
+    request: ClassifierRequest,
+    earlier: Alphabet | None = None,
+    log: Log | None = None,
 ) -> ClassifierData:
     """Reads and splits the rows, and writes them into a run folder, in one pass.
 
@@ -52,6 +56,7 @@ def store_data(
     Args:
         request: names the rows.
         earlier: alphabet of a warm start; None: there is none.
+        log: takes a line about each source.
 
     Raises:
         DataError: the rows cannot be used, or only held-out rows have some label.
@@ -59,9 +64,9 @@ def store_data(
     """
     sources = sources_of(request)
     with row_writer(run.folder) as (writer, codes):
-        count = _add(writer, sources)
+        count = _add(writer, RowStream(sources, request.table), log)
         if request.val_data:
-            _add(writer, [request.val_data])
+            _add(writer, RowStream([request.val_data], request.table), log)
         _, labels, keys = writer.rows()
         if request.val_data:
             held_out = np.arange(len(labels)) >= count
@@ -101,17 +106,20 @@ def sources_of(request: ClassifierRequest) -> Sequence[str]:
     return request.data or ("surnames",)
 
 
-def _add(writer: RowWriter, sources: Sequence[str]) -> int:
+def _add(writer: RowWriter, stream: RowStream, log: Log | None) -> int:
     """Adds the rows of sources that belong together, and returns their number."""
     labels: dict[str, None] = {}
 
-    def noted(stream: RowStream) -> Iterator[tuple[str, str]]:
+    def noted() -> Iterator[tuple[str, str]]:
         for pair in stream:
             labels.setdefault(pair[1])
             yield pair
 
-    count = writer.add(noted(RowStream(sources)))
-    check_trainable(sources[0], count, list(labels))
+    count = writer.add(noted())
+    check_trainable(stream.sources[0], count, list(labels))
+    if log is not None:
+        for line in stream.report():
+            log(line)
     return count
 
 
@@ -133,7 +141,7 @@ def _check_labels(
 def _open_old(run: Run, alphabet: Alphabet | None) -> ClassifierData:
     """Opens the rows of a folder that an older version has written."""
     sides: dict[str, list[tuple[str, str]]] = {"train": [], "held_out": []}
-    for line in (run.folder / _OLD_ROWS).read_text("utf-8").splitlines():
+    for line in (run.folder / _OLD_ROWS).read_text("utf-8").strip().split("\n"):
         row = json.loads(line)
         sides[row["side"]].append((row["text"], row["label"]))
     train, held_out = (

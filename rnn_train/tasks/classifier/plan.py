@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from rnn_infer.contract import MAX_VOCABULARY
 from rnn_train.data.alphabet import Alphabet
+from rnn_train.errors import DataError
 from rnn_train.models.classifier import ClassifierConfig
 from rnn_train.tasks.classifier import recipe
 from rnn_train.tasks.classifier.data import ClassifierData
@@ -59,8 +61,17 @@ def decide(
         data: the rows.
         settings: go into the plan as they are.
         earlier: config of a warm start; None: the weights start from random numbers.
+
+    Raises:
+        DataError: there are too many distinct characters.
+        RunError: the request names a field that does not exist.
     """
     alphabet, rows = data.alphabet, len(data.train)
+    if len(alphabet.vocabulary) > MAX_VOCABULARY:
+        raise DataError(
+            f"{sources[0]}: {len(alphabet.vocabulary)} distinct characters, over the limit of "
+            f"{MAX_VOCABULARY}; check the encoding of the file, or leave rare characters out"
+        )
     model = recipe.classifier_model(len(alphabet.vocabulary), len(alphabet.labels))
     if earlier:
         model = dataclasses.replace(earlier, vocabulary=model.vocabulary, labels=model.labels)

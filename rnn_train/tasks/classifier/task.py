@@ -66,13 +66,20 @@ class ClassifierTask:
         self.warnings += temperature_warnings(held_out, self.plan.temperature)
 
     @classmethod
-    def create(cls, run: Run, request: ClassifierRequest, settings: Settings) -> "ClassifierTask":
+    def create(
+        cls,
+        run: Run,
+        request: ClassifierRequest,
+        settings: Settings,
+        log: Log | None = None,
+    ) -> "ClassifierTask":
         """Makes the task of a new run: reads the rows, decides the plan, writes the run folder.
 
         Args:
             run: a new run folder.
             request: what to train.
             settings: go into the plan as they are.
+            log: takes a line about each source.
 
         Raises:
             DataError: the rows cannot be used.
@@ -86,7 +93,7 @@ class ClassifierTask:
             if request.init_from
             else None
         )
-        data = store_data(run, request, warm.alphabet if warm else None)
+        data = store_data(run, request, warm.alphabet if warm else None, log)
         earlier = warm.model.config if warm else None
         plan = decide(request, tuple(sources_of(request)), data, settings, earlier)
         if warm:

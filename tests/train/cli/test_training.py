@@ -10,7 +10,9 @@ import pytest
 import torch
 from click.testing import Result
 
+from rnn_infer.tables.options import TableOptions
 from rnn_train import pipeline
+from rnn_train import preview as preview_module
 from rnn_train.run_task import finished_task
 from rnn_train.tasks.charlm.objective import CharLMObjective
 from rnn_train.tasks.request import CharLMRequest, ClassifierRequest
@@ -60,13 +62,12 @@ def test_classifier_without_options(call: Call, asked: dict[str, Any]) -> None:
 
 
 COMMON = (
-    "--data a --data b --val-data c --val-fraction 0.2 --epochs 3 --seed 5 --ensemble 2 "
+    "--data a --data b --val-fraction 0.2 --epochs 3 --seed 5 --ensemble 2 "
     "--temperature 1.5 --hidden 6 --layers 2 --embedding 3 --batch 9 --learning-rate 0.01 "
     "--validate-every 7 --out o.onnx --run r --device cpu --threads 2"
 )
 REQUEST: dict[str, Any] = {
     "data": ("a", "b"),
-    "val_data": "c",
     "val_fraction": 0.2,
     "epochs": 3.0,
     "seed": 5,
@@ -107,6 +108,30 @@ def test_every_option_of_classifier(call: Call, asked: dict[str, Any]) -> None:
     cell = {"cell": "gru", "ngrams": 2, "evidence": 3, "pool": False, "dropout": 0.1}
     request = ClassifierRequest(**REQUEST, balance=0.7, model=MODEL | cell, training=TRAINING)
     assert asked["request"] == request
+
+
+def test_table_options(call: Call, asked: dict[str, Any]) -> None:
+    words = "--format csv --text-column 2 --label-column b --delimiter tab --encoding cp1252"
+    run(call, "classifier", *words.split(), "--header")
+    assert asked["request"].table == TableOptions(
+        format="csv",
+        text_column="2",
+        label_column="b",
+        delimiter="\t",
+        encoding="cp1252",
+        header=True,
+    )
+
+
+def test_dry_run(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[Any] = []
+    monkeypatch.setattr(
+        preview_module, "preview", lambda asked, **more: found.append((asked, more))
+    )
+    run(call, "charlm", "--dry-run", "--data", "a", "--out", "o.onnx")
+    ((request, more),) = found
+    assert request == CharLMRequest(data=["a"])
+    assert (more["out"], more["device"]) == (Path("o.onnx"), "auto")
 
 
 def test_documents(call: Call, asked: dict[str, Any]) -> None:
@@ -170,15 +195,27 @@ def test_bad_text(error_of: ErrorOf, tmp_path: Path, content: bytes | None, mess
     ("name", "content", "message"),
     [
         ("rows.csv", None, "rows.csv: no such file"),
-        ("rows.csv", "", "rows.csv: is empty"),
-        ("rows.csv", LABELLED + "a,b,c\n", "rows.csv: line 25: 3 columns where line 1 has 2"),
-        ("rows.csv", LABELLED + "alone\n", "rows.csv: line 25: 1 columns where line 1 has 2"),
+        ("rows.csv", "", "rows.csv: holds 0 rows"),
+        (
+            "rows.csv",
+            LABELLED + "a,b,c\n",
+            "line 25: 3 columns where the first row has 2",
+        ),
+        (
+            "rows.csv",
+            LABELLED + "alone\n",
+            "line 25: 1 columns where the first row has 2",
+        ),
         ("rows.csv", LABELLED.replace("odd", "even"), "all rows have the label 'even'"),
-        ("rows.csv", LABELLED + "text,\n", "rows.csv: line 25: the label is empty"),
+        (
+            "rows.csv",
+            "text,label\n" + "text,\n" * 25 + LABELLED,
+            "rows.csv: 25 of 49 rows have no label",
+        ),
         ("rows.csv", LABELLED[:20], "rows; at least 20 are needed"),
-        ("rows.csv", "\0" + LABELLED, "a NUL at byte 0: this is a binary file"),
+        ("rows.csv", "\0" + LABELLED, "rows.csv: line 1: a NUL character"),
         ("rows.jsonl", '{"text": 1}\n', "rows.jsonl: line 1: expected"),
-        ("rows.xlsx", "PK", "labelled data is a .csv, .tsv or .jsonl file"),
+        ("rows.xlsx", "PK", "labelled data is a .csv, .tsv, .jsonl or .json file"),
     ],
 )
 def test_bad_table(

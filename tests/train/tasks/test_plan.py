@@ -55,3 +55,22 @@ def test_field_that_a_config_does_not_have() -> None:
     with pytest.raises(RunError, match="TrainingConfig has no field 'bach'; it has batch, window"):
         with_fields(TrainingConfig(), {"bach": 3})
     assert with_fields(TrainingConfig(), {"batch": 3}).batch == 3
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"batch": "8"}, "TrainingConfig.batch must be int, got '8'"),
+        ({"batch": True}, "batch must be int"),
+        ({"batch": 1.5}, "batch must be int"),
+        ({"learning_rate": "x"}, "learning_rate must be float"),
+        ({"capture": 1}, "capture must be bool"),
+    ],
+)
+def test_field_of_another_type(fields: dict[str, Any], said: str) -> None:
+    with pytest.raises(RunError, match=said):
+        with_fields(TrainingConfig(), fields)
+
+
+def test_whole_number_for_a_float() -> None:
+    assert with_fields(TrainingConfig(), {"learning_rate": 1}).learning_rate == 1

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -74,3 +75,31 @@ def test_one_source_or_a_list_of_them(data: Any) -> None:
 def test_number_out_of_range(options: dict[str, float], message: str) -> None:
     with pytest.raises(RunError, match=message):
         ClassifierRequest(**options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"data": 5}, "data must be a source or a list of sources, got 5"),
+        ({"data": [5]}, "a source must be a str or a Path, got 5"),
+        ({"val_data": 5}, "a source must be a str or a Path"),
+        ({"val_data": "a", "val_fraction": 0.1}, "drop one of them"),
+        ({"val_fraction": "0.1"}, "val_fraction must be a number"),
+        ({"seed": 1.5}, "seed must be a number"),
+        ({"ensemble": True}, "ensemble must be a number"),
+        ({"temperature": "1"}, "temperature must be a number"),
+        ({"model": 3}, "model must be a mapping"),
+        ({"training": ["batch"]}, "training must be a mapping"),
+        ({"table": {"delimiter": ";"}}, "table must be TableOptions"),
+        ({"balance": 2}, "balance must be from 0 to 1"),
+    ],
+)
+def test_wrong_types(fields: dict[str, Any], said: str) -> None:
+    with pytest.raises(RunError, match=said):
+        ClassifierRequest(**fields)
+
+
+def test_paths_are_sources() -> None:
+    fields: dict[str, Any] = {"data": [Path("a"), "b"], "val_data": Path("c")}
+    request = ClassifierRequest(**fields)
+    assert (request.data, request.val_data) == (("a", "b"), "c")
