@@ -31,7 +31,7 @@ def test_rows_without_a_text_or_a_label_are_counted(tmp_path: Path) -> None:
     stream = RowStream(["a.csv"])
     assert list(stream) == PAIRS
     (line,) = stream.warnings()
-    assert line == "3 rows have no text and 3 rows have no label; they are left out"
+    assert line == "2 rows have no text and 3 rows have no label; they are left out"
 
 
 @pytest.mark.parametrize(
