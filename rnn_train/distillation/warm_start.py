@@ -46,7 +46,7 @@ class WarmStart:
         with read_run(folder, "charlm") as (_, config, weights):
             model = CharLSTMConfig(**config["model"])
             check_shape(folder, model, asked, _FIXED)
-        return cls(tuple(config["vocabulary"]), config["unknown"], model, weights, folder)
+        return cls(tuple(config["vocabulary"]), config["unknown"], model, weights, Path(folder))
 
 
 @contextmanager
@@ -56,7 +56,7 @@ def read_run(
     """Opens an earlier run.
 
     Args:
-        folder: the run folder.
+        folder: the run folder; a str is taken too.
         kind: the kind that the run must have.
 
     Yields:
@@ -65,6 +65,10 @@ def read_run(
     Raises:
         RunError: it is no run of that kind, or it cannot be read.
     """
+    try:
+        folder = Path(folder)
+    except TypeError:
+        raise RunError(f"init_from must be the path of a run folder, got {folder!r}") from None
     if folder.is_file():
         raise RunError(
             f"{folder} is a model file, whose layers are merged, so it cannot be trained; give "

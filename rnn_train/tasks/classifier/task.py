@@ -89,9 +89,7 @@ class ClassifierTask:
         if request.init_from and request.ensemble:
             raise RunError("--init-from takes no --ensemble; drop one of them")
         warm = (
-            ClassifierWarmStart.of(Path(request.init_from), request.model)
-            if request.init_from
-            else None
+            ClassifierWarmStart.of(request.init_from, request.model) if request.init_from else None
         )
         data = store_data(run, request, warm.alphabet if warm else None, log)
         earlier = warm.model.config if warm else None

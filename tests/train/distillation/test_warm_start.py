@@ -68,3 +68,19 @@ def test_changed_run_is_refused(finished: TrainingReport, tmp_path: Path) -> Non
     (folder / "corpus.bin").write_bytes(b"\0\1")
     with pytest.raises(RunError, match=r"changed since the last checkpoint: corpus\.bin"):
         WarmStart.of(folder, {})
+
+
+def test_path_may_be_a_string(finished: TrainingReport) -> None:
+    path: Any = str(finished.run)
+    assert WarmStart.of(path, {}).folder == finished.run
+
+
+def test_other_types_are_refused() -> None:
+    path: Any = 7
+    with pytest.raises(RunError, match="init_from must be the path of a run folder, got 7"):
+        WarmStart.of(path, {})
+
+
+def test_model_file_is_refused(finished: TrainingReport) -> None:
+    with pytest.raises(RunError, match=r"is a model file.*such as runs/charlm-1"):
+        WarmStart.of(finished.out, {})
