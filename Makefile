@@ -67,6 +67,7 @@ distributed: ## Run the examples of Ray, Spark and Dask; outside CI. Spark needs
 hosts: $(READY) ## Run the models in other engines (half an hour) and render the tables; needs Python 3.12.
 	$(BIN)/python -m hosts.files
 	$(BIN)/python -m hosts.run --python $(HOSTS_PYTHON)
+	$(BIN)/python -m hosts.speed --python $(HOSTS_PYTHON)
 	$(BIN)/python -m benchmarks.render
 
 bench: $(READY) ## Measure beside the peers (about 20 minutes) and render the tables.

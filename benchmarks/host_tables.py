@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from .harness import read_plain
+from .harness import read, read_plain
 from .markdown import markdown_table
 
 TOLERANCE = {"int8": 1e-2, "float16": 5e-2}
@@ -90,6 +90,26 @@ def speed() -> str:
         rows.append(row)
     head = ["engine", "float32, µs/char", "÷ onnxruntime", "int8, µs/char", "÷ onnxruntime"]
     return markdown_table(head, rows)
+
+
+def engines() -> str:
+    """Renders engines that drew in turns: how many times longer each takes than onnxruntime."""
+    content, races = read("engines")
+    rows = []
+    for name in max(races, key=lambda each: len(each.samples)).samples:
+        row = [name]
+        for found in races:
+            if name not in found.samples:
+                row += ["–", "–"]
+                continue
+            ours = "onnxruntime, ordinary" + " int8" * name.endswith("int8")
+            row += [f"{found.typical(name) * 1e6:,.0f}", f"{found.ratio(ours, name):.2f}×"]
+        rows.append(row)
+    head = ["engine, file"]
+    for found in races:
+        head += [f"{found.name.split(',')[0]}, µs/char", "÷ ours"]
+    note = f"{content['machine']['cpu']}; {', '.join(content['packages'].values())}"
+    return f"{markdown_table(head, rows)}\n\n{note}"
 
 
 def without_if() -> str:

@@ -86,7 +86,7 @@ def our_generation(stepper: Stepper, streams: int) -> Work:
 
 def naive_onnxruntime(shape: Shape, streams: int, threads: int) -> Work:
     """A plain graph (Gather, LSTM, Gemm), one `run` a character, drawn in numpy."""
-    session = _session(_plain_graph(shape), threads)
+    session = _session(plain_graph(shape), threads)
     names = [each.name for each in session.get_inputs()][1:]
     state = {name: np.zeros((1, streams, shape.width), np.float32) for name in names}
     tokens = np.zeros((1, streams), np.int64)
@@ -106,7 +106,8 @@ def naive_onnxruntime(shape: Shape, streams: int, threads: int) -> Work:
     return work
 
 
-def _plain_graph(shape: Shape) -> bytes:
+def plain_graph(shape: Shape) -> bytes:
+    """The network as most write it: Gather, LSTM and MatMul, with states of its own names."""
     model, width = shape.model(), shape.width
     weights: dict[str, Any] = {"embedding": model.embedding.weight}
     nodes = [helper.make_node("Gather", ["embedding", "tokens"], ["x0"])]

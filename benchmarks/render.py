@@ -41,6 +41,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "classifier_ablation": quality_tables.classifier_ablation,
     "load": quality_tables.load,
     "clients": parallel_tables.clients,
+    "engines": host_tables.engines,
     "hosts": host_tables.hosts,
     "hosts_speed": host_tables.speed,
     "without_if": host_tables.without_if,
