@@ -1,5 +1,6 @@
 """Atomic writing of files: a file is complete, or it is not there."""
 
+import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
@@ -92,6 +93,51 @@ def check_model_path(path: Path, make_folder: bool = True) -> None:
     folder = next(each for each in path.absolute().parents if each.exists())
     if not folder.is_dir() or not os.access(folder, os.W_OK):
         raise RunError(f"cannot write {path}: {folder} cannot be written; name another --out")
+
+
+@contextmanager
+def keeping_previous(path: Path, own_sha256: str | None) -> Iterator[Path | None]:
+    """Keeps a copy of a file that the `with` block replaces, unless it has a known hash.
+
+    The copy is `<name>.previous<suffix>`; if there is one already, `<name>.previous-2<suffix>`, and
+    so on. If the block raises an error, there is no copy.
+
+    Args:
+        path: the file; it need not exist.
+        own_sha256: hash of the content that need not be kept.
+
+    Yields:
+        The copy, or None.
+
+    Raises:
+        RunError: the copy cannot be written.
+    """
+    if not path.is_file() or sha256(path) == own_sha256:
+        yield None
+        return
+    copy, number = path.with_suffix(f".previous{path.suffix}"), 1
+    while copy.exists():
+        number += 1
+        copy = path.with_suffix(f".previous-{number}{path.suffix}")
+    write_bytes(copy, path.read_bytes())
+    try:
+        yield copy
+    except BaseException:
+        copy.unlink(missing_ok=True)
+        raise
+
+
+def sha256(path: Path) -> str:
+    """Computes the hash of a file.
+
+    Raises:
+        RunError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise RunError(f"cannot read {path}: {error.strerror or error}") from error
 
 
 def _sync_folder(folder: Path) -> None:

@@ -37,6 +37,7 @@ from rnn_train.tasks.registry import TASKS
 from rnn_train.tasks.request import CharLMRequest, ClassifierRequest, check_budget
 from rnn_train.training import checkpoint
 from rnn_train.training.device import pick_device
+from rnn_train.training.interrupt import terminable
 from rnn_train.training.run import Run
 from rnn_train.training_session import TrainingReport, train_task
 
@@ -114,7 +115,7 @@ def train(
     check_model_path(out)
     where = pick_device(device)
     run = Run.create(request.kind, folder)
-    try:
+    with _locked(run):
         set_threads(threads)
         torch.manual_seed(request.seed)
         sources = [*request.data, *([request.val_data] if request.val_data else [])]
@@ -123,8 +124,6 @@ def train(
         )
         task = TASKS[request.kind].create(run, request, settings, log)  # type: ignore[arg-type]
         return train_task(run, task, out, where, log, spent=time.monotonic() - started)
-    finally:
-        run.close()
 
 
 def resume(
@@ -156,7 +155,7 @@ def resume(
     if minutes and epochs:
         raise RunError("minutes and epochs exclude each other; drop one of them")
     run = Run.open(folder)
-    try:
+    with _locked(run):
         own = run.config().get("command")
         if kind and own != kind and own in TASKS:
             raise RunError(
@@ -177,6 +176,18 @@ def resume(
             task = open_task(run)
         spent = time.monotonic() - started
         return train_task(run, task, out, where, log, spent=spent, state=state)
+
+
+@contextmanager
+def _locked(run: Run) -> Iterator[None]:
+    """Unlocks a run at the end of the block. If the block fails before any work, a new run folder
+    is removed. SIGTERM has the effect of Ctrl-C."""
+    try:
+        with terminable():
+            yield
+    except (Exception, KeyboardInterrupt):
+        run.discard()
+        raise
     finally:
         run.close()
 

@@ -12,7 +12,8 @@ import torch
 
 from rnn_train.errors import ExportError, RunError
 from rnn_train.evaluation import plots
-from rnn_train.exporting.model_file import export
+from rnn_train.exporting.model_file import ModelCard, export
+from rnn_train.files import keeping_previous, sha256, write_bytes
 from rnn_train.models.parameters import parameter_count
 from rnn_train.progress import Log
 from rnn_train.tasks.task import HeldOutResult, Task
@@ -21,6 +22,8 @@ from rnn_train.training.objective import Objective
 from rnn_train.training.run import Run
 from rnn_train.training.schedule import Schedule
 
+_LAST_EXPORT = "exported.sha256"
+"""File in the run folder with the hash of what the run exported to the default place."""
 _EXPORT_SECONDS = 4.0
 """Seconds of an export, a guess."""
 _LEAST_SHARE = 0.1
@@ -92,8 +95,21 @@ def train_task(
                 log("the run has finished; to train on, add --minutes or --epochs")
     outcome = trainer.fit()
     model: Any = outcome.model
+    again = f"rnn-train {task.plan.command} --resume {run.folder} --out {out}"
+    try:
+        result = _finish(run, task, model, out, log)
+    except KeyboardInterrupt:
+        log(f"interrupted before {out} was written; go on with: {again}")
+        raise
+    if not outcome.finished:
+        log(f"interrupted; go on with: {again}")
+    return TrainingReport(run.folder, out, outcome.finished, result.metrics)
+
+
+def _finish(run: Run, task: Task, model: Any, out: Path, log: Log) -> HeldOutResult:
+    """Measures and exports a trained model, draws, and returns its figures."""
     result = task.measure(model)
-    _export(task, model, result, run, out)
+    _export(task, model, result, run, out, log)
     if rows := run.metrics():
         plots.loss_curve(rows, run.folder / "loss.png")
     task.plot(model, run.folder)
@@ -105,20 +121,40 @@ def train_task(
     for line in task.compare(model, run.folder):
         log(line)
     log(f"wrote {out}   (run folder {run.folder})")
-    if not outcome.finished:
-        again = f"rnn-train {task.plan.command} --resume {run.folder} --out {out}"
-        log(f"interrupted; go on with: {again}")
-    return TrainingReport(run.folder, out, outcome.finished, result.metrics)
+    return result
 
 
-def _export(task: Task, model: Any, result: HeldOutResult, run: Run, out: Path) -> None:
+def _export(task: Task, model: Any, result: HeldOutResult, run: Run, out: Path, log: Log) -> None:
     """Exports the model. An error says that the run is kept, and how to export it."""
     again = shlex.join(["rnn-train", "export", str(run.folder), "--out", str(out)])
     kept = f"the run is kept; to export it again: {again}"
     try:
-        export(model, task.card(result), out)
+        _write(run, model, task.card(result), out, log)
     except (ExportError, RunError) as error:
         raise type(error)(f"{error}; {kept}") from error
+
+
+def _write(run: Run, model: Any, card: ModelCard, out: Path, log: Log) -> None:
+    """Exports a model. A file of another run at the default place is kept beside the new one.
+
+    Raises:
+        RunError, ExportError: a file cannot be written, or fails its proof.
+    """
+    last = run.folder / _LAST_EXPORT
+    if out != default_out(run.config()["command"]):
+        export(model, card, out)
+        return
+    own = last.read_text("utf-8") if last.exists() else None
+    with keeping_previous(out, own) as previous:
+        export(model, card, out)
+    write_bytes(last, sha256(out).encode())
+    if previous:
+        log(f"{out} was not of this run; it is kept as {previous}")
+
+
+def default_out(kind: str) -> Path:
+    """Returns the path of the exported file if the user names none."""
+    return Path(f"exported/{kind}.onnx")
 
 
 def _schedule(task: Task, objective: Objective, spent: float, prepared: float) -> Schedule:

@@ -1,5 +1,6 @@
 """Guards around commands: every error and every warning becomes one line."""
 
+import sys
 import warnings
 from collections.abc import Callable
 from functools import wraps
@@ -39,6 +40,9 @@ def guarded(function: Callable[..., None]) -> Callable[..., None]:
                 warnings.simplefilter("default", RuntimeWarning)
                 warnings.showwarning = _warn  # type: ignore[assignment]
                 function(*args, **kwargs)
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            sys.exit(130)
         except RnnInferError as error:
             fail(str(error))
         except UnicodeDecodeError as error:

@@ -38,6 +38,14 @@ def main() -> None:
 def guarded(work: Callable[[], None]) -> None:
     """Runs `work`. An error that is raised on purpose becomes one line and exit code 1."""
     try:
+        _checked(work)
+    except KeyboardInterrupt:
+        click.echo("interrupted", err=True)
+        sys.exit(130)
+
+
+def _checked(work: Callable[[], None]) -> None:
+    try:
         import onnx  # noqa: F401
         import torch  # noqa: F401
     except ModuleNotFoundError as error:
@@ -49,6 +57,3 @@ def guarded(work: Callable[[], None]) -> None:
         work()
     except (RnnTrainError, RnnInferError) as error:
         raise click.ClickException(str(error)) from None
-    except KeyboardInterrupt:
-        click.echo("interrupted", err=True)
-        sys.exit(130)

@@ -30,6 +30,21 @@ class CharLSTMConfig:
     weight_drop: float = 0.0
     """Dropout rate of the recurrent weights; see `dropout.dropped_weights`."""
 
+    @property
+    def weights(self) -> int:
+        """Number of weights, biases included."""
+        inputs = self.embedding + (self.layers - 1) * self.hidden
+        gates = 4 * self.hidden * (inputs + self.layers * (self.hidden + 2))
+        seen = self.hidden * (self.layers if self.skip else 1)
+        head = (seen + 1) * self.head if self.head else 0
+        last = ((self.head or seen) + 1) * self.vocabulary
+        return self.vocabulary * self.embedding + gates + head + last
+
+    def batch_bytes(self, characters: int) -> int:
+        """Bytes that a training step keeps for a batch of so many characters, at least: gates and
+        states of each layer, the logits and their gradient."""
+        return 4 * characters * (6 * self.layers * self.hidden + 2 * self.vocabulary)
+
 
 class CharLSTM(nn.Module):
     """Embedding → LSTM layers → logits of the next character."""

@@ -100,7 +100,7 @@ class Trainer:
         started = time.monotonic() - counters.elapsed
         timer = ValidationTimer(self.config, schedule, counters.elapsed)
         with (
-            interruptible() as interrupted,
+            interruptible(lambda: self.step == 0) as interrupted,
             TrainingBar(schedule, counters, self.objective.unit) as bar,
         ):
             while (progress := self.progress) < 1:

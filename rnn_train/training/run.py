@@ -10,6 +10,7 @@ corpus.bin      the encoded text (charlm)
 held_out.bin    the encoded held-out text, if the user named one (charlm)
 pieces.bin      places of the text's held-out pieces (charlm)
 measured.json   figures of the held-out text, before it was learnt too (charlm)
+exported.sha256 hash of the file that the run exported to the default place
 teachers/       exported teachers, and a run folder for each network of an ensemble
 answers.bin     the teachers' soft targets after each character (charlm)
 targets.ckpt    the teachers' soft targets for each row (classifier)
@@ -21,6 +22,8 @@ held_out.json   comparison with the baselines, and metrics by label (classifier)
 
 import json
 import re
+import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -51,6 +54,8 @@ class Run:
         self.checkpoints = folder / "checkpoints"
         self._metrics = MetricsLog(folder / "metrics.jsonl")
         self._lock = FileLock(folder / ".lock", blocking=False)
+        self._made: list[Path] = []
+        """Folders that `create` has made, the innermost first."""
 
     @classmethod
     def create(cls, command: str, folder: Path | None) -> Self:
@@ -73,11 +78,13 @@ class Run:
             folder = RUNS / f"{command}-{max(taken, default=0) + 1}"
         if (folder / "config.json").exists():
             raise RunError(f"{folder} holds a run already; go on with --resume {folder}")
+        made = [each for each in (folder, *folder.parents) if not each.exists()]
         try:
             (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RunError(f"cannot write {folder}: {error.strerror or error}") from error
         run = cls(folder)
+        run._made = made
         run._acquire()
         return run
 
@@ -112,6 +119,21 @@ class Run:
     def close(self) -> None:
         """Unlocks the folder."""
         self._lock.release()
+
+    @property
+    def has_work(self) -> bool:
+        """Whether a checkpoint was written, or there are teachers."""
+        return any(self.checkpoints.glob("step-*.ckpt")) or any(self.folder.glob("teachers/*"))
+
+    def discard(self) -> None:
+        """Unlocks and removes a folder that `create` has made, if there is no work in it."""
+        self.close()
+        if self.folder not in self._made or self.has_work:
+            return
+        shutil.rmtree(self.folder, ignore_errors=True)
+        with suppress(OSError):
+            for each in self._made[1:]:
+                each.rmdir()  # refuses a folder that holds something
 
     def part(self, name: str) -> Self:
         """Makes a run inside this one, for a teacher that this run trains.

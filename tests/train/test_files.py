@@ -10,7 +10,7 @@ from typing import BinaryIO, NoReturn
 import pytest
 
 from rnn_train.errors import RunError
-from rnn_train.files import check_writable, replacing, write_bytes
+from rnn_train.files import check_writable, keeping_previous, replacing, sha256, write_bytes
 
 
 def names(folder: Path) -> list[str]:
@@ -139,3 +139,38 @@ def test_folder_that_cannot_be_synced(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(os, "open", refuse)
     write_bytes(tmp_path / "out.bin", b"new")
     assert (tmp_path / "out.bin").read_bytes() == b"new"
+
+
+# --- the file before ------------------------------------------------------------------
+
+
+def test_previous_file_is_kept(tmp_path: Path) -> None:
+    path, names = tmp_path / "model.onnx", ("previous", "previous-2", "previous-3")
+    for number, name in enumerate(names):
+        path.write_bytes(b"%d" % number)
+        with keeping_previous(path, None) as copy:
+            path.write_bytes(b"new")
+        assert copy == tmp_path / f"model.{name}.onnx"
+    assert [(tmp_path / f"model.{name}.onnx").read_bytes() for name in names] == [b"0", b"1", b"2"]
+    assert path.read_bytes() == b"new"
+
+
+def test_own_file_is_not_kept(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    with keeping_previous(path, None) as copy:
+        path.write_bytes(b"new")
+    assert copy is None
+    with keeping_previous(path, sha256(path)) as copy:
+        path.write_bytes(b"newer")
+    assert copy is None
+    assert [each.name for each in tmp_path.iterdir()] == ["model.onnx"]
+
+
+@pytest.mark.parametrize("error", [RunError, KeyboardInterrupt])
+def test_failed_write_leaves_no_copy(tmp_path: Path, error: type[BaseException]) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(b"old")
+    with pytest.raises(error), keeping_previous(path, None):
+        raise error
+    assert [each.name for each in tmp_path.iterdir()] == ["model.onnx"]
+    assert path.read_bytes() == b"old"

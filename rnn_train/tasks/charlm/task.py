@@ -24,6 +24,7 @@ from rnn_train.tasks.plan import Settings
 from rnn_train.tasks.request import CharLMRequest
 from rnn_train.tasks.task import HeldOutResult, start_notes, temperature_warnings, with_history
 from rnn_train.training import checkpoint
+from rnn_train.training.memory import check_memory
 from rnn_train.training.run import Run
 
 
@@ -49,6 +50,7 @@ class CharLMTask:
         # Soft targets already teach the right confidence, so no temperature is needed.
         held_out, temperature = len(self.data.held_out), self.plan.temperature
         self.warnings = [] if self._distilled else temperature_warnings(held_out, temperature)
+        self.warnings += _batch_warnings(self.plan)
 
     @classmethod
     def create(
@@ -83,6 +85,7 @@ class CharLMTask:
         _remove_leftovers(run)
         corpus = write_data(run, request, warm, teachers)
         plan = decide(request, tuple(sources_of(request)), corpus, warm, settings)
+        _check_size(plan)
         if warm:
             plan = dataclasses.replace(plan, earlier=write_start(run, warm, plan.model))
         plan.teacher_plan.copy(request.teachers, run)
@@ -170,6 +173,28 @@ class CharLMTask:
     @property
     def _distilled(self) -> bool:
         return self.plan.teacher_plan.teachers > 0
+
+
+def _batch_warnings(plan: CharLMPlan) -> list[str]:
+    """Returns a warning if a batch holds the same text several times."""
+    batch, window = plan.training.batch, plan.training.window
+    if plan.documents or batch * window <= 2 * max(plan.characters, 1):
+        return []
+    return [
+        f"a batch has {batch:,} × {window:,} characters, the text {plan.characters:,}: each batch "
+        "repeats the text; give a smaller --batch or --window"
+    ]
+
+
+def _check_size(plan: CharLMPlan) -> None:
+    """Raises `RunError` if a training step does not fit into memory."""
+    model, batch, window = plan.model, plan.training.batch, plan.training.window
+    check_memory(
+        model.weights,
+        model.batch_bytes(batch * window),
+        torch.device(plan.device),
+        f"{batch:,} × {window:,} characters",
+    )
 
 
 def _remove_leftovers(run: Run) -> None:

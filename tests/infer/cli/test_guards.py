@@ -63,3 +63,11 @@ def test_wrong_option_becomes_one_line() -> None:
     assert len(result.stderr.splitlines()) == 1
     assert "No such option '--speed'" in result.stderr or "No such option: --speed" in result.stderr
     assert "work --help" in result.stderr
+
+
+def test_ctrl_c_is_exit_code_130() -> None:
+    def wait() -> None:
+        raise KeyboardInterrupt
+
+    result = run(wait)
+    assert (result.exit_code, result.stdout, result.stderr) == (130, "", "interrupted\n")

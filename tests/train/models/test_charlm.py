@@ -182,3 +182,28 @@ def test_weight_drop_is_off(rate: float, training: bool) -> None:
     before = [weight.clone() for weight in recurrent(model)]
     with model.dropped_weights():
         assert all(map(torch.equal, before, recurrent(model)))
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+@pytest.mark.parametrize("head", [0, 5])
+@pytest.mark.parametrize("skip", [True, False])
+def test_number_of_weights(layers: int, head: int, skip: bool) -> None:
+    model = char_lstm(layers=layers, head=head, skip=skip)
+    assert model.config.weights == parameter_count(model)
+
+
+def test_bytes_of_a_batch_are_not_too_many() -> None:
+    """They are a lower bound: what autograd keeps is more."""
+    model = char_lstm(hidden=64, layers=2)
+    kept: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        kept[tensor.data_ptr()] = tensor.nbytes
+        return tensor
+
+    tokens = torch.randint(VOCABULARY, (16, 33))
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        logits, _ = model(tokens[:, :-1], model.zeros(16))
+        loss = nn.functional.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten())
+    assert loss.isfinite()
+    assert model.config.batch_bytes(16 * 32) <= 1.2 * sum(kept.values())

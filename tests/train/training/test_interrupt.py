@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from rnn_train.training.interrupt import interruptible
+from rnn_train.training.interrupt import interruptible, terminable
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -47,3 +47,29 @@ def test_other_threads_catch_nothing() -> None:
     thread.start()
     thread.join(30)
     assert found == [False, True]
+
+
+def test_sigterm_is_like_ctrl_c() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt), terminable():
+        signal.raise_signal(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_signal_at_once(number: int) -> None:
+    with pytest.raises(KeyboardInterrupt), interruptible(lambda: True):
+        signal.raise_signal(number)
+
+
+def test_no_signals_outside_the_main_thread() -> None:
+    found = []
+
+    def work() -> None:
+        with terminable():
+            found.append(True)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert found == [True]

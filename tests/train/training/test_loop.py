@@ -188,12 +188,25 @@ def test_interrupted_before_the_first_step(run: Run, monkeypatch: pytest.MonkeyP
         interrupt()
         return TrainingBar(*arguments)
 
-    with monkeypatch.context() as patch:
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(loop, "TrainingBar", bar)
-        outcome = trainer(run, Line()).fit()
-    assert (outcome.step, outcome.finished) == (0, False)
-    assert run.metrics()[0]["loss"] is None
-    assert resumed(run, Line()).fit().finished
+        trainer(run, Line()).fit()
+    assert not run.has_work
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_in_the_first_step(run: Run, stop: signal.Signals) -> None:
+    """Nothing is lost, so it does not wait for the end of the step."""
+    done: list[int] = []
+
+    def first() -> None:
+        signal.raise_signal(stop)
+        done.append(0)
+
+    with pytest.raises(KeyboardInterrupt):
+        trainer(run, Line({0: first})).fit()
+    assert not done
+    assert not run.has_work
 
 
 def test_second_ctrl_c_raises(run: Run) -> None:

@@ -140,3 +140,29 @@ def test_incomplete_files_are_deleted_on_opening(run: Run) -> None:
     run.close()
     Run.open(run.folder).close()
     assert not part.exists()
+
+
+def test_folder_without_work_is_removed(tmp_path: Path) -> None:
+    run = Run.create("charlm", tmp_path / "some" / "run")
+    (run.folder / "corpus.bin").write_bytes(b"text")
+    run.discard()
+    assert not (tmp_path / "some").exists()
+    (tmp_path / "some").mkdir()
+    (tmp_path / "some" / "file").touch()
+    Run.create("charlm", tmp_path / "some" / "run").discard()
+    assert [each.name for each in (tmp_path / "some").iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("work", ["checkpoints/step-000000001.ckpt", "teachers/1.onnx"])
+def test_folder_with_work_is_kept(tmp_path: Path, work: str) -> None:
+    run = Run.create("charlm", tmp_path / "run")
+    (run.folder / work).parent.mkdir(exist_ok=True)
+    (run.folder / work).touch()
+    run.discard()
+    assert (run.folder / work).exists()
+
+
+def test_folder_of_the_user_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    Run.create("charlm", tmp_path / "run").discard()
+    assert (tmp_path / "run" / "checkpoints").exists()
