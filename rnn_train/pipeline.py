@@ -97,6 +97,7 @@ def train(
     device: str = "auto",
     threads: int | None = None,
     log: Log = print,
+    started: float | None = None,
 ) -> TrainingReport:
     """Trains a model from the start and exports it.
 
@@ -107,11 +108,12 @@ def train(
         device: "auto", "cpu" or "cuda".
         threads: CPU threads; None: torch's default.
         log: takes one line of text at a time.
+        started: `time.monotonic()` when the minutes began; None: now.
 
     Raises:
         RnnTrainError: one of its kinds; see `api.train_charlm`.
     """
-    started = time.monotonic()
+    started = time.monotonic() if started is None else started
     check_model_path(out)
     where = pick_device(device)
     run = Run.create(request.kind, folder)

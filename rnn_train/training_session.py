@@ -18,7 +18,7 @@ from rnn_train.models.parameters import parameter_count
 from rnn_train.progress import Log
 from rnn_train.tasks.task import HeldOutResult, Task
 from rnn_train.training.loop import Trainer
-from rnn_train.training.objective import Objective
+from rnn_train.training.objective import Objective, TwoPhases
 from rnn_train.training.run import Run
 from rnn_train.training.schedule import Schedule
 
@@ -175,7 +175,9 @@ def _schedule(task: Task, objective: Objective, spent: float, prepared: float) -
     started = time.monotonic()
     objective.validate(objective.model.eval())
     objective.model.train()
-    after = _MEASURE_VALIDATIONS * (time.monotonic() - started) + _EXPORT_SECONDS
+    measured = isinstance(objective, TwoPhases) and objective.last_phase_from < 1  # within training
+    validations = 1 if measured else _MEASURE_VALIDATIONS
+    after = validations * (time.monotonic() - started) + _EXPORT_SECONDS
     left = max(minutes * 60 - prepared, _LEAST_SHARE * minutes * 60)
     seconds = max(left - spent - after, left / 2)
     return Schedule(rate, steps=None, minutes=seconds / 60, part=part)

@@ -1,6 +1,7 @@
 """The commands `charlm` and `classifier`."""
 
 import os
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -211,6 +212,8 @@ def _run(
         model, training: names of the options that set fields of the two configs.
     """
 
+    started = time.monotonic()  # before torch is imported
+
     def given(names: tuple[str, ...]) -> _Options:
         return {name: options[name] for name in names if options[name] is not None}
 
@@ -234,7 +237,8 @@ def _run(
 
             preview(asked, log=click.echo, **settings)
             return
-        pipeline.train(asked, folder=options["run"], log=click.echo, **settings)
+        folder = options["run"]
+        pipeline.train(asked, folder=folder, log=click.echo, started=started, **settings)
 
     guarded(work)
 

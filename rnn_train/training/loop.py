@@ -140,10 +140,12 @@ class Trainer:
         """Begins the objective's last phase if it is time, after a last validation."""
         objective = self.objective
         if isinstance(objective, TwoPhases) and progress >= objective.last_phase_from:
+            bar.show("measuring the held-out text")
             if self._validated_step != self.step:
                 self._validate(bar)
             for line in objective.begin_last_phase(self.learner.averaged_model(), self.step):
                 bar.write(line)
+            bar.show("training")
 
     def _validate(self, bar: TrainingBar) -> None:
         """Saves a checkpoint, evaluates the averaged weights and records the metrics."""

@@ -51,6 +51,10 @@ class TrainingBar:
         self._bar.n = min(self._position(), self._bar.total)
         self._bar.update(0)
 
+    def show(self, what: str) -> None:
+        """Shows what is done now, for instance "measuring"."""
+        self._bar.set_description(what)
+
     def write(self, line: str) -> None:
         """Writes a line above the bar."""
         self._bar.write(line)

@@ -20,11 +20,11 @@ from rnn_train.tasks.charlm.objective import CharLMObjective
 from rnn_train.tasks.charlm.plan import CharLMPlan, decide
 from rnn_train.tasks.charlm.start import INITIAL_WEIGHTS, forgetting, write_start
 from rnn_train.tasks.charlm.teaching import SOFT_TARGETS, Teaching
+from rnn_train.tasks.memory import check_memory
 from rnn_train.tasks.plan import Settings
 from rnn_train.tasks.request import CharLMRequest
 from rnn_train.tasks.task import HeldOutResult, start_notes, temperature_warnings, with_history
 from rnn_train.training import checkpoint
-from rnn_train.training.memory import check_memory
 from rnn_train.training.run import Run
 
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from rnn_train.errors import RunError
-from rnn_train.training import memory
-from rnn_train.training.memory import available, check_memory
+from rnn_train.tasks import memory
+from rnn_train.tasks.memory import available, check_memory
 
 CPU = torch.device("cpu")
 GIB = 2**30
