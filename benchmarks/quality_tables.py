@@ -62,6 +62,41 @@ def classifier_ablation() -> str:
     return markdown_table([*head, "parameters", "seeds"], rows)
 
 
+def calibration() -> str:
+    """Renders the fitted temperature before and after, on test rows and foreign texts."""
+    rows = []
+    for name, content in read_plain("calibration")["sets"].items():
+        mean = content["mean"]
+        row = [name, f"{mean['held_out']:.0f}"]
+        for key, form in (
+            ("temperature", "{:.2f}"),
+            ("error", "{:.3f}"),
+            ("nats", "{:.2f}"),
+            ("refused_foreign", "{:.0%}"),
+        ):
+            row.append(" → ".join(form.format(mean[f"{w}_{key}"]) for w in ("before", "after")))
+        rows.append(row)
+    head = ["", "held-out rows", "temperature", "calibration error", "nats a text"]
+    return markdown_table([*head, "foreign texts refused"], rows)
+
+
+def prediction_sets() -> str:
+    """Renders coverage and size of prediction sets, of two kinds."""
+    rows = []
+    for name, content in read_plain("calibration")["sets"].items():
+        mean = content["mean"]
+        if "lac_coverage" not in mean:
+            continue
+        row = [name]
+        for kind in ("lac", "aps"):
+            row += [f"{mean[f'{kind}_coverage']:.3f}", f"{mean[f'{kind}_size']:.2f}"]
+            row.append(f"{mean[f'{kind}_worst_label']:.2f}")
+        rows.append(row)
+    kinds = ("least ambiguous", "adaptive")
+    head = [f"{kind}: {each}" for kind in kinds for each in ("coverage", "size", "worst label")]
+    return markdown_table(["", *head], rows)
+
+
 def load() -> str:
     """Renders the endurance tests and their outcomes."""
     stress, soak = read_plain("stress"), read_plain("soak")["growth"]

@@ -7,10 +7,10 @@ way, and a few wrong ones give infinity. Two things hold it back here:
 - A prior: log T is normal around 0. The estimate is the maximum a posteriori (Bishop, 2006,
   "Pattern recognition and machine learning", section 1.2.5). The loss is a sum over the items, so
   the prior weighs less the more items there are.
-- Below 1, where a model becomes surer, the fit is not the best temperature but the end of its
-  likelihood interval that is nearest to 1 (Royall, 1997, "Statistical evidence", section 1.2).
-  If all n rows are right, the mean probability of the right label (geometric) stays below
-  0.067^(1/n): the accuracy that n right rows exclude with 93 % confidence at worst.
+- Below 1, where a model becomes surer, there must be evidence: a likelihood-ratio test has to
+  refuse temperature 1. Then the fit is the end of a likelihood interval that is nearest to 1
+  (Royall, 1997, "Statistical evidence", section 1.2). The interval shrinks as the evidence grows,
+  from the whole way to 1 at the limit of the test.
 """
 
 import math
@@ -25,7 +25,7 @@ LIMITS = (0.2, 5.0)
 PRIOR_DEVIATION = 0.5
 """Standard deviation of the prior of log T."""
 EVIDENCE = 2.7
-"""Nats of likelihood below the best: the interval of a one-sided test at 1 %, 2.326² / 2."""
+"""Nats of likelihood that refuse temperature 1: a one-sided test at 1 %, 2.326² / 2."""
 _MAX_LOGITS = 2**23
 _MIN_ITEMS = 1000
 _TOLERANCE = 1e-4
@@ -71,7 +71,7 @@ def enough_items(outputs: int) -> int:
 
 
 def fit_to_logits(logits: Tensor, labels: Tensor, limits: tuple[float, float] = LIMITS) -> Fit:
-    """Fits the temperature. It takes about ten softmaxes of `enough_items` items.
+    """Fits the temperature. It takes some ten softmaxes of `enough_items` items.
 
     Args:
         logits: [items, outputs]. If there are more items than are enough, evenly spaced ones count.
@@ -123,14 +123,17 @@ class _Curves:
 
 
 def _towards_zero(curves: _Curves, best: float) -> float:
-    """Returns the point nearest to 0 whose likelihood is within `EVIDENCE` of the best."""
-    enough = curves.loss(best)[0] + EVIDENCE
+    """Returns 0, or the point nearest to 0 that the evidence leaves possible."""
+    least, gain = curves.loss(best)[0], curves.loss(0.0)[0] - curves.loss(best)[0]
+    if gain <= EVIDENCE:
+        return 0.0
+    enough = least + EVIDENCE**2 / gain
 
     def excess(at: float) -> tuple[float, float]:
         loss, slope = curves.loss(at)
         return loss - enough, slope
 
-    return _root(excess, 0.0, best) if excess(0.0)[0] > 0 else 0.0
+    return _root(excess, 0.0, best)
 
 
 def _root(curve: _Curve, begin: float, end: float) -> float:

@@ -17,6 +17,8 @@ from rnn_train.errors import EvaluationError
 from rnn_train.evaluation.figures import ClassifierFigures
 from rnn_train.evaluator import evaluate
 from rnn_train.pipeline import ExportOptions
+from rnn_train.run_task import finished_task
+from rnn_train.tasks.classifier.task import ClassifierTask
 from rnn_train.training_session import TrainingReport
 
 Start = Callable[..., TrainingReport]
@@ -29,12 +31,12 @@ def section(path: Path) -> Any:
 def test_file_keeps_the_scores_of_its_held_out_rows(finished_classifier: TrainingReport) -> None:
     held_out = section(finished_classifier.out).held_out
     assert held_out.rows == len(held_out.scores) == 8
-    rows = (finished_classifier.run / "rows.jsonl").read_text("utf-8").splitlines()
-    sides = [row for row in map(json.loads, rows) if row["side"] == "held_out"]
+    with finished_task(finished_classifier.run) as task:
+        assert isinstance(task, ClassifierTask)
+        texts, labels = list(task.data.held_out.texts), task.data.held_out.labels
     model = rnn_infer.Classifier.load(finished_classifier.out, device="cpu")
-    scores = []
-    for row, found in zip(sides, model.classify([r["text"] for r in sides], top=2), strict=True):
-        scores.append(1 - dict(found.top)[row["label"]])
+    found = model.classify(texts, top=2)
+    scores = [1 - dict(each.top)[label] for each, label in zip(found, labels, strict=True)]
     assert sorted(scores) == pytest.approx(list(held_out.scores), abs=1e-5)
 
 
