@@ -110,7 +110,7 @@ def test_command(
         return CliRunner().invoke(main, ["evaluate", *options, "--data", str(table)])
 
     done = run(str(finished_classifier.out), "--coverage", "0.8", "--json")
-    figures = json.loads(done.output)
+    figures = json.loads(done.stdout)
     assert {"coverage", "mean_set_size"} <= set(figures)
     assert all({"coverage", "mean_set_size"} <= set(label) for label in figures["labels"])
     refused = run(str(finished_classifier.out), "--coverage", "0.99")
