@@ -1,6 +1,6 @@
 """Names a second through engines that use several processes, and what their own work costs.
 
-    python -m benchmarks.distributed names.csv [--quick]
+    python -m benchmarks.distributed names.csv [--names 50000 1000000] [--rounds 3]
 
 It needs the environment of `make distributed`. Each engine of `examples/distributed` labels a
 column twice in each round: with the classifier, and with a function that returns a constant. The
@@ -32,8 +32,7 @@ from rnn_infer import Classifier
 from .harness import Race, write
 
 EXPORTED = Path(__file__).parents[1] / "exported"
-SIZES = {50_000: 3, 1_000_000: 1}
-"""Names, and rounds."""
+SIZES = (50_000, 1_000_000)
 WORKERS, ROWS = 2, 5000
 MISSING = 1000
 """One name of so many is missing."""
@@ -95,10 +94,11 @@ def engines() -> Iterator[dict[str, Apply]]:
 
 
 def main() -> None:
-    """All engines on all sizes; `--quick` the first size once."""
+    """All engines on all sizes."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("data", help="a table of name,label")
-    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--names", type=int, nargs="+", default=SIZES)
+    parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     with Path(options.data).open(newline="", encoding="utf-8") as stream:
         known = [row[0] for row in csv.reader(stream)]
@@ -108,14 +108,13 @@ def main() -> None:
     races = []
     with engines() as found:
         contestants: dict[str, Apply] = {PLAIN: plain, **found}
-        for size, rounds in list(SIZES.items())[: 1 if options.quick else None]:
+        for size in options.names:
             names: list[str | None] = list(islice(cycle(known), size))
             names[::MISSING] = [None] * len(names[::MISSING])
-            races.append(measured(contestants, label, names, 1 if options.quick else rounds))
-    if not options.quick:
-        packages = ("dask", "distributed", "joblib", "ray", "pyspark", "pandas")
-        versions = {package: version(package) for package in packages}
-        write("distributed", races, workers=WORKERS, rows=ROWS, engines=versions)
+            races.append(measured(contestants, label, names, options.rounds))
+    packages = ("dask", "distributed", "joblib", "ray", "pyspark", "pandas")
+    versions = {package: version(package) for package in packages}
+    write("distributed", races, workers=WORKERS, rows=ROWS, engines=versions)
 
 
 def measured(contestants: dict[str, Apply], label: Label, names: list[Any], rounds: int) -> Race:
