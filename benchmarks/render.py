@@ -47,7 +47,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "hosts": host_tables.hosts,
     "hosts_speed": host_tables.speed,
     "without_if": host_tables.without_if,
-    "engines": parallel_tables.engines,
+    "distributed": parallel_tables.engines,
     "machine": speed_tables.machine,
 }
 
