@@ -30,6 +30,8 @@ def is_header(rows: Sequence[Sequence[str]], width: int) -> bool | None:
         return False
     if any(len(cell) > 60 or cell.endswith(_SENTENCE_END) for cell in first):
         return False
+    if list(rows[0]) in map(list, rows[1:]) and all(name_weight(cell) for cell in first if cell):
+        return True  # two files were joined, each with its header
     below = [
         ColumnFacts.of([row[i] if i < len(row) else "" for row in rows[1:]]) for i in range(width)
     ]

@@ -58,6 +58,8 @@ def rows_of_cells(
             label = cells[label_at].strip() if label_at < count else ""
             if label in MISSING:
                 label = ""
+            elif strict and layout.header and label == layout.columns[label_at] == cells[label_at]:
+                _refuse_header_again(cells, layout, f"{name}: line {line}")
         yield Row("" if text in MISSING else text, label, line, cells)
 
 
@@ -109,12 +111,31 @@ def rows_of_fasttext(lines: Numbered, name: str) -> Iterator[Row]:
         yield Row(text, first.removeprefix(FASTTEXT_MARK), number, (line,))
 
 
+def _refuse_header_again(cells: list[str], layout: Layout, place: str) -> None:
+    if tuple(cells) == layout.columns:
+        raise TableError(f"{place}: the header stands here again; delete the line")
+
+
+def check_width(cells: list[str], width: int, place: str) -> None:
+    """Refuse a row that has more cells than the first row, unless they are empty.
+
+    Raises:
+        TableError: it has.
+    """
+    if len(cells) > width and any(map(str.strip, cells[width:])):
+        raise _wrong_width(cells, width, place)
+
+
+def _wrong_width(cells: list[str], width: int, place: str) -> TableError:
+    advice = "quote a text that contains the delimiter, and double a quote inside quotes"
+    return TableError(f"{place}: {len(cells)} columns where the first row has {width}; {advice}")
+
+
 def _fitted(cells: list[str], layout: Layout, place: str, strict: bool) -> list[str]:
     """Cut empty cells off the end of a row that is too long, or refuse a row."""
     width = layout.width
     if len(cells) > width and not any(map(str.strip, cells[width:])):
         return cells[:width]
     if len(cells) > width or strict or any("\n" in cell for cell in cells):
-        advice = "quote a text that contains the delimiter, and double a quote inside quotes"
-        raise TableError(f"{place}: {len(cells)} columns where the first row has {width}; {advice}")
+        raise _wrong_width(cells, width, place)
     return cells

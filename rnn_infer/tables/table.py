@@ -16,6 +16,7 @@ from rnn_infer.tables.options import TableKeywords, TableOptions
 from rnn_infer.tables.rows import (
     FASTTEXT_MARK,
     Row,
+    check_width,
     rows_of_cells,
     rows_of_fasttext,
     rows_of_lines,
@@ -187,6 +188,8 @@ def _delimited(lines: Numbered, question: Question, delimiter: str | None) -> _P
     filled_rows = [cells for _, cells in head if len(cells) > 1 or cells[0].strip()]
     if not filled_rows:
         return _refuse_rest([], lines), (), "1", None, "no rows"
+    for number, cells in head:
+        check_width(cells, len(filled_rows[0]), f"{name}: line {number}")
     layout = find_layout(filled_rows, question)
     if layout.header:  # and blank lines before it are no rows
         while head and head.pop(0)[1] is not filled_rows[0]:

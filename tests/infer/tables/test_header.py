@@ -28,6 +28,7 @@ FEW = [["Rossi", "Italian"], ["Ng", "Chinese"]]
         (["hello", "text"], [["a cat", "image"], ["bye", "text"]], False),
         (["Great product!", "label"], SENTENCES, False),
         (["1", "a"], [["2", "b"]], False),
+        (["text", "label"], [*NAMES, ["text", "label"], *NAMES], True),
         (["Rossi"], [["Ng"], ["Kim"]], False),
         (["", ""], FEW, False),
         (["Rossi", "Italian"], NAMES, None),

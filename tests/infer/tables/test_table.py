@@ -157,6 +157,8 @@ def test_bad_file(table: Read, name: str, content: str | bytes, said: str) -> No
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
+        ("a.csv", "text,label\na, b,x\nc, d,y\n", "line 2: 3 columns where the first row has 2"),
+        ("a.csv", lines(NAMES, LABELS, header="text,label") * 2, "the header stands here again"),
         ("a.txt", "Rossi\n", "a.txt: labelled data is a .csv"),
         ("a.csv", lines(NAMES), "1 column"),
         ("a.csv", lines(NAMES, TEXTS), "which column holds the label"),
