@@ -43,7 +43,7 @@ def test_one_answer_a_row(
     (tmp_path / name).write_text(content)
     found = rows(good("classify", "--model", names, "--input", str(tmp_path / name), "--json"))
     assert [row["text"] for row in found] == ["Rossi", "", "", "Ng"]
-    assert found[1] == found[2] == EMPTY
+    assert found[1] == found[2] == EMPTY | {"known": 0.0}
     assert found[0]["label"] is not None
     assert "reason" not in found[0]
     text = good("classify", "--model", names, "--input", str(tmp_path / name))
