@@ -28,8 +28,6 @@ _EXPORT_SECONDS = 4.0
 """Seconds of an export, a guess."""
 _LEAST_SHARE = 0.1
 """Least share of the minutes that is for training, however long the preparation took."""
-_MEASURE_VALIDATIONS = 6
-"""Measuring after training takes about as long as this many validations."""
 
 
 @dataclass(frozen=True)
@@ -175,9 +173,9 @@ def _schedule(task: Task, objective: Objective, spent: float, prepared: float) -
     started = time.monotonic()
     objective.validate(objective.model.eval())
     objective.model.train()
+    validation = time.monotonic() - started
     measured = isinstance(objective, TwoPhases) and objective.last_phase_from < 1  # within training
-    validations = 1 if measured else _MEASURE_VALIDATIONS
-    after = validations * (time.monotonic() - started) + _EXPORT_SECONDS
+    after = (validation if measured else task.seconds_after(validation)) + _EXPORT_SECONDS
     left = max(minutes * 60 - prepared, _LEAST_SHARE * minutes * 60)
     seconds = max(left - spent - after, left / 2)
     return Schedule(rate, steps=None, minutes=seconds / 60, part=part)

@@ -3,13 +3,14 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnn_train.data.rows import Rows, normal
 
-_BLOCK = 1 << 16
+_BLOCK = 1 << 14
 """Rows that are decoded at once."""
 
 
@@ -72,7 +73,13 @@ class EncodedRows:
         codes = np.array([ord(char) for char in self.characters], "<u4")
         for begin in range(0, len(self), _BLOCK):
             block = slice(begin, begin + _BLOCK)
-            pairs = zip(self.starts[block].tolist(), self.lengths[block].tolist(), strict=True)
+            starts, lengths = self.starts[block], self.lengths[block]
+            first, last = int(starts.min()), int((starts + lengths).max())
+            pairs = zip(starts.tolist(), lengths.tolist(), strict=True)
+            if last - first <= 2 * int(lengths.sum()):  # nearly all of the piece is needed
+                whole = codes[self.tokens[first:last]].tobytes().decode("utf-32-le")
+                yield from (whole[start - first : start - first + n] for start, n in pairs)
+                continue
             for start, length in pairs:
                 yield codes[self.tokens[start : start + length]].tobytes().decode("utf-32-le")
 
@@ -107,8 +114,9 @@ class EncodedRows:
     def sha256(self) -> str:
         """Returns a hash of all rows. It depends on their order."""
         digest = hashlib.sha256()
-        for text, index in zip(self.texts_in_blocks(), self.indices, strict=True):
-            digest.update(f"{text}\0{self.names[index]}\n".encode())
+        rows = zip(self.texts_in_blocks(), self.indices.tolist(), strict=True)
+        while block := [f"{text}\0{self.names[index]}\n" for text, index in islice(rows, _BLOCK)]:
+            digest.update("".join(block).encode())
         return digest.hexdigest()
 
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rnn_train.data.alphabet import BEGIN, END, Alphabet, label_indices
-from rnn_train.data.encoded_rows import AnyRows
-from rnn_train.data.rows import normal
+from rnn_train.data.encoded_rows import AnyRows, EncodedRows
+from rnn_train.data.rows import Rows, normal
 
 MAX_ROWS = 100_000
 """Most rows that a baseline is fitted to, so that it takes seconds. Of more rows, it takes a random
@@ -44,16 +44,17 @@ class NGramModel:
             warnings.simplefilter("ignore")  # it need not converge fully
             self._model.fit(features, label_indices(rows, self._alphabet))
 
-    def scores(self, texts: Sequence[str]) -> Tensor:
+    def scores(self, texts: Sequence[str] | AnyRows) -> Tensor:
         """Scores texts.
 
         Args:
-            texts: the texts.
+            texts: the texts; labels are not used.
 
         Returns:
             [texts, labels]. The largest score marks the prediction. A label that was not in the
             fitted rows scores minus infinity. A temperature turns scores into logits.
         """
+        texts = texts.texts if isinstance(texts, Rows | EncodedRows) else texts
         features = self._vectorizer.transform(_marked(texts))
         score = getattr(self._model, "predict_log_proba", None) or self._model.decision_function
         known: NDArray[np.float64] = score(features)

@@ -16,6 +16,8 @@ from rnn_train.evaluation.temperature import fit_to_logits
 
 BINS = 15
 """Number of bins of equal width, for calibration."""
+_CONFUSIONS = 50
+"""Confusions in the list of the most frequent ones."""
 PRIORS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0)
 """Values of the option `prior` that `by_prior` tries."""
 
@@ -39,9 +41,10 @@ def accuracy(logits: Tensor, labels: Tensor) -> float:
 
 def macro_f1(logits: Tensor, labels: Tensor) -> float:
     """Returns the mean F1 of all labels that occur as a true label or as a prediction."""
-    from sklearn.metrics import f1_score
-
-    return float(f1_score(labels, logits.argmax(-1), average="macro", zero_division=0))
+    predicted, count = logits.argmax(-1), logits.shape[-1]
+    both = torch.bincount(labels, minlength=count) + torch.bincount(predicted, minlength=count)
+    right = torch.bincount(labels[predicted == labels], minlength=count)
+    return float((2.0 * right / both)[both > 0].double().mean())
 
 
 def by_label(logits: Tensor, labels: Tensor, names: Sequence[str]) -> dict[str, dict[str, float]]:
@@ -56,6 +59,19 @@ def by_label(logits: Tensor, labels: Tensor, names: Sequence[str]) -> dict[str, 
         name: {key: float(value) for key, value in zip(keys, row, strict=True)}
         for name, row in zip(names, zip(*columns, strict=True), strict=True)
     }
+
+
+def confusions(logits: Tensor, labels: Tensor, names: Sequence[str]) -> list[dict[str, str | int]]:
+    """Returns the most frequent confusions: true label, predicted label and number of rows."""
+    predicted = logits.argmax(-1)
+    wrong = predicted != labels
+    codes = (labels[wrong] * len(names) + predicted[wrong]).numpy()
+    pairs, rows = np.unique(codes, return_counts=True)
+    order = np.argsort(-rows, kind="stable")[:_CONFUSIONS]
+    return [
+        {"true": names[pair // len(names)], "predicted": names[pair % len(names)], "rows": count}
+        for pair, count in zip(pairs[order].tolist(), rows[order].tolist(), strict=True)
+    ]
 
 
 def by_prior(

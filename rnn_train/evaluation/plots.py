@@ -16,6 +16,8 @@ matplotlib.use("Agg")
 from matplotlib import pyplot
 
 _MAX_INCHES = 60
+_MAX_LABELS = 50
+"""Labels of a confusion matrix. Of more, the most frequent are shown, and the rest as one."""
 _MAX_LABEL = 40
 """Longest label that is drawn in full, in characters."""
 
@@ -60,6 +62,7 @@ def confusion_matrix(
     """
     from sklearn.metrics import confusion_matrix as count
 
+    truth, predictions, labels = _grouped(truth, predictions, labels)
     table = count(truth, predictions, labels=range(len(labels)), normalize="true")
     size = min(max(5, 0.42 * len(labels) + 2), _MAX_INCHES)
     figure, axes = pyplot.subplots(figsize=(size, size), layout="constrained")
@@ -75,6 +78,20 @@ def confusion_matrix(
     axes.set_yticks(ticks, names, parse_math=False)
     axes.set(xlabel="predicted label", ylabel="true label", title="held-out rows")
     _save(figure, path)
+
+
+def _grouped(
+    truth: NDArray[np.int64], predictions: NDArray[np.int64], labels: Sequence[str]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], Sequence[str]]:
+    """Puts the labels with the fewest rows together, if there are too many to read."""
+    if len(labels) <= _MAX_LABELS:
+        return truth, predictions, labels
+    rows = np.bincount(truth, minlength=len(labels))
+    shown = np.sort(np.argsort(-rows, kind="stable")[: _MAX_LABELS - 1])
+    place = np.full(len(labels), len(shown))
+    place[shown] = np.arange(len(shown))
+    names = [labels[i] for i in shown] + [f"{len(labels) - len(shown)} other labels"]
+    return place[truth], place[predictions], names
 
 
 def _short(label: str) -> str:

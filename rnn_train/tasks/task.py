@@ -74,6 +74,13 @@ class Task(Protocol):
     def measure(self, model: Any) -> HeldOutResult:
         """Measures a model on the held-out data and fits its temperature there."""
 
+    def seconds_after(self, validation: float) -> float:
+        """Estimates the seconds of `measure`, `plot` and `compare`.
+
+        Args:
+            validation: seconds that one validation of the objective took.
+        """
+
     def plot(self, model: Any, folder: Path) -> None:
         """Draws figures of a trained model into `folder`."""
 

@@ -57,7 +57,9 @@ def minutes_of(
     )
     training = SimpleNamespace(learning_rate=0.01)
     plan = SimpleNamespace(budget=(minutes, None), continued=(), training=training)
-    task: Any = SimpleNamespace(plan=plan, steps_per_epoch=10)
+    task: Any = SimpleNamespace(
+        plan=plan, steps_per_epoch=10, seconds_after=lambda seconds: 6 * seconds
+    )
     schedule = training_session._schedule(task, clock, spent, prepared)  # type: ignore[arg-type]
     assert (schedule.steps, schedule.peak_rate) == (None, 0.01)
     assert clock.model.training
@@ -67,9 +69,8 @@ def minutes_of(
 
 def test_minutes_include_reading_preparing_and_exporting(monkeypatch: pytest.MonkeyPatch) -> None:
     export = training_session._EXPORT_SECONDS
-    validations = training_session._MEASURE_VALIDATIONS
     seconds = minutes_of(monkeypatch, 10, validation=2.0, spent=30.0, prepared=50.0)
-    assert seconds == pytest.approx(600 - 50 - 30 - 2.0 * validations - export)
+    assert seconds == pytest.approx(600 - 50 - 30 - 2.0 * 6 - export)
 
 
 def test_half_of_the_time_that_is_left_is_for_training(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,7 +91,9 @@ def test_epochs_need_no_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     training = SimpleNamespace(learning_rate=0.01)
     plan = SimpleNamespace(budget=(None, 2.5), continued=(), training=training)
-    task: Any = SimpleNamespace(plan=plan, steps_per_epoch=10)
+    task: Any = SimpleNamespace(
+        plan=plan, steps_per_epoch=10, seconds_after=lambda seconds: 6 * seconds
+    )
     schedule = training_session._schedule(task, clock, 5.0, 5.0)  # type: ignore[arg-type]
     assert (schedule.steps, schedule.minutes) == (25, None)
     assert clock.now == 100

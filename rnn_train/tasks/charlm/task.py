@@ -27,6 +27,9 @@ from rnn_train.tasks.task import HeldOutResult, start_notes, temperature_warning
 from rnn_train.training import checkpoint
 from rnn_train.training.run import Run
 
+_MEASURE_VALIDATIONS = 6
+"""Measuring after training takes about as long as this many validations."""
+
 
 class CharLMTask:
     """A character LSTM on a text; see `Task` for what each method is for."""
@@ -153,6 +156,10 @@ class CharLMTask:
             return HeldOutResult(earlier, self.plan.temperature)
         result = read_result(self._run.folder) or measurement.measure(model, self.data)
         return dataclasses.replace(result, metrics=result.metrics | earlier)
+
+    def seconds_after(self, validation: float) -> float:
+        """See `Task`."""
+        return _MEASURE_VALIDATIONS * validation
 
     def plot(self, model: CharLSTM, folder: Path) -> None:
         """Does nothing: the loss curve of every run is enough."""

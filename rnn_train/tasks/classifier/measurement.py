@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from rnn_train.data.rows import NORMALIZATION
 from rnn_train.evaluation import metrics, plots
 from rnn_train.evaluation.baselines import NGramModel
 from rnn_train.evaluation.classification import held_out_logits
+from rnn_train.evaluation.hashed_linear import HashedLinear
 from rnn_train.evaluation.temperature import fit_to_logits
 from rnn_train.exporting.model_file import ModelCard
 from rnn_train.files import write_bytes
@@ -49,7 +51,7 @@ class Measurement:
 
         For the metrics, each half of the rows has the temperature that is fitted to the other half.
         """
-        scaled = self._scaled()
+        scaled = self._scaled
         found = metrics.summary(scaled, self._labels)
         priors = metrics.by_prior(scaled, self._labels, self._log_prior)
         best = max(priors, key=lambda prior: priors[prior]["macro_f1"])
@@ -77,11 +79,11 @@ class Measurement:
     def plot(self, folder: Path) -> None:
         """Draws the confusion matrix and the reliability diagram."""
         predicted = self._logits.argmax(-1).numpy()
-        reliability = metrics.reliability(self._scaled(), self._labels)
+        reliability = metrics.reliability(self._scaled, self._labels)
         labels = self._data.alphabet.labels
         plots.classifier_plots(self._labels.numpy(), predicted, reliability, labels, folder)
 
-    def compare(self, baselines: Sequence[NGramModel], folder: Path) -> list[str]:
+    def compare(self, baselines: Sequence[NGramModel | HashedLinear], folder: Path) -> list[str]:
         """Compares the model with linear models that were fitted to the same rows.
 
         All figures are written to `held_out.json` in the folder.
@@ -90,7 +92,7 @@ class Measurement:
             The lines of a table, and a recommendation if a linear model is as good.
         """
         scored = {"network": self._logits} | {
-            each.name: each.scores(self._data.held_out.texts) for each in baselines
+            _name(each): each.scores(self._data.held_out) for each in baselines
         }
         figures = {
             name: {
@@ -99,15 +101,18 @@ class Measurement:
             }
             for name, scores in scored.items()
         }
+        names = self._data.alphabet.labels
         found = {
             "models": figures,
-            "priors": metrics.by_prior(self._scaled(), self._labels, self._log_prior),
-            "labels": metrics.by_label(self._logits, self._labels, self._data.alphabet.labels),
+            "priors": metrics.by_prior(self._scaled, self._labels, self._log_prior),
+            "confusions": metrics.confusions(self._logits, self._labels, names),
+            "labels": metrics.by_label(self._logits, self._labels, names),
         }
         text = json.dumps(found, indent=2, ensure_ascii=False) + "\n"
         write_bytes(folder / "held_out.json", text.encode())
         return _table(figures)
 
+    @cached_property
     def _scaled(self) -> Tensor:
         return metrics.temperature_scaled(self._logits, self._labels)
 
@@ -146,6 +151,13 @@ def model_card(data: ClassifierData, balance: float, result: HeldOutResult) -> M
             **rounded(result.metrics),
         },
     )
+
+
+def _name(baseline: NGramModel | HashedLinear) -> str:
+    """Name of a baseline, with the rows that it was trained on if its time was limited."""
+    if isinstance(baseline, NGramModel):
+        return baseline.name
+    return f"{baseline.name} ({baseline.trained:,} rows read)"
 
 
 def _table(figures: dict[str, dict[str, float]]) -> list[str]:

@@ -178,6 +178,13 @@ class ClassifierObjective:
         """Does nothing."""
 
 
+def held_out_share(rows: EncodedRows) -> float:
+    """Returns how many times as long as a validation it takes to read all held-out rows."""
+    sample = _sample(rows)
+    tokens = [each.lengths.sum() + MARKS * len(each) for each in (rows, sample)]
+    return float(tokens[0] / max(1, tokens[1]))
+
+
 def _sample(rows: EncodedRows) -> EncodedRows:
     """Returns rows, or a fixed sample of them if they are many or long."""
     order = np.random.default_rng(0).permutation(len(rows))[:_VALIDATION_ROWS]

@@ -1,6 +1,7 @@
 """A run that trains a recurrent classifier on labelled texts."""
 
 import dataclasses
+import math
 import time
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +13,8 @@ from numpy.typing import NDArray
 from rnn_infer.runtime.stepper import Stepper
 from rnn_train.data.row_reader import RowBatches
 from rnn_train.errors import RunError
-from rnn_train.evaluation.baselines import NGramModel, fit_baselines
+from rnn_train.evaluation.baselines import MAX_ROWS, NGramModel, fit_baselines
+from rnn_train.evaluation.hashed_linear import HashedLinear
 from rnn_train.exporting.model_file import ModelCard
 from rnn_train.models.classifier import RecurrentClassifier
 from rnn_train.progress import Log
@@ -26,6 +28,7 @@ from rnn_train.tasks.classifier.data import (
 from rnn_train.tasks.classifier.objective import (
     BATCH_TOKENS,
     ClassifierObjective,
+    held_out_share,
     read_lengths,
     window_warnings,
 )
@@ -36,6 +39,16 @@ from rnn_train.tasks.plan import Settings
 from rnn_train.tasks.request import ClassifierRequest
 from rnn_train.tasks.task import HeldOutResult, start_notes, temperature_warnings, with_history
 from rnn_train.training.run import Run
+
+_MANY_LABELS = 60
+"""With more labels, or more rows than `MAX_ROWS`, the baseline is a hashed linear model. A linear
+SVM would take minutes and gigabytes."""
+_HASHED_SECONDS, _HASHED_SHARE = 30.0, 0.05
+"""Seconds of the hashed linear model at most, and its share of the minutes."""
+_AFTER = 3
+"""Reading all held-out rows, drawing plots and writing files take about so many validations."""
+_CELL_SECONDS = 4e-7
+"""Seconds that the metrics take for each held-out row and label."""
 
 
 class ClassifierTask:
@@ -59,6 +72,7 @@ class ClassifierTask:
         lengths = read_lengths(self.data.train, self.data.alphabet)
         batches = RowBatches(lengths, training.batch, BATCH_TOKENS, training.seed)
         self.steps_per_epoch = batches.per_epoch
+        self._measured: tuple[RecurrentClassifier, measurement.Measurement] | None = None
         self._teaching = Teaching(run, self.plan, self.data)
         self._soft_targets: NDArray[np.float32] | None = None
         held_out = len(self.data.held_out)
@@ -136,6 +150,7 @@ class ClassifierTask:
         earlier = forgetting(self._run, self.plan, self.data, model)
         if not len(self.data.held_out):
             return HeldOutResult(earlier, self.plan.temperature)
+        self._measured = None  # the model's weights may have changed
         result = self._measurement(model).result()
         return dataclasses.replace(result, metrics=result.metrics | earlier)
 
@@ -150,6 +165,11 @@ class ClassifierTask:
             return []
         return self._measurement(model).compare(self._baselines, folder)
 
+    def seconds_after(self, validation: float) -> float:
+        """See `Task`: validations during training may read a sample of the held-out rows."""
+        cells = len(self.data.held_out) * len(self.data.alphabet.labels)
+        return _AFTER * validation * held_out_share(self.data.held_out) + _CELL_SECONDS * cells
+
     def loss(self, stepper: Stepper) -> float:
         """Nats a text of an exported file."""
         return measurement.loss_of_file(stepper, self.data)
@@ -160,11 +180,21 @@ class ClassifierTask:
         return with_history(card, self.plan)
 
     def _measurement(self, model: RecurrentClassifier) -> measurement.Measurement:
-        return measurement.Measurement(model, self.data, self.plan)
+        """Returns the predictions of a model; `plot` and `compare` use those of `measure`."""
+        if self._measured is None or self._measured[0] is not model:
+            found = measurement.Measurement(model, self.data, self.plan)
+            self._measured = model, found
+        return self._measured[1]
 
     @cached_property
-    def _baselines(self) -> list[NGramModel]:
+    def _baselines(self) -> list[NGramModel] | list[HashedLinear]:
         """Linear models of the training rows; none if no rows are held out."""
+        train, labels = self.data.train, len(self.data.alphabet.labels)
         if not len(self.data.held_out):
             return []
+        if len(train) > MAX_ROWS or labels > _MANY_LABELS:
+            minutes = self.plan.minutes or math.inf
+            seconds = min(_HASHED_SECONDS, _HASHED_SHARE * minutes * 60)
+            linear = HashedLinear(self.data.alphabet, self.plan.training.seed)
+            return [linear.fit(train, seconds)]
         return fit_baselines(self.data.train, self.data.alphabet, self.plan.training.seed)

@@ -89,3 +89,13 @@ def test_prior_finds_rare_labels() -> None:
     assert found[0.0] == pytest.approx({"accuracy": 0.99, "macro_f1": 0.497}, abs=1e-3)
     assert found[0.2]["macro_f1"] == 1
     assert found[1.0]["accuracy"] == pytest.approx(0.01)
+
+
+def test_largest_confusions_come_first() -> None:
+    truth = torch.tensor([0, 0, 0, 1, 2, 2])
+    predicted = torch.tensor([1, 1, 0, 1, 0, 2])
+    logits = torch.nn.functional.one_hot(predicted, 3).float()
+    assert metrics.confusions(logits, truth, "xyz") == [
+        {"true": "x", "predicted": "y", "rows": 2},
+        {"true": "z", "predicted": "x", "rows": 1},
+    ]

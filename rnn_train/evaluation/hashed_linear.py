@@ -1,0 +1,123 @@
+"""A linear model of hashed n-grams, for tables with many rows or labels, within a time budget."""
+
+import time
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from rnn_train.data.alphabet import Alphabet, label_indices
+from rnn_train.data.encoded_rows import AnyRows, EncodedRows
+from rnn_train.data.row_reader import RowReader
+
+BUCKETS = 1 << 16
+"""Entries of the table of n-grams."""
+_LONGEST = 4
+_BATCH, _READ = 64, 1024
+"""Texts of a step, and texts that are scored at once."""
+_TOKENS = 1000
+"""Only so many tokens of each text are read."""
+_EPOCHS = 3
+_FACTOR, _RATE = 0x9E3779B1, 16.0
+Features = tuple[Tensor, Tensor, Tensor]
+"""Table entries of all n-grams of a batch, the first place of each text, and their weights."""
+
+
+class HashedLinear:
+    """Softmax regression on hashed letter 1-4-grams (Joulin et al., 2017, "Bag of tricks for
+    efficient text classification"), trained by gradient descent until its time is over."""
+
+    def __init__(self, alphabet: Alphabet, seed: int) -> None:
+        """Starts with zero weights.
+
+        Args:
+            alphabet: characters and labels.
+            seed: of the order of the rows.
+        """
+        self.name = f"hashed linear, letter 1–{_LONGEST}-grams"
+        self.trained = 0
+        """Number of rows that it was trained on, with repeats."""
+        self._alphabet, self._seed = alphabet, seed
+        self._weights = torch.zeros(BUCKETS, len(alphabet.labels))
+
+    def fit(self, rows: AnyRows, seconds: float) -> "HashedLinear":
+        """Trains on rows in random order, for some seconds, and at most three times on each.
+
+        Args:
+            rows: training rows.
+            seconds: wall-clock time.
+        """
+        begun = time.monotonic()
+        encoded = EncodedRows.of(rows)
+        reader, labels = RowReader(encoded, self._alphabet), label_indices(encoded, self._alphabet)
+        random, steps = np.random.default_rng(self._seed), 0
+        planned = _EPOCHS * -(-len(encoded) // _BATCH)
+        for _ in range(_EPOCHS):
+            order = random.permutation(len(encoded))
+            for begin in range(0, len(order), _BATCH):
+                progress = max(steps / planned, (time.monotonic() - begun) / max(seconds, 1e-9))
+                if progress >= 1:
+                    return self
+                chosen = order[begin : begin + _BATCH]
+                self._step(_features(reader, chosen), labels[chosen], _RATE * (1 - progress))
+                steps += 1
+                self.trained += len(chosen)
+        return self
+
+    @torch.inference_mode()
+    def _step(self, features: Features, labels: NDArray[np.int64], rate: float) -> None:
+        """Takes one step of gradient descent. It touches only the entries of these n-grams."""
+        entries, begins, weights = features
+        errors = torch.softmax(self._scores(features), -1)
+        errors[torch.arange(len(labels)), torch.from_numpy(labels)] -= 1
+        counts = torch.diff(begins, append=torch.tensor([len(entries)]))
+        change = errors.repeat_interleave(counts, 0) * weights[:, None]
+        self._weights.index_add_(0, entries, change, alpha=-rate / len(labels))
+
+    def _scores(self, features: Features) -> Tensor:
+        entries, begins, weights = features
+        return nn.functional.embedding_bag(
+            entries, self._weights, begins, mode="sum", per_sample_weights=weights
+        )
+
+    @torch.inference_mode()
+    def scores(self, rows: AnyRows) -> Tensor:
+        """Scores texts.
+
+        Args:
+            rows: the texts; their labels are not used.
+
+        Returns:
+            Logits [texts, labels].
+        """
+        encoded = EncodedRows.of(rows)
+        reader = RowReader(encoded, self._alphabet)
+        order = np.argsort(reader.lengths, kind="stable")
+        found = torch.empty(len(encoded), len(self._alphabet.labels))
+        for begin in range(0, len(order), _READ):
+            chosen = order[begin : begin + _READ]
+            found[torch.from_numpy(chosen)] = self._scores(_features(reader, chosen))
+        return found
+
+
+def _features(reader: RowReader, chosen: NDArray[np.integer]) -> Features:
+    """Hashes the n-grams of texts. The features of a text have norm 1 if no n-gram repeats."""
+    tokens, lengths = (each.numpy() for each in reader.read(chosen, 0, _TOKENS))
+    time_steps = tokens.shape[1]
+    hashed = np.zeros((len(tokens), _LONGEST, time_steps), np.uint32)
+    valid = np.zeros(hashed.shape, bool)
+    row = np.zeros(tokens.shape, np.uint32)
+    for n in range(1, min(_LONGEST, time_steps) + 1):
+        before = np.zeros_like(row)
+        before[:, 1:] = row[:, :-1]
+        row = (before + tokens.astype(np.uint32) + np.uint32(n)) * np.uint32(_FACTOR)
+        row ^= row >> np.uint32(15)
+        hashed[:, n - 1] = row
+        place = np.arange(time_steps)
+        valid[:, n - 1] = (place >= n - 1) & (place < lengths[:, None])
+    counts = valid.sum((1, 2))
+    weights = np.repeat(np.maximum(counts, 1) ** -0.5, counts).astype(np.float32)
+    entries = (hashed[valid] % BUCKETS).astype(np.int64)
+    begins = torch.from_numpy(np.cumsum(counts) - counts)
+    return torch.from_numpy(entries), begins, torch.from_numpy(weights)

@@ -1,0 +1,41 @@
+"""The linear model of hashed n-grams."""
+
+import numpy as np
+import torch
+
+from rnn_train.data.alphabet import Alphabet
+from rnn_train.data.encoded_rows import EncodedRows
+from rnn_train.data.rows import Rows
+from rnn_train.evaluation.hashed_linear import HashedLinear
+
+RANDOM = np.random.default_rng(0)
+LABELS = tuple("ab" * 200)
+ROWS = EncodedRows.of(
+    Rows(
+        tuple(
+            "".join(chr(97 + i + 5 * (label == "b")) for i in RANDOM.integers(9, size=6))
+            for label in LABELS
+        ),
+        LABELS,
+    )
+)
+ALPHABET = Alphabet.of(ROWS)
+
+
+def test_it_learns_the_labels() -> None:
+    model = HashedLinear(ALPHABET, 0).fit(ROWS, 60)
+    assert model.trained == 3 * len(ROWS)
+    predicted = model.scores(ROWS).argmax(-1)
+    assert (predicted == torch.from_numpy(ROWS.indices)).float().mean() > 0.9
+
+
+def test_its_time_is_limited() -> None:
+    model = HashedLinear(ALPHABET, 0).fit(ROWS, 0)
+    assert model.trained == 0
+    assert (model.scores(ROWS) == 0).all()
+
+
+def test_order_and_batch_do_not_change_scores() -> None:
+    model = HashedLinear(ALPHABET, 0).fit(ROWS, 60)
+    whole = model.scores(ROWS)
+    torch.testing.assert_close(model.scores(ROWS.take([7, 3])), whole[[7, 3]])
