@@ -6,7 +6,7 @@ import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 
 /** Bytes of the whole package: bundled, minified and compressed with gzip. */
-export const LIMIT = 12_000;
+export const LIMIT = 12_800;
 
 /** Bundle and minify the package as a page would. Return its source text. */
 export async function bundle() {

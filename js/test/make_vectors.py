@@ -86,12 +86,19 @@ def _philox(seed: int, count: int) -> dict[str, Any]:
 def _char_model(name: str) -> dict[str, Any]:
     lm = rnn_infer.CharLM.load(ROOT / name)
     return {
-        "texts": [_text(lm, prompt, options) for prompt, options in TEXTS],
+        "texts": [
+            _text(lm, prompt, options) for prompt, options in TEXTS if _can_stop(lm, options)
+        ],
         "batch": lm.generate(["a", "", "abcab a"], length=100, seed=20, stop="yn"),
         "score": lm.score(SCORED).nats_per_char,
         "next": [[each.char, each.probability] for each in lm.next("ab", 4)],
         "session": _session(lm),
     }
+
+
+def _can_stop(lm: rnn_infer.CharLM, options: dict[str, Any]) -> bool:
+    """Whether the model can write the stop texts: Python refuses others."""
+    return set("".join(options.get("stop", []))) <= set(lm.metadata.vocabulary)
 
 
 def _text(lm: rnn_infer.CharLM, prompt: str, options: dict[str, Any]) -> dict[str, Any]:
