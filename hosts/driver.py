@@ -49,8 +49,8 @@ class Host:
         for begin in range(0, len(tokens), size):
             piece = tokens[begin : begin + size]
             padded = piece + [SKIP] * (size - len(piece))
-            # One draw more than none: a trap of some engines is a call that draws nothing.
-            results = self.run(padded, state, [0.5] * (self.steps or 1))
+            # It draws twice: a trap of some engines is a Loop that makes no turn.
+            results = self.run(padded, state, [0.5] * (self.steps or 2))
             state = self.after(results)
         return np.array(results["logits"])[0, len(piece) - 1]
 

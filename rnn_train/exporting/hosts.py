@@ -46,7 +46,7 @@ HOSTS: dict[HostName, Host] = {
     "tract": Host(
         Variant(steps=4), _ALL, "leave the input shapes symbolic; convert `generated` to int64"
     ),
-    "tvm": Host(Variant(steps=4), _ALL, "nothing more to do"),
+    "tvm": Host(Variant(steps=4), ("float32", "int8"), "nothing more to do"),
     "iree": Host(Variant(steps=4), _ALL, "more steps a call take longer to compile"),
     "opencv": Host(
         Variant(steps=4), ("float32",), "open it with the engine ENGINE_NEW of OpenCV 5"
