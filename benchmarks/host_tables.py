@@ -84,9 +84,9 @@ def speed() -> str:
                 row += ["–", "–"]
                 continue
             file, found = best
-            options = file.removeprefix("charlm.").replace(".int8", "").replace(".", " ")
+            options = file.removeprefix("charlm").replace(".int8", "").replace(".", " ").strip()
             times = found["seconds"] / found["onnxruntime_seconds"]
-            row += [f"{found['seconds'] * 1e6:,.0f} ({options})", f"{times:.1f}×"]
+            row += [f"{found['seconds'] * 1e6:,.0f} ({options or 'ordinary'})", f"{times:.1f}×"]
         rows.append(row)
     head = ["engine", "float32, µs/char", "÷ onnxruntime", "int8, µs/char", "÷ onnxruntime"]
     return markdown_table(head, rows)
