@@ -17,9 +17,28 @@ caller who does not know this package would catch.
 
 import pickle
 
+_LONGEST = 2000
+"""Characters of a message that are shown."""
+
+
+def _printable(char: str) -> str:
+    return char if char.isprintable() else char.encode("unicode_escape").decode()
+
 
 class RnnInferError(Exception):
     """The base class of all errors of `rnn_infer`."""
+
+    def __str__(self) -> str:
+        """Return the message. What a file or a text brought along cannot break the line.
+
+        Characters that are not printable, such as line ends, escape codes and marks that turn the
+        direction of writing, are escaped. Of a very long message the middle is left out.
+        """
+        text = super().__str__()
+        if not text.isprintable():
+            text = "".join(map(_printable, text))
+        half = _LONGEST // 2
+        return text if len(text) <= _LONGEST else f"{text[:half]} … {text[-half:]}"
 
 
 class RuntimeMissingError(RnnInferError, ImportError):

@@ -83,10 +83,7 @@ def check_model(source: SourceBytes) -> ModelFile:
     try:
         return _check(source)
     except ViolationError as violation:
-        text = str(violation)
-        if not text.isprintable():  # a name in the file may hold line ends or escape codes
-            text = text.encode("unicode_escape").decode()
-        raise ModelFileError(f"{source.name}: {text}") from None
+        raise ModelFileError(f"{source.name}: {violation}") from None
 
 
 def _check(source: SourceBytes) -> ModelFile:

@@ -27,3 +27,25 @@ def test_bases(error: type[Exception], base: type[Exception]) -> None:
     raised = pickle.loads(pickle.dumps(error("one line")))
     assert type(raised) is error
     assert str(raised) == "one line"
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("a\nb\r\x1b[2J", r"a\nb\r\x1b[2J"),
+        ("two\u2028lines", r"two\u2028lines"),
+        ("\u202etxt.exe", r"\u202etxt.exe"),
+        ("half \ud800", r"half \ud800"),
+        ("Müller – 日本", "Müller – 日本"),
+        ("a\\nb", "a\\nb"),
+    ],
+)
+def test_message_is_one_printable_line(given: str, shown: str) -> None:
+    assert str(errors.TableError(given)) == shown
+
+
+def test_long_message_keeps_its_ends() -> None:
+    text = str(errors.ModelFileError("what: " + "x" * 10**6 + "; do this"))
+    assert text.startswith("what: xxx")
+    assert text.endswith("xxx; do this")
+    assert len(text) < 2100
