@@ -16,6 +16,9 @@ Unknown = Literal["default", "error", "skip", "fold"]
 """What to do with a character outside the vocabulary: see `Vocabulary.encode`."""
 UNKNOWN_POLICIES: tuple[Unknown, ...] = ("default", "error", "skip", "fold")
 _MISSING = -1
+_MOST_ACCENTS = 30
+"""Accents of one character. No language has more (Stream-Safe Text Format, Unicode Standard Annex
+15)."""
 
 
 class Vocabulary:
@@ -223,11 +226,12 @@ class Vocabulary:
             missing: whether each character is unknown.
         """
         pieces, done = [], 0
+        form_of = cache(self._form)  # the same few characters come again and again
         for place in np.flatnonzero(missing).tolist():
             if place < done:
                 continue
             begin, end = _cluster(text, place)
-            form = self._form(text[begin:end])
+            form = form_of(text[begin:end])
             if form is not None and begin >= done:
                 pieces += [text[done:begin], form]
                 done = end
@@ -251,7 +255,8 @@ class Vocabulary:
     def _first_unknown(self, text: str) -> int:
         """Return the position of the first character that is unknown in every form."""
         places = np.flatnonzero(self._look_up(text) == _MISSING).tolist()
-        return next(p for p in places if self._form(text[slice(*_cluster(text, p))]) is None)
+        form_of = cache(self._form)
+        return next(p for p in places if form_of(text[slice(*_cluster(text, p))]) is None)
 
     def _fold(self, char: str) -> str:
         """Return the nearest text of known characters, or an empty text."""
@@ -264,11 +269,15 @@ class Vocabulary:
 
 
 def _cluster(text: str, place: int) -> tuple[int, int]:
-    """Return begin and end of the character at a place, with the accents that follow its base."""
+    """Return begin and end of the character at a place, with the accents that follow its base.
+
+    Accents further away than `_MOST_ACCENTS` do not count: the work stays linear in the text.
+    """
     begin, end = place, place + 1
-    while begin and _is_extending(text[begin]):
+    first, last = max(0, place - _MOST_ACCENTS), min(len(text), end + _MOST_ACCENTS)
+    while begin > first and _is_extending(text[begin]):
         begin -= 1
-    while end < len(text) and _is_extending(text[end]):
+    while end < last and _is_extending(text[end]):
         end += 1
     return begin, end
 

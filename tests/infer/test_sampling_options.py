@@ -31,7 +31,8 @@ WRONG: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("options", WRONG, ids=str)
+# The ids are numbers, because the text of an object is another one in each process.
+@pytest.mark.parametrize("options", WRONG, ids=map(str, range(len(WRONG))))
 def test_wrong_option(options: dict[str, Any]) -> None:
     with pytest.raises(OptionError) as caught:
         Sampling(**options)

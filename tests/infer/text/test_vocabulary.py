@@ -365,3 +365,15 @@ def test_stop_text_that_is_refused(stop: Any, message: str) -> None:
     for unknown in (None, 0):
         with pytest.raises(OptionError, match=message):
             vocabulary("\na", unknown).stops(stop)
+
+
+RUNS_OF_ACCENTS = ("e\u0301" * 20_000, "a" + "\u0301" * 40_000, "\u0301\u0327" * 20_000)
+
+
+@pytest.mark.parametrize("text", RUNS_OF_ACCENTS, ids=["pairs", "one run", "no base"])
+def test_many_accents(text: str) -> None:
+    """The work is linear in the text; it took minutes when each accent looked at all others."""
+    found = vocabulary("ae")
+    with pytest.raises(UnknownCharacterError):
+        found.encode(text, "error")
+    assert spelled(found, text, "skip") == "".join(char for char in text if char in "ae")
