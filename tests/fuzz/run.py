@@ -77,7 +77,7 @@ def _figures(log: str) -> dict[str, int]:
 
 def _keep(path: Path, corpus: Path) -> None:
     """Keep the smallest inputs of a corpus, as lines of base64."""
-    inputs = sorted({each.read_bytes() for each in corpus.iterdir()}, key=lambda data: len(data))
+    inputs = sorted({each.read_bytes() for each in corpus.iterdir()}, key=len)
     kept = [data for data in inputs if 0 < len(data) <= KEPT_BYTES or path.stem == "snapshot"]
     step = max(1, len(kept) // KEPT)
     lines = [base64.b64encode(data).decode() for data in kept[::step][:KEPT]]

@@ -1,4 +1,4 @@
-"""Each target on its seeds, on the corpus that coverage-guided runs found, and on changed inputs."""
+"""Each target on its seeds, on the corpus of coverage-guided runs, and on changed inputs."""
 
 import base64
 import random
