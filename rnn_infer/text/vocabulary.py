@@ -86,7 +86,7 @@ class Vocabulary:
             return self._look_up("".join(c for c, m in zip(text, missing, strict=True) if not m))
         if unknown == "fold":
             folds: dict[str, str | int | None] = {
-                text[i]: self._fold(text[i]) for i in np.flatnonzero(missing)
+                char: self._fold(char) for char in {text[i] for i in np.flatnonzero(missing)}
             }
             return self._look_up(text.translate(str.maketrans(folds)))
         char = text[int(missing.argmax())]
@@ -226,16 +226,16 @@ class Vocabulary:
             text: a normalised text.
             missing: whether each character is unknown.
         """
-        pieces, done = [], 0
+        pieces, done, seen = [], 0, 0
         form_of = cache(self._form)  # the same few characters come again and again
         for place in np.flatnonzero(missing).tolist():
-            if place < done:
+            if place < seen:
                 continue
-            begin, end = _cluster(text, place)
-            form = form_of(text[begin:end])
+            begin, seen = _cluster(text, place)
+            form = form_of(text[begin:seen])
             if form is not None and begin >= done:
                 pieces += [text[done:begin], form]
-                done = end
+                done = seen
         return "".join([*pieces, text[done:]])
 
     def _form(self, cluster: str) -> str | None:
