@@ -124,8 +124,8 @@ def _other(value: Any, rng: random.Random) -> Any:
         return rng.choice(choices)
     if isinstance(value, float):
         return rng.choice([0.0, -value, float("nan"), float("inf"), 1e38])
-    choices = [0, 1, -1, value + 1, value - 1, 2**31 - 1, -(2**31)]
-    return rng.choice([each for each in choices if -(2**31) <= each < 2**31])
+    numbers = [0, 1, -1, value + 1, value - 1, 2**31 - 1, -(2**31)]
+    return rng.choice([each for each in numbers if -(2**31) <= each < 2**31])
 
 
 # --- the metadata document ------------------------------------------------------------
