@@ -102,6 +102,7 @@ def load() -> str:
     stress, soak = read_plain("stress"), read_plain("soak")["growth"]
     kills, resumed = read_plain("checkpoint_kills"), read_plain("kills")
     fuzz, threads = read_plain("fuzz"), stress["threads"]
+    guided = read_plain("coverage_fuzz")["rows"]
     prompt, wide = stress["long_prompt"], stress["large_vocabulary"]
     rows = [
         [
@@ -125,6 +126,13 @@ def load() -> str:
             f"{soak['sessions']['count']:,} sessions opened and dropped",
             f"{soak['sessions']['bytes'] / 1e3:.0f} kB, {soak['sessions']['handles']} handles, "
             f"{soak['sessions']['threads']} threads more",
+        ],
+        [
+            f"{sum(row['executions'] for row in guided):,} inputs of five readers, guided by "
+            "coverage",
+            f"{sum(row['failed'] for row in guided)} foreign errors; "
+            f"{sum(row['edges'] for row in guided):,} edges reached; "
+            f"{max(row['peak_mb'] for row in guided)} MB at the peak",
         ],
         [
             f"{fuzz['runs'] + fuzz['refused']:,} damaged and hostile files",

@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import pickle
 import re
 from pathlib import Path
 from typing import Any
@@ -77,9 +76,10 @@ def read(path: Path) -> dict[str, Any]:
     try:
         # weights_only: loading a checkpoint must never run code.
         state = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError) as error:
+    except Exception as error:  # on foreign bytes torch raises errors of a dozen types
         raise RunError(f"{path} is of another version of torch or rnn_train") from error
-    assert isinstance(state, dict)
+    if not isinstance(state, dict):
+        raise RunError(f"{path} is of another version of torch or rnn_train")
     return state
 
 

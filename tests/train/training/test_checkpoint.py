@@ -1,6 +1,8 @@
 """Checkpoints: writing, deleting old ones, and loading the newest that is not damaged."""
 
+import hashlib
 import os
+import random
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -176,3 +178,32 @@ def test_averaged_weights_have_the_names_of_the_model() -> None:
     found = checkpoint.averaged_weights({"average": average.state_dict()})
     assert found.keys() == model.state_dict().keys()
     assert torch.equal(found["weight"], average.module.get_parameter("weight"))
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")  # torch itself, on foreign bytes
+def test_changed_bytes_with_a_right_checksum_are_refused_or_read(tmp_path: Path) -> None:
+    """Every error of torch on foreign bytes becomes an error of the package."""
+    path, rng = tmp_path / "changed.pt", random.Random(1)
+    checkpoint.write(path, {"step": 3, "model": {"w": torch.ones(4, 3)}, "list": [1, None, "x"]})
+    whole = path.read_bytes()
+    magic, checksum, payload = whole[:8], whole[8:40], whole[40:]
+    assert checksum == hashlib.sha256(payload).digest()
+    refused = 0
+    for _ in range(600):
+        changed = bytearray(payload)
+        for _ in range(rng.randrange(1, 4)):
+            changed[rng.randrange(len(changed))] = rng.randrange(256)
+        path.write_bytes(magic + hashlib.sha256(changed).digest() + changed)
+        try:
+            assert isinstance(checkpoint.read(path), dict)
+        except RunError as error:
+            assert len(str(error).splitlines()) == 1
+            refused += 1
+    assert refused > 100
+
+
+def test_payload_that_is_no_mapping_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "list.pt"
+    checkpoint.write(path, [1, 2])  # type: ignore[arg-type]
+    with pytest.raises(RunError, match="of another version"):
+        checkpoint.read(path)
