@@ -81,3 +81,12 @@ def test_release_runs_without_a_stored_secret() -> None:
     assert "id-token: write" in text
     assert "secrets." not in text
     assert "attestations: true" in text
+
+
+def test_scanner_of_models_has_no_complaint() -> None:
+    path = ROOT / "benchmarks" / "results" / "model_scan.json"
+    found = json.loads(path.read_text("utf-8"))
+    shipped = sorted(each.name for each in (ROOT / "exported").glob("*.onnx"))
+    assert found["files"] == shipped
+    assert found["passed"] == found["checks"] > 0
+    assert {each["severity"] for each in found["remarks"]} <= {"info"}
