@@ -132,7 +132,7 @@ def load() -> str:
             "coverage",
             f"{sum(row['failed'] for row in guided)} foreign errors; "
             f"{sum(row['edges'] for row in guided):,} edges reached; "
-            f"{max(row['peak_mb'] for row in guided)} MB at the peak",
+            f"{max(row['peak_mb'] for row in guided):,} MB at the peak, with the fuzzer's own",
         ],
         [
             f"{fuzz['runs'] + fuzz['refused']:,} damaged and hostile files",

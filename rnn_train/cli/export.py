@@ -70,7 +70,9 @@ HOST_NAMES = (
     help="Divides the logits, in place of the temperature that the run fitted.",
 )
 def export(source: Path, out: Path, quantize: Any, **options: Any) -> None:
-    """Export the latest weights of a run, or those of a float32 file, to another file.
+    """Export a run, or a float32 file, to another file.
+
+    The weights are the latest of the run.
 
     The file is compared with the model before it is written.
 

@@ -120,6 +120,13 @@ _OPTIMIZER = (
         metavar="SECONDS",
         help="Time between validations. Each also writes a checkpoint.",
     ),
+    click.option(
+        "--init-from",
+        type=PATH,
+        metavar="RUN",
+        help="Start from the weights of this run, and fine-tune them on other data. New characters "
+        "and labels get weights of their own.",
+    ),
 )
 
 

@@ -25,6 +25,7 @@ _COMMON = (
     "epochs",
     "seed",
     "ensemble",
+    "init_from",
     "temperature",
 )
 """Options that are fields of every request."""
@@ -59,13 +60,6 @@ _RATE = FiniteRange(0, 1, max_open=True)
     default=True,
     show_default=True,
     help="The last fifth of the run learns the held-out text too, after it was measured.",
-)
-@click.option(
-    "--init-from",
-    type=PATH,
-    metavar="RUN",
-    help="Start from the weights of this run, and fine-tune them on other data. New characters and "
-    "labels get weights of their own.",
 )
 @click.option(
     "--teacher",
@@ -122,7 +116,7 @@ def charlm(**options: Any) -> None:
       rnn-train charlm --data book.txt --ensemble 3 --minutes 120
       rnn-train charlm --teacher one.onnx --teacher two.onnx --data book.txt
     """
-    fields = ("min_count", "init_from", "teacher", "separator", "documents", "learn_held_out")
+    fields = ("min_count", "teacher", "separator", "documents", "learn_held_out")
     own = {name: options.pop(name) for name in fields}
 
     def request(common: _Options) -> Any:
@@ -156,13 +150,6 @@ def charlm(**options: Any) -> None:
 )
 @click.option("--dropout", type=_RATE, help="Dropout before and after the recurrent layers.")
 @click.option(
-    "--init-from",
-    type=PATH,
-    metavar="RUN",
-    help="Start from the weights of this run, and fine-tune them on other data. New characters and "
-    "labels get weights of their own.",
-)
-@click.option(
     "--balance",
     type=FiniteRange(0, 1),
     help="How far to favour rare labels. 1: as if all labels were equally frequent.",
@@ -186,7 +173,7 @@ def classifier(**options: Any) -> None:
       rnn-train classifier --data names.csv --cell mycells:Leaky
       rnn-train classifier --data reviews/ --epochs 10 --out exported/reviews.onnx
     """
-    own = {name: options.pop(name) for name in ("balance", "init_from")}
+    own = {"balance": options.pop("balance")}
     table = {name: options.pop(name) for name in TABLE_OPTIONS}
 
     def request(common: _Options) -> Any:

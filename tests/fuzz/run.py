@@ -105,9 +105,15 @@ def main() -> int:
     if chosen.write:
         from benchmarks.harness import RESULTS, machine
 
+        path = RESULTS / "coverage_fuzz.json"
+        fresh = {row["target"] for row in rows}
+        if path.exists():
+            rows += [
+                row for row in json.loads(path.read_text())["rows"] if row["target"] not in fresh
+            ]
+        rows.sort(key=lambda row: list(TARGETS).index(row["target"]))
         content = {"command": f"python tests/fuzz/run.py --seconds {chosen.seconds} --write"}
         result = content | {"machine": machine(), "rows": rows}
-        path = RESULTS / "coverage_fuzz.json"
         path.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
     return int(any(row["failed"] for row in rows))
 

@@ -106,7 +106,7 @@ def test_too_few_items_end_the_search(documents: CharLM, monkeypatch: pytest.Mon
         ({"count": -1}, "count must be an integer of 0 or more, got -1"),
         ({"count": True}, "count must be an integer"),
         ({"count": 2, "min_length": 1.5}, "min_length must be an integer of 0 or more, got 1.5"),
-        ({"count": 2, "exclude": "Anna"}, "exclude must be several texts, not one; give a list"),
+        ({"count": 2, "exclude": "Anna"}, "exclude must be several texts, got 'Anna'; give a list"),
         ({"count": 2}, "train with --documents, or give a stop text"),
         ({"count": 2, "stop": "a", "length": -1}, "length must be"),
     ],

@@ -4,6 +4,7 @@ import re
 import shlex
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,15 +42,25 @@ def test_version(good: Printed) -> None:
 
 
 def test_examples_of_the_help_work(
-    good: Printed, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    good: Printed,
+    documented: Callable[..., Path],
+    data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Run each example unchanged, with the files that it names."""
     exported = tmp_path / "exported"
     exported.mkdir()
-    (exported / "charlm.onnx").write_bytes((data / "wide.onnx").read_bytes())
     (exported / "classifier.onnx").write_bytes((data / "gru.onnx").read_bytes())
     for name in ("book.txt", "held-out.txt", "start.txt", "poem.txt", "names.csv"):
         (tmp_path / name).write_text("Rossi\nNg\n")
+    scores = {"rows": 40, "scores": [0.1] * 20 + [0.6] * 19 + [1.0]}
+
+    def hold_out(document: dict[str, Any]) -> None:
+        document["format_version"] = 2
+        document["classifier"]["held_out"] = scores
+
+    documented(hold_out, of="gru").rename(tmp_path / "mine.onnx")
     (tmp_path / "reviews.csv").write_text("id,review\n1,Rossi\n")
     monkeypatch.chdir(tmp_path)
     examples = [
@@ -62,6 +73,9 @@ def test_examples_of_the_help_work(
     assert len(examples) >= 12
     for example in examples:
         words, stdin = shell_words(example)
+        # Only one knows all characters of the prompts, and only the other ends its lines.
+        model = "charlm" if "--unique" in words else "wide"
+        (exported / "charlm.onnx").write_bytes((data / f"{model}.onnx").read_bytes())
         assert good(*words, stdin=stdin)
 
 

@@ -195,7 +195,7 @@ def test_bad_text(error_of: ErrorOf, tmp_path: Path, content: bytes | None, mess
     ("name", "content", "message"),
     [
         ("rows.csv", None, "rows.csv: no such file"),
-        ("rows.csv", "", "rows.csv: holds 0 rows"),
+        ("rows.csv", "", "rows.csv: 0 rows; at least 20 are needed"),
         (
             "rows.csv",
             LABELLED + "a,b,c\n",

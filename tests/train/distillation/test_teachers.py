@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from rnn_infer.runtime import streams
+from rnn_infer.runtime import reading
 from rnn_infer.runtime.stepper import Stepper
 from rnn_train.data.corpus import build_corpus
 from rnn_train.data.sources import TextFile
@@ -55,7 +55,7 @@ def test_soft_targets_do_not_depend_on_the_size_of_a_chunk(
     tokens = build_corpus([TextFile(story)], tmp_path / "corpus.bin").tokens[:1200]
     teachers = Teachers([finished.out])
     teachers.write_soft_targets(tokens, tmp_path / "whole.bin")
-    monkeypatch.setattr(streams, "_CHUNK_LOGITS", numbers * 4)
+    monkeypatch.setattr(reading, "_CHUNK_LOGITS", numbers * 4)
     teachers.write_soft_targets(tokens, tmp_path / "parts.bin")
     assert (tmp_path / "parts.bin").read_bytes() == (tmp_path / "whole.bin").read_bytes()
 
