@@ -69,7 +69,8 @@ class Plan:
     known: Mapping[str, int] = field(default_factory=dict)
     """Number of characters, and of labels, that the warm start knew."""
     earlier: Mapping[str, float] = field(default_factory=dict)
-    """Figures of the warm start on its own held-out data."""
+    """Figures of the warm start on its own held-out data; and which share of this run's held-out
+    data it had learnt, if it had learnt any."""
     continued: tuple[Continuation, ...] = ()
     """Further parts of the run, in order."""
 

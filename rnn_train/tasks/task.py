@@ -112,6 +112,26 @@ def temperature_warnings(held_out: int, temperature: float) -> list[str]:
     ]
 
 
+SEEN = "held_out_share_seen_before"
+"""Name of the figure: the share of the held-out data that the earlier run was trained on."""
+
+
+def seen_before(plan: Plan) -> dict[str, float]:
+    """Returns the figure `SEEN` of a warm start, if its earlier run has read held-out data."""
+    return {name: share for name, share in plan.earlier.items() if name == SEEN}
+
+
+def seen_warnings(plan: Plan) -> list[str]:
+    """Returns a warning if the earlier run was trained on the held-out data."""
+    if not (share := plan.earlier.get(SEEN, 0.0)):
+        return []
+    return [
+        f"{plan.init_from} was trained on about {share:.0%} of the held-out data, so the held-out "
+        "figures are too good and the probabilities may be too sharp; give data that is new to it "
+        "with --val-data"
+    ]
+
+
 def start_notes(plan: Plan, characters: int, labels: int = 0) -> list[str]:
     """Describes what a warm start knows and what is new; empty: the run has none.
 

@@ -23,7 +23,13 @@ from rnn_train.tasks.charlm.teaching import SOFT_TARGETS, Teaching
 from rnn_train.tasks.memory import check_memory
 from rnn_train.tasks.plan import Settings
 from rnn_train.tasks.request import CharLMRequest
-from rnn_train.tasks.task import HeldOutResult, start_notes, temperature_warnings, with_history
+from rnn_train.tasks.task import (
+    HeldOutResult,
+    seen_warnings,
+    start_notes,
+    temperature_warnings,
+    with_history,
+)
 from rnn_train.training import checkpoint
 from rnn_train.training.run import Run
 
@@ -53,7 +59,7 @@ class CharLMTask:
         # Soft targets already teach the right confidence, so no temperature is needed.
         held_out, temperature = len(self.data.held_out), self.plan.temperature
         self.warnings = [] if self._distilled else temperature_warnings(held_out, temperature)
-        self.warnings += _batch_warnings(self.plan)
+        self.warnings += [*_batch_warnings(self.plan), *seen_warnings(self.plan)]
 
     @classmethod
     def create(
@@ -90,7 +96,7 @@ class CharLMTask:
         plan = decide(request, tuple(sources_of(request)), corpus, warm, settings)
         _check_size(plan)
         if warm:
-            plan = dataclasses.replace(plan, earlier=write_start(run, warm, plan.model))
+            plan = dataclasses.replace(plan, earlier=write_start(run, warm, plan))
         plan.teacher_plan.copy(request.teachers, run)
         run.write_config(plan.to_config())
         return cls(run)

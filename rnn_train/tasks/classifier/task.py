@@ -37,7 +37,13 @@ from rnn_train.tasks.classifier.teaching import Teaching, new_network
 from rnn_train.tasks.classifier.warm_start import ClassifierWarmStart, first_network, forgetting
 from rnn_train.tasks.plan import Settings
 from rnn_train.tasks.request import ClassifierRequest
-from rnn_train.tasks.task import HeldOutResult, start_notes, temperature_warnings, with_history
+from rnn_train.tasks.task import (
+    HeldOutResult,
+    seen_warnings,
+    start_notes,
+    temperature_warnings,
+    with_history,
+)
 from rnn_train.training.run import Run
 
 _MANY_LABELS = 60
@@ -78,6 +84,7 @@ class ClassifierTask:
         held_out = len(self.data.held_out)
         self.warnings = [*self.data.warnings, *window_warnings(self.data.train)]
         self.warnings += temperature_warnings(held_out, self.plan.temperature)
+        self.warnings += seen_warnings(self.plan)
 
     @classmethod
     def create(
@@ -109,7 +116,7 @@ class ClassifierTask:
         earlier = warm.model.config if warm else None
         plan = decide(request, tuple(sources_of(request)), data, settings, earlier)
         if warm:
-            before = warm.write(run, plan.model, data.alphabet.unknown)
+            before = warm.write(run, plan.model, data)
             plan = dataclasses.replace(plan, earlier=before)
         run.write_config(plan.to_config())
         return cls(run)

@@ -21,6 +21,7 @@ from rnn_train.models.classifier import ClassifierConfig, RecurrentClassifier
 from rnn_train.tasks.classifier.data import ClassifierData, open_data
 from rnn_train.tasks.classifier.objective import count_evidence
 from rnn_train.tasks.classifier.plan import ClassifierPlan
+from rnn_train.tasks.task import SEEN, seen_before
 from rnn_train.training import checkpoint
 from rnn_train.training.run import Run
 
@@ -74,37 +75,46 @@ class ClassifierWarmStart:
         held_out = data.held_out if len(data.held_out) else data.train
         return cls(folder, model.eval(), data.alphabet, held_out, counted)
 
-    def write(self, run: Run, config: ClassifierConfig, unknown: int) -> dict[str, float]:
+    def write(self, run: Run, config: ClassifierConfig, data: ClassifierData) -> dict[str, float]:
         """Writes the first weights of a new run, and the earlier rows, into its folder.
 
         Args:
             run: the new run.
             config: of its model.
-            unknown: token of unknown characters.
+            data: of the new run. A training row of both runs is counted once.
 
         Returns:
-            Figures of the earlier model on the earlier rows.
+            Figures of the earlier model on the earlier rows; and `SEEN`, if the earlier run was
+            trained on some of the new held-out rows.
 
         Raises:
             RunError: the weights cannot be carried over, or the folder cannot be written.
         """
         model = RecurrentClassifier(config)
-        grow_classifier(self.model, model, unknown, str(self.folder))
+        grow_classifier(self.model, model, data.alphabet.unknown, str(self.folder))
         checkpoint.write(run.folder / INITIAL_WEIGHTS, model.state_dict())
+        again = set(data.train.texts)
+        other = [i for i, text in enumerate(self.counted.texts) if text not in again]
+        counted = self.counted.take(other)
         lines = [
             json.dumps({"side": side, "text": text, "label": label}, ensure_ascii=False)
-            for side, rows in (("train", self.counted), ("held_out", self.held_out))
+            for side, rows in (("train", counted), ("held_out", self.held_out))
             for text, label in zip(rows.texts, rows.labels, strict=True)
         ]
         write_bytes(run.folder / _ROWS, ("\n".join(lines) + "\n").encode())
-        return figures(self.model, self.alphabet, self.held_out)
+        learnt = set(self.counted.texts)
+        new = data.held_out.texts
+        seen = sum(text in learnt for text in new) / max(1, len(new))
+        found = figures(self.model, self.alphabet, self.held_out)
+        return found | ({SEEN: seen} if seen else {})
 
 
 def read_rows(run: Run) -> dict[str, Rows]:
     """Reads the earlier rows of a run, by their side; there are none without a warm start."""
     sides: dict[str, list[tuple[str, str]]] = {"train": [], "held_out": []}
     path = run.folder / _ROWS
-    for line in path.read_text("utf-8").splitlines() if path.exists() else ():
+    # Not splitlines: texts may have other line ends in them, such as U+2028.
+    for line in path.read_text("utf-8").strip("\n").split("\n") if path.exists() else ():
         row = json.loads(line)
         sides[row["side"]].append((row["text"], row["label"]))
     return {
@@ -146,4 +156,4 @@ def forgetting(
         key: value
         for name in now
         for key, value in ((f"{name}_before", plan.earlier[name]), (name, now[name]))
-    }
+    } | seen_before(plan)

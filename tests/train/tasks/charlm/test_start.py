@@ -46,6 +46,7 @@ def test_new_characters(finished: TrainingReport, sequel: Path) -> None:
     old = checkpoint.averaged_weights(state)
     assert torch.equal(start["embedding.weight"][: len(before)], old["embedding.weight"])
     assert torch.equal(start["layers.0.weight_hh_l0"], old["layers.0.weight_hh_l0"])
+    assert "held_out_share_seen_before" not in report.metrics
     loss = "earlier_data_nats_per_char"
     assert report.metrics[loss] > report.metrics[f"{loss}_before"], "foreign text: it forgets"
     assert any("earlier data nats per char before:" in line for line in lines)
@@ -54,7 +55,10 @@ def test_new_characters(finished: TrainingReport, sequel: Path) -> None:
 
 
 def test_same_text_is_not_forgotten(finished: TrainingReport, story: Path) -> None:
-    report = tune(story, finished.run, [])
+    lines: list[str] = []
+    report = tune(story, finished.run, lines)
+    assert report.metrics["held_out_share_seen_before"] == 1
+    assert any("was trained on about 100% of the held-out data" in line for line in lines)
     loss = "earlier_data_nats_per_char"
     assert report.metrics[loss] < report.metrics[f"{loss}_before"] + 0.02
     config = json.loads(Path("new/config.json").read_text())

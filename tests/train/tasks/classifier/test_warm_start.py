@@ -208,3 +208,33 @@ def test_student_of_an_ensemble_is_a_start(start: Start, create: Create, table: 
     assert (
         task.plan.model.hidden == json.loads(Path("old/config.json").read_text())["model"]["hidden"]
     )
+
+
+@pytest.mark.usefixtures("no_export")
+def test_rows_that_the_earlier_run_has_learnt(
+    earlier: Path, tmp_path: Path, create: Create, run: Any
+) -> None:
+    """They are counted once as evidence, and a warning says that some are held out now."""
+    again = rows(tmp_path / "again.csv", ("east", "north"))
+    task = create(again, init_from=earlier, model={}, seed=5)
+    learnt = set(task.data.train.texts) & set(read_rows(run)["train"].texts)
+    assert not learnt
+    share = task.plan.earlier["held_out_share_seen_before"]
+    assert 0 < share <= 1
+    assert any(f"about {share:.0%} of the held-out data" in line for line in task.warnings)
+    metrics = task.measure(task.model.eval()).metrics
+    assert metrics["held_out_share_seen_before"] == share
+
+
+@pytest.mark.usefixtures("no_export")
+def test_texts_with_line_ends_of_unicode(
+    create: Create, tmp_path: Path, start: Start, run: Any
+) -> None:
+    data = tmp_path / "rows.jsonl"
+    each = [{"text": f"a\u2028{'xy'[i % 2]}\x85{i}", "label": "xy"[i % 2]} for i in range(40)]
+    data.write_text("\n".join(map(json.dumps, each)) + "\n")
+    old = start("classifier", data, "old", model=MODEL, epochs=0.5).run
+    more = rows(tmp_path / "more.csv", ("x", "y"), count=20)
+    create(more, init_from=old, model={})
+    kept = read_rows(run)
+    assert all("\u2028" in text for side in kept.values() for text in side.texts)
