@@ -42,6 +42,7 @@ from rnn_train.evaluation.protocols import (
     documents_loss,
     static_losses,
 )
+from rnn_train.exporting.metadata import draft
 from rnn_train.progress import Log
 from rnn_train.run_task import finished_task
 from rnn_train.tasks.charlm.task import CharLMTask
@@ -70,7 +71,7 @@ def evaluate(
         device: where the model runs.
         log: takes one warning at a time.
         table: how files of labelled texts are read.
-        unknown: what an exported file does with characters outside its vocabulary.
+        unknown: what the model does with characters outside its vocabulary.
 
     Raises:
         RnnTrainError, RnnInferError: the target or the data cannot be used.
@@ -82,18 +83,18 @@ def evaluate(
                 "name its run folder"
             )
         return _evaluate_file(target, _Data(data, table, log), device, unknown, coverage)
-    if unknown != "default":
-        raise EvaluationError(
-            f"{target}: a run takes no --unknown; export it, and name the file, or drop --unknown"
-        )
     where = pick_device(device)
     with finished_task(target, log) as task:
         result = task.measure(task.model)
         temperature = result.temperature
+        vocabulary = Vocabulary(draft(task.model, task.card(result), "float32", draws=False))
         task.model.to(where)
         if isinstance(task, CharLMTask):
             _refuse_sets(coverage)
-            return _evaluate_charlm(task, data, temperature, dynamic)
+            if unknown == "default":
+                return _evaluate_charlm(task, data, temperature, dynamic)
+            tokens = _tokens(data, vocabulary, unknown, task.plan.joining)
+            return _charlm_figures(task, tokens, temperature, dynamic)
         assert isinstance(task, ClassifierTask)
         if dynamic:
             raise EvaluationError(
@@ -101,7 +102,10 @@ def evaluate(
             )
         scores = result.scores(temperature) if result.scores else None
         limit = None if coverage is None else threshold(scores, coverage)
-        return _evaluate_classifier(task, _Data(data, table, log), temperature, limit)
+        rows = _Data(data, table, log).rows(task.data.alphabet.labels)
+        if unknown != "default":
+            rows = _readable(rows, vocabulary, unknown)
+        return _evaluate_classifier(task, rows, temperature, limit)
 
 
 def _refuse_sets(coverage: float | None) -> None:
@@ -113,26 +117,47 @@ def _evaluate_charlm(
     task: CharLMTask, data: Sequence[str], temperature: float, dynamic: bool
 ) -> CharLMFigures:
     corpus, joining = task.data.corpus, task.plan.joining
-    if dynamic and joining.documents:
-        raise EvaluationError("dynamic evaluation reads one text, not documents; drop --dynamic")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "data.bin"
         files = open_texts(data)
         tokens = encode_text(files, corpus.vocabulary, corpus.unknown, path, joining=joining).tokens
-        reader = TorchReader(task.model, temperature)
-        nats = _losses(reader, tokens, len(corpus.vocabulary), task.data.mark)
-        if dynamic:
-            nats["dynamic"] = dynamic_loss(task.model, tokens, task.data.train, temperature)
-        figures = CharLMFigures(len(tokens) - 1, nats)
+        figures = _charlm_figures(task, tokens, temperature, dynamic)
         del tokens  # it maps a file that the end of this block removes
     return figures
 
 
+def _charlm_figures(
+    task: CharLMTask, tokens: NDArray[np.integer], temperature: float, dynamic: bool
+) -> CharLMFigures:
+    if dynamic and task.plan.joining.documents:
+        raise EvaluationError("dynamic evaluation reads one text, not documents; drop --dynamic")
+    reader = TorchReader(task.model, temperature)
+    nats = _losses(reader, tokens, len(task.data.corpus.vocabulary), task.data.mark)
+    if dynamic:
+        nats["dynamic"] = dynamic_loss(task.model, tokens, task.data.train, temperature)
+    return CharLMFigures(len(tokens) - 1, nats)
+
+
+def _readable(rows: Rows, vocabulary: Vocabulary, unknown: Unknown) -> Rows:
+    """Replaces or leaves out unknown characters, as an exported file does.
+
+    Raises:
+        UnknownCharacterError: a text has one, and `unknown` is "error".
+        DataError: nothing is left of a text.
+    """
+    texts = tuple(vocabulary.decode(vocabulary.encode(text, unknown)) for text in rows.texts)
+    if "" in texts:
+        text = rows.texts[texts.index("")]
+        raise DataError(
+            f"text {text!r:.60} has no character the model knows; there is nothing to classify"
+        )
+    return Rows(texts, rows.labels)
+
+
 def _evaluate_classifier(
-    task: ClassifierTask, data: "_Data", temperature: float, limit: float | None
+    task: ClassifierTask, rows: Rows, temperature: float, limit: float | None
 ) -> ClassifierFigures:
     alphabet = task.data.alphabet
-    rows = data.rows(alphabet.labels)
     logits, labels = held_out_logits(task.model, alphabet, rows)
     return ClassifierFigures.of(logits / temperature, labels, alphabet.labels, limit)
 
@@ -152,12 +177,20 @@ def _evaluate_charlm_file(stepper: Stepper, data: Sequence[str], unknown: Unknow
     vocabulary = Vocabulary(metadata)
     kinds: dict[str | None, Documents] = {LINE_MARK: "line", FILE_MARK: "file"}
     joining = Joining(documents=kinds.get(vocabulary.end))
+    tokens = _tokens(data, vocabulary, unknown, joining)
+    nats = _losses(stepper, tokens, len(metadata.vocabulary), vocabulary.mark)
+    return CharLMFigures(len(tokens) - 1, nats)
+
+
+def _tokens(
+    data: Sequence[str], vocabulary: Vocabulary, unknown: Unknown, joining: Joining
+) -> NDArray[np.int64]:
+    """Reads texts as an exported file does."""
     text = "".join(chunk.text for chunk in joining.read(open_texts(data)))
     tokens = vocabulary.encode(text, unknown)
     if len(tokens) < 2:
         raise DataError(f"{data[0]}: {len(tokens)} characters of text; at least 2 are needed")
-    nats = _losses(stepper, tokens, len(metadata.vocabulary), vocabulary.mark)
-    return CharLMFigures(len(tokens) - 1, nats)
+    return tokens
 
 
 def _losses(

@@ -109,8 +109,6 @@ def classify(
         raise click.UsageError("--trace takes no --keep and no --output csv; drop it")
     if keep and (source is None or output == "text"):
         raise click.UsageError("--keep needs --input, and --json or --output csv; add them")
-    if options["coverage"] is not None and output == "csv":
-        raise click.UsageError("--coverage gives sets, which need --json; drop --output csv")
     how = take_table_options(options)
     if source is None and how != TableOptions():
         raise click.UsageError("the options of a table need --input FILE; add it, or drop them")
@@ -159,7 +157,7 @@ def _show_predictions(
     options: dict[str, Any],
 ) -> None:
     sets = options["coverage"] is not None
-    if (line := header(output, kept)) is not None:
+    if (line := header(output, kept, sets)) is not None:
         click.echo(line)
     count = 0
     for rows, found in _classified(classifier, table, options):

@@ -137,15 +137,40 @@ def test_options_of_a_table(finished_classifier: TrainingReport, tmp_path: Path)
         assert said[-1] == "a.dat: '|' between cells, no header, text: '3', label: '1'"
 
 
+@pytest.mark.parametrize("unknown", ["skip", "fold"])
 def test_unknown_characters(
+    finished: TrainingReport, finished_classifier: TrainingReport, tmp_path: Path, unknown: Any
+) -> None:
+    """A run reads them as its exported file does."""
+    (tmp_path / "a.txt").write_text("thë fox Ж sees")
+    (tmp_path / "a.csv").write_text("badoЖkä,east\nbádoson,north\n")
+    with pytest.raises(UnknownCharacterError):
+        evaluate(finished.out, ["a.txt"])
+    run, file = (
+        evaluate(target, ["a.txt"], unknown=unknown, device="cpu")
+        for target in (finished.run, finished.out)
+    )
+    assert isinstance(run, CharLMFigures)
+    assert isinstance(file, CharLMFigures)
+    assert run.characters == file.characters
+    assert run.nats_per_char == pytest.approx(file.nats_per_char, abs=1e-4)
+    of_run, of_file = (
+        evaluate(target, ["a.csv"], unknown=unknown, device="cpu")
+        for target in (finished_classifier.run, finished_classifier.out)
+    )
+    assert isinstance(of_run, ClassifierFigures)
+    assert isinstance(of_file, ClassifierFigures)
+    assert of_run.metrics == pytest.approx(of_file.metrics, abs=1e-4)
+
+
+def test_unknown_characters_are_an_error(
     finished: TrainingReport, finished_classifier: TrainingReport, tmp_path: Path
 ) -> None:
     (tmp_path / "a.txt").write_text("the fox Ж sees")
-    with pytest.raises(UnknownCharacterError):
-        evaluate(finished.out, ["a.txt"])
-    figures = evaluate(finished.out, ["a.txt"], unknown="skip")
-    assert isinstance(figures, CharLMFigures)
-    with pytest.raises(EvaluationError, match="takes no --unknown; export it"):
-        evaluate(finished.run, ["a.txt"], unknown="skip")
-    (tmp_path / "a.csv").write_text("badoЖka,east\n")
-    assert evaluate(finished_classifier.out, ["a.csv"], unknown="skip")
+    (tmp_path / "a.csv").write_text("badoЖ,east\n")
+    (tmp_path / "b.csv").write_text("ЖЖ,east\n")
+    for target, name in ((finished.run, "a.txt"), (finished_classifier.run, "a.csv")):
+        with pytest.raises(UnknownCharacterError, match="'Ж'"):
+            evaluate(target, [name], unknown="error")
+    with pytest.raises(DataError, match="has no character the model knows"):
+        evaluate(finished_classifier.run, ["b.csv"], unknown="skip")

@@ -29,11 +29,20 @@ def test_csv(input_table: Table) -> None:
     kept = KeptColumns(input_table, ["id"], ())
     text = f"{header('csv', kept)}\n{answer_lines('csv', PREDICTIONS, list(input_table), kept)}"
     assert list(csv.reader(io.StringIO(text))) == [
-        ["text", "label", "probability", "reason", "id"],
-        ['Rossi, "Ng"', "A", "0.75", "", "1"],
-        ["", "", "", "empty", "2"],
-        ["x", "", "0.5", "", "3"],
+        ["text", "label", "probability", "reason", "known", "id"],
+        ['Rossi, "Ng"', "A", "0.75", "", "1.0", "1"],
+        ["", "", "", "empty", "0.0", "2"],
+        ["x", "", "0.5", "", "1.0", "3"],
     ]
+
+
+def test_csv_with_sets(input_table: Table) -> None:
+    kept = KeptColumns(input_table, ["id"], ())
+    lines = answer_lines("csv", PREDICTIONS, list(input_table), kept, sets=True)
+    found = list(csv.DictReader(io.StringIO(f"{header('csv', kept, sets=True)}\n{lines}")))
+    assert [json.loads(row["labels"]) for row in found] == [["A", "B"], [], ["A"]]
+    assert [row["id"] for row in found] == ["1", "2", "3"]
+    assert [row["known"] for row in found] == ["1.0", "0.0", "1.0"]
 
 
 def test_json(input_table: Table) -> None:
