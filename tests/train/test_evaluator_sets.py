@@ -119,3 +119,16 @@ def test_command(
     for target in (finished.out, finished.run):
         with pytest.raises(EvaluationError, match="drop --coverage"):
             evaluate(target, [str(table)], coverage=0.9, device="cpu")
+
+
+def test_coverage_of_an_int8_file(finished_classifier: TrainingReport, table: Path) -> None:
+    """The scores of the float32 weights hold for int8 weights too."""
+    pipeline.export(finished_classifier.run, Path("int8.onnx"), ExportOptions(weights="int8"))
+    assert section(Path("int8.onnx")).held_out == section(finished_classifier.out).held_out
+    small, whole = (
+        evaluate(target, [str(table)], coverage=0.8, device="cpu")
+        for target in (Path("int8.onnx"), finished_classifier.out)
+    )
+    assert isinstance(small, ClassifierFigures)
+    assert isinstance(whole, ClassifierFigures)
+    assert small.metrics["coverage"] == pytest.approx(whole.metrics["coverage"], abs=0.05)

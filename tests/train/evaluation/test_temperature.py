@@ -157,3 +157,19 @@ def test_softmaxes_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
             patch.setattr(torch, "softmax", counted)
             fit_to_logits(logits, labels)
         assert 0 < len(calls) <= 25
+
+
+@pytest.mark.parametrize("items", [5, 2000])
+def test_items_of_one_label(items: int) -> None:
+    """Few leave the temperature at 1. Many stay within the limits."""
+    logits, _ = right(1)
+    found = fit_to_logits(logits.repeat(items, 1), torch.zeros(items, dtype=torch.int64))
+    assert LIMITS[0] <= found.temperature <= 1
+    assert (found.temperature == 1) == (items == 5)
+
+
+@pytest.mark.parametrize("is_right", [True, False])
+def test_one_item_is_no_evidence(is_right: bool) -> None:
+    logits, labels = right(1, share=0.9)
+    found = fit_to_logits(logits, labels if is_right else 1 - labels).temperature
+    assert found == 1 if is_right else 1 < found < 2
