@@ -239,6 +239,7 @@ def _figures(
     measured = "held_out_measured_at_step"
     if before and measured in before and metrics.get(measured) == before[measured]:
         yield (
-            "these are figures of the first part: since then the held-out text is learnt too; "
-            "rnn-train evaluate measures the model on other text"
+            "these are figures of the first part, and the temperature is fitted to its model: "
+            "since then the held-out text is learnt too; rnn-train evaluate measures the model on "
+            "other text, and rnn-train export --temperature sets another temperature"
         )

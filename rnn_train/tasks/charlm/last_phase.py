@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rnn_train.data.document_streams import DocumentStreams
 from rnn_train.data.streams import Ring, Streams
+from rnn_train.errors import RunError
 from rnn_train.files import write_bytes
 from rnn_train.models.charlm import CharLSTM
 from rnn_train.tasks.charlm.data import CharLMData
@@ -63,11 +64,17 @@ def read_result(folder: Path) -> HeldOutResult | None:
     """Reads what `LastPhase.measure` has kept; None: the last phase has not begun.
 
     Raises:
-        ValueError: the file is damaged.
+        RunError: the file is damaged.
     """
     path = folder / _FILE
     if not path.exists():
         return None
-    kept = json.loads(path.read_text("utf-8"))
-    warnings = tuple(map(str, kept.get("warnings", ())))
-    return HeldOutResult(dict(kept["metrics"]), float(kept["temperature"]), warnings=warnings)
+    try:
+        kept = json.loads(path.read_text("utf-8"))
+        warnings = tuple(map(str, kept.get("warnings", ())))
+        return HeldOutResult(dict(kept["metrics"]), float(kept["temperature"]), warnings=warnings)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RunError(
+            f"{path} is damaged ({type(error).__name__}: {error}), and the held-out text is learnt "
+            "since; put the old contents back, or start a new run"
+        ) from error

@@ -10,8 +10,10 @@ import torch
 
 from rnn_infer.runtime.stepper import Stepper
 from rnn_train import pipeline
+from rnn_train.errors import RunError
 from rnn_train.evaluation.language_model import held_out_loss
 from rnn_train.run_task import finished_task
+from rnn_train.tasks.charlm.last_phase import read_result
 from rnn_train.tasks.charlm.task import CharLMTask
 from rnn_train.training import checkpoint
 from rnn_train.training_session import TrainingReport
@@ -100,3 +102,10 @@ def test_soft_targets_of_the_held_out_text(
         objective = task.objective(torch.device("cpu"))
         objective.begin_last_phase(task.model.eval(), 5)
         assert torch.isfinite(objective.loss(6)[0])
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"metrics": {}}'])
+def test_damaged_figures(tmp_path: Path, content: str) -> None:
+    (tmp_path / "measured.json").write_text(content)
+    with pytest.raises(RunError, match=r"measured\.json is damaged .*; put the old contents back"):
+        read_result(tmp_path)
