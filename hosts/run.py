@@ -38,6 +38,14 @@ def environment(engine: str, python: str) -> Path:
     return found
 
 
+def installed(engine: str, python: str) -> str:
+    """Returns the version of an engine's first package, as its environment has it."""
+    package = ENGINES[engine][1][0].partition("==")[0]
+    program = f"import importlib.metadata as m; print(m.version({package!r}))"
+    command = [environment(engine, python), "-c", program]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
 def outcome(engine: str, file: str, python: str) -> dict[str, Any]:
     """Runs one file in one engine."""
     script, model = HERE / ENGINES[engine][0], BUILD / f"{file}.onnx"
@@ -86,7 +94,7 @@ def main() -> None:
     arguments = parser.parse_args()
     known = json.loads(RESULT.read_text())["engines"] if RESULT.exists() else {}
     for engine in arguments.engine or ENGINES:
-        version = ENGINES[engine][1][0].partition("==")[2]
+        version = installed(engine, arguments.python)
         files = results_of(engine, arguments.python)
         known[engine] = {"version": version, "files": files}
         ordered = {name: known[name] for name in ENGINES if name in known}
