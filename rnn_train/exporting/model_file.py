@@ -1,5 +1,6 @@
 """From a trained model to one self-describing `.onnx` file, proved before it is written."""
 
+import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from rnn_train.models.charlm import CharLSTM
 from rnn_train.models.classifier import RecurrentClassifier
 from rnn_train.progress import Log
 
-__all__ = ["ModelCard", "export"]
+__all__ = ["ModelCard", "check_exportable", "export"]
 
 
 def export(
@@ -83,6 +84,15 @@ def export(
             )
     write_bytes(path, data)
     return figures
+
+
+def check_exportable(model: CharLSTM | RecurrentClassifier) -> None:
+    """Check that a model can become a file, before it is trained. The model stays as it is.
+
+    Raises:
+        ExportError: its cell cannot be traced, or uses an operator that no file may hold.
+    """
+    build_graph(copy.deepcopy(model).to("cpu").float().eval(), 1.0, Variant())
 
 
 def _check_finite(model: CharLSTM | RecurrentClassifier) -> None:

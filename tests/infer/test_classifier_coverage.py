@@ -1,5 +1,7 @@
 """Prediction sets of a file, in the library and on the command line."""
 
+import csv
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -81,12 +83,13 @@ def test_command(path: Path) -> None:
     for line, prediction in zip(lines, expected, strict=True):
         assert all(label in line for label in prediction.labels)
         assert not any(label in line for label in {*classifier.labels} - {*prediction.labels})
+    table = list(csv.DictReader(io.StringIO(run("--coverage", "0.9", "--output", "csv").output)))
+    assert [tuple(json.loads(row["labels"])) for row in table] == [each.labels for each in expected]
     for options, message in (
         (("--coverage", "0.99"), "needs 99 held-out rows"),
         (("--coverage", "2"), "below 1"),
         (("--coverage", "0.9", "--prior", "1"), "prior 0"),
         (("--coverage", "0.9", "--trace"), "a trace has none"),
-        (("--coverage", "0.9", "--output", "csv"), "drop --output csv"),
     ):
         refused = run(*options)
         assert refused.exit_code != 0

@@ -15,7 +15,7 @@ from rnn_train.data.row_reader import RowBatches
 from rnn_train.errors import RunError
 from rnn_train.evaluation.baselines import MAX_ROWS, NGramModel, fit_baselines
 from rnn_train.evaluation.hashed_linear import HashedLinear
-from rnn_train.exporting.model_file import ModelCard
+from rnn_train.exporting.model_file import ModelCard, check_exportable
 from rnn_train.models.classifier import RecurrentClassifier
 from rnn_train.progress import Log
 from rnn_train.tasks.classifier import measurement
@@ -122,10 +122,17 @@ class ClassifierTask:
         return cls(run)
 
     def prepare(self, device: torch.device, log: Log) -> float:
-        """Fits the linear models, so that their seconds are known, and trains the ensemble."""
+        """Fits the linear models, so that their seconds are known, and trains the ensemble.
+
+        A cell that cannot be exported is found here. This also imports the tracer, so that its
+        seconds are known.
+        """
         for line in start_notes(self.plan, self.plan.model.vocabulary, self.plan.model.labels):
             log(line)
         started = time.monotonic()
+        minutes, _ = self.plan.budget
+        if minutes or ":" in self.plan.model.cell:
+            check_exportable(self.model)
         assert self._baselines is not None
         seconds = time.monotonic() - started
         if not self.plan.ensemble:

@@ -8,7 +8,7 @@ import pytest
 
 import rnn_infer
 from rnn_train import pipeline, training_session
-from rnn_train.errors import CellError
+from rnn_train.errors import CellError, ExportError
 from rnn_train.training_session import TrainingReport
 
 Train = Callable[..., TrainingReport]
@@ -53,3 +53,21 @@ def test_own_cell(train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     (tmp_path / "my_cells_here.py").unlink()
     with pytest.raises(CellError, match="my_cells_here cannot be imported"):
         pipeline.export(tmp_path / "run", tmp_path / "fourth.onnx")
+
+
+BRANCHING = LEAKY.replace(
+    "        return", "        if new.sum() > 0: new = new / 2\n        return"
+)
+
+
+def test_cell_that_cannot_be_exported_is_refused_before_training(
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was found out after hours of training, when the file was to be written."""
+    (tmp_path / "branching_cells.py").write_text(BRANCHING)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(training_session.Trainer, "fit", lambda _: pytest.fail("it trains"))
+    shape = {"hidden": 12, "embedding": 8, "cell": "branching_cells:Leaky"}
+    with pytest.raises(ExportError, match="the cell cannot be traced") as caught:
+        train(tmp_path / "run", epochs=4, model=shape)
+    assert len(str(caught.value).splitlines()) == 1
