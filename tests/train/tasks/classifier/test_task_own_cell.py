@@ -9,6 +9,7 @@ import pytest
 import rnn_infer
 from rnn_train import pipeline, training_session
 from rnn_train.errors import CellError, ExportError
+from rnn_train.training.loop import Trainer
 from rnn_train.training_session import TrainingReport
 
 Train = Callable[..., TrainingReport]
@@ -66,7 +67,7 @@ def test_cell_that_cannot_be_exported_is_refused_before_training(
     """It was found out after hours of training, when the file was to be written."""
     (tmp_path / "branching_cells.py").write_text(BRANCHING)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(training_session.Trainer, "fit", lambda _: pytest.fail("it trains"))
+    monkeypatch.setattr(Trainer, "fit", lambda _: pytest.fail("it trains"))
     shape = {"hidden": 12, "embedding": 8, "cell": "branching_cells:Leaky"}
     with pytest.raises(ExportError, match="the cell cannot be traced") as caught:
         train(tmp_path / "run", epochs=4, model=shape)
