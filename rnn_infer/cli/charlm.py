@@ -2,6 +2,7 @@
 
 import dataclasses
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 import click
@@ -20,6 +21,7 @@ from rnn_infer.cli.options import (
     unknown_option,
 )
 from rnn_infer.cli.terminal import print_next, print_score
+from rnn_infer.generation import Generation
 from rnn_infer.sampling import DEFAULT_LENGTH, MAX_SEED
 
 
@@ -58,7 +60,8 @@ from rnn_infer.sampling import DEFAULT_LENGTH, MAX_SEED
     "--unique",
     is_flag=True,
     help="Draw --count different items (names, titles), one a line, each up to its end: that of a "
-    "document (rnn-train charlm --documents), or a --stop text.",
+    "document (rnn-train charlm --documents), or a --stop text. If items may hold a line "
+    "end, use --json.",
 )
 @click.option(
     "--exclude",
@@ -66,7 +69,9 @@ from rnn_infer.sampling import DEFAULT_LENGTH, MAX_SEED
     help="With --unique: draw none of the lines of this file, for instance the training data.",
 )
 @click.option(
-    "--min-length", type=click.IntRange(1), help="With --unique: fewest characters of an item."
+    "--min-length",
+    type=click.IntRange(1),
+    help="With --unique: fewest characters of an item, its prompt included.",
 )
 @unknown_option
 @json_option
@@ -105,28 +110,40 @@ def generate(
     if prompt == "-":
         prompt = read_text("-")
     if unique:
-        known = read_text(exclude).splitlines() if exclude else []
-        for item in lm.new_items(
-            count, prompt, exclude=known, min_length=min_length or 1, **options
-        ):
-            if as_json:
-                print_json(dataclasses.asdict(item))
-            else:
-                click.echo(prompt + item.text)
-        return
-    if count == 1 and not as_json:
-        for piece in lm.stream(prompt, **options):
-            click.echo(piece, nl=False)
-            if sys.stdout:  # a program without a console has none
-                sys.stdout.flush()
-        click.echo()
-        return
-    for sample in lm.complete([prompt] * count, **options):
+        # Only a line end ends a line, as in a table: U+2028 does not.
+        lines = read_text(exclude).split("\n") if exclude else []
+        known = [line.removesuffix("\r") for line in lines]
+        items = lm.new_items(count, prompt, exclude=known, min_length=min_length or 1, **options)
+        _print_items(items, prompt, as_json)
+    elif count == 1 and not as_json:
+        _print_pieces(lm.stream(prompt, **options))
+    else:
+        _print_texts(lm.complete([prompt] * count, **options), as_json)
+
+
+def _print_items(items: Iterable[Generation], prompt: str, as_json: bool) -> None:
+    for item in items:
         if as_json:
-            print_json(dataclasses.asdict(sample))
+            print_json(dataclasses.asdict(item))
         else:
-            click.secho(f"── seed {sample.seed}", dim=True)
-            click.echo(sample.text)
+            click.echo(prompt + item.text)
+
+
+def _print_pieces(pieces: Iterable[str]) -> None:
+    for piece in pieces:
+        click.echo(piece, nl=False)
+        if sys.stdout:  # a program without a console has none
+            sys.stdout.flush()
+    click.echo()
+
+
+def _print_texts(texts: Iterable[Generation], as_json: bool) -> None:
+    for text in texts:
+        if as_json:
+            print_json(dataclasses.asdict(text))
+        else:
+            click.secho(f"── seed {text.seed}", dim=True)
+            click.echo(text.text)
 
 
 @command
