@@ -1,6 +1,6 @@
 """Labelled rows of sources, streamed: files, folders and named sets. Memory stays constant."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -48,6 +48,8 @@ class RowStream:
         """Number of rows that it has left out because their text is empty."""
         self.without_label = 0
         """Number of rows that it has left out because only their label is empty."""
+        self.spilled = 0
+        """Number of rows with a cell below no name of the header, which is not read."""
 
     def __iter__(self) -> Iterator[Pair]:
         """Reads the sources.
@@ -60,15 +62,22 @@ class RowStream:
                 rows have no label or no text.
         """
         self.how, self.rows, self.without_text, self.without_label = [], 0, 0, 0
+        self.spilled = 0
         with _progress(self.sources) as progress:
             for source in self.sources:
                 yield from self._complete(source, progress)
 
     def warnings(self) -> list[str]:
-        """Returns a line about the rows that were left out, if there are any."""
+        """Returns lines about rows that were left out, or read in part, if there are any."""
         counts = ((self.without_text, "no text"), (self.without_label, "no label"))
         parts = [f"{count} rows have {what}" for count, what in counts if count]
-        return [" and ".join(parts) + "; they are left out"] if parts else []
+        lines = [" and ".join(parts) + "; they are left out"] if parts else []
+        if self.spilled:
+            lines.append(
+                f"{self.spilled} rows have cells below no name of the header, which are not read: "
+                "perhaps their text is cut at a delimiter that should have been quoted"
+            )
+        return lines
 
     def report(self) -> list[str]:
         """Returns how each source was read, and the warnings."""
@@ -108,10 +117,21 @@ class RowStream:
                 path, self._options, labelled=True, known=self._known, progress=progress
             )
             self.how.append(f"{source}: {table.how}")
+            nameless = _nameless(table)
             for row in table:
+                cells = row.cells
+                # The keys of a JSON object are names, whatever they look like.
+                if nameless and not isinstance(cells, Mapping):
+                    self.spilled += any(cells[column] for column in nameless)
                 yield row[:2]
         except TableError as error:
             raise DataError(str(error)) from None
+
+
+def _nameless(table: Table) -> list[int]:
+    """Returns the columns that the header of a table does not name: they go by their numbers."""
+    numbers = [column for column, name in enumerate(table.columns) if name == str(column + 1)]
+    return numbers if len(numbers) < len(table.columns) else []
 
 
 def _path(source: str) -> Path:

@@ -81,3 +81,24 @@ def test_progress_of_much_data(
     monkeypatch.setattr(row_stream, "_BAR_BYTES", 10)
     list(RowStream(["a.csv", "surnames"]))
     assert "reading" in capsys.readouterr().err
+
+
+def test_text_that_spills_into_columns_without_a_name_is_counted(tmp_path: Path) -> None:
+    """A comma in a text that was not quoted cuts it: the rest stands below no name."""
+    path = tmp_path / "spam.csv"
+    rows = [f"{'ham' if i % 3 else 'spam'},come and see number {i},," for i in range(30)]
+    rows[4] = "ham,see you there,and bring a friend,"
+    path.write_text("v1,v2,,\n" + "\n".join(rows) + "\n")
+    stream = RowStream([str(path)])
+    assert len(list(stream)) == 30
+    assert stream.spilled == 1
+    (warning,) = stream.warnings()
+    assert warning.startswith("1 rows have cells below no name of the header")
+    path.write_text("\n".join(f"{'ab'[i % 2]},text number {i}" for i in range(30)) + "\n")
+    assert len(list(stream)) == 30
+    assert stream.warnings() == []
+    path = tmp_path / "keys.jsonl"
+    path.write_text('{"1": "x", "text": "abc", "label": "a"}\n' * 30)
+    stream = RowStream([str(path)])
+    assert len(list(stream)) == 30
+    assert stream.warnings() == []
