@@ -1,16 +1,13 @@
 """A character language model: generate, stream, score, and predict the next character."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import astuple
-from typing import Self, Unpack, overload
+from typing import Unpack, overload
 
 from rnn_infer import generation
-from rnn_infer.contract import Metadata
 from rnn_infer.errors import OptionError, WrongKindError
 from rnn_infer.generation import GenerateKeywords, Generation, ItemKeywords
-from rnn_infer.modelfile.source import ModelSource
 from rnn_infer.pool import StreamPool
-from rnn_infer.runtime.load_options import LoadKeywords, LoadOptions
+from rnn_infer.runtime.loaded_model import LoadedModel
 from rnn_infer.runtime.stepper import Stepper
 from rnn_infer.sampling import (
     DEFAULT_LENGTH,
@@ -28,7 +25,7 @@ from rnn_infer.text.ragged import Ragged
 from rnn_infer.text.vocabulary import Unknown, Vocabulary
 
 
-class CharLM:
+class CharLM(LoadedModel):
     """A character language model from a file. Make one with `CharLM.load`.
 
     Threads may share it. A session that it makes is for one thread at a time.
@@ -44,51 +41,8 @@ class CharLM:
                 f"{stepper.file.path}: is a classifier, not a character model; "
                 "use Classifier.load or rnn-infer classify"
             )
-        self._stepper = stepper
+        super().__init__(stepper)
         self._vocabulary = Vocabulary(stepper.file.metadata)
-
-    @classmethod
-    def load(
-        cls,
-        source: ModelSource,
-        *,
-        options: LoadOptions | None = None,
-        **keywords: Unpack[LoadKeywords],
-    ) -> Self:
-        """Load a character model.
-
-        Args:
-            source: a path, bytes, an open binary file, or a resource of `importlib.resources`.
-                A file object is read to its end.
-            options: how to load it.
-            **keywords: fields of `LoadOptions`. A keyword replaces that field of `options`.
-
-        Raises:
-            ModelFileError: the file is missing, damaged, or breaks the format.
-            WrongKindError: the file is a classifier.
-            DeviceError: `cuda` does not work here.
-            OptionError: an option is out of range.
-            RuntimeMissingError: onnxruntime is not installed.
-        """
-        return cls(Stepper.open(source, options=options, **keywords))
-
-    def __reduce__(self) -> tuple[type[Self], tuple[Stepper]]:
-        """Pickle the place of the file and the options, see `Stepper`."""
-        return type(self), (self._stepper,)
-
-    def __dask_tokenize__(self) -> tuple[object, ...]:
-        """Return what a hash of Dask depends on: equal models have equal hashes everywhere."""
-        return type(self).__qualname__, *astuple(self._stepper.options)
-
-    @property
-    def device(self) -> str:
-        """The device that the model runs on: "cpu" or "cuda"."""
-        return self._stepper.device
-
-    @property
-    def metadata(self) -> Metadata:
-        """The metadata document of the file."""
-        return self._stepper.file.metadata
 
     @overload
     def generate(self, prompt: str = "", **options: Unpack[GenerateKeywords]) -> str: ...

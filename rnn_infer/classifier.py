@@ -1,21 +1,18 @@
 """A text classifier: labels and their probabilities for texts and for each prefix of a text."""
 
 from collections.abc import Iterable
-from dataclasses import astuple
 from functools import cached_property
-from typing import Any, Literal, Self, Unpack, overload
+from typing import Any, Literal, Unpack, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnn_infer.batch_worker import BatchWorker
 from rnn_infer.classify_calls import ClassifyRequest, answer
-from rnn_infer.contract import Metadata
 from rnn_infer.errors import OptionError, WrongKindError
 from rnn_infer.labelling import Labeller
-from rnn_infer.modelfile.source import ModelSource
 from rnn_infer.predictions import Choice, ClassifyKeywords, Prediction
-from rnn_infer.runtime.load_options import LoadKeywords, LoadOptions
+from rnn_infer.runtime.loaded_model import LoadedModel
 from rnn_infer.runtime.stepper import Stepper
 from rnn_infer.text.column import read_column, require_texts
 from rnn_infer.text.vocabulary import Unknown
@@ -24,7 +21,7 @@ OnEmpty = Literal["error", "none"]
 """What to do with a text that has nothing to classify."""
 
 
-class Classifier:
+class Classifier(LoadedModel):
     """A text classifier from a file. Make one with `Classifier.load`. Threads may share it.
 
     Examples:
@@ -38,51 +35,8 @@ class Classifier:
                 f"{stepper.file.path}: is a character model, not a classifier; "
                 "use CharLM.load or rnn-infer generate"
             )
-        self._stepper = stepper
+        super().__init__(stepper)
         self._labeller = Labeller(stepper, stepper.file.metadata.classifier)
-
-    @classmethod
-    def load(
-        cls,
-        source: ModelSource,
-        *,
-        options: LoadOptions | None = None,
-        **keywords: Unpack[LoadKeywords],
-    ) -> Self:
-        """Load a classifier.
-
-        Args:
-            source: a path, bytes, an open binary file, or a resource of `importlib.resources`.
-                A file object is read to its end.
-            options: how to load it.
-            **keywords: fields of `LoadOptions`. A keyword replaces that field of `options`.
-
-        Raises:
-            ModelFileError: the file is missing, damaged, or breaks the format.
-            WrongKindError: the file is a character model.
-            DeviceError: `cuda` does not work here.
-            OptionError: an option is out of range.
-            RuntimeMissingError: onnxruntime is not installed.
-        """
-        return cls(Stepper.open(source, options=options, **keywords))
-
-    def __reduce__(self) -> tuple[type[Self], tuple[Stepper]]:
-        """Pickle the place of the file and the options, see `Stepper`."""
-        return type(self), (self._stepper,)
-
-    def __dask_tokenize__(self) -> tuple[object, ...]:
-        """Return what a hash of Dask depends on: equal models have equal hashes everywhere."""
-        return type(self).__qualname__, *astuple(self._stepper.options)
-
-    @property
-    def device(self) -> str:
-        """The device that the model runs on: "cpu" or "cuda"."""
-        return self._stepper.device
-
-    @property
-    def metadata(self) -> Metadata:
-        """The metadata document of the file."""
-        return self._stepper.file.metadata
 
     @property
     def labels(self) -> tuple[str, ...]:

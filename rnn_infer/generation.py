@@ -171,12 +171,8 @@ def new_items(
     for name, value in (("count", count), ("min_length", min_length)):
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
             raise OptionError(f"{name} must be an integer of 0 or more, got {value!r}")
-    if isinstance(exclude, str) or not isinstance(exclude, Iterable):
-        raise OptionError(f"exclude must be several texts, got {exclude!r:.60}; give a list")
-    excluded = list(exclude)
-    if not all(isinstance(each, str) for each in excluded):
-        raise OptionError("exclude must have texts only; convert the others")
     check_length(length)
+    excluded = _excluded(exclude, vocabulary)
     rule = DrawRule.of(with_keywords(sampling, keywords), vocabulary)
     stops = vocabulary.stops(stop)
     if not stops:
@@ -186,7 +182,7 @@ def new_items(
     # An item is the prompt and what follows. Of documents, the last one of the prompt counts.
     begun = vocabulary.decode(vocabulary.encode_prompt(prompt, unknown)) if prompt else ""
     begun = begun.removeprefix(vocabulary.end or "")
-    chosen = _Items(count, begun, max(1, min_length), set(map(vocabulary.normalize, excluded)))
+    chosen = _Items(count, begun, max(1, min_length), excluded)
     (first,), tries = seeds_for(seed, 1), 0
     while (size := chosen.batch(tries)) > 0:
         seeds = [first + tries + i for i in range(size)]
@@ -198,6 +194,20 @@ def new_items(
         )  # fmt: skip
         tries += size
     return chosen.found[:count]
+
+
+def _excluded(exclude: Iterable[str], vocabulary: Vocabulary) -> set[str]:
+    """Return the items that must not come out, as the model would write them.
+
+    Raises:
+        OptionError: they are not several texts.
+    """
+    if isinstance(exclude, str) or not isinstance(exclude, Iterable):
+        raise OptionError(f"exclude must be several texts, got {exclude!r:.60}; give a list")
+    texts = list(exclude)
+    if not all(isinstance(each, str) for each in texts):
+        raise OptionError("exclude must have texts only; convert the others")
+    return set(map(vocabulary.normalize, texts))
 
 
 class _Items:

@@ -165,13 +165,13 @@ def _json(objects: ObjectRows, question: Question, what: str) -> _Parts:
 
 
 def _delimited(lines: Numbered, question: Question, delimiter: str | None) -> _Parts:
+    name, options = question.name, question.options
     sample = _sample(lines)
     filled = [(number, line) for number, line in sample if line and not line.isspace()]
     if not filled:
-        return _refuse_rest(sample, lines), (), "1", None, "no rows"
+        return _blank_rows(itertools.chain(sample, lines), name), (), "1", None, "no rows"
     if declared := declared_delimiter(filled[0][1]):
         del sample[: sample.index(filled.pop(0)) + 1]
-    name, options = question.name, question.options
     if options.format == "csv" and options.delimiter == "\t":
         delimiter = None
     delimiter = options.delimiter or delimiter or declared
@@ -187,7 +187,8 @@ def _delimited(lines: Numbered, question: Question, delimiter: str | None) -> _P
     head = list(itertools.islice(records, SAMPLE_ROWS))
     filled_rows = [cells for _, cells in head if len(cells) > 1 or cells[0].strip()]
     if not filled_rows:
-        return _refuse_rest([], lines), (), "1", None, "no rows"
+        rest = ((number, delimiter.join(cells)) for number, cells in itertools.chain(head, records))
+        return _blank_rows(rest, name), (), "1", None, "no rows"
     for number, cells in head:
         check_width(cells, len(filled_rows[0]), f"{name}: line {number}")
     layout = find_layout(filled_rows, question)
@@ -208,6 +209,16 @@ def _roles(text: str, label: str | None) -> str:
     return f"text: {text!r}" + ("" if label is None else f", label: {label!r}")
 
 
-def _refuse_rest(head: list[tuple[int, str]], lines: Numbered) -> Iterator[Row]:
-    """Return rows without a text: the file is blank, as far as it was read."""
-    return rows_of_lines(itertools.chain(head, lines))
+def _blank_rows(lines: Numbered, name: str) -> Iterator[Row]:
+    """Return the rows of a file that is blank as far as its layout is looked for.
+
+    Raises:
+        TableError: the file is not blank further on.
+    """
+    for row in rows_of_lines(lines):
+        if row.text:
+            raise TableError(
+                f"{name}: line {row.line}: all lines before it are blank; delete them, so that the "
+                "layout of the table can be found"
+            )
+        yield row

@@ -2,7 +2,6 @@
 
 import unicodedata
 from collections.abc import Iterable, Sequence
-from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -11,15 +10,13 @@ from numpy.typing import NDArray
 from rnn_infer.contract import Metadata
 from rnn_infer.errors import OptionError, UnknownCharacterError
 from rnn_infer.text.documents import from_last_document
+from rnn_infer.text.known_forms import KnownForms
 from rnn_infer.text.ragged import Ragged
 
 Unknown = Literal["default", "error", "skip", "fold"]
 """What to do with a character outside the vocabulary: see `Vocabulary.encode`."""
 UNKNOWN_POLICIES: tuple[Unknown, ...] = ("default", "error", "skip", "fold")
 _MISSING = -1
-_MOST_ACCENTS = 30
-"""Accents of one character. No language has more (Stream-Safe Text Format, Unicode Standard Annex
-15)."""
 
 
 class Vocabulary:
@@ -32,6 +29,7 @@ class Vocabulary:
         self._chars = np.array([ord(char) for char in metadata.vocabulary], np.uint32)
         self._tokens = np.full(int(self._chars.max()) + 1, _MISSING, np.int64)
         self._tokens[self._chars] = np.arange(len(self._chars))
+        self._forms = KnownForms(lambda text: bool((self._look_up(text) != _MISSING).all()))
 
     def __len__(self) -> int:
         return len(self._chars)
@@ -74,7 +72,7 @@ class Vocabulary:
         text = self.normalize(text)
         tokens = self._look_up(text)
         if (tokens == _MISSING).any():
-            whole, text = text, self._known_forms(text, tokens == _MISSING)
+            whole, text = text, self._forms.replaced(text, np.flatnonzero(tokens == _MISSING))
             tokens = self._look_up(text)
         missing = tokens == _MISSING
         if not missing.any():
@@ -86,11 +84,12 @@ class Vocabulary:
             return self._look_up("".join(c for c, m in zip(text, missing, strict=True) if not m))
         if unknown == "fold":
             folds: dict[str, str | int | None] = {
-                char: self._fold(char) for char in {text[i] for i in np.flatnonzero(missing)}
+                char: self._forms.fold(char) for char in {text[i] for i in np.flatnonzero(missing)}
             }
             return self._look_up(text.translate(str.maketrans(folds)))
         char = text[int(missing.argmax())]
-        position = self._first_unknown(whole)
+        places = np.flatnonzero(self._look_up(whole) == _MISSING)
+        position = self._forms.first_without(whole, places)
         raise UnknownCharacterError(
             f"character {char!r} (U+{ord(char):04X}) at position {position} "
             "is not in the model's vocabulary; skip or fold unknown characters, or remove it"
@@ -160,7 +159,7 @@ class Vocabulary:
         missing = tokens == _MISSING
         if missing.any():
             token = self._rules.unknown if unknown == "default" else None
-            if token is None or self._may_have_forms(joined, missing):
+            if token is None or self._forms.possible(joined, np.flatnonzero(missing)):
                 return Ragged.of([self.encode(text, unknown) for text in texts])
             tokens[missing] = token
         return Ragged(tokens, np.fromiter(map(len, texts), np.int64, len(texts)))
@@ -187,7 +186,7 @@ class Vocabulary:
             return (lengths > 0).astype(np.float64)
         if unknown == "fold":
             places = np.flatnonzero(~known)
-            folds = {char: self._fold(char) != "" for char in {joined[i] for i in places}}
+            folds = {char: self._forms.fold(char) != "" for char in {joined[i] for i in places}}
             known[places] = [folds[joined[i]] for i in places]
         ends = np.cumsum(lengths)
         counts = np.concatenate([[0], np.cumsum(known)])
@@ -215,74 +214,3 @@ class Vocabulary:
         codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
         known = codes < len(self._tokens)
         return np.where(known, self._tokens[np.where(known, codes, 0)], _MISSING)
-
-    def _known_forms(self, text: str, missing: NDArray[np.bool_]) -> str:
-        """Return a text with canonically equal forms in place of unknown characters, where known.
-
-        The forms are the composed one (é for e and an accent) and the decomposed one (Unicode
-        Standard Annex 15).
-
-        Args:
-            text: a normalised text.
-            missing: whether each character is unknown.
-        """
-        pieces, done, seen = [], 0, 0
-        form_of = cache(self._form)  # the same few characters come again and again
-        for place in np.flatnonzero(missing).tolist():
-            if place < seen:
-                continue
-            begin, seen = _cluster(text, place)
-            form = form_of(text[begin:seen])
-            if form is not None and begin >= done:
-                pieces += [text[done:begin], form]
-                done = seen
-        return "".join([*pieces, text[done:]])
-
-    def _form(self, cluster: str) -> str | None:
-        """Return the known form of a character with its accents, or None."""
-        for name in ("NFC", "NFD"):
-            form = unicodedata.normalize(name, cluster)
-            if (self._look_up(form) != _MISSING).all():
-                return form
-        return None
-
-    def _may_have_forms(self, text: str, missing: NDArray[np.bool_]) -> bool:
-        """Return whether an unknown character of a text may have a known form."""
-        places = np.flatnonzero(missing).tolist()
-        after = {text[place + 1] for place in places if place + 1 < len(text)}
-        chars = {text[place] for place in places}
-        return any(map(_is_extending, chars | after)) or any(map(self._form, chars))
-
-    def _first_unknown(self, text: str) -> int:
-        """Return the position of the first character that is unknown in every form."""
-        places = np.flatnonzero(self._look_up(text) == _MISSING).tolist()
-        form_of = cache(self._form)
-        return next(p for p in places if form_of(text[slice(*_cluster(text, p))]) is None)
-
-    def _fold(self, char: str) -> str:
-        """Return the nearest text of known characters, or an empty text."""
-        decomposed = unicodedata.normalize("NFKD", char)
-        bare = "".join(c for c in decomposed if not unicodedata.combining(c))
-        for candidate in (bare, bare.lower(), bare.upper(), char.lower(), char.upper()):
-            if candidate and (self._look_up(candidate) != _MISSING).all():
-                return candidate
-        return ""
-
-
-def _cluster(text: str, place: int) -> tuple[int, int]:
-    """Return begin and end of the character at a place, with the accents that follow its base.
-
-    Accents further away than `_MOST_ACCENTS` do not count: the work stays linear in the text.
-    """
-    begin, end = place, place + 1
-    first, last = max(0, place - _MOST_ACCENTS), min(len(text), end + _MOST_ACCENTS)
-    while begin > first and _is_extending(text[begin]):
-        begin -= 1
-    while end < last and _is_extending(text[end]):
-        end += 1
-    return begin, end
-
-
-def _is_extending(char: str) -> bool:
-    """Return whether a character joins the one before it: an accent, or a vowel of Hangul."""
-    return unicodedata.combining(char) != 0 or "\u1160" <= char <= "\u11ff"

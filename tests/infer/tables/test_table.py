@@ -129,6 +129,7 @@ def test_layout(table: Read, kind: str) -> None:
         ("a.json", "[]", []),
         ("a.jsonl", "\n", []),
         ("a.csv", "sep=,\n", []),
+        ("a.csv", "sep=,\n\n\n", ["", ""]),
     ],
 )
 def test_texts(table: Read, name: str, content: str, texts: list[str]) -> None:
@@ -143,6 +144,8 @@ def test_texts(table: Read, name: str, content: str, texts: list[str]) -> None:
         ("a.csv", "Rossi,x\nNg\n", "line 2: 1 columns where"),
         ("a.tsv", "Rossi\tx\nNg\tKim\ty\n", "line 2: 3 columns"),
         ("a.csv", b"text\nRossi\n\xff\n", "line 3: is not UTF-8"),
+        ("a.csv", "\n" * 3000 + "text\nRossi\n", "line 3001: all lines before it are blank"),
+        ("a.csv", "sep=;\n" + "\n" * 3000 + "text;x\n", "line 3002: all lines before it are"),
         ("a.jsonl", '{"text": "a"}\n\n{"name": "b"}\n', 'line 3: expected {"text": "…"}'),
         ("a.json", '{"data": [{"text": "a"}]}', "line 1: expected"),
         ("a.json", '[{"text": "a"}, {"text": 1}]', "object 2: expected"),
