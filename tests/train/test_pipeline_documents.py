@@ -8,7 +8,7 @@ import pytest
 
 import rnn_infer
 from rnn_train import pipeline
-from rnn_train.errors import EvaluationError
+from rnn_train.errors import DataError, EvaluationError
 from rnn_train.evaluator import evaluate
 from rnn_train.tasks.request import CharLMRequest
 from rnn_train.training_session import TrainingReport
@@ -96,3 +96,32 @@ def test_resumed_run_ends_the_same(
     interrupt("charlm", tmp_path / "names.txt", step, killed=False, **own)
     resumed = pipeline.resume(Path("run"), log=lambda _: None)
     assert resumed.out.read_bytes() == whole.out.read_bytes()
+
+
+@pytest.mark.parametrize(("given", "step"), [(False, 9), (True, 44)])
+def test_resumed_distillation_ends_the_same(
+    start: Callable[..., TrainingReport],
+    interrupt: Callable[..., list[str]],
+    names: tuple[TrainingReport, Path],
+    given: bool,
+    step: int,
+) -> None:
+    """Interrupted in a network of the ensemble, or in the last phase of a student."""
+    teacher, text = names
+    own: dict[str, Any] = {"documents": "line", "epochs": 4.0, "training": {"batch": 16}}
+    own |= {"teachers": (teacher.out,)} if given else {"ensemble": 1}
+    whole = start("charlm", text, "whole", **own)
+    interrupt("charlm", text, step, killed=True, **own)
+    resumed = pipeline.resume(Path("run"), log=lambda _: None)
+    assert resumed.out.read_bytes() == whole.out.read_bytes()
+    assert rnn_infer.CharLM.load(resumed.out).metadata.training["teachers"] == 1
+
+
+def test_teacher_of_documents(names: tuple[TrainingReport, Path], tmp_path: Path) -> None:
+    """A student of a few epochs writes the names that its teacher knows."""
+    teacher, text = names
+    student = train(tmp_path, text, 12.0, documents="line", teachers=(teacher.out,))
+    items = [each.text for each in rnn_infer.CharLM.load(student.out).new_items(30, seed=1)]
+    assert len(set(items) & set(NAMES)) > 10
+    with pytest.raises(DataError, match="on documents; give --documents line here too"):
+        train(tmp_path / "stream", text, 1.0, teachers=(teacher.out,))

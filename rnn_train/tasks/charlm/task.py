@@ -17,7 +17,7 @@ from rnn_train.tasks.charlm import measurement
 from rnn_train.tasks.charlm.data import CharLMData, open_data, sources_of, write_data
 from rnn_train.tasks.charlm.last_phase import LastPhase, read_result
 from rnn_train.tasks.charlm.objective import CharLMObjective
-from rnn_train.tasks.charlm.plan import CharLMPlan, decide
+from rnn_train.tasks.charlm.plan import CharLMPlan, decide, joining_of
 from rnn_train.tasks.charlm.start import INITIAL_WEIGHTS, forgetting, write_start
 from rnn_train.tasks.charlm.teaching import SOFT_TARGETS, Teaching
 from rnn_train.tasks.memory import check_memory
@@ -84,13 +84,10 @@ class CharLMTask:
         """
         if request.init_from and request.ensemble:
             raise RunError("--init-from takes no --ensemble; give it the models as --teacher")
-        if request.documents and (request.ensemble or request.teachers):
-            # Teachers read a text as one stream.
-            raise RunError(
-                "--documents takes no --ensemble and no --teacher; drop the one or the other"
-            )
         warm = WarmStart.of(request.init_from, request.model) if request.init_from else None
         teachers = Teachers(request.teachers) if request.teachers else None
+        if teachers:
+            teachers.check_mark(joining_of(request).mark)
         _remove_leftovers(run)
         corpus = write_data(run, request, warm, teachers)
         plan = decide(request, tuple(sources_of(request)), corpus, warm, settings)

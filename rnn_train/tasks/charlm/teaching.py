@@ -94,7 +94,7 @@ class Teaching:
         where: Device = "auto" if device.type == "cuda" else "cpu"
         try:
             teachers = Teachers(files, where, torch.get_num_threads())
-            teachers.write_soft_targets(tokens, self.run.folder / SOFT_TARGETS)
+            teachers.write_soft_targets(tokens, self.run.folder / SOFT_TARGETS, self.data.mark)
         except KeyboardInterrupt:
             log(f"interrupted; go on with: rnn-train charlm --resume {self.run.folder}")
             raise

@@ -2,6 +2,7 @@
 
 import shutil
 from collections import namedtuple
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,11 @@ import torch
 from rnn_infer.runtime import reading
 from rnn_infer.runtime.stepper import Stepper
 from rnn_train.data.corpus import build_corpus
+from rnn_train.data.held_out import documents_of
+from rnn_train.data.joining import Joining
 from rnn_train.data.sources import TextFile
 from rnn_train.data.streams import ArrayRing
+from rnn_train.distillation import teachers as teachers_module
 from rnn_train.distillation.teachers import Teachers, open_soft_targets
 from rnn_train.errors import DataError, RunError
 from rnn_train.training_session import TrainingReport
@@ -95,3 +99,46 @@ def test_full_disk(
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**9, 10**9, size))
     teachers.write_soft_targets(np.zeros(1000, np.uint8), path)
     assert path.stat().st_size == size
+
+
+@pytest.mark.parametrize("numbers", [1, 2**22])
+def test_documents_are_read_each_from_the_zero_state(
+    finished: TrainingReport,
+    second_teacher: Path,
+    story: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    numbers: int,
+) -> None:
+    joining = Joining(documents="line")
+    corpus = build_corpus([TextFile(story)], tmp_path / "corpus.bin", joining=joining)
+    tokens, mark = corpus.tokens[:900], corpus.vocabulary.index("\n")
+    tokens = tokens[: int(np.flatnonzero(tokens == mark)[-1]) + 1]
+    monkeypatch.setattr(teachers_module, "_DOCUMENTS", 5)
+    monkeypatch.setattr(reading, "_CHUNK_LOGITS", numbers)
+    teachers = Teachers([finished.out, second_teacher])
+    teachers.write_soft_targets(tokens, tmp_path / "targets.bin", mark)
+    targets = open_soft_targets(tmp_path / "targets.bin", len(teachers.vocabulary))
+    assert len(targets) == len(tokens)
+    assert not targets[-1].any(), "no document begins at the last mark"
+    steppers = [Stepper.open(each) for each in (finished.out, second_teacher)]
+    documents = documents_of(tokens, mark)
+    assert len(documents) > 10
+    for begin, end in documents.tolist():
+        read = tokens[None, begin:end].astype(np.int64)
+        mean = sum(each.forward(read, each.zeros(1))[0][0] for each in steppers) / 2
+        expected = torch.softmax(torch.from_numpy(mean), -1).numpy()
+        assert np.abs(targets[begin:end] - expected).max() < 1e-3
+
+
+def test_teachers_read_a_text_as_the_run_does(
+    finished: TrainingReport, start: Callable[..., TrainingReport], story: Path
+) -> None:
+    Teachers([finished.out]).check_mark(None)
+    with pytest.raises(DataError, match=r"was not trained on documents; .*drop --documents"):
+        Teachers([finished.out]).check_mark("\n")
+    teachers = Teachers([start("charlm", story, documents="line").out])
+    teachers.check_mark("\n")
+    for mark in (None, "\x03"):
+        with pytest.raises(DataError, match="on documents; give --documents line here too"):
+            teachers.check_mark(mark)

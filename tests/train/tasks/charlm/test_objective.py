@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,10 +11,10 @@ from torch.nn.functional import cross_entropy
 
 from rnn_train.data.streams import ArrayRing
 from rnn_train.distillation.teachers import open_soft_targets
-from rnn_train.errors import RunError
 from rnn_train.evaluation.language_model import held_out_loss
 from rnn_train.models.charlm import CharLSTM
 from rnn_train.tasks.charlm import objective as module
+from rnn_train.tasks.charlm.objective import CharLMObjective
 from rnn_train.tasks.charlm.task import CharLMTask
 from rnn_train.training.run import Run
 from rnn_train.training_session import TrainingReport
@@ -122,7 +123,30 @@ def test_each_document_is_read_from_the_zero_state(create: Create, tmp_path: Pat
     assert held_out_loss(task.model, task.data.corpus.tokens) != pytest.approx(expected, abs=0.005)
 
 
-def test_documents_take_no_teachers(create: Create, finished: TrainingReport, story: Path) -> None:
-    for own in ({"ensemble": 1}, {"teachers": (finished.out,)}):
-        with pytest.raises(RunError, match="--documents takes no --ensemble and no --teacher"):
-            create(story, documents="line", **own)
+def test_soft_targets_of_documents_are_those_of_their_characters(
+    create: Create, story: Path
+) -> None:
+    """Targets that put all weight on the true next character give the loss of the labels."""
+    options: dict[str, Any] = {"documents": "line", "val_fraction": 0.0}
+    task = create(story, model={"hidden": 8, "embedding": 4, "dropout_output": 0.0}, **options)
+    tokens, plan, data = task.data.corpus.tokens, task.plan, task.data
+    certain = np.zeros((len(tokens), len(plan.vocabulary)), np.float16)
+    certain[np.arange(len(tokens) - 1), tokens[1:]] = 1
+    objectives = [
+        CharLMObjective(
+            task.model,
+            data.streams(plan.training, 0),
+            data.held_out,
+            data.corpus.vocabulary,
+            data.start,
+            CPU,
+            soft,
+            1.0,
+            mark=data.mark,
+        )
+        for soft in (None, ArrayRing(certain))
+    ]
+    for step in range(task.steps_per_epoch + 2):
+        own, soft = (each.loss(step) for each in objectives)
+        assert soft[0].item() == pytest.approx(own[0].item(), rel=1e-5)
+        assert soft[1] == own[1]
