@@ -71,6 +71,28 @@ class Labeller:
             found[row] = prediction
         return found
 
+    def logits(self, texts: Sequence[str], unknown: Unknown) -> NDArray[np.float32]:
+        """Return the logits of each text, [texts, labels].
+
+        Args:
+            texts: none is empty.
+            unknown: as in `Classifier.classify`.
+
+        Raises:
+            OptionError: a text has no known character.
+            UnknownCharacterError, ModelFileError: as in `Classifier.classify`.
+        """
+        logits = np.empty((len(texts), len(self.labels)), np.float32)
+        for begin in range(0, len(texts), _BLOCK):
+            block = texts[begin : begin + _BLOCK]
+            found, readable = self._logits(block, unknown)
+            if len(readable) < len(block):
+                raise _no_known_character(block[_first_missing(readable, len(block))])
+            logits[begin : begin + len(block)] = found
+        if not np.isfinite(logits).all():
+            raise self._stepper.file.not_finite()
+        return logits
+
     def columns(
         self, texts: list[Text], choice: Choice, refuse: bool
     ) -> tuple[NDArray[np.object_], NDArray[np.float32]]:

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
         RunError,
         TrainingError,
     )
-    from rnn_train.evaluation.figures import CharLMFigures, ClassifierFigures, LabelFigures
+    from rnn_train.evaluation.figures import CharLMFigures, ClassifierFigures
+    from rnn_train.evaluation.label_figures import LabelFigures
     from rnn_train.models.cells import Cell
     from rnn_train.pipeline import ExportOptions
     from rnn_train.tasks.request import CharLMRequest, ClassifierRequest
@@ -63,7 +64,7 @@ _HOMES = {
     "ClassifierFigures": "evaluation.figures",
     "ClassifierRequest": "tasks.request",
     "ExportOptions": "pipeline",
-    "LabelFigures": "evaluation.figures",
+    "LabelFigures": "evaluation.label_figures",
     "TrainingReport": "training_session",
     "evaluate": "api",
     "export": "api",

@@ -8,6 +8,7 @@ from rnn_infer.tables.options import TableOptions
 from rnn_infer.text.vocabulary import Unknown
 from rnn_train import evaluator, pipeline
 from rnn_train.evaluation.figures import CharLMFigures, ClassifierFigures
+from rnn_train.evaluator import Prior
 from rnn_train.pipeline import ExportOptions
 from rnn_train.progress import Log
 from rnn_train.tasks.request import CharLMRequest, ClassifierRequest
@@ -153,6 +154,7 @@ def evaluate(
     *,
     dynamic: bool = False,
     coverage: float | None = None,
+    prior: Prior = 0.0,
     device: Device = "auto",
     log: Log = print,
     table: TableOptions | None = None,
@@ -167,6 +169,8 @@ def evaluate(
             model.
         coverage: of a classifier: also measure its prediction sets for this coverage, 0.9 for
             example.
+        prior: of a classifier: as in `rnn_infer.Classifier.classify`; "best" is the one that the
+            model's own held-out rows chose.
         device: "auto", "cpu" or "cuda".
         log: takes one line at a time.
         table: how files of labelled texts are read.
@@ -187,6 +191,7 @@ def evaluate(
         sources,
         dynamic=dynamic,
         coverage=coverage,
+        prior=prior,
         device=device,
         log=log,
         table=table,

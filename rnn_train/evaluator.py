@@ -8,21 +8,25 @@ windows    windows of 256 characters, each from the zero state, all positions sc
 stateful   one pass that carries the state from start to end
 dynamic    stateful, and the weights keep learning from the text already read
 
-For a classifier, they are accuracy, macro-F1, top-3 accuracy, nats, calibration error, and
-precision, recall and F1 of each label.
+For a classifier, they are accuracy, macro and weighted F1, top-3 and top-5 accuracy, nats,
+calibration error, the most frequent confusions, and precision, recall and F1 of each label.
 """
 
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from rnn_infer.classifier import Classifier
 from rnn_infer.conformal.threshold import threshold
+from rnn_infer.contract import Metadata
+from rnn_infer.labelling import Labeller
+from rnn_infer.predictions import Choice
 from rnn_infer.runtime.device import Device
 from rnn_infer.runtime.stepper import Stepper
 from rnn_infer.tables.options import TableOptions
@@ -31,8 +35,9 @@ from rnn_train.data.corpus import encode_text
 from rnn_train.data.datasets import open_texts
 from rnn_train.data.joining import FILE_MARK, LINE_MARK, Documents, Joining
 from rnn_train.data.labelled import read_rows
-from rnn_train.data.rows import Rows
+from rnn_train.data.rows import Rows, normal
 from rnn_train.errors import DataError, EvaluationError
+from rnn_train.evaluation import metrics
 from rnn_train.evaluation.classification import held_out_logits
 from rnn_train.evaluation.dynamic import dynamic_loss
 from rnn_train.evaluation.figures import CharLMFigures, ClassifierFigures
@@ -49,6 +54,9 @@ from rnn_train.tasks.charlm.task import CharLMTask
 from rnn_train.tasks.classifier.task import ClassifierTask
 from rnn_train.training.device import pick_device
 
+Prior = float | Literal["best"]
+"""`prior` of `Classifier.classify`, or the one that the model's own held-out rows chose."""
+
 
 def evaluate(
     target: Path,
@@ -56,6 +64,7 @@ def evaluate(
     *,
     dynamic: bool = False,
     coverage: float | None = None,
+    prior: Prior = 0.0,
     device: Device = "auto",
     log: Log = print,
     table: TableOptions | None = None,
@@ -68,6 +77,8 @@ def evaluate(
         data: sources as for training, for the model's kind.
         dynamic: use the protocol `dynamic` too, which needs a run of a character model.
         coverage: of a classifier: also measure its prediction sets for this coverage.
+        prior: of a classifier: as in `Classifier.classify`; "best" is the one that the model's own
+            held-out rows chose.
         device: where the model runs.
         log: takes one warning at a time.
         table: how files of labelled texts are read.
@@ -76,41 +87,37 @@ def evaluate(
     Raises:
         RnnTrainError, RnnInferError: the target or the data cannot be used.
     """
+    wanted = _Wanted(target, coverage, prior, unknown)
     if not target.is_dir():
         if dynamic:
             raise EvaluationError(
                 f"{target}: an exported file cannot be trained, which dynamic evaluation does; "
                 "name its run folder"
             )
-        return _evaluate_file(target, _Data(data, table, log), device, unknown, coverage)
+        return _evaluate_file(target, _Data(data, table, log), device, wanted)
     where = pick_device(device)
     with finished_task(target, log) as task:
         result = task.measure(task.model)
-        temperature = result.temperature
-        vocabulary = Vocabulary(draft(task.model, task.card(result), "float32", draws=False))
+        metadata = draft(task.model, task.card(result), "float32", draws=False)
+        vocabulary = Vocabulary(metadata)
         task.model.to(where)
         if isinstance(task, CharLMTask):
-            _refuse_sets(coverage)
+            wanted.refuse_classifier_options()
             if unknown == "default":
-                return _evaluate_charlm(task, data, temperature, dynamic)
+                return _evaluate_charlm(task, data, result.temperature, dynamic)
             tokens = _tokens(data, vocabulary, unknown, task.plan.joining)
-            return _charlm_figures(task, tokens, temperature, dynamic)
+            return _charlm_figures(task, tokens, result.temperature, dynamic)
         assert isinstance(task, ClassifierTask)
         if dynamic:
             raise EvaluationError(
                 f"{target}: dynamic evaluation is for character models; drop --dynamic"
             )
-        scores = result.scores(temperature) if result.scores else None
-        limit = None if coverage is None else threshold(scores, coverage)
+        wanted.check(metadata)
         rows = _Data(data, table, log).rows(task.data.alphabet.labels)
         if unknown != "default":
             rows = _readable(rows, vocabulary, unknown)
-        return _evaluate_classifier(task, rows, temperature, limit)
-
-
-def _refuse_sets(coverage: float | None) -> None:
-    if coverage is not None:
-        raise EvaluationError("prediction sets are of classifiers; drop --coverage")
+        logits, _ = held_out_logits(task.model, task.data.alphabet, rows)
+        return wanted.figures(logits / result.temperature, rows, metadata)
 
 
 def _evaluate_charlm(
@@ -154,22 +161,19 @@ def _readable(rows: Rows, vocabulary: Vocabulary, unknown: Unknown) -> Rows:
     return Rows(texts, rows.labels)
 
 
-def _evaluate_classifier(
-    task: ClassifierTask, rows: Rows, temperature: float, limit: float | None
-) -> ClassifierFigures:
-    alphabet = task.data.alphabet
-    logits, labels = held_out_logits(task.model, alphabet, rows)
-    return ClassifierFigures.of(logits / temperature, labels, alphabet.labels, limit)
-
-
 def _evaluate_file(
-    path: Path, data: "_Data", device: Device, unknown: Unknown, coverage: float | None
+    path: Path, data: "_Data", device: Device, wanted: "_Wanted"
 ) -> CharLMFigures | ClassifierFigures:
     stepper = Stepper.open(path, device=device)
-    if stepper.file.metadata.kind == "charlm":
-        _refuse_sets(coverage)
-        return _evaluate_charlm_file(stepper, data.sources, unknown)
-    return _evaluate_classifier_file(Classifier(stepper), data, unknown, coverage)
+    metadata = stepper.file.metadata
+    if metadata.classifier is None:
+        wanted.refuse_classifier_options()
+        return _evaluate_charlm_file(stepper, data.sources, wanted.unknown)
+    wanted.check(metadata)
+    labeller = Labeller(stepper, metadata.classifier)
+    rows = data.rows(labeller.labels)
+    logits = labeller.logits(rows.texts, wanted.unknown)
+    return wanted.figures(torch.from_numpy(logits), rows, metadata)
 
 
 def _evaluate_charlm_file(stepper: Stepper, data: Sequence[str], unknown: Unknown) -> CharLMFigures:
@@ -202,22 +206,74 @@ def _losses(
     return {"documents": documents_loss(model, tokens, outputs, mark)}
 
 
-def _evaluate_classifier_file(
-    model: Classifier, data: "_Data", unknown: Unknown, coverage: float | None
-) -> ClassifierFigures:
-    section = model.metadata.classifier
-    scores = section.held_out if section else None
-    limit = None if coverage is None else threshold(scores, coverage)
-    rows = data.rows(model.labels)
-    index = {label: i for i, label in enumerate(model.labels)}
-    probabilities = np.zeros((len(rows), len(index)))
-    predictions = model.classify(list(rows.texts), top=len(index), unknown=unknown)
-    for row, prediction in zip(probabilities, predictions, strict=True):
-        for each in prediction.top:
-            row[index[each.label]] = each.probability
-    logits = torch.from_numpy(np.log(np.maximum(probabilities, 1e-30))).float()
-    labels = torch.tensor([index[label] for label in rows.labels])
-    return ClassifierFigures.of(logits, labels, model.labels, limit)
+@dataclass(frozen=True)
+class _Wanted:
+    """What to measure of a classifier."""
+
+    target: Path
+    coverage: float | None
+    prior: Prior
+    unknown: Unknown
+
+    def __post_init__(self) -> None:
+        if self.prior != "best":
+            Choice(prior=self.prior, coverage=self.coverage)  # it refuses wrong values
+        elif self.coverage is not None:
+            Choice(prior=1.0, coverage=self.coverage)
+
+    def refuse_classifier_options(self) -> None:
+        """Refuses options of classifiers, because the model is none."""
+        if self.coverage is not None:
+            raise EvaluationError("prediction sets are of classifiers; drop --coverage")
+        if self.prior != 0:
+            raise EvaluationError("the prior is of labels, which only a classifier has; drop it")
+
+    def check(self, metadata: Metadata) -> None:
+        """Checks, before long work, that the model has what is asked for."""
+        self._threshold(metadata)
+        self._prior(metadata)
+
+    def figures(self, logits: Tensor, rows: Rows, metadata: Metadata) -> ClassifierFigures:
+        """Computes the figures.
+
+        Args:
+            logits: [rows, labels], divided by the temperature.
+            rows: texts and labels.
+            metadata: of the model.
+        """
+        assert metadata.classifier is not None
+        labels, log_prior = metadata.classifier.labels, metadata.classifier.log_prior
+        index = {label: i for i, label in enumerate(labels)}
+        truth = torch.tensor([index[label] for label in rows.labels])
+        priors = metrics.by_prior(logits, truth, log_prior)
+        if prior := self._prior(metadata):
+            logits = logits - prior * torch.tensor(log_prior)
+        return ClassifierFigures.of(
+            logits,
+            truth,
+            labels,
+            self._threshold(metadata),
+            texts=[normal(text) for text in rows.texts],
+            priors=priors,
+            prior=prior,
+        )
+
+    def _threshold(self, metadata: Metadata) -> float | None:
+        assert metadata.classifier is not None
+        if self.coverage is None:
+            return None
+        return threshold(metadata.classifier.held_out, self.coverage)
+
+    def _prior(self, metadata: Metadata) -> float:
+        if self.prior != "best":
+            return self.prior
+        best = metadata.training.get("best_prior")
+        if not isinstance(best, int | float):
+            raise EvaluationError(
+                f"{self.target}: has no best prior, because nothing was held out in its training; "
+                "give a number"
+            )
+        return float(best)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ import click
 from rnn_infer.cli.options import unknown_option
 from rnn_infer.cli.table_options import table_options, take_table_options
 from rnn_train.cli.group import guarded, main
-from rnn_train.cli.options import DEVICE, PATH, THREADS
+from rnn_train.cli.options import DEVICE, PATH, PRIOR, THREADS
+from rnn_train.files import check_writable
 
 
 @main.command()
@@ -36,6 +37,22 @@ from rnn_train.cli.options import DEVICE, PATH, THREADS
     help="For a classifier: measure its prediction sets that shall hold the right label in this "
     "share of the rows: real coverage and mean size, overall and by label.",
 )
+@click.option(
+    "--prior",
+    type=PRIOR,
+    default=0.0,
+    show_default=True,
+    metavar="P|best",
+    help="For a classifier: `prior` of `rnn-infer classify`, from 0 to 1; `best` is the one that "
+    "the model's own held-out rows chose.",
+)
+@click.option(
+    "--per-label",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE.csv",
+    help="For a classifier: write the figures of each label into this file: rows, precision, "
+    "recall, F1, share predicted, and the label most often given in its place.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @table_options
 @unknown_option
@@ -47,6 +64,8 @@ def evaluate(
     dynamic: bool,
     plots: Path | None,
     coverage: float | None,
+    prior: Any,
+    per_label: Path | None,
     as_json: bool,
     device: Any,
     threads: int | None,
@@ -58,8 +77,9 @@ def evaluate(
     For a character model, the loss in nats and bits a character under named protocols: `windows`
     (windows of 256 characters, each from the zero state, all positions scored), `stateful` (one
     pass) and, with --dynamic, `dynamic` (stateful, and the weights learn from the text that was
-    read). For a classifier, accuracy, macro-F1, top-3 accuracy, calibration error, and precision,
-    recall and F1 of each label.
+    read). For a classifier, accuracy, macro and weighted F1, top-3 and top-5 accuracy, calibration
+    error, the most frequent confusions, and precision, recall and F1 of each label. Each row counts
+    alone: of a text that stands there with two labels, one row at most is right.
 
     \b
     Examples:
@@ -67,6 +87,7 @@ def evaluate(
       rnn-train evaluate exported/charlm.onnx --data held-out.txt --json
       rnn-train evaluate exported/classifier.onnx --data held-out.csv --plots figures/
       rnn-train evaluate runs/classifier-1 --data held-out.csv --coverage 0.9
+      rnn-train evaluate names.onnx --data held-out.csv --per-label labels.csv --prior best
       rnn-train evaluate reviews.onnx --data held-out.csv --text-column review --unknown fold
     """
 
@@ -74,12 +95,15 @@ def evaluate(
         from rnn_train import evaluator, pipeline
 
         pipeline.set_threads(threads)
+        if per_label is not None:
+            check_writable(per_label)
         log = functools.partial(click.echo, err=True)
         figures = evaluator.evaluate(
             target,
             data,
             dynamic=dynamic,
             coverage=coverage,
+            prior=prior,
             device=device,
             log=log,
             table=take_table_options(table),
@@ -88,6 +112,9 @@ def evaluate(
         if plots is not None:
             for path in figures.draw(plots):
                 log(f"drew {path}")
+        if per_label is not None:
+            figures.write_labels(per_label)
+            log(f"wrote {per_label}")
         if as_json:
             click.echo(json.dumps(figures.as_json(), ensure_ascii=False))
         else:

@@ -23,7 +23,20 @@ class FiniteRange(click.FloatRange):
         return number
 
 
+class PriorOption(click.ParamType[Any]):
+    """A number from 0 to 1, or `best`."""
+
+    name = "prior"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float | str:
+        """Returns the number or `best`, or refuses the option."""
+        return "best" if value == "best" else FiniteRange(0, 1).convert(value, param, ctx)
+
+
 TEMPERATURE = FiniteRange(0.01, 100)
+PRIOR = PriorOption()
 DEVICE = click.option(
     "--device",
     type=click.Choice(["auto", "cpu", "cuda"]),

@@ -1,6 +1,6 @@
 """What an evaluation returns: the figures of a character model, and those of a classifier."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,14 @@ from torch import Tensor
 
 from rnn_train.errors import EvaluationError
 from rnn_train.evaluation import metrics
+from rnn_train.evaluation.contradictions import Contradictions
+from rnn_train.evaluation.label_figures import OF_SETS, LabelFigures, of_labels, write_table
 from rnn_train.evaluation.language_model import bits
-from rnn_train.evaluation.metrics import Reliability
+from rnn_train.evaluation.metrics import Confusion, Reliability
 from rnn_train.evaluation.prediction_sets import PredictionSets
+
+_SHOWN = 10
+"""Confusions that are printed."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,15 @@ class CharLMFigures:
         del folder
         raise EvaluationError("plots are for classifiers only; leave out --plots")
 
+    def write_labels(self, path: Path) -> None:
+        """Refuses: only a classifier has labels.
+
+        Raises:
+            EvaluationError: always.
+        """
+        del path
+        raise EvaluationError("only a classifier has labels; leave out --per-label")
+
     def as_json(self) -> dict[str, Any]:
         """Returns the figures as plain values."""
         protocols = {
@@ -51,21 +65,6 @@ class CharLMFigures:
 
 
 @dataclass(frozen=True)
-class LabelFigures:
-    """Figures of one label."""
-
-    label: str
-    rows: int
-    precision: float
-    recall: float
-    f1: float
-    coverage: float | None = None
-    """Share of its rows whose prediction set holds the label; None: no sets were asked for."""
-    mean_set_size: float | None = None
-    """Mean number of labels in the sets of its rows."""
-
-
-@dataclass(frozen=True)
 class ClassifierFigures:
     """Metrics of a classifier on labelled rows."""
 
@@ -78,10 +77,26 @@ class ClassifierFigures:
     predictions: NDArray[np.int64] = field(repr=False, compare=False)
     """Index of the predicted label of each row, [rows]."""
     reliability: Reliability = field(repr=False, compare=False)
+    confusions: tuple[Confusion, ...] = ()
+    """The most frequent confusions, the most frequent first."""
+    contradictions: Contradictions | None = None
+    """Texts with several labels. None: the texts were not given, or none has several."""
+    priors: dict[float, dict[str, float]] = field(default_factory=dict)
+    """Accuracy and macro-F1 by the value of `prior`; empty: it is not known."""
+    prior: float = 0.0
+    """The prior of all other figures."""
 
     @classmethod
     def of(
-        cls, logits: Tensor, truth: Tensor, labels: Sequence[str], threshold: float | None = None
+        cls,
+        logits: Tensor,
+        truth: Tensor,
+        labels: Sequence[str],
+        threshold: float | None = None,
+        *,
+        texts: Sequence[str] = (),
+        priors: Mapping[float, dict[str, float]] | None = None,
+        prior: float = 0.0,
     ) -> "ClassifierFigures":
         """Computes the figures.
 
@@ -90,30 +105,28 @@ class ClassifierFigures:
             truth: index of the true label of each row, [rows].
             labels: name of each label.
             threshold: of prediction sets; None: there are none.
+            texts: [rows] or empty: to find texts with several labels.
+            priors: of `metrics.by_prior`.
+            prior: by which `logits` are lowered already.
         """
         sets = None if threshold is None else PredictionSets.of(logits, truth, threshold)
-        by_label = tuple(
-            LabelFigures(
-                name,
-                int(each["rows"]),
-                each["precision"],
-                each["recall"],
-                each["f1"],
-                *(sets.of_rows(truth == i) if sets else ()),
-            )
-            for i, (name, each) in enumerate(metrics.by_label(logits, truth, labels).items())
-        )
         figures = metrics.summary(logits, truth)
         if sets:
             coverage, size = sets.of_rows(truth >= 0)
             figures |= {"coverage": float(coverage or 0), "mean_set_size": float(size or 0)}
+        predictions = logits.argmax(-1).numpy()
+        several = Contradictions.of(texts, truth.numpy(), predictions) if texts else None
         return cls(
             len(truth),
             figures,
-            by_label,
+            of_labels(logits, truth, labels, sets),
             truth.numpy(),
-            logits.argmax(-1).numpy(),
+            predictions,
             metrics.reliability(logits, truth),
+            tuple(metrics.confusions(logits, truth, labels)),
+            several if several and several.texts else None,
+            dict(priors or {}),
+            prior,
         )
 
     def draw(self, folder: Path) -> list[Path]:
@@ -134,14 +147,31 @@ class ClassifierFigures:
         names = [each.label for each in self.labels]
         return plots.classifier_plots(self.truth, self.predictions, self.reliability, names, folder)
 
+    def write_labels(self, path: Path) -> None:
+        """Writes the figures of each label as a CSV table.
+
+        Args:
+            path: of the file. Its folder is made if it does not exist.
+
+        Raises:
+            RunError: the file cannot be written.
+        """
+        write_table(self.labels, path)
+
     def as_json(self) -> dict[str, Any]:
         """Returns the figures as plain values."""
-        hidden = () if self._has_sets else ("coverage", "mean_set_size")
+        hidden = () if self._has_sets else OF_SETS
         labels = [
             {key: value for key, value in asdict(each).items() if key not in hidden}
             for each in self.labels
         ]
-        return {"kind": "classifier", "rows": self.rows, **self.metrics, "labels": labels}
+        found = {"kind": "classifier", "rows": self.rows, **self.metrics}
+        if self.contradictions:
+            found["several_labels"] = asdict(self.contradictions)
+        if self.priors:
+            found["prior"] = self.prior
+            found["priors"] = {f"{prior:g}": each for prior, each in self.priors.items()}
+        return {**found, "confusions": list(self.confusions), "labels": labels}
 
     @property
     def _has_sets(self) -> bool:
@@ -151,6 +181,7 @@ class ClassifierFigures:
         """Returns the metrics and a table of the labels as lines of text."""
         lines = [f"{self.rows:,} rows scored"]
         lines += [f"{name.replace('_', ' ')}: {value:.4f}" for name, value in self.metrics.items()]
+        lines += self._notes()
         width = max(len(each.label) for each in self.labels)
         more = "  coverage  set size" if self._has_sets else ""
         lines += ["", f"{'label':{width}}  precision  recall      f1    rows{more}"]
@@ -160,6 +191,26 @@ class ClassifierFigures:
             for each in self.labels
         ]
         return "\n".join(lines)
+
+    def _notes(self) -> list[str]:
+        """Returns the lines between the metrics and the table of the labels."""
+        lines = [f"prior: {self.prior:g}"] if self.prior else []
+        if self.priors:
+            best = max(self.priors, key=lambda prior: self.priors[prior]["macro_f1"])
+            found = self.priors[best]
+            lines.append(
+                f"best prior of these rows: {best:g} (macro f1: {found['macro_f1']:.4f}, accuracy: "
+                f"{found['accuracy']:.4f})"
+            )
+        if self.contradictions:
+            lines.append(self.contradictions.as_text())
+        if self.confusions:
+            lines += ["", "most frequent confusions (true → predicted: rows)"]
+            lines += [
+                f"  {each['true']} → {each['predicted']}: {each['rows']:,}"
+                for each in self.confusions[:_SHOWN]
+            ]
+        return lines
 
 
 def _sets_of(label: LabelFigures) -> str:

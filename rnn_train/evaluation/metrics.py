@@ -5,6 +5,7 @@ Most functions take `logits` [rows, labels] and `labels`, the index of each row'
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypedDict
 
 import numpy as np
 import torch
@@ -16,19 +17,32 @@ from rnn_train.evaluation.temperature import fit_to_logits
 
 BINS = 15
 """Number of bins of equal width, for calibration."""
+_BLOCK = 1 << 16
+"""Rows whose probabilities are in memory at once."""
 _CONFUSIONS = 50
 """Confusions in the list of the most frequent ones."""
 PRIORS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0)
 """Values of the option `prior` that `by_prior` tries."""
 
 
+class Confusion(TypedDict):
+    """Rows of one label for which another one was predicted."""
+
+    true: str
+    predicted: str
+    rows: int
+
+
 def summary(logits: Tensor, labels: Tensor) -> dict[str, float]:
-    """Returns accuracy, macro-F1, top-3 accuracy, nats per text and expected calibration error."""
-    top = logits.topk(min(3, logits.shape[-1]), -1).indices
+    """Returns accuracy, macro-F1, weighted F1, top-3 and top-5 accuracy, nats per text and expected
+    calibration error."""
+    top = logits.topk(min(5, logits.shape[-1]), -1).indices == labels[:, None]
     return {
         "accuracy": accuracy(logits, labels),
         "macro_f1": macro_f1(logits, labels),
-        "top_3_accuracy": float((top == labels[:, None]).any(-1).float().mean()),
+        "weighted_f1": weighted_f1(logits, labels),
+        "top_3_accuracy": float(top[:, :3].any(-1).float().mean()),
+        "top_5_accuracy": float(top.any(-1).float().mean()),
         "nats_per_text": float(cross_entropy(logits, labels)),
         "calibration_error": reliability(logits, labels).error,
     }
@@ -41,10 +55,23 @@ def accuracy(logits: Tensor, labels: Tensor) -> float:
 
 def macro_f1(logits: Tensor, labels: Tensor) -> float:
     """Returns the mean F1 of all labels that occur as a true label or as a prediction."""
+    f1, occurs, _ = _f1(logits, labels)
+    return float(f1[occurs].mean())
+
+
+def weighted_f1(logits: Tensor, labels: Tensor) -> float:
+    """Returns the mean F1 of all labels, each weighted by its share of the rows."""
+    f1, _, rows = _f1(logits, labels)
+    return float((f1 * rows).sum() / rows.sum())
+
+
+def _f1(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Returns for each label its F1, whether it occurs at all, and its rows, each [labels]."""
     predicted, count = logits.argmax(-1), logits.shape[-1]
-    both = torch.bincount(labels, minlength=count) + torch.bincount(predicted, minlength=count)
+    rows = torch.bincount(labels, minlength=count)
+    both = rows + torch.bincount(predicted, minlength=count)
     right = torch.bincount(labels[predicted == labels], minlength=count)
-    return float((2.0 * right / both)[both > 0].double().mean())
+    return 2.0 * right.double() / both.clamp(min=1), both > 0, rows
 
 
 def by_label(logits: Tensor, labels: Tensor, names: Sequence[str]) -> dict[str, dict[str, float]]:
@@ -61,7 +88,7 @@ def by_label(logits: Tensor, labels: Tensor, names: Sequence[str]) -> dict[str, 
     }
 
 
-def confusions(logits: Tensor, labels: Tensor, names: Sequence[str]) -> list[dict[str, str | int]]:
+def confusions(logits: Tensor, labels: Tensor, names: Sequence[str]) -> list[Confusion]:
     """Returns the most frequent confusions: true label, predicted label and number of rows."""
     predicted = logits.argmax(-1)
     wrong = predicted != labels
@@ -131,7 +158,9 @@ class Reliability:
 
 def reliability(logits: Tensor, labels: Tensor) -> Reliability:
     """Sorts predictions into bins by their probability."""
-    probability, prediction = torch.softmax(logits.double(), -1).max(-1)
+    # In blocks: all probabilities in float64 are twice as large as the logits.
+    shares = [torch.softmax(block.double(), -1).max(-1) for block in torch.split(logits, _BLOCK)]
+    probability, prediction = (torch.cat(each) for each in zip(*shares, strict=True))
     correct = (prediction == labels).double()
     bin_index = (probability * BINS).long().clamp(max=BINS - 1)
     count, confidence, hits = (

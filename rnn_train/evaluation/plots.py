@@ -9,6 +9,7 @@ import matplotlib
 import numpy as np
 from numpy.typing import NDArray
 
+from rnn_train.evaluation.confusion_groups import count_pairs, most_confused
 from rnn_train.evaluation.metrics import Reliability
 from rnn_train.files import replacing
 
@@ -17,7 +18,7 @@ from matplotlib import pyplot
 
 _MAX_INCHES = 60
 _MAX_LABELS = 50
-"""Labels of a confusion matrix. Of more, the most frequent are shown, and the rest as one."""
+"""Labels of a confusion matrix. Of more, the most confused are shown, and the rest as one."""
 _MAX_LABEL = 40
 """Longest label that is drawn in full, in characters."""
 
@@ -51,6 +52,9 @@ def confusion_matrix(
 ) -> None:
     """Draws, for each true label, the share of each predicted label.
 
+    Of many labels, only those with most confusion are drawn, and those that are confused with each
+    other stand together; the title says so.
+
     Args:
         truth: index of each row's true label, [rows].
         predictions: index of each row's predicted label, [rows].
@@ -62,7 +66,7 @@ def confusion_matrix(
     """
     from sklearn.metrics import confusion_matrix as count
 
-    truth, predictions, labels = _grouped(truth, predictions, labels)
+    truth, predictions, labels, title = _grouped(truth, predictions, labels)
     table = count(truth, predictions, labels=range(len(labels)), normalize="true")
     size = min(max(5, 0.42 * len(labels) + 2), _MAX_INCHES)
     figure, axes = pyplot.subplots(figsize=(size, size), layout="constrained")
@@ -76,22 +80,26 @@ def confusion_matrix(
     ticks, names = range(len(labels)), [_short(label) for label in labels]
     axes.set_xticks(ticks, names, rotation=90, parse_math=False)
     axes.set_yticks(ticks, names, parse_math=False)
-    axes.set(xlabel="predicted label", ylabel="true label", title="held-out rows")
+    axes.set(xlabel="predicted label", ylabel="true label", title=title)
     _save(figure, path)
 
 
 def _grouped(
     truth: NDArray[np.int64], predictions: NDArray[np.int64], labels: Sequence[str]
-) -> tuple[NDArray[np.int64], NDArray[np.int64], Sequence[str]]:
-    """Puts the labels with the fewest rows together, if there are too many to read."""
+) -> tuple[NDArray[np.int64], NDArray[np.int64], Sequence[str], str]:
+    """Puts the labels with the least confusion together, if there are too many to read.
+
+    Returns:
+        True and predicted label of each row, the names of the labels, and the title.
+    """
     if len(labels) <= _MAX_LABELS:
-        return truth, predictions, labels
-    rows = np.bincount(truth, minlength=len(labels))
-    shown = np.sort(np.argsort(-rows, kind="stable")[: _MAX_LABELS - 1])
+        return truth, predictions, labels, "held-out rows"
+    shown = most_confused(count_pairs(truth, predictions, len(labels)), _MAX_LABELS - 1)
     place = np.full(len(labels), len(shown))
     place[shown] = np.arange(len(shown))
     names = [labels[i] for i in shown] + [f"{len(labels) - len(shown)} other labels"]
-    return place[truth], place[predictions], names
+    title = f"held-out rows: the {len(shown)} of {len(labels)} labels with most confusion, grouped"
+    return place[truth], place[predictions], names, title
 
 
 def _short(label: str) -> str:

@@ -22,6 +22,18 @@ def test_blocks_do_not_matter(classifier: Classifier, monkeypatch: pytest.Monkey
         classifier.classify_columns([*NAMES, *NAMES, *NAMES, "a", "b", None])
 
 
+def test_logits_of_texts(classifier: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
+    labeller = classifier._labeller
+    whole = labeller.logits(NAMES, "default")
+    assert whole.shape == (len(NAMES), len(labeller.labels))
+    best = [labeller.labels[i] for i in whole.argmax(-1)]
+    assert best == [each.label for each in classifier.classify(NAMES)]
+    monkeypatch.setattr(labelling, "_BLOCK", 4)
+    np.testing.assert_array_equal(labeller.logits(NAMES, "default"), whole)
+    with pytest.raises(OptionError, match="'漢' has no character the model knows"):
+        labeller.logits([*NAMES, "漢"], "skip")
+
+
 def test_model_that_returns_nan(classifier: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(_: Any, texts: Any) -> Any:
         return np.full((len(texts.lengths), 5), np.nan, np.float32)
@@ -29,6 +41,8 @@ def test_model_that_returns_nan(classifier: Classifier, monkeypatch: pytest.Monk
     monkeypatch.setattr(labelling, "last_logits", broken)
     with pytest.raises(ModelFileError, match="no numbers"):
         classifier.classify_columns(NAMES)
+    with pytest.raises(ModelFileError, match="no numbers"):
+        classifier._labeller.logits(NAMES, "default")
 
 
 def test_labeller_gives_predictions_columns_and_traces(classifier: Classifier) -> None:

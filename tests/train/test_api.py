@@ -89,7 +89,7 @@ def test_evaluate_passes_on(
 ) -> None:
     rnn_train.evaluate(path("run"), ["a.txt"])
     rnn_train.evaluate(path("run"), ["a.txt"], dynamic=True, device="cpu")
-    more = {"log": print, "coverage": None, "table": None, "unknown": "default"}
+    more = {"log": print, "coverage": None, "prior": 0.0, "table": None, "unknown": "default"}
     default = {"dynamic": False, "device": "auto", **more}
     changed = {"dynamic": True, "device": "cpu", **more}
     arguments = (Path("run"), ["a.txt"])

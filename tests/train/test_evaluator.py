@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import rnn_infer
-from rnn_infer.errors import ModelFileError, UnknownCharacterError
+from rnn_infer.errors import ModelFileError, OptionError, UnknownCharacterError
 from rnn_infer.tables.options import TableOptions
 from rnn_train.errors import DataError, EvaluationError, RunError
 from rnn_train.evaluation.figures import CharLMFigures, ClassifierFigures
@@ -106,9 +106,66 @@ def test_table_figures_as_json(finished_classifier: TrainingReport, table: Path)
     assert (shown["kind"], shown["rows"]) == ("classifier", 80)
     assert set(shown) >= {"accuracy", "macro_f1", "top_3_accuracy", "calibration_error"}
     assert [each["label"] for each in shown["labels"]] == ["east", "north"]
-    assert set(shown["labels"][0]) == {"label", "rows", "precision", "recall", "f1"}
+    assert set(shown["labels"][0]) == {
+        "label",
+        "rows",
+        "precision",
+        "recall",
+        "f1",
+        "share_predicted",
+        "most_confused_with",
+    }
     assert "precision  recall" in figures.as_text()
     assert figures.as_text().count("\n") > 6
+
+
+def test_prior(finished_classifier: TrainingReport, table: Path) -> None:
+    run, file = (
+        evaluate(target, [str(table)], prior=0.5, device="cpu")
+        for target in (finished_classifier.run, finished_classifier.out)
+    )
+    assert isinstance(run, ClassifierFigures)
+    assert isinstance(file, ClassifierFigures)
+    assert run.metrics == pytest.approx(file.metrics, abs=1e-4)
+    assert file.prior == 0.5
+    for name in ("accuracy", "macro_f1"):
+        assert file.metrics[name] == pytest.approx(file.priors[0.5][name])
+
+
+def test_best_prior_is_that_of_the_file(finished_classifier: TrainingReport, table: Path) -> None:
+    best = rnn_infer.load(finished_classifier.out).metadata.training["best_prior"]
+    for target in (finished_classifier.run, finished_classifier.out):
+        figures = evaluate(target, [str(table)], prior="best", device="cpu")
+        assert isinstance(figures, ClassifierFigures)
+        assert figures.prior == best
+
+
+def test_texts_with_several_labels(finished_classifier: TrainingReport, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("badoka,east\nbadoka,north\ntelik,north\n")
+    figures = table_figures(finished_classifier.out, tmp_path / "rows.csv")
+    assert figures.contradictions is not None
+    assert (figures.contradictions.texts, figures.contradictions.rows) == (1, 2)
+    assert figures.contradictions.best_possible_accuracy == pytest.approx(2 / 3)
+
+
+def test_wrong_priors(
+    finished_classifier: TrainingReport, finished: TrainingReport, table: Path, story: Path
+) -> None:
+    wrong: Any
+    for wrong in (2, "most", None, float("nan")):
+        with pytest.raises(OptionError, match="prior must be from 0 to 1"):
+            evaluate(finished_classifier.out, [str(table)], prior=wrong)
+    prior: Any
+    for prior in (0.5, "best"):
+        with pytest.raises(OptionError, match="coverage is for prior 0"):
+            evaluate(finished_classifier.out, [str(table)], prior=prior, coverage=0.8)
+        for target in (finished.run, finished.out):
+            with pytest.raises(EvaluationError, match="only a classifier has"):
+                evaluate(target, [str(story)], prior=prior)
+    shipped = Path(__file__).parents[2] / "exported" / "classifier.onnx"
+    if rnn_infer.load(shipped).metadata.training.get("best_prior") is None:
+        with pytest.raises(EvaluationError, match="has no best prior"):
+            evaluate(shipped, [str(table)], prior="best")
 
 
 def test_unknown_label(finished_classifier: TrainingReport, tmp_path: Path) -> None:

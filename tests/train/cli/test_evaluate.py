@@ -46,6 +46,32 @@ def test_classifier(call: Call, finished_classifier: TrainingReport, table: Path
     assert "north" in result.stdout
 
 
+def test_per_label(call: Call, finished_classifier: TrainingReport, table: Path) -> None:
+    options = ("--data", str(table), "--per-label", "new/labels.csv", "--prior", "best", "--json")
+    result = call("evaluate", str(finished_classifier.out), *options)
+    assert result.exit_code == 0, result.output
+    shown = json.loads(result.stdout)
+    assert {"top_5_accuracy", "weighted_f1", "prior", "priors", "confusions"} <= set(shown)
+    head, *lines = Path("new/labels.csv").read_text("utf-8").splitlines()
+    assert head == "label,rows,precision,recall,f1,share_predicted,most_confused_with"
+    assert [line.split(",")[0] for line in lines] == ["east", "north"]
+
+
+def test_per_label_is_checked_first(error_of: ErrorOf, finished_classifier: TrainingReport) -> None:
+    Path("folder").mkdir()
+    Path("file").touch()
+    options = ("evaluate", str(finished_classifier.out), "--data", "gone.csv", "--per-label")
+    assert "folder" in error_of(*options, "folder")
+    assert "cannot write file/labels.csv" in error_of(*options, "file/labels.csv")
+
+
+@pytest.mark.parametrize("prior", ["2", "-0.1", "nan", "most"])
+def test_wrong_prior(call: Call, finished_classifier: TrainingReport, prior: str) -> None:
+    result = call("evaluate", str(finished_classifier.out), "--data", "x.csv", "--prior", prior)
+    assert result.exit_code == 2
+    assert "prior" in result.stderr
+
+
 @pytest.mark.parametrize("content", [None, b"", b"\0" * 2000])
 def test_bad_data(
     error_of: ErrorOf, finished: TrainingReport, tmp_path: Path, content: bytes | None

@@ -58,7 +58,15 @@ def test_classifier_as_json(classifier: ClassifierFigures) -> None:
     shown = classifier.as_json()
     assert (shown["kind"], shown["rows"], shown["accuracy"]) == ("classifier", 4, 0.75)
     assert [each["label"] for each in shown["labels"]] == ["a", "long name", "never"]
-    assert set(shown["labels"][0]) == {"label", "rows", "precision", "recall", "f1"}
+    assert set(shown["labels"][0]) == {
+        "label",
+        "rows",
+        "precision",
+        "recall",
+        "f1",
+        "share_predicted",
+        "most_confused_with",
+    }
 
 
 def test_classifier_as_text(classifier: ClassifierFigures) -> None:
@@ -71,6 +79,42 @@ def test_classifier_as_text(classifier: ClassifierFigures) -> None:
         "long name      1.000   0.667   0.800       3",
         "never          0.000   0.000   0.000       0",
     ]
+
+
+def test_confusions_of_a_classifier(classifier: ClassifierFigures) -> None:
+    assert classifier.as_json()["confusions"] == [
+        {"true": "long name", "predicted": "a", "rows": 1}
+    ]
+    lines = classifier.as_text().splitlines()
+    assert lines[lines.index("most frequent confusions (true → predicted: rows)") + 1] == (
+        "  long name → a: 1"
+    )
+
+
+def test_priors_and_contradictions() -> None:
+    logits, truth = torch.tensor([[2.0, 0.0]] * 3), torch.tensor([0, 0, 1])
+    priors = {0.0: {"accuracy": 0.5, "macro_f1": 0.4}, 0.3: {"accuracy": 0.25, "macro_f1": 0.6}}
+    found = ClassifierFigures.of(
+        logits, truth, "ab", texts=["x", "y", "x"], priors=priors, prior=0.3
+    )
+    shown = found.as_json()
+    assert (shown["prior"], shown["priors"]) == (0.3, {"0": priors[0.0], "0.3": priors[0.3]})
+    assert shown["several_labels"]["rows"] == 2
+    text = found.as_text()
+    assert "prior: 0.3\n" in text
+    assert "best prior of these rows: 0.3 (macro f1: 0.6000, accuracy: 0.2500)" in text
+    assert "texts with several labels: 1 (2 rows" in text
+
+
+def test_no_contradictions() -> None:
+    found = ClassifierFigures.of(torch.eye(2), torch.arange(2), "ab", texts=["x", "y"])
+    assert "several_labels" not in found.as_json()
+    assert "confusions" not in found.as_text()
+
+
+def test_only_a_classifier_has_labels(tmp_path: Path) -> None:
+    with pytest.raises(EvaluationError, match="leave out --per-label"):
+        CHARLM.write_labels(tmp_path / "labels.csv")
 
 
 def test_classifier_plots(classifier: ClassifierFigures, tmp_path: Path) -> None:

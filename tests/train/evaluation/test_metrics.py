@@ -27,9 +27,26 @@ def test_summary_agrees_with_scikit_learn(predictions: tuple[Tensor, Tensor]) ->
     predicted = logits.argmax(-1)
     assert found["accuracy"] == pytest.approx((predicted == labels).numpy().mean())
     assert found["macro_f1"] == pytest.approx(f1_score(labels, predicted, average="macro"))
+    assert found["weighted_f1"] == pytest.approx(f1_score(labels, predicted, average="weighted"))
     assert found["top_3_accuracy"] == pytest.approx(top_k_accuracy_score(labels, logits, k=3))
+    assert found["top_5_accuracy"] == 1
     probability = torch.softmax(logits, -1)[torch.arange(ROWS), labels]
     assert found["nats_per_text"] == pytest.approx(float(-probability.log().mean()), abs=1e-5)
+
+
+def test_top_5_accuracy_of_many_labels() -> None:
+    labels, logits = torch.randint(9, (ROWS,)), torch.randn(ROWS, 9)
+    found = metrics.summary(logits, labels)
+    expected = top_k_accuracy_score(labels, logits, k=5, labels=range(9))
+    assert found["top_5_accuracy"] == pytest.approx(expected)
+
+
+def test_reliability_in_blocks(
+    predictions: tuple[Tensor, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = metrics.reliability(*predictions)
+    monkeypatch.setattr(metrics, "_BLOCK", 7)
+    assert metrics.reliability(*predictions).error == whole.error
 
 
 def test_top_3_accuracy_of_two_labels() -> None:

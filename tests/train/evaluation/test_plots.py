@@ -75,6 +75,21 @@ def test_size_is_limited_for_many_labels(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert max(pixels) <= 10_000
 
 
+def test_many_labels_show_the_most_confused_ones(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shown: list[Any] = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: shown.append(figure.axes[0]))
+    truth = np.arange(176)
+    predicted = np.where(truth < 60, truth ^ 1, truth)
+    confusion_matrix(truth, predicted, [f"label {i}" for i in truth], tmp_path / "confusion.png")
+    (axes,) = shown
+    assert axes.get_title() == ("held-out rows: the 49 of 176 labels with most confusion, grouped")
+    names = [each.get_text() for each in axes.get_yticklabels()]
+    assert names[-1] == "127 other labels"
+    assert {int(name.split()[1]) for name in names[:-1]} <= set(range(60))
+
+
 def test_file_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(RunError, match="cannot write"):

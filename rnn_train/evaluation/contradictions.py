@@ -1,0 +1,60 @@
+"""Texts that stand in a table with several labels, and how they are counted.
+
+Each row counts alone: a prediction is right if it is the label of that row. So of a text with two
+labels at most one row can be right, and no model reaches accuracy 1.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Contradictions:
+    """The texts with several labels, in the rows of an evaluation."""
+
+    texts: int
+    """Number of texts that have more than one label."""
+    rows: int
+    """Number of rows that have such a text."""
+    best_possible_accuracy: float
+    """Accuracy of a model that gives each text its most frequent label."""
+    accuracy_of_any_label: float
+    """Share of the rows for which one of the labels of their text was predicted."""
+
+    @classmethod
+    def of(
+        cls, texts: Sequence[str], truth: NDArray[np.int64], predictions: NDArray[np.int64]
+    ) -> "Contradictions":
+        """Counts them.
+
+        Args:
+            texts: of the rows; equal texts must be equal strings.
+            truth: index of the true label of each row, [rows].
+            predictions: index of the predicted label of each row, [rows].
+        """
+        places: dict[str, int] = {}
+        place = np.array([places.setdefault(text, len(places)) for text in texts], np.int64)
+        labels = int(max(truth.max(), predictions.max())) + 1
+        pairs, rows = np.unique(place * labels + truth, return_counts=True)
+        owner = pairs // labels
+        several = np.bincount(owner, minlength=len(places)) > 1
+        most = np.zeros(len(places), np.int64)
+        np.maximum.at(most, owner, rows)
+        right = np.isin(place * labels + predictions, pairs)
+        return cls(
+            int(several.sum()),
+            int(several[place].sum()),
+            float(most.sum() / len(texts)),
+            float(right.mean()),
+        )
+
+    def as_text(self) -> str:
+        """Returns one line."""
+        return (
+            f"texts with several labels: {self.texts:,} ({self.rows:,} rows; each row counts "
+            f"alone); best possible accuracy: {self.best_possible_accuracy:.4f}; "
+            f"{self.accuracy_of_any_label:.4f} of the rows get a label of their text"
+        )
