@@ -19,6 +19,7 @@ from rnn_infer.errors import (
     ModelFileError,
     OptionError,
     PicklingError,
+    PoolFullError,
     RnnInferError,
     RuntimeMissingError,
     SnapshotError,
@@ -28,8 +29,8 @@ from rnn_infer.errors import (
 )
 from rnn_infer.generation import Generation
 from rnn_infer.loading import load
-from rnn_infer.pool import StreamPool
-from rnn_infer.pool_stream import PoolStream
+from rnn_infer.pooling.pool import StreamPool
+from rnn_infer.pooling.pool_stream import PoolStream
 from rnn_infer.predictions import LabelProbability, Prediction
 from rnn_infer.runtime.load_options import LoadOptions
 from rnn_infer.sampling import Sampling
@@ -51,6 +52,7 @@ __all__ = [
     "NextChar",
     "OptionError",
     "PicklingError",
+    "PoolFullError",
     "PoolStream",
     "Prediction",
     "RnnInferError",

@@ -6,7 +6,7 @@ from typing import Unpack, overload
 from rnn_infer import generation
 from rnn_infer.errors import OptionError, WrongKindError
 from rnn_infer.generation import GenerateKeywords, Generation, ItemKeywords
-from rnn_infer.pool import StreamPool
+from rnn_infer.pooling.pool import StreamPool
 from rnn_infer.runtime.loaded_model import LoadedModel
 from rnn_infer.runtime.stepper import Stepper
 from rnn_infer.sampling import (
@@ -237,6 +237,14 @@ class CharLM(LoadedModel):
         own = seeds_for(None, 1)[0] if seed is None else seed
         return Session(self._stepper, self._vocabulary, own)
 
-    def pool(self) -> StreamPool:
-        """Make a pool of streams that are drawn in one batch and may be used by many threads."""
-        return StreamPool(self._stepper, self._vocabulary)
+    def pool(self, *, limit: int | None = None) -> StreamPool:
+        """Make a pool of streams that are drawn in one batch and may be used by many threads.
+
+        Args:
+            limit: how many streams may be open at once. None: any number. See `StreamPool.open`
+                for what happens then.
+
+        Raises:
+            OptionError: `limit` is not an integer of 1 or more.
+        """
+        return StreamPool(self._stepper, self._vocabulary, limit)

@@ -9,6 +9,7 @@
     ├── OptionError            an argument is out of range        (also a ValueError)
     ├── TableError             a table of texts cannot be read    (also a ValueError)
     ├── SnapshotError          the bytes are not a session of this model (also a ValueError)
+    ├── PoolFullError          a pool has no place for a stream   (also a TimeoutError)
     └── PicklingError          the object cannot leave its process (also a pickle.PicklingError)
 
 Each message is one line: what is wrong, then what to do. The second base class is the one that a
@@ -71,6 +72,10 @@ class TableError(RnnInferError, ValueError):
 
 class SnapshotError(RnnInferError, ValueError):
     """The bytes of a saved session are damaged, or belong to another model file."""
+
+
+class PoolFullError(RnnInferError, TimeoutError):
+    """A pool has as many open streams as its limit allows, and none was closed in time."""
 
 
 class PicklingError(RnnInferError, pickle.PicklingError):

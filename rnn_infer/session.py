@@ -160,7 +160,7 @@ class Session:
                     self._streams.rewind(before)
                     self._streams.draw(scanned.used, rule)
                 self.stopped = scanned.stopped
-                if scanned.stopped == self._vocabulary.end:
+                if self._streams.pending[0] == self._vocabulary.mark:  # also of a longer text
                     self._streams.restart(int(self._streams.pending[0]))
                 if scanned.text:
                     yield scanned.text

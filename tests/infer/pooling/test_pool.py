@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rnn_infer import CharLM, OptionError, UnknownCharacterError
-from rnn_infer.shared_batch import MAX_TICK
+from rnn_infer.pooling.tick import MAX_TICK
 
 OPTIONS: list[dict[str, Any]] = [
     {"temperature": 1.0},

@@ -8,8 +8,9 @@ import pytest
 
 from rnn_infer import CharLM, OptionError
 from rnn_infer.batch_worker import Call
-from rnn_infer.pool_stream import CLOSED, PoolStream
-from rnn_infer.shared_batch import MAX_TICK, DrawRequest, SharedBatch
+from rnn_infer.pooling.pool_stream import CLOSED, PoolStream
+from rnn_infer.pooling.shared_batch import SharedBatch
+from rnn_infer.pooling.tick import MAX_TICK
 
 
 def opened(lm: CharLM, count: int) -> tuple[SharedBatch, list[PoolStream]]:
@@ -33,7 +34,7 @@ def test_closed_stream_is_refused(lm: CharLM) -> None:
     batch.remove(stream)
     for use in (
         lambda: batch.draw(stream, 1),
-        lambda: batch.take(stream, 1),
+        lambda: batch.take(stream),
         lambda: batch.feed(stream, np.array([1])),
     ):
         with pytest.raises(OptionError, match="closed"):
@@ -48,7 +49,7 @@ def test_advance_ticks_once_for_all_calls(lm: CharLM) -> None:
     async def main() -> list[Any]:
         loop = asyncio.get_running_loop()
         calls = [
-            Call(DrawRequest(batch, stream, length), loop.create_future())
+            Call(batch.request(stream, length), loop.create_future())
             for stream, length in zip(streams, lengths, strict=True)
         ]
         calls[3].future.cancel()
@@ -59,27 +60,28 @@ def test_advance_ticks_once_for_all_calls(lm: CharLM) -> None:
         for call in calls:
             call.deliver()
         assert calls[3].cancelled
-        return [batch.take(stream, length) for stream, length in zip(streams, lengths, strict=True)]
+        return [batch.take(stream) for stream in streams[:3]]
 
     texts = asyncio.run(main())
     for seed in (0, 1, 2):
         assert texts[seed] == lm.generate("the", length=lengths[seed], seed=seed)
-    assert texts[3] == ""  # a cancelled call draws nothing
+    assert not streams[3].drawn  # a cancelled call draws nothing
 
 
 def test_advance_fails_the_calls_of_closed_streams(lm: CharLM) -> None:
     batch, (one, two) = opened(lm, 2)
-    batch.remove(one)
 
     async def main() -> str:
         loop = asyncio.get_running_loop()
-        calls = [Call(DrawRequest(batch, each, 5), loop.create_future()) for each in (one, two)]
+        requests = [batch.request(each, 5) for each in (one, two)]
+        batch.remove(one)
+        calls = [Call(request, loop.create_future()) for request in requests]
         batch.advance(calls)
         for call in calls:
             call.deliver()
         with pytest.raises(OptionError, match="closed"):
             await calls[0].future
-        return batch.take(two, 5)
+        return batch.take(two)
 
     assert asyncio.run(main()) == lm.generate("the", length=5, seed=1)
 
@@ -95,7 +97,7 @@ def test_a_tick_goes_on_for_streams_that_run_ahead(lm: CharLM, ahead: bool) -> N
     async def main() -> list[bool]:
         loop = asyncio.get_running_loop()
         calls = [
-            Call(DrawRequest(batch, stream, length), loop.create_future())
+            Call(batch.request(stream, length), loop.create_future())
             for stream, length in zip(streams, lengths, strict=True)
         ]
         batch.advance(calls)
@@ -104,5 +106,6 @@ def test_a_tick_goes_on_for_streams_that_run_ahead(lm: CharLM, ahead: bool) -> N
     assert asyncio.run(main()) == ([True] * 3 if ahead else [True, False, False])
     assert [sum(map(len, stream.drawn)) for stream in streams] == [20 if ahead else 5] * 3
     for seed, (stream, length) in enumerate(zip(streams, lengths, strict=True)):
+        stream._give_up()
         text = batch.draw(stream, length) + batch.draw(stream, 40)
         assert text == lm.generate("the", length=length + 40, seed=seed)

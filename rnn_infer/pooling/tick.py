@@ -1,0 +1,142 @@
+"""One tick of a pool: what its streams have fed is read, then each draws the same number."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from rnn_infer.pooling.pool_stream import PoolStream
+from rnn_infer.runtime.drawing import Moment, draw_tokens
+from rnn_infer.runtime.reading import read_ragged
+from rnn_infer.runtime.repetition import add
+from rnn_infer.runtime.state_table import NOTHING_READ, StateTable
+from rnn_infer.runtime.stepper import Stepper
+from rnn_infer.text.vocabulary import Vocabulary
+
+MAX_TICK = 32
+"""Characters per stream and tick at most. A stream that joins waits no longer than for these."""
+MAX_READ = 256
+"""Tokens that a stream reads per tick at most. The others do not wait for the rest of a long text,
+and their text is drawn meanwhile."""
+
+
+class Tick:
+    """A batch of streams that read and draw. It works on copies of their rows.
+
+    `compute` needs no lock. The others are for the thread that holds the lock of the pool.
+
+    Args:
+        streams: the streams. Each wants some characters.
+        table: the states of the pool.
+        mark: the token that ends a document, or None.
+    """
+
+    def __init__(self, streams: Sequence[PoolStream], table: StateTable, mark: int | None) -> None:
+        self._streams = list(streams)
+        self._rows = [stream.row for stream in streams]
+        self._state, self._pending = table.gather(self._rows)
+        self._texts = [stream._take_unread(MAX_READ, mark) for stream in streams]
+        self._mark = mark
+        # A stream that has more to read draws in a later tick.
+        self._drawing = [i for i, stream in enumerate(streams) if not stream.unread]
+        drawing = [streams[i] for i in self._drawing]
+        self._steps = _steps(drawing)
+        self._positions = [stream.uniforms.position for stream in streams]
+        self._uniform = [stream.uniforms.take(self._steps) for stream in drawing]
+        self._rules = [stream.rule for stream in drawing]
+        self._recent = [stream.recent for stream in streams]
+        self._scanners = [stream.scanner for stream in streams]
+
+    def compute(self, stepper: Stepper) -> None:
+        """Read and draw."""
+        self._read(stepper)
+        # The moment before the draw is kept: a stream may have to go back to it.
+        start = Moment(self._pending, self._state, self._recent)
+        if not self._drawing:
+            return
+        if len(self._drawing) < len(self._streams):
+            start = start.rows(self._drawing)
+        uniform = np.stack(self._uniform)
+        self._tokens, self._after = draw_tokens(stepper, start, uniform, self._rules)
+
+    def undo(self) -> None:
+        """Give back what the streams gave, because the tick failed."""
+        for stream, text, position in zip(self._streams, self._texts, self._positions, strict=True):
+            stream._give_back(text, position)
+
+    def write(self, table: StateTable, vocabulary: Vocabulary) -> None:
+        """Hand the text to the streams, and write their rows.
+
+        A stream that was closed meanwhile has lost its row, perhaps to another stream.
+        """
+        here = {i for i, stream in enumerate(self._streams) if stream.row == self._rows[i]}
+        late = here.difference(self._drawing)
+        on: list[int] = []
+        if self._drawing:
+            whole = vocabulary.decode(self._tokens.ravel())  # one call for all rows
+            for k, i in enumerate(self._drawing):
+                text = whole[k * self._steps : (k + 1) * self._steps]
+                if i not in here:
+                    continue
+                if self._hand_over(i, k, text):
+                    on.append(k)
+                else:
+                    late.add(i)
+            rows = [self._rows[self._drawing[k]] for k in on]
+            state = tuple(each[on] for each in self._after.state)
+            table.scatter(rows, state, self._after.pending[on])
+        if late:
+            some = sorted(late)
+            state = tuple(each[some] for each in self._state)
+            table.scatter([self._rows[i] for i in some], state, self._pending[some])
+
+    def _hand_over(self, i: int, k: int, text: str) -> bool:
+        """Add the text that stream i, row k of the draw, has drawn.
+
+        Returns:
+            Whether it goes on from the end of the draw. Otherwise it goes back to the moment
+            before the draw, and has tokens to read.
+        """
+        stream, tokens = self._streams[i], self._tokens[k]
+        # A draw that began meanwhile has another scanner, which must see all characters in order.
+        used = stream._add(text) if stream.scanner is self._scanners[i] else 0
+        ended = used > 0 and tokens[used - 1] == self._mark
+        if used == self._steps and not ended:
+            stream.recent = self._after.recent[k]
+            return True
+        if stream.rule.sampling.repetition_penalty != 1:
+            for token in tokens[:used].tolist():
+                stream.recent = add(stream.recent, token)
+        unread = tokens[used - 1 : used] if ended else tokens[:used]
+        stream._give_back(unread, self._positions[i] + used)
+        return False
+
+    def _read(self, stepper: Stepper) -> None:
+        """Read the texts, some of them empty, into the copies of the rows."""
+        reading = [i for i, text in enumerate(self._texts) if len(text)]
+        if not reading:
+            return
+        for i in reading:
+            if self._texts[i][0] == self._mark:  # each document is read from the zero state
+                self._pending[i] = NOTHING_READ
+                for each in self._state:
+                    each[i] = 0
+        whole = [np.concatenate([self._pending[i : i + 1], self._texts[i]]) for i in reading]
+        known = [text if text[0] >= 0 else text[1:] for text in whole]
+        own = tuple(each[reading] for each in self._state)
+        after = read_ragged(stepper, own, [text[:-1] for text in known])
+        for each, part in zip(self._state, after, strict=True):
+            each[reading] = part
+        self._pending[reading] = [text[-1] for text in known]
+
+
+def _steps(streams: Sequence[PoolStream]) -> int:
+    """Return how many characters a tick draws for each of these streams.
+
+    A tick has a fixed cost, about that of two steps. If it ended with the stream that wants least,
+    streams that began at different times would cut each other's ticks into small pieces. So a
+    stream that may run ahead draws along with the one that wants most.
+    """
+    if not streams:
+        return 0
+    bounds = [stream.wanted for stream in streams if not stream.runs_ahead]
+    return min(MAX_TICK, max(stream.wanted for stream in streams), *bounds)
