@@ -112,7 +112,8 @@ class StreamPool:
 
         If the task is cancelled while it waits, it loses its turn and nothing else.
 
-        Arguments and errors: as in `open`.
+        Args:
+            prompt, seed, timeout, **options: as in `open`, and so are the errors.
 
         Examples:
             >>> with await pool.aopen("ROMEO:", seed=1, timeout=5) as stream:

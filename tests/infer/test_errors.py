@@ -18,6 +18,7 @@ from rnn_infer import errors
         (errors.OptionError, ValueError),
         (errors.TableError, ValueError),
         (errors.SnapshotError, ValueError),
+        (errors.PoolFullError, TimeoutError),
         (errors.PicklingError, pickle.PicklingError),
     ],
 )

@@ -96,6 +96,7 @@ def test_list_of_public_names() -> None:
         "NextChar",
         "OptionError",
         "PicklingError",
+        "PoolFullError",
         "PoolStream",
         "Prediction",
         "RnnInferError",

@@ -33,9 +33,10 @@ def test_limit_is_a_clear_error(lm: CharLM) -> None:
 
 def test_bad_options_take_no_place(lm: CharLM) -> None:
     pool = lm.pool(limit=1)
+    bad: dict[str, Any]
     for bad in ({"seed": -1}, {"seed": 1, "top_p": 2.0}, {"seed": 1, "timeout": -1}):
         with pytest.raises(OptionError):
-            pool.open("a", **bad)  # type: ignore[arg-type]
+            pool.open("a", **bad)
     pool.open("a", seed=1)
     with pytest.raises(OptionError, match="limit"):
         lm.pool(limit=0)
