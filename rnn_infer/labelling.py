@@ -23,7 +23,7 @@ from rnn_infer.text.column import Text
 from rnn_infer.text.ragged import Ragged
 from rnn_infer.text.vocabulary import Unknown, Vocabulary
 
-_BLOCK = 2**16
+_BLOCK = 2**14
 """Rows whose tokens and logits are in memory at once."""
 
 
@@ -56,6 +56,13 @@ class Labeller:
         Raises:
             OptionError, UnknownCharacterError, ModelFileError: as in `Classifier.classify`.
         """
+        found: list[Prediction] = []
+        for begin in range(0, len(texts), _BLOCK):
+            found += self._block(texts[begin : begin + _BLOCK], choice, refuse)
+        return found
+
+    def _block(self, texts: Sequence[Text], choice: Choice, refuse: bool) -> list[Prediction]:
+        """Return one prediction per text of one block."""
         filled = [text for text in texts if text]
         logits, readable = self._logits(filled, choice.unknown)
         if len(readable) == len(texts):

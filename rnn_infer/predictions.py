@@ -4,6 +4,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
@@ -13,6 +14,9 @@ from rnn_infer.conformal.threshold import check_coverage
 from rnn_infer.errors import OptionError
 from rnn_infer.sampling import is_integer, is_number
 from rnn_infer.text.vocabulary import Unknown
+
+_FEW = 4
+"""To rank more than one label in so many, all labels of a text are sorted."""
 
 
 class LabelProbability(NamedTuple):
@@ -114,11 +118,35 @@ def rank(
         label is first.
     """
     with np.errstate(invalid="ignore", over="ignore"):
-        adjusted = logits - np.float32(choice.prior) * log_prior
-        weights = np.exp(adjusted - adjusted.max(-1, keepdims=True))
-        probabilities = weights / weights.sum(-1, keepdims=True)
-    order = np.argsort(-probabilities, -1, kind="stable")[:, : choice.top]
-    return order, np.take_along_axis(probabilities, order, -1)
+        shares = logits - np.float32(choice.prior) * log_prior
+        shares -= shares.max(-1, keepdims=True)
+        np.exp(shares, out=shares)
+        shares /= shares.sum(-1, keepdims=True)
+    top = min(choice.top, shares.shape[1])
+    if top > max(1, shares.shape[1] // _FEW):
+        order = np.argsort(-shares, -1, kind="stable")[:, :top]
+        return order, np.take_along_axis(shares, order, -1)
+    return _largest(shares, top)
+
+
+def _largest(
+    shares: NDArray[np.float32], top: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return the largest numbers of each row, and their places: of equal ones the first.
+
+    A few searches are several times faster than sorting a row of many labels.
+
+    Args:
+        shares: [texts, labels], none negative; the found ones are overwritten.
+        top: how many.
+    """
+    places, rows = np.empty((len(shares), top), np.int64), np.arange(len(shares))
+    found = np.empty(places.shape, shares.dtype)
+    for i in range(top):
+        place = places[:, i] = shares.argmax(-1)
+        found[:, i] = shares[rows, place]
+        shares[rows, place] = -1
+    return places, found
 
 
 def make_predictions(
@@ -145,7 +173,8 @@ def make_predictions(
         itertools.repeat(None, len(texts)),
         known.tolist(),
     )
-    return list(map(Prediction._make, zip(*columns, strict=True)))
+    # `_make` without its checks, which take a third of its time.
+    return list(map(partial(tuple.__new__, Prediction), zip(*columns, strict=True)))
 
 
 def nothing_to_label(text: str | None) -> Prediction:

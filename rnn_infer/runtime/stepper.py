@@ -119,6 +119,14 @@ class Stepper:
         shape = (*tokens.shape, self.file.metadata.outputs)
         return self._run(contract.LOGITS, shape, self._reading(tokens, state))
 
+    def logits(self, tokens: NDArray[np.int64], state: State) -> NDArray[np.float32]:
+        """Read tokens and return only the logits after each. Otherwise as `forward`."""
+        (found,) = self._session_run([contract.LOGITS], self._reading(tokens, state))
+        if found.shape != (*tokens.shape, self.file.metadata.outputs):
+            raise self._misshapen()
+        result: NDArray[np.float32] = found
+        return result
+
     def consume(self, tokens: NDArray[np.int64], state: State) -> State:
         """Read tokens [batch, time], time ≥ 0, and return only the state after the last."""
         if not tokens.shape[1] or not state:
@@ -172,12 +180,7 @@ class Stepper:
         self, outputs: list[str], batch: int, feed: dict[str, Any]
     ) -> tuple[list[NDArray[Any]], State]:
         """Run one call. Return some outputs, and the next state."""
-        if os.getpid() != self._process:
-            self._open_again()
-        try:
-            found = self._session.run([*outputs, *self._next], feed)
-        except Exception as error:  # onnxruntime raises errors of many types
-            raise self._broken(f"fails when run: {first_line(error)}") from None
+        found = self._session_run([*outputs, *self._next], feed)
         after = tuple(found[len(outputs) :])
         if any(
             each.shape != (batch, state.width)
@@ -185,6 +188,16 @@ class Stepper:
         ):
             raise self._misshapen()
         return found[: len(outputs)], after
+
+    def _session_run(self, outputs: list[str], feed: dict[str, Any]) -> list[NDArray[Any]]:
+        """Run one call, in the process of the session."""
+        if os.getpid() != self._process:
+            self._open_again()
+        try:
+            found: list[NDArray[Any]] = self._session.run(outputs, feed)
+        except Exception as error:  # onnxruntime raises errors of many types
+            raise self._broken(f"fails when run: {first_line(error)}") from None
+        return found
 
     def _open_again(self) -> None:
         """Open the file again in a forked child: the session has no threads here and may hang."""

@@ -14,7 +14,9 @@ NAMES = ["Rossi", "O'Neill", "Nakamura", "Ek", "von der Lühe", "X"]
 def test_blocks_do_not_matter(classifier: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
     texts = [name if i % 5 else None for i, name in enumerate(NAMES * 8)]
     whole = classifier.classify_columns(texts, on_empty="none")
+    predictions = classifier.classify(texts, on_empty="none")
     monkeypatch.setattr(labelling, "_BLOCK", 7)
+    assert classifier.classify(texts, on_empty="none") == predictions
     parts = classifier.classify_columns(texts, on_empty="none")
     assert parts[0].tolist() == whole[0].tolist()
     np.testing.assert_allclose(parts[1], whole[1], atol=1e-6)

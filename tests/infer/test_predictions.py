@@ -23,6 +23,28 @@ def test_equal_labels_keep_their_order() -> None:
     assert order.tolist() == [[0, 1, 2]]
 
 
+@pytest.mark.parametrize("labels", [1, 3, 18, 40])
+def test_any_number_of_labels_is_ranked_as_sorted(labels: int) -> None:
+    """Also equal probabilities, of which the first label comes first, and zeros."""
+    random = np.random.default_rng(labels)
+    logits = random.integers(-2, 2, (50, labels)).astype(np.float32)
+    logits[0] = [200.0] + [-200.0] * (labels - 1)
+    weights = np.exp(logits - logits.max(-1, keepdims=True))
+    shares = weights / weights.sum(-1, keepdims=True)
+    sorted_ = np.argsort(-shares, -1, kind="stable")
+    for top in (1, 2, labels // 4, labels // 4 + 1, labels, labels + 5):
+        if top:
+            order, found = rank(logits, np.zeros(labels, np.float32), Choice(top=top))
+            np.testing.assert_array_equal(order, sorted_[:, :top])
+            np.testing.assert_array_equal(found, np.take_along_axis(shares, order, -1))
+
+
+def test_ranking_leaves_the_logits() -> None:
+    logits = np.arange(12, dtype=np.float32).reshape(1, 12)
+    rank(logits, np.zeros(12, np.float32), Choice(top=2))
+    assert logits.tolist() == [list(range(12))]
+
+
 def test_prior_divides_by_the_frequencies() -> None:
     log_prior = np.log(np.array([0.25, 0.5, 0.25], np.float32))
     _, probabilities = rank(LOGITS[:1], log_prior, Choice(top=3, prior=1.0))

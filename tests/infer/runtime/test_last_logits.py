@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from rnn_infer import Classifier, Prediction
+from rnn_infer.runtime import last_logits as module
 from rnn_infer.runtime.last_logits import last_logits
 from rnn_infer.runtime.reading import MAX_CHUNK
 from rnn_infer.text.prefix_tree import DEPTH
@@ -78,8 +79,11 @@ def test_texts_with_common_prefixes_are_each_as_alone(classifier: Classifier, sh
 
 
 @pytest.mark.parametrize("count", [1, 90, 600, 5000])
-def test_logits_of_each_text(classifier: Classifier, count: int) -> None:
+def test_logits_of_each_text(
+    classifier: Classifier, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
     """With few texts, with a prefix tree, and with more texts than one tree holds."""
+    monkeypatch.setattr(module, "_BLOCK_STATES", 1)
     stepper = classifier._stepper
     chance = random.Random(count)
     rows = [

@@ -32,6 +32,13 @@ def test_sampling_per_row(lm: CharLM) -> None:
         np.testing.assert_array_equal(own[0], together[i])
 
 
+def test_logits_alone(stepper: Stepper) -> None:
+    tokens = np.array([[1, 2, 3], [4, 5, 6]])
+    expected, state = stepper.forward(tokens, stepper.zeros(2))
+    np.testing.assert_array_equal(stepper.logits(tokens, stepper.zeros(2)), expected)
+    np.testing.assert_array_equal(stepper.logits(tokens, state), stepper.forward(tokens, state)[0])
+
+
 @pytest.mark.usefixtures("unchecked")
 def test_graph_that_fails_when_it_runs(edited: Edited) -> None:
     """Every shape fits, but a table has fewer rows than there are characters."""
