@@ -3,10 +3,11 @@
 import csv
 import io
 import json
+import operator
 from collections.abc import Sequence
 from typing import Literal
 
-from rnn_infer.cli.json_output import prediction_lines
+from rnn_infer.cli.json_output import prediction_heads
 from rnn_infer.cli.kept_columns import KeptColumns
 from rnn_infer.cli.terminal import prediction_line
 from rnn_infer.predictions import Prediction
@@ -34,30 +35,42 @@ def header(output: Output, kept: KeptColumns, sets: bool = False) -> str | None:
     return _csv_line([*fields, *kept.names]) if output == "csv" else None
 
 
-def answer_lines(
-    output: Output,
-    predictions: Sequence[Prediction],
-    rows: Sequence[Row],
-    kept: KeptColumns,
-    sets: bool = False,
-) -> str:
-    """Return the lines of some answers.
+def answers(output: Output, predictions: Sequence[Prediction], sets: bool = False) -> list[str]:
+    """Return some answers, to which `lines` adds the columns that are given back.
 
     Args:
         output: kind of the lines.
         predictions: [rows].
-        rows: [rows] of the input.
-        kept: columns that are given back.
         sets: the labels, which are a prediction set, get a member or a column of their own. In
             CSV it holds a JSON array, since a label may hold any character.
+
+    Returns:
+        [rows]: of JSON, objects without their last brace.
     """
     if output == "json":
-        return prediction_lines(predictions, kept.json_parts(rows), sets)
+        return prediction_heads(predictions, sets)
     if output == "text":
-        return "\n".join(map(prediction_line, predictions))
+        return list(map(prediction_line, predictions))
+    return [_csv_line(_csv_cells(prediction, sets)) for prediction in predictions]
+
+
+def lines(output: Output, found: Sequence[str], rows: Sequence[Row], kept: KeptColumns) -> str:
+    """Return the lines of some rows.
+
+    Args:
+        output: kind of the lines.
+        found: [rows], the answers.
+        rows: [rows] of the input.
+        kept: columns that are given back.
+    """
+    if output == "json":
+        more = kept.json_parts(rows)
+        return "}\n".join(map(operator.add, found, more) if more else found) + "}"
+    if output == "text" or not kept.names:
+        return "\n".join(found)
+    # With an empty cell before them, their line begins with a comma.
     return "\n".join(
-        _csv_line([*_csv_cells(prediction, sets), *kept.texts(row)])
-        for prediction, row in zip(predictions, rows, strict=True)
+        [each + _csv_line(["", *kept.texts(row)]) for each, row in zip(found, rows, strict=True)]
     )
 
 
@@ -72,5 +85,6 @@ def _csv_cells(prediction: Prediction, sets: bool) -> list[str]:
 
 def _csv_line(cells: Sequence[str]) -> str:
     stream = io.StringIO()
-    csv.writer(stream, lineterminator="").writerow(cells)
-    return stream.getvalue()
+    # The writer quotes a cell that holds a character of the line end.
+    csv.writer(stream, lineterminator="\r\n").writerow(cells)
+    return stream.getvalue()[:-2]

@@ -1,15 +1,14 @@
 """The command for classifiers: classify."""
 
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from itertools import islice
 from typing import Any
 
 import click
 
 from rnn_infer.classifier import Classifier, OnEmpty
-from rnn_infer.cli.answers import FIELDS, Output, answer_lines, header
+from rnn_infer.cli.answered import answered
+from rnn_infer.cli.answers import FIELDS, Output, answers, header, lines
 from rnn_infer.cli.guards import command
 from rnn_infer.cli.inputs import open_input
 from rnn_infer.cli.json_output import prediction_row, print_json
@@ -17,14 +16,13 @@ from rnn_infer.cli.kept_columns import KeptColumns
 from rnn_infer.cli.options import json_option, model_options, report_device, unknown_option, utf8
 from rnn_infer.cli.table_options import table_options, take_table_options
 from rnn_infer.cli.terminal import print_trace
-from rnn_infer.predictions import Prediction
 from rnn_infer.tables.options import TableOptions
 from rnn_infer.tables.rows import Row
 from rnn_infer.tables.table import Table
 from rnn_infer.text.column import require_texts
 
-_ROWS = 4096
-"""Texts classified at once, so that memory does not grow with the input."""
+_STREAMS = 4096
+"""Texts of a table that are classified at once, about."""
 
 
 @command
@@ -112,7 +110,7 @@ def classify(
     how = take_table_options(options)
     if source is None and how != TableOptions():
         raise click.UsageError("the options of a table need --input FILE; add it, or drop them")
-    streams = len(texts) if source is None else _ROWS
+    streams = len(texts) if source is None else _STREAMS
     classifier = Classifier.load(model, device=device, threads=threads, streams=streams)
     report_device(device, classifier.device)
     with _table(texts, source, how, classifier) as table:
@@ -159,33 +157,14 @@ def _show_predictions(
     sets = options["coverage"] is not None
     if (line := header(output, kept, sets)) is not None:
         click.echo(line)
+
+    def answer(texts: list[str]) -> list[str]:
+        return answers(output, classifier.classify(texts, **options), sets)
+
     count = 0
-    for rows, found in _classified(classifier, table, options):
+    for rows, found in answered(table, answer):
         # One call per block: each call of `echo` flushes the output.
-        click.echo(answer_lines(output, found, rows, kept, sets))
+        click.echo(lines(output, found, rows, kept))
         count += len(rows)
     if not count:
         click.echo(f"{table.name}: holds 0 rows; there is nothing to classify", err=True)
-
-
-def _classified(
-    classifier: Classifier, table: Table, options: dict[str, Any]
-) -> Iterator[tuple[list[Row], list[Prediction]]]:
-    """Yield blocks of rows and their predictions.
-
-    A thread classifies the next block while the caller prints one: onnxruntime does not hold the
-    interpreter's lock.
-    """
-
-    def classify_rows(rows: list[Row]) -> list[Prediction]:
-        return classifier.classify([row.text for row in rows], **options)
-
-    with ThreadPoolExecutor(1) as worker:
-        waiting: list[tuple[list[Row], Future[list[Prediction]]]] = []
-        while rows := list(islice(table, _ROWS)):
-            waiting.append((rows, worker.submit(classify_rows, rows)))
-            if len(waiting) > 1:
-                before, future = waiting.pop(0)
-                yield before, future.result()
-        for before, future in waiting:
-            yield before, future.result()

@@ -99,8 +99,9 @@ class Table(Iterator[Row]):
             return cls(*_lines(lines, question), name)
         return cls(*_delimited(lines, question, "\t" if kind == "tsv" else None), name)
 
-    def __iter__(self) -> Self:
-        return self
+    def __iter__(self) -> Iterator[Row]:
+        # Not the table itself: each row would take one call more.
+        return self._rows
 
     def __next__(self) -> Row:
         return next(self._rows)

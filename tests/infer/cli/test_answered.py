@@ -1,0 +1,75 @@
+"""Blocks of rows with their answers: each row has its own, each text is asked for once."""
+
+import io
+import random
+from collections.abc import Iterator
+
+import pytest
+
+from rnn_infer.cli import answered as module
+from rnn_infer.cli.answered import answered
+from rnn_infer.tables.table import Table
+
+
+def table_of(texts: list[str]) -> Table:
+    content = "id,text\n" + "".join(f"{i},{text}\n" for i, text in enumerate(texts))
+    return Table.open(io.BytesIO(content.encode()), name="a.csv", text_column="text")
+
+
+@pytest.fixture
+def asked() -> list[str]:
+    return []
+
+
+def answers_of(table: Table, asked: list[str]) -> Iterator[tuple[str, str]]:
+    def answer(texts: list[str]) -> list[str]:
+        asked.extend(texts)
+        return [f"<{text}>" for text in texts]
+
+    for rows, found in answered(table, answer):
+        yield from zip([row.text for row in rows], found, strict=True)
+
+
+@pytest.mark.parametrize("kept", [0, 5, 1000])
+def test_each_row_has_its_answer(
+    monkeypatch: pytest.MonkeyPatch, asked: list[str], kept: int
+) -> None:
+    monkeypatch.setattr(module, "_ROWS", 7)
+    monkeypatch.setattr(module, "_PIECE", 3)
+    monkeypatch.setattr(module, "_KEPT", kept)
+    chance = random.Random(kept)
+    texts = [chance.choice(["", "a", "b", "c", "d", "e", "f", "g", "h"]) for _ in range(100)]
+    assert list(answers_of(table_of(texts), asked)) == [(text, f"<{text}>") for text in texts]
+    if kept == 1000:
+        assert sorted(asked) == sorted(set(texts))
+    else:
+        assert len(asked) < len(texts)
+
+
+def test_long_texts_end_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_CHARACTERS", 20)
+    monkeypatch.setattr(module, "_PIECE", 1)
+    texts = ["x" * 15, "y" * 15, "z" * 15]
+    blocks = answered(table_of(texts), list)
+    assert [len(rows) for rows, _ in blocks] == [2, 1]
+
+
+def test_error_of_a_text_comes_after_the_blocks_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_ROWS", 2)
+
+    def answer(texts: list[str]) -> list[str]:
+        if "bad" in texts:
+            raise ValueError("bad")
+        return texts
+
+    blocks = answered(table_of(["a", "b", "c", "d", "bad", "e"]), answer)
+    assert [list(found) for _, found in (next(blocks), next(blocks))] == [["a", "b"], ["c", "d"]]
+    with pytest.raises(ValueError, match="bad"):
+        next(blocks)
+
+
+def test_no_rows(asked: list[str]) -> None:
+    assert list(answers_of(table_of([]), asked)) == []
+    assert asked == []
