@@ -154,6 +154,12 @@ def charlm(**options: Any) -> None:
     type=FiniteRange(0, 1),
     help="How far to favour rare labels. 1: as if all labels were equally frequent.",
 )
+@click.option(
+    "--max-length",
+    type=click.IntRange(1),
+    metavar="CHARACTERS",
+    help="Read the first characters of a row only; a warning counts the rows that are cut.",
+)
 def classifier(**options: Any) -> None:
     """Train a recurrent classifier on labelled texts.
 
@@ -171,9 +177,10 @@ def classifier(**options: Any) -> None:
       rnn-train classifier --resume runs/classifier-1 --epochs 5
       rnn-train classifier --init-from runs/classifier-1 --data more.csv
       rnn-train classifier --data names.csv --cell mycells:Leaky
+      rnn-train classifier --data reviews.csv --max-length 2000
       rnn-train classifier --data reviews/ --epochs 10 --out exported/reviews.onnx
     """
-    own = {"balance": options.pop("balance")}
+    own = {name: options.pop(name) for name in ("balance", "max_length")}
     table = {name: options.pop(name) for name in TABLE_OPTIONS}
 
     def request(common: _Options) -> Any:

@@ -64,37 +64,52 @@ class RowReader:
 
 
 class RowBatches:
-    """The rows of each batch. They follow from the seed and the number of the step."""
+    """The rows of each step. They follow from the seed and the number of the step.
 
-    def __init__(self, lengths: NDArray[np.integer], batch: int, tokens: int, seed: int) -> None:
+    Long rows are read in windows: their batch takes one step for each window, in order.
+    """
+
+    def __init__(
+        self,
+        lengths: NDArray[np.integer],
+        batch: int,
+        tokens: int,
+        seed: int,
+        window: int | None = None,
+    ) -> None:
         """Begins before the first epoch.
 
         Args:
-            lengths: tokens that are read of each row, [rows].
+            lengths: tokens of each row, [rows].
             batch: rows of a batch at most.
-            tokens: of a batch at most, with padding; but a batch has one row at least.
+            tokens: of a step at most, with padding; but a batch has one row at least.
             seed: of the order.
+            window: tokens of a row that one step reads at most; None: all.
         """
         self._lengths = np.asarray(lengths)
+        self._window = int(self._lengths.max(initial=1)) if window is None else window
         self._batch, self._tokens, self._seed = batch, tokens, seed
         self._epoch, self._first = -1, 0
-        self._batches: list[NDArray[np.int64]] = []
+        self._steps: list[tuple[NDArray[np.int64], int]] = []
         self.per_epoch = len(self._shuffled(0))
-        """Batches of the first epoch. If rows are long, later epochs may have a few more or less.
-        """
+        """Steps of the first epoch. If rows are long, later epochs may have a few more or less."""
 
     def rows(self, step: int) -> NDArray[np.int64]:
-        """Returns the rows of batch `step`, counted from the start of training."""
-        if step < self._first:
-            self._epoch, self._first, self._batches = -1, 0, []
-        while step >= self._first + len(self._batches):
-            self._first += len(self._batches)
-            self._epoch += 1
-            self._batches = self._shuffled(self._epoch)
-        return self._batches[step - self._first]
+        """Returns the rows of the batch of a step, counted from the start of training."""
+        return self.at(step)[0]
 
-    def _shuffled(self, epoch: int) -> list[NDArray[np.int64]]:
-        """Returns the batches of one epoch: rows are shuffled, then sorted by length in buckets."""
+    def at(self, step: int) -> tuple[NDArray[np.int64], int]:
+        """Returns the rows of the batch of a step, and the number of its window."""
+        if step < self._first:
+            self._epoch, self._first, self._steps = -1, 0, []
+        while step >= self._first + len(self._steps):
+            self._first += len(self._steps)
+            self._epoch += 1
+            self._steps = self._shuffled(self._epoch)
+        return self._steps[step - self._first]
+
+    def _shuffled(self, epoch: int) -> list[tuple[NDArray[np.int64], int]]:
+        """Returns the steps of one epoch: rows are shuffled, then sorted by length in buckets."""
         random = np.random.default_rng((self._seed, epoch))
         order = random.permutation(len(self._lengths))
         size = self._batch * _BUCKET
@@ -102,15 +117,22 @@ class RowBatches:
         for begin in range(0, len(order), size):
             bucket = order[begin : begin + size]
             batches += self._cut(bucket[np.argsort(self._lengths[bucket], kind="stable")])
-        return [batches[i] for i in random.permutation(len(batches))]
+        shuffled = [batches[i] for i in random.permutation(len(batches))]
+        windows = [-(-int(self._lengths[rows[-1]]) // self._window) for rows in shuffled]
+        return [
+            (rows, number)
+            for rows, count in zip(shuffled, windows, strict=True)
+            for number in range(count)
+        ]
 
     def _cut(self, rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
         """Cuts rows, sorted by length, into batches."""
-        if self._batch * self._lengths[rows[-1]] <= self._tokens:
+        read = np.minimum(self._lengths[rows], self._window)
+        if self._batch * read[-1] <= self._tokens:
             return [rows[i : i + self._batch] for i in range(0, len(rows), self._batch)]
         batches, end = [], len(rows)
         while end:
-            fitting = self._tokens // int(self._lengths[rows[end - 1]])
+            fitting = self._tokens // int(read[end - 1])
             begin = max(0, end - max(1, min(self._batch, fitting)))
             batches.append(rows[begin:end])
             end = begin

@@ -38,13 +38,18 @@ _PIECE = 1 << 20
 class RowWriter:
     """Collects labelled texts: characters go to a file, a few numbers for each row stay."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, max_length: int | None = None) -> None:
         """Begins with no rows.
 
         Args:
             file: gets the characters of the texts, as UTF-32.
+            max_length: characters of a text that are kept; None: all.
         """
-        self._file = file
+        self._file, self._max_length = file, max_length
+        self.cut = 0
+        """Number of texts that were longer than `max_length`."""
+        self.longest = 0
+        """Characters of the longest text, before it was cut."""
         self._used = np.zeros(0x110000, bool)
         self._lengths: list[NDArray[np.uint32]] = []
         self._labels: list[NDArray[np.uint32]] = []
@@ -62,7 +67,7 @@ class RowWriter:
         """
         source, rows, index = iter(pairs), 0, self._index
         while block := list(islice(source, _BLOCK)):
-            texts = [normal(text) for text, _ in block]
+            texts = [self._kept(normal(text)) for text, _ in block]
             codes = "".join(texts).encode("utf-32-le")
             self._used[np.frombuffer(codes, "<u4")] = True
             self._file.write(codes)
@@ -73,6 +78,13 @@ class RowWriter:
             self._keys.append(np.frombuffer(keys, np.uint64))
             rows += len(block)
         return rows
+
+    def _kept(self, text: str) -> str:
+        self.longest = max(self.longest, len(text))
+        if self._max_length is None or len(text) <= self._max_length:
+            return text
+        self.cut += 1
+        return text[: self._max_length]
 
     @property
     def names(self) -> list[str]:
@@ -104,18 +116,19 @@ class RowWriter:
 
 
 @contextmanager
-def row_writer(folder: Path) -> Iterator[tuple[RowWriter, BinaryIO]]:
+def row_writer(folder: Path, max_length: int | None = None) -> Iterator[tuple[RowWriter, BinaryIO]]:
     """Opens a writer, and the temporary file of its characters, for a `with` statement.
 
     Args:
         folder: where the temporary file lies.
+        max_length: characters of a text that are kept; None: all.
 
     Raises:
         RunError: the disk has no room.
     """
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
-            yield RowWriter(file), file
+            yield RowWriter(file, max_length), file
     except OSError as error:
         raise RunError(
             f"cannot write the rows into {folder}: {error.strerror or error}; give a --run folder "

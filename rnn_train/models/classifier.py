@@ -117,25 +117,40 @@ class RecurrentClassifier(nn.Module):
     def last(self, tokens: Tensor, lengths: Tensor, own: Tensor | None = None) -> Tensor:
         """Compute the logits at the last character of each row, from the zero state.
 
+        Args:
+            tokens, lengths, own: see `piece`.
+
+        Returns:
+            The logits, float32 [batch, labels].
+        """
+        return self.piece(tokens, lengths, None, own)[0]
+
+    def piece(
+        self, tokens: Tensor, lengths: Tensor, state: State | None, own: Tensor | None = None
+    ) -> tuple[Tensor, State]:
+        """Compute the logits at the last character of each piece of a text.
+
         Padding comes later in time, so it does not change them.
 
         Args:
             tokens: int64 [batch, time], padded at the end.
             lengths: int64 [batch], without the padding.
+            state: before the first token; None: the zero state.
             own: label indices [batch], if `count` was given these rows. Each row is then left out
                 of its own evidence.
 
         Returns:
-            The logits, float32 [batch, labels].
+            The logits, float32 [batch, labels], and the state after the pieces that have no
+            padding.
         """
         ngrams = [cell for cell in self.cells() if isinstance(cell, NGramCell)]
         for cell in ngrams:
             cell.own = own
-        x, _ = self._hidden(tokens, self.zeros(len(tokens)), lengths)
+        x, after = self._hidden(tokens, state, lengths)
         for cell in ngrams:
             cell.own = None
         logits: Tensor = self.readout(x[:, 0])
-        return logits.float()
+        return logits.float(), after
 
     def read_on(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
         """Read a piece of a text, and compute the logits at its last character.
@@ -151,28 +166,30 @@ class RecurrentClassifier(nn.Module):
         return self.readout(x[:, -1]).float(), after
 
     def _hidden(
-        self, tokens: Tensor, state: State, lengths: Tensor | None = None
+        self, tokens: Tensor, state: State | None, lengths: Tensor | None = None
     ) -> tuple[Tensor, State]:
         """Compute what the readout reads, and the state after it.
 
         Args:
             tokens: int64 [batch, time].
-            state: before the first token.
-            lengths: of the texts [batch], which begin here; None: all times are computed.
+            state: before the first token; None: the zero state.
+            lengths: of the pieces [batch]; None: all times are computed.
 
         Returns:
             [batch, time, width], or [batch, 1, width] at the end of each text; and the state, which
             is that of the padded sequence.
         """
         x = self.embedding(tokens)
+        given = self.zeros(len(tokens)) if state is None else state
         after: list[Tensor] = []
         for index, cell in enumerate(self.cells()):
             if index == self._first:
                 x = drop_per_sequence(x, self.config.dropout, self.training)
+            own = given[len(after) : len(after) + len(cell.state_sizes)]
             if lengths is not None and isinstance(cell, RunningPool):
-                x = cell.at_end(x, lengths)
+                x, new = cell.at_end(x, lengths, None if state is None else own)
+                after += new
                 break  # it is the last one
-            own = state[len(after) : len(after) + len(cell.state_sizes)]
             x, new = cell.scan(x, own)
             after += new
         else:

@@ -116,6 +116,8 @@ class ClassifierRequest(Request):
     """Run folder of a warm start, which gives characters, labels, shape and weights."""
     table: TableOptions = field(default_factory=TableOptions)
     """How files of labelled texts are read."""
+    max_length: int | None = None
+    """Characters of a row that are read, in training and on the held-out side. None: all."""
 
     def __post_init__(self) -> None:
         """See `Request`.
@@ -128,6 +130,8 @@ class ClassifierRequest(Request):
             raise RunError(f"table must be TableOptions, got {self.table!r}")
         if self.balance is not None and not 0 <= self.balance <= 1:
             raise RunError(f"balance must be from 0 to 1, got {self.balance!r}")
+        if self.max_length is not None and self.max_length < 1:
+            raise RunError(f"max_length must be 1 or more, got {self.max_length!r}")
 
     @property
     def fraction(self) -> float:
@@ -154,6 +158,7 @@ _NUMBERS = {
     "seed": (int,),
     "ensemble": (int,),
     "min_count": (int,),
+    "max_length": (int,),
 }
 
 

@@ -1,7 +1,7 @@
 """A classifier's rows in its run folder: split into training and held-out rows."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -63,7 +63,7 @@ def store_data(
         RunError: the folder has no room.
     """
     sources = sources_of(request)
-    with row_writer(run.folder) as (writer, codes):
+    with row_writer(run.folder, request.max_length) as (writer, codes):
         count = _add(writer, RowStream(sources, request.table), log)
         if request.val_data:
             _add(writer, RowStream([request.val_data], request.table), log)
@@ -78,6 +78,7 @@ def store_data(
             "repeated": repeated,
             "contradictory": len(contradictory),
             "examples": writer.texts(contradictory[:_EXAMPLES]),
+            "cut": {"rows": writer.cut, "longest": writer.longest, "to": request.max_length},
         }
         write_rows(run.folder, writer, codes, held_out, facts)
     data = open_data(run)
@@ -98,6 +99,7 @@ def open_data(run: Run, alphabet: Alphabet | None = None) -> ClassifierData:
         return _open_old(run, alphabet)
     train, held_out, facts = open_rows(run.folder)
     warnings = describe(facts["repeated"], facts["contradictory"], facts["examples"])
+    warnings += _cut_warnings(facts.get("cut", {"rows": 0}), len(train) + len(held_out))
     return ClassifierData(train, held_out, alphabet or Alphabet.of(train), tuple(warnings))
 
 
@@ -136,6 +138,17 @@ def _check_labels(
         name for name, rows in zip(names, trained, strict=True) if not rows and name not in known
     ]:
         raise DataError(f"only held-out rows have the label {new[0]!r}; add training rows with it")
+
+
+def _cut_warnings(cut: Mapping[str, int], rows: int) -> list[str]:
+    """Returns a warning if `max_length` has cut rows."""
+    if not cut["rows"]:
+        return []
+    return [
+        f"{cut['rows']:,} of {rows:,} rows ({cut['rows'] / rows:.1%}) are cut to their first "
+        f"{cut['to']:,} characters (the longest has {cut['longest']:,}); the held-out figures are "
+        "of cut rows, and the finished model reads whole texts"
+    ]
 
 
 def _open_old(run: Run, alphabet: Alphabet | None) -> ClassifierData:

@@ -14,14 +14,16 @@ from rnn_train.data.alphabet import Alphabet, label_indices
 from rnn_train.data.encoded_rows import AnyRows, EncodedRows
 from rnn_train.data.row_reader import MARKS, RowBatches, RowReader
 from rnn_train.evaluation.classification import held_out_logits
+from rnn_train.models.cells import State
 from rnn_train.models.classifier import RecurrentClassifier
 from rnn_train.models.ngrams import Counted
+from rnn_train.training.config import TrainingConfig
 
 BFLOAT16_WIDTH = 256
 """Narrower layers are not faster in bfloat16: conversion costs more (`benchmarks/cells.py`)."""
 WINDOW = 4096
-"""Longest piece of a text that one step reads. Of a longer text, each epoch reads one piece, at a
-place drawn by chance."""
+"""Most characters of a text that one step reads. A longer text takes several steps, which carry the
+state; the gradient goes back to the begin of a window (truncated BPTT)."""
 BATCH_TOKENS = 1 << 15
 """Characters of a batch at most, with padding: they bound the memory of a step."""
 _VALIDATION_ROWS, _VALIDATION_TOKENS = 10_000, 1_000_000
@@ -55,9 +57,12 @@ def _counted(alphabet: Alphabet, rows: EncodedRows, context: int) -> Iterator[Co
             yield Counted(codes, lengths, given, skip)
 
 
-def read_lengths(rows: EncodedRows, alphabet: Alphabet) -> NDArray[np.int64]:
-    """Returns how many tokens of each row a step reads, [rows]."""
-    return np.minimum(RowReader(rows, alphabet).lengths, WINDOW)
+def batches_of(
+    rows: EncodedRows, alphabet: Alphabet, config: TrainingConfig, seed: int
+) -> RowBatches:
+    """Returns the rows and the window of each step."""
+    lengths = RowReader(rows, alphabet).lengths
+    return RowBatches(lengths, config.batch, BATCH_TOKENS, seed, WINDOW)
 
 
 def window_warnings(rows: EncodedRows) -> list[str]:
@@ -65,8 +70,9 @@ def window_warnings(rows: EncodedRows) -> list[str]:
     if not (long := int((rows.lengths + MARKS > WINDOW).sum())):
         return []
     return [
-        f"{long:,} rows are longer than {WINDOW:,} characters: of each, an epoch reads one piece "
-        f"of {WINDOW:,}, at a place drawn by chance; the finished model reads whole texts"
+        f"{long:,} rows are longer than {WINDOW:,} characters: training reads them in windows of "
+        f"{WINDOW:,}, one a step, and the gradient does not go back beyond a window; to read less "
+        "of them, give --max-length"
     ]
 
 
@@ -106,8 +112,9 @@ class ClassifierObjective:
         self.model = model
         train = EncodedRows.of(train)
         self._reader = RowReader(train, alphabet)
-        lengths = np.minimum(self._reader.lengths, WINDOW)
-        self._batches = RowBatches(lengths, batch, BATCH_TOKENS, seed)
+        self._batches = RowBatches(self._reader.lengths, batch, BATCH_TOKENS, seed, WINDOW)
+        self._state: State | None = None
+        """State of the rows of a batch after the last window, if they go on."""
         self._labels = label_indices(train, alphabet)
         self._targets = self._labels if soft_targets is None else soft_targets
         self._held_out = _sample(EncodedRows.of(held_out))
@@ -133,9 +140,18 @@ class ClassifierObjective:
         return ()
 
     def loss(self, step: int) -> tuple[Tensor, int]:
-        """Computes the mean loss of batch `step`, in nats, and counts its texts."""
-        chosen = self._batches.rows(step)
-        tokens, lengths = self._reader.read(chosen, self._begins(chosen, step), WINDOW)
+        """Computes the mean loss of step `step`, in nats, and counts the texts that end in it.
+
+        The batch of long rows takes a step for each of its windows, with the state carried. In each
+        the rows are classified by what was read so far, so that the first window learns too. The
+        gradient of a row's earlier windows weighs as much in all as that of its last.
+        """
+        chosen, number = self._batches.at(step)
+        begin, texts = number * WINDOW, len(chosen)
+        goes_on = self._reader.lengths[chosen] > begin
+        before = self._carried(chosen, goes_on, begin)
+        chosen = chosen[goes_on]
+        tokens, lengths = self._reader.read(chosen, begin, WINDOW)
         tokens, lengths = tokens.to(self._device), lengths.to(self._device)
         if self._dropout:
             dropped = torch.rand(tokens.shape, device=self._device) < self._dropout
@@ -143,17 +159,30 @@ class ClassifierObjective:
         # The teachers' logits used the evidence of these very rows, so the student's must too.
         distilled = self._targets is not self._labels
         own = None if distilled else torch.from_numpy(self._labels[chosen]).to(self._device)
-        logits = self.model.last(tokens, lengths, own) + self._shift
+        logits, after = self.model.piece(tokens, lengths, before, own)
+        logits = logits + self._shift
         targets = torch.from_numpy(self._targets[chosen]).to(self._device)
-        return cross_entropy(logits, targets), len(chosen)
+        windows = -(-self._reader.lengths[chosen] // WINDOW)
+        if windows.max() == 1:
+            return cross_entropy(logits, targets), texts
+        if number + 1 < windows.max():
+            self._state = tuple(each.detach().float() for each in after)
+        ends = windows == number + 1
+        losses = cross_entropy(logits, targets, reduction="none")
+        weights = torch.from_numpy(np.where(ends, 1.0, 1 / windows)).to(losses)
+        loss, part = losses.mean(), (losses * weights).sum() / texts
+        # The value is the mean of all rows, so that it can be compared from step to step.
+        return part + (loss - part).detach(), int(ends.sum())
 
-    def _begins(self, chosen: NDArray[np.int64], step: int) -> NDArray[np.int64] | int:
-        """Draws the place of the piece of each row that is longer than a window, [batch]."""
-        spare = self._reader.lengths[chosen] - WINDOW
-        if spare.max() <= 0:
-            return 0
-        random = np.random.default_rng((self._seed, step, WINDOW))
-        return random.integers(np.maximum(spare, 0) + 1)
+    def _carried(
+        self, chosen: NDArray[np.int64], goes_on: NDArray[np.bool_], begin: int
+    ) -> State | None:
+        """Returns the state of the rows of a batch that go on at `begin`, or None at its start."""
+        before, self._state = self._state, None
+        if begin == 0 or before is None:
+            return None
+        kept = goes_on[self._reader.lengths[chosen] > begin - WINDOW]
+        return tuple(each[torch.from_numpy(kept).to(each.device)] for each in before)
 
     def around_step(self) -> AbstractContextManager[None]:
         """Does nothing."""
@@ -171,11 +200,13 @@ class ClassifierObjective:
         }
 
     def state(self) -> dict[str, Any]:
-        """Returns no state: seed and step determine a batch."""
-        return {}
+        """Returns the carried state, if the batch goes on: seed and step determine the rest."""
+        return {} if self._state is None else {"carried": list(self._state)}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Does nothing."""
+        """See `Objective`. Without a carried state, a batch goes on from the zero state."""
+        carried = state.get("carried")
+        self._state = tuple(each.to(self._device) for each in carried) if carried else None
 
 
 def held_out_share(rows: EncodedRows) -> float:

@@ -33,6 +33,9 @@ class ClassifierPlan(Plan):
     labels: tuple[str, ...] = ()
     """Labels of a warm start and of the rows; empty: those of the rows."""
 
+    max_length: int | None = None
+    """Characters of a row that are read; None: all."""
+
     @property
     def alphabet(self) -> Alphabet | None:
         """Alphabet of a warm start and of the rows; None: that of the rows."""
@@ -107,5 +110,6 @@ def decide(
         character_dropout=recipe.CHARACTER_DROPOUT,
         balance=recipe.BALANCE if request.balance is None else request.balance,
         model=with_fields(student, request.model),
+        max_length=request.max_length,
         training=with_fields(training, request.training),
     )

@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 
 from rnn_infer.runtime.stepper import Stepper
-from rnn_train.data.row_reader import RowBatches
 from rnn_train.errors import RunError
 from rnn_train.evaluation.baselines import MAX_ROWS, NGramModel, fit_baselines
 from rnn_train.evaluation.hashed_linear import HashedLinear
@@ -26,10 +25,9 @@ from rnn_train.tasks.classifier.data import (
     store_data,
 )
 from rnn_train.tasks.classifier.objective import (
-    BATCH_TOKENS,
     ClassifierObjective,
+    batches_of,
     held_out_share,
-    read_lengths,
     window_warnings,
 )
 from rnn_train.tasks.classifier.plan import ClassifierPlan, decide
@@ -75,8 +73,8 @@ class ClassifierTask:
             if self.plan.init_from
             else new_network(self.plan.model, self.data, training.seed)
         )
-        lengths = read_lengths(self.data.train, self.data.alphabet)
-        batches = RowBatches(lengths, training.batch, BATCH_TOKENS, training.seed)
+        data = self.data
+        batches = batches_of(data.train, data.alphabet, training, training.seed)
         self.steps_per_epoch = batches.per_epoch
         self._measured: tuple[RecurrentClassifier, measurement.Measurement] | None = None
         self._teaching = Teaching(run, self.plan, self.data)
@@ -191,6 +189,9 @@ class ClassifierTask:
     def card(self, result: HeldOutResult) -> ModelCard:
         """The model card of the exported file."""
         card = measurement.model_card(self.data, self.plan.balance, result)
+        if self.plan.max_length is not None:
+            facts = {**card.training, "max_length": self.plan.max_length}
+            card = dataclasses.replace(card, training=facts)
         return with_history(card, self.plan)
 
     def _measurement(self, model: RecurrentClassifier) -> measurement.Measurement:

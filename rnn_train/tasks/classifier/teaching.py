@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rnn_train.data.row_reader import RowBatches
 from rnn_train.distillation.ensemble import train_teacher
 from rnn_train.distillation.linear import linear_soft_targets, mix_soft_targets
 from rnn_train.evaluation.classification import logits_of
@@ -15,10 +14,9 @@ from rnn_train.models.classifier import ClassifierConfig, RecurrentClassifier
 from rnn_train.progress import Log
 from rnn_train.tasks.classifier.data import ClassifierData
 from rnn_train.tasks.classifier.objective import (
-    BATCH_TOKENS,
     ClassifierObjective,
+    batches_of,
     count_evidence,
-    read_lengths,
 )
 from rnn_train.tasks.classifier.plan import ClassifierPlan
 from rnn_train.training import checkpoint
@@ -127,7 +125,6 @@ class Teaching:
         if minutes is not None:
             minutes = max(minutes - spent / 60, minutes / 2) / (plan.ensemble + 1)
         epochs = plan.teacher.get("epochs", plan.epochs)
-        lengths = read_lengths(self.data.train, self.data.alphabet)
-        batch = plan.training.batch
-        batches = RowBatches(lengths, batch, BATCH_TOKENS, plan.training.seed).per_epoch
-        return Schedule.of(plan.training.learning_rate, batches, epochs, minutes)
+        training, data = plan.training, self.data
+        batches = batches_of(data.train, data.alphabet, training, training.seed)
+        return Schedule.of(training.learning_rate, batches.per_epoch, epochs, minutes)

@@ -50,6 +50,24 @@ def test_batches_have_every_row_once_an_epoch_and_a_bounded_size(tokens: int) ->
         assert batches.per_epoch == 13
 
 
+def test_long_rows_are_read_in_windows() -> None:
+    lengths = np.array([3, 25, 8, 21, 10, 4, 11])
+    batches = RowBatches(lengths, 2, 20, seed=1, window=10)
+    read = {row: list[int]() for row in range(7)}
+    before = (np.zeros(0, int), 0)
+    for step in range(batches.per_epoch):
+        rows, number = batches.at(step)
+        assert len(rows) * min(10, lengths[rows].max()) <= 20
+        if number:
+            assert np.array_equal(rows, before[0]), "the windows of a batch follow each other"
+            assert number == before[1] + 1
+        before = rows, number
+        for row in rows[lengths[rows] > 10 * number]:
+            read[row].append(number)
+    windows = {row: list(range(-(-length // 10))) for row, length in enumerate(lengths)}
+    assert read == windows, "every row is read whole, in order"
+
+
 def test_batches_follow_from_seed_and_step() -> None:
     lengths = np.random.default_rng(0).integers(1, 30, 100)
     first, again, other = (RowBatches(lengths, 8, 60, seed) for seed in (1, 1, 2))

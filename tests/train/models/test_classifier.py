@@ -91,6 +91,16 @@ def test_pieces_equal_the_whole_with_ngrams(ngrams: int, evidence: int, tokens: 
         same(ours, expected)
 
 
+@torch.no_grad()
+def test_last_piece_after_the_state_of_another(tokens: Tensor) -> None:
+    model = classifier(ngrams=3, evidence=2, ngram_rows=50).eval()
+    lengths, labels = torch.tensor([4, 9, 3]), torch.tensor([0, 2, 1])
+    model.count([Counted(tokens, lengths, labels)])
+    _, state = model.piece(tokens[:, :2], torch.tensor([2, 2, 2]), None, labels)
+    found, _ = model.piece(tokens[:, 2:], lengths - 2, state, labels)
+    same(found, model.last(tokens, lengths, labels))
+
+
 def test_padding_does_not_change_the_last_logits(tokens: Tensor) -> None:
     model, lengths = classifier().eval(), torch.tensor([4, 9, 1])
     other = tokens.clone()

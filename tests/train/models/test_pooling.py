@@ -47,6 +47,21 @@ def test_pool_in_steps_and_in_pieces(x: Tensor) -> None:
             same(ours, expected)
 
 
+def test_pool_at_the_end_of_pieces(x: Tensor) -> None:
+    """Two pieces of texts of several lengths, the second after the state of the first."""
+    pool = RunningPool(x.shape[2], 2)
+    lengths = torch.arange(len(x)) % (x.shape[1] - 2) + 3
+    outputs, _ = pool.scan(x, pool.zeros(len(x), x))
+    expected = outputs[torch.arange(len(x)), lengths - 1]
+    whole, state = pool.at_end(x, lengths)
+    assert torch.allclose(whole[:, 0], expected, atol=1e-6)
+    _, first = pool.at_end(x[:, :2], torch.full((len(x),), 2))
+    second, last = pool.at_end(x[:, 2:], lengths - 2, first)
+    assert torch.allclose(second[:, 0], expected, atol=1e-6)
+    for ours, other in zip(last, state, strict=True):
+        assert torch.allclose(ours, other, atol=1e-6)
+
+
 @pytest.mark.parametrize("name", CELLS)
 def test_output_is_that_of_the_cell_and_the_last_columns(name: str, x: Tensor) -> None:
     cell = CELLS[name](IN, WIDTH)

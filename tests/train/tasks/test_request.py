@@ -66,6 +66,7 @@ def test_one_source_or_a_list_of_them(data: Any) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"max_length": 0}, "max_length must be 1 or more, got 0"),
         ({"epochs": -1.0}, "epochs must be a finite number above 0, got -1.0"),
         ({"epochs": math.nan}, "epochs must be a finite number above 0, got nan"),
         ({"minutes": math.inf}, "minutes must be a finite number above 0, got inf"),

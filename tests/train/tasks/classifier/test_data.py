@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from rnn_infer.classifier import Classifier
 from rnn_train.data.row_store import ROW_FILES
 from rnn_train.data.rows import Rows
 from rnn_train.errors import DataError
@@ -14,6 +15,7 @@ from rnn_train.tasks.classifier.data import open_data, sources_of, store_data
 from rnn_train.tasks.classifier.task import ClassifierTask
 from rnn_train.tasks.request import ClassifierRequest
 from rnn_train.training.run import Run
+from rnn_train.training_session import TrainingReport
 
 Create = Callable[..., ClassifierTask]
 
@@ -81,3 +83,25 @@ def test_balance_is_taken_out_of_the_log_prior(run: Run, letters: Path, balance:
 def test_default_source() -> None:
     assert sources_of(ClassifierRequest()) == ("surnames",)
     assert sources_of(ClassifierRequest(data=("a.csv",))) == ("a.csv",)
+
+
+def test_rows_are_cut(create: Create, start: Callable[..., TrainingReport], table: Path) -> None:
+    """A row and its held-out copy are cut alike; the warning counts, and the file says it."""
+    table.write_text(table.read_text() + "bakae\u0301ba,east\nbakae\u0301baba,east\n", "utf-8")
+    lines: list[str] = []
+    report = start("classifier", table, "cut", log=lines.append, max_length=6)
+    assert any(
+        "82 of 82 rows (100.0%) are cut to their first 6 characters (the longest has 9)" in line
+        for line in lines
+    )
+    task = create(table, max_length=7)
+    texts = task.data.train.texts + task.data.held_out.texts
+    assert max(map(len, texts)) == 7
+    assert texts.count("bakaéba") == 2
+    assert any("row repeats" in each or "rows repeat" in each for each in task.warnings)
+    assert Classifier.load(report.out).metadata.training["max_length"] == 6
+
+
+def test_rows_that_are_not_cut(create: Create, table: Path) -> None:
+    task = create(table, max_length=100)
+    assert not any("cut" in each for each in task.warnings)
