@@ -7,7 +7,7 @@ from .markdown import markdown_table
 def held_out_text() -> str:
     """Renders the loss of the shipped character model on text that it never saw."""
     rows = []
-    for model in read_plain("held_out")["text"]["models"]:
+    for model in read_plain("shipped")["text"]["models"]:
         windows = model.get("windows", "")
         if isinstance(windows, list):
             windows = "–".join(f"{each:.4f}" for each in windows)
@@ -20,10 +20,34 @@ def held_out_text() -> str:
 def held_out_surnames() -> str:
     """Renders the figures of the shipped classifier on the published test rows."""
     rows = []
-    for model in read_plain("held_out")["surnames"]["models"]:
+    for model in read_plain("shipped")["surnames"]["models"]:
         row = [model["name"], f"{model['accuracy']:.4f}", f"{model['macro_f1']:.3f}"]
         rows.append([*row, str(model.get("calibration_error", ""))])
     return markdown_table(["", "accuracy", "macro-F1", "calibration error"], rows)
+
+
+def held_out_choice() -> str:
+    """Renders what it costs to hold text out, by where it comes from."""
+    rows = []
+    for way in read_plain("held_out")["ways"]:
+        later = [run["later"] for run in way["runs"]]
+        own = f"{way['mean']['held_out']:.3f}" if "held_out" in way["mean"] else "–"
+        spread = f"{min(later):.3f} to {max(later):.3f}"
+        rows.append([way["held out"], own, f"{way['mean']['later']:.3f}", spread])
+    return markdown_table(["held out", "loss on it", "loss on later text", "… of the seeds"], rows)
+
+
+def coverage() -> str:
+    """Renders the prediction sets of files with many labels."""
+    rows = []
+    for weights, model in read_plain("coverage")["models"].items():
+        row = [weights, f"{model['accuracy']:.3f}", f"{model['coverage']:.3f}"]
+        row.append(f"{model['size']:.1f}")
+        of_labels = sorted(each["coverage"] for each in model["by_label"].values())
+        low, middle = of_labels[len(of_labels) // 10], of_labels[len(of_labels) // 2]
+        rows.append([*row, f"{middle:.2f}", f"{low:.2f}", f"{of_labels[0]:.2f}"])
+    head = ["weights", "accuracy", "coverage", "mean size", "median label", "lowest tenth"]
+    return markdown_table([*head, "worst label"], rows)
 
 
 def _variant(name: str) -> str:
