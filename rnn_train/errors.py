@@ -17,6 +17,10 @@ class RunError(RnnTrainError):
     """A run folder cannot be written, resumed or exported; or a file cannot be written."""
 
 
+class PeerError(RunError):
+    """Another process that trains the same run has ended, or did not start."""
+
+
 class TrainingError(RnnTrainError, ArithmeticError):
     """Training has diverged, or cannot run on the chosen device."""
 

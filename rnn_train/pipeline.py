@@ -15,6 +15,7 @@ from typing import get_args
 import torch
 
 from rnn_train.continuation import add_part, check_finished
+from rnn_train.distributed.environment import command
 from rnn_train.errors import ExportError, RunError
 from rnn_train.exporting import triton
 from rnn_train.exporting.from_file import Reopened, reopen
@@ -39,6 +40,7 @@ from rnn_train.training import checkpoint
 from rnn_train.training.device import pick_device
 from rnn_train.training.interrupt import terminable
 from rnn_train.training.run import Run
+from rnn_train.training.shared.crew import ALONE, Crew
 from rnn_train.training_session import TrainingReport, train_task
 
 
@@ -98,6 +100,7 @@ def train(
     threads: int | None = None,
     log: Log = print,
     started: float | None = None,
+    crew: Crew = ALONE,
 ) -> TrainingReport:
     """Trains a model from the start and exports it.
 
@@ -109,6 +112,7 @@ def train(
         threads: CPU threads; None: torch's default.
         log: takes one line of text at a time.
         started: `time.monotonic()` when the minutes began; None: now.
+        crew: the processes that train together.
 
     Raises:
         RnnTrainError: one of its kinds; see `api.train_charlm`.
@@ -116,16 +120,22 @@ def train(
     started = time.monotonic() if started is None else started
     check_model_path(out)
     where = pick_device(device)
+    crew.check(where)
     run = Run.create(request.kind, folder)
     with _locked(run):
         set_threads(threads)
         torch.manual_seed(request.seed)
         sources = [*request.data, *([request.val_data] if request.val_data else [])]
         settings = Settings(
-            device=where.type, threads=threads, out=str(out), sources=fingerprints(sources)
+            device=where.type,
+            threads=threads,
+            out=str(out),
+            sources=fingerprints(sources),
+            processes=crew.size,
         )
         task = TASKS[request.kind].create(run, request, settings, log)  # type: ignore[arg-type]
-        return train_task(run, task, out, where, log, spent=time.monotonic() - started)
+        spent = time.monotonic() - started
+        return train_task(run, task, out, where, log, spent=spent, crew=crew)
 
 
 def resume(
@@ -138,6 +148,7 @@ def resume(
     device: str | None = None,
     threads: int | None = None,
     log: Log = print,
+    crew: Crew = ALONE,
 ) -> TrainingReport:
     """Resumes an interrupted run from its last checkpoint, or goes on with a finished one, and
     exports the model.
@@ -148,6 +159,7 @@ def resume(
         kind: the kind that the run must have; None: any kind.
         minutes, epochs: budget of a further part of a finished run; both None: there is none.
         log: takes one line of text at a time.
+        crew: the processes that train together.
 
     Raises:
         RnnTrainError: one of its kinds; see `api.resume`.
@@ -161,7 +173,7 @@ def resume(
         own = run.config().get("command")
         if kind and own != kind and own in TASKS:
             raise RunError(
-                f"{folder} is no {kind} run; go on with: rnn-train {own} --resume {folder}"
+                f"{folder} is no {kind} run; go on with: {command()} {own} --resume {folder}"
             )
         plan = open_plan(run)
         check_sources(run, plan)
@@ -177,7 +189,7 @@ def resume(
             add_part(run, task, state, out, minutes, epochs, log)
             task = open_task(run)
         spent = time.monotonic() - started
-        return train_task(run, task, out, where, log, spent=spent, state=state)
+        return train_task(run, task, out, where, log, spent=spent, state=state, crew=crew)
 
 
 @contextmanager

@@ -10,17 +10,19 @@ from typing import Any
 
 import torch
 
-from rnn_train.errors import ExportError, RunError
+from rnn_train.distributed.environment import command
+from rnn_train.errors import ExportError, PeerError, RunError
 from rnn_train.evaluation import plots
 from rnn_train.exporting.model_file import ModelCard, export
 from rnn_train.files import keeping_previous, sha256, write_bytes
 from rnn_train.models.parameters import parameter_count
 from rnn_train.progress import Log
 from rnn_train.tasks.task import HeldOutResult, Task
-from rnn_train.training.loop import Trainer
+from rnn_train.training.loop import Trainer, TrainingOutcome
 from rnn_train.training.objective import Objective, TwoPhases
 from rnn_train.training.run import Run
 from rnn_train.training.schedule import Schedule
+from rnn_train.training.shared.crew import ALONE, Crew
 
 _LAST_EXPORT = "exported.sha256"
 """File in the run folder with the hash of what the run exported to the default place."""
@@ -53,6 +55,7 @@ def train_task(
     *,
     spent: float = 0.0,
     state: dict[str, Any] | None = None,
+    crew: Crew = ALONE,
 ) -> TrainingReport:
     """Trains to the end of the schedule or an interruption, then measures, exports and draws.
 
@@ -64,15 +67,17 @@ def train_task(
         log: takes one line of text at a time.
         spent: seconds of the budget that have passed.
         state: content of the checkpoint to go on from; None: train from the start.
+        crew: the processes that train together.
 
     Raises:
         RnnTrainError: training diverged, or a file cannot be written or fails its proof.
     """
+    crew.check(device, task.plan.training.batch)
     task.model.to(device)
     for warning in task.warnings:
         log(f"warning: {warning}")
     began = time.monotonic()
-    prepared = task.prepare(device, log)
+    prepared = task.prepare(device, log, crew)
     objective = task.objective(device)
     if state and task.plan.continued:  # what an earlier session prepared cost earlier minutes
         prepared = time.monotonic() - began
@@ -80,9 +85,12 @@ def train_task(
     new_part = resumed is None or resumed.part < len(task.plan.continued)
     schedule = _schedule(task, objective, spent, prepared) if new_part else resumed
     assert schedule is not None
-    trainer = Trainer(run, objective, schedule, task.plan.training, device)
-    log(_introduction(run, task, device, schedule))
+    shared = crew.shared_steps(run, objective, device)
+    trainer = Trainer(run, objective, schedule, task.plan.training, device, shared)
+    log(_introduction(run, task, device, schedule, crew))
     if state:
+        if task.plan.processes != crew.size:
+            log(_other_processes(task.plan.processes, crew.size))
         trainer.restore(state)
         if new_part:
             trainer.begin_part(schedule)
@@ -91,9 +99,9 @@ def train_task(
             log(f"going on from step {trainer.step}, {_time_left(trainer)}")
             if trainer.progress >= 1:
                 log("the run has finished; to train on, add --minutes or --epochs")
-    outcome = trainer.fit()
+    again = f"{command()} {task.plan.command} --resume {run.folder} --out {out}"
+    outcome = _fit(trainer, again)
     model: Any = outcome.model
-    again = f"rnn-train {task.plan.command} --resume {run.folder} --out {out}"
     try:
         result = _finish(run, task, model, out, log)
     except KeyboardInterrupt:
@@ -102,6 +110,24 @@ def train_task(
     if not outcome.finished:
         log(f"interrupted; go on with: {again}")
     return TrainingReport(run.folder, out, outcome.finished, result.metrics)
+
+
+def _fit(trainer: Trainer, again: str) -> TrainingOutcome:
+    """Trains. If another process has ended, the error says how to go on."""
+    try:
+        return trainer.fit()
+    except PeerError as error:
+        cure = f"go on with: {again}" if trainer.run.has_work else "start again"
+        raise PeerError(f"{error}; {cure}") from error
+
+
+def _other_processes(before: int, now: int) -> str:
+    """Says what it means that a run goes on with another number of processes."""
+    began = "one process" if before == 1 else f"{before} processes"
+    return (
+        f"the run began in {began} and goes on in {now}: batches and dropout stay the same, but "
+        "sums are rounded in another order"
+    )
 
 
 def _finish(run: Run, task: Task, model: Any, out: Path, log: Log) -> HeldOutResult:
@@ -181,7 +207,9 @@ def _schedule(task: Task, objective: Objective, spent: float, prepared: float) -
     return Schedule(rate, steps=None, minutes=seconds / 60, part=part)
 
 
-def _introduction(run: Run, task: Task, device: torch.device, schedule: Schedule) -> str:
+def _introduction(
+    run: Run, task: Task, device: torch.device, schedule: Schedule, crew: Crew
+) -> str:
     """Describes the model, the budget and the run folder, in two lines."""
     plan = task.plan
     shape = dataclasses.asdict(task.model.config)
@@ -190,9 +218,10 @@ def _introduction(run: Run, task: Task, device: torch.device, schedule: Schedule
     duration = f"{minutes:g} minutes" if minutes else f"{epochs:g} epochs ({schedule.steps} steps)"
     if plan.continued:
         duration += f" more (part {schedule.part + 1} of the run)"
+    together = f" in {crew.size} processes" if crew.size > 1 else ""
     return (
         f"{plan.command}: {parameter_count(task.model):,} parameters ({model})\n"
-        f"training for {duration} on {device.type}, run folder {run.folder}; "
+        f"training for {duration} on {device.type}{together}, run folder {run.folder}; "
         "Ctrl-C ends it cleanly"
     )
 

@@ -2,11 +2,14 @@
 
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import click
 
 from rnn_infer import __version__
 from rnn_infer.cli.guards import OneLineGroup
+from rnn_train.distributed.environment import Place, place
+from rnn_train.errors import RnnTrainError
 
 _EXTRA = "rnn-train needs the train extra; run: pip install 'rnn-infer[train,cpu]'"
 
@@ -17,8 +20,42 @@ class OptionsError(click.ClickException):
     exit_code = 2
 
 
+class TrainGroup(OneLineGroup):
+    """The commands, of which process 0 of torchrun runs one; the other processes help it."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run a command, or do what the command in process 0 needs."""
+        try:
+            own = place()
+        except RnnTrainError as error:
+            click.echo(f"Error: {error}", err=True)
+            sys.exit(2)
+        if own.size == 1:
+            return super().main(*args, **kwargs)
+        if own.rank:
+            from rnn_train.worker import work
+
+            sys.exit(work(own))
+        return self._lead(own, *args, **kwargs)
+
+    def _lead(self, own: Place, *args: Any, **kwargs: Any) -> Any:
+        """Run a command in process 0, and end the other processes after it."""
+        from rnn_train.distributed.group import Group
+        from rnn_train.training.shared.crew import Crew
+
+        try:
+            crew = Crew(Group(own))
+            try:
+                return super().main(*args, obj=crew, **kwargs)
+            finally:
+                crew.dismiss()
+        except RnnTrainError as error:
+            click.echo(f"Error: {error}", err=True)
+            sys.exit(1)
+
+
 @click.group(
-    cls=OneLineGroup,
+    cls=TrainGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__)

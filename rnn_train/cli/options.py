@@ -94,9 +94,12 @@ _RUN = (
     ),
     click.option(
         "--run",
+        "--run-folder",
+        "run",
         type=PATH,
         metavar="DIR",
-        help="Run folder. Default: the next free runs/<command>-<number>.",
+        help="Run folder. Default: the next free runs/<command>-<number>. Under torchrun write "
+        "--run-folder.",
     ),
     DEVICE,
     THREADS,

@@ -1,6 +1,5 @@
 """The commands `charlm` and `classifier`."""
 
-import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -115,6 +114,7 @@ def charlm(**options: Any) -> None:
       rnn-train charlm --init-from runs/charlm-1 --data sequel.txt
       rnn-train charlm --data book.txt --ensemble 3 --minutes 120
       rnn-train charlm --teacher one.onnx --teacher two.onnx --data book.txt
+      torchrun --nproc-per-node 2 -m rnn_train charlm --data book.txt --run-folder runs/book
     """
     fields = ("min_count", "teacher", "separator", "documents", "learn_held_out")
     own = {name: options.pop(name) for name in fields}
@@ -179,6 +179,7 @@ def classifier(**options: Any) -> None:
       rnn-train classifier --data names.csv --cell mycells:Leaky
       rnn-train classifier --data reviews.csv --max-length 2000
       rnn-train classifier --data reviews/ --epochs 10 --out exported/reviews.onnx
+      torchrun --nproc-per-node 2 -m rnn_train classifier --data names.csv --ensemble 4
     """
     own = {name: options.pop(name) for name in ("balance", "max_length")}
     table = {name: options.pop(name) for name in TABLE_OPTIONS}
@@ -214,14 +215,18 @@ def _run(
     def work() -> None:
         from rnn_train import pipeline
 
-        _refuse_several_processes(command)
+        crew = click.get_current_context().obj
+        together: _Options = {"crew": crew} if crew else {}
         if options["minutes"] and options["epochs"]:
             raise OptionsError("--minutes and --epochs exclude each other; drop one of them")
         if options["resume"]:
             _refuse_changes(command)
-            kept = {name: options[name] if _is_given(name) else None for name in _RESUMABLE}
-            kept |= {name: options[name] for name in _BUDGET}
-            pipeline.resume(options["resume"], kind=command, log=click.echo, **kept)
+            kept: _Options = {
+                name: options[name] if _is_given(name) else None for name in _RESUMABLE
+            }
+            kept |= {name: options[name] for name in _BUDGET} | together
+            folder = options["resume"]
+            pipeline.resume(folder, kind=command, log=click.echo, **kept)
             return
         common = {name: options[name] for name in _COMMON}
         asked = request(common | {"model": given(model), "training": given(training)})
@@ -232,21 +237,10 @@ def _run(
             preview(asked, log=click.echo, **settings)
             return
         folder = options["run"]
+        settings |= together
         pipeline.train(asked, folder=folder, log=click.echo, started=started, **settings)
 
     guarded(work)
-
-
-def _refuse_several_processes(command: str) -> None:
-    """Refuses to run as one of several processes of torchrun: each would train the same model, and
-    all would write the same file."""
-    processes = os.environ.get("WORLD_SIZE", "1")
-    if "RANK" in os.environ and processes != "1":
-        raise OptionsError(
-            f"torchrun has started {processes} processes, and each would train the same model and "
-            f"overwrite the same file; training takes one process: rnn-train {command} … (or "
-            f"torchrun --nproc-per-node 1 -m rnn_train {command} …)"
-        )
 
 
 def _refuse_changes(command: str) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnn_train.data.held_out import Parts
-from rnn_train.data.streams import Ring
+from rnn_train.data.streams import ALL, Ring
 
 
 class DocumentStreams:
@@ -40,29 +40,30 @@ class DocumentStreams:
         """Returns the same streams over another copy of the text, for instance on a GPU."""
         return DocumentStreams(text, self._documents, self.batch, self._window, self._seed)
 
-    def window(self, step: int) -> tuple[Any, NDArray[np.bool_]]:
+    def window(self, step: int, rows: slice = ALL) -> tuple[Any, NDArray[np.bool_]]:
         """Reads a window.
 
         Args:
             step: number of the window since the start of training.
+            rows: the streams to read.
 
         Returns:
-            Tokens [batch, window + 1], as an array or a tensor: the inputs are all tokens except
-            the last, the targets all except the first. And which rows begin a document, [batch]:
-            there the state is not carried over.
+            Tokens [rows, window + 1], as an array or a tensor: the inputs are all tokens except
+            the last, the targets all except the first. And which streams begin a document,
+            [batch]: there the state is not carried over.
         """
         places = self._at(step)
         fresh: NDArray[np.bool_] = places[:, 2].astype(bool)
-        return self.text.rows(places[:, 0] % len(self.text), self._window + 1), fresh
+        return self.text.rows(places[rows, 0] % len(self.text), self._window + 1), fresh
 
     def counted(self, step: int) -> NDArray[np.int64]:
         """Returns how many characters of each row of a window count, [batch]; the rest does not."""
         lengths: NDArray[np.int64] = self._at(step)[:, 1]
         return lengths
 
-    def aligned(self, others: Ring, step: int) -> Any:
-        """Reads items that belong to the inputs of a window, [batch, window, ...]."""
-        return others.rows(self._at(step)[:, 0] % len(others), self._window)
+    def aligned(self, others: Ring, step: int, rows: slice = ALL) -> Any:
+        """Reads items that belong to the inputs of a window, [rows, window, ...]."""
+        return others.rows(self._at(step)[rows, 0] % len(others), self._window)
 
     def _at(self, step: int) -> NDArray[np.int64]:
         """Returns start, length and freshness of each row, [batch, 3]."""

@@ -2,6 +2,7 @@
 
 import torch
 
+from rnn_train.distributed.environment import command
 from rnn_train.progress import Log
 from rnn_train.training import checkpoint
 from rnn_train.training.config import TrainingConfig
@@ -9,6 +10,7 @@ from rnn_train.training.loop import Trainer, TrainingOutcome
 from rnn_train.training.objective import Objective
 from rnn_train.training.run import Run
 from rnn_train.training.schedule import Schedule
+from rnn_train.training.shared.crew import Crew
 
 
 def train_teacher(
@@ -43,8 +45,8 @@ def train_teacher(
         trainer.restore(state)
     outcome = trainer.fit()
     if not outcome.finished:
-        command = run.config()["command"]
-        log(f"interrupted; go on with: rnn-train {command} --resume {run.folder}")
+        kind = run.config()["command"]
+        log(f"interrupted; go on with: {command()} {kind} --resume {run.folder}")
         raise KeyboardInterrupt
     return outcome
 
@@ -53,3 +55,15 @@ def teacher_seconds(run: Run, name: str) -> float:
     """Returns the seconds that `train_teacher` trained a network, over all sessions."""
     state, _ = checkpoint.load_latest(run.part(f"teachers/{name}").checkpoints)
     return float(state["elapsed"])
+
+
+def announce(count: int, crew: Crew, log: Log) -> None:
+    """Logs that several networks are trained at once, if they are.
+
+    Args:
+        count: networks to train.
+        crew: the processes that train them.
+        log: takes one line of text at a time.
+    """
+    if crew.size > 1 and count > 1:
+        log(f"{count} teachers, {min(crew.size, count)} at once, each in a process of its own")

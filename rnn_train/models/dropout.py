@@ -2,9 +2,31 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 import torch
 from torch import Tensor, nn
+
+from rnn_train.distributed.share import WHOLE, Share
+
+_DRAWN: ContextVar[tuple[Share, int] | None] = ContextVar("_DRAWN", default=None)
+
+
+@contextmanager
+def drawn_for(share: Share, batch: int) -> Iterator[None]:
+    """Draw masks for a whole batch while the block runs, and use those of a share.
+
+    So the processes that share a batch drop what one process would drop.
+
+    Args:
+        share: the rows that are computed here.
+        batch: rows of the whole batch.
+    """
+    token = _DRAWN.set((share, batch))
+    try:
+        yield
+    finally:
+        _DRAWN.reset(token)
 
 
 def drop_per_sequence(x: Tensor, rate: float, training: bool) -> Tensor:
@@ -20,8 +42,9 @@ def drop_per_sequence(x: Tensor, rate: float, training: bool) -> Tensor:
     """
     if not rate or not training:
         return x
-    mask = torch.bernoulli(x.new_full((x.shape[0], 1, x.shape[2]), 1 - rate)) / (1 - rate)
-    return x * mask
+    share, batch = _DRAWN.get() or (WHOLE, x.shape[0])
+    mask = torch.bernoulli(x.new_full((batch, 1, x.shape[2]), 1 - rate)) / (1 - rate)
+    return x * mask[share.rows]
 
 
 @contextmanager

@@ -29,6 +29,8 @@ class Settings:
     """Path of the exported file."""
     sources: Mapping[str, str | None] = field(default_factory=dict)
     """Fingerprint of each source when the run began; None: the source could not be read."""
+    processes: int = 1
+    """Processes that train together."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +66,8 @@ class Plan:
     out: str
     sources: Mapping[str, str | None]
     training: TrainingConfig
+    processes: int = 1
+    """See `Settings`."""
     init_from: str | None = None
     """Run folder of a warm start; None: there is none."""
     known: Mapping[str, int] = field(default_factory=dict)

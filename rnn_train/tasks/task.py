@@ -19,7 +19,8 @@ from rnn_train.models.charlm import CharLSTM
 from rnn_train.models.classifier import RecurrentClassifier
 from rnn_train.progress import Log
 from rnn_train.tasks.plan import Plan
-from rnn_train.training.objective import Objective
+from rnn_train.training.objective import SharedObjective
+from rnn_train.training.shared.crew import ALONE, Crew
 
 
 @dataclass(frozen=True)
@@ -56,19 +57,35 @@ class Task(Protocol):
     def model(self) -> CharLSTM | RecurrentClassifier:
         """The model that the run trains."""
 
-    def prepare(self, device: torch.device, log: Log) -> float:
+    def prepare(self, device: torch.device, log: Log, crew: Crew = ALONE) -> float:
         """Does what training needs first: trains teachers, computes their soft targets, fits
         baselines. A resumed run goes on where it stopped.
 
         Args:
             device: where to train.
             log: takes one line of text at a time.
+            crew: the processes that train together.
 
         Returns:
             Seconds that it took, which count towards the run's minutes.
         """
 
-    def objective(self, device: torch.device) -> Objective:
+    def train_member(
+        self, number: int, minutes: float | None, device: torch.device, log: Log
+    ) -> None:
+        """Trains one network of the ensemble into the run folder, unless it is there.
+
+        Args:
+            number: of the network, from 1.
+            minutes: to train it; None: the plan says how many epochs.
+            device: where to train.
+            log: takes one line of text at a time.
+
+        Raises:
+            KeyboardInterrupt: the user interrupted it; `log` has the command to go on.
+        """
+
+    def objective(self, device: torch.device) -> SharedObjective:
         """Returns what the training loop minimises."""
 
     def measure(self, model: Any) -> HeldOutResult:

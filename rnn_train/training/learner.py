@@ -12,6 +12,8 @@ from rnn_train.training.config import TrainingConfig
 from rnn_train.training.device import pick_precision
 from rnn_train.training.objective import Objective
 from rnn_train.training.optimizers import make_optimizers
+from rnn_train.training.shared.passes import compute_gradient
+from rnn_train.training.shared.steps import SharedSteps
 
 _INITIAL_SCALE = 2.0**12
 """First loss scale, for float16."""
@@ -34,14 +36,22 @@ class StepResult:
 class Learner:
     """Trains the weights of an objective's model, and keeps their moving average."""
 
-    def __init__(self, objective: Objective, config: TrainingConfig, device: torch.device) -> None:
+    def __init__(
+        self,
+        objective: Objective,
+        config: TrainingConfig,
+        device: torch.device,
+        shared: SharedSteps | None = None,
+    ) -> None:
         """Makes the optimizers and the average.
 
         Args:
             objective: its model is on `device`.
             config: how to train.
             device: where to train.
+            shared: shares each step out to several processes; None: this one computes all of it.
         """
+        self._shared = shared
         self._objective = objective
         self._config = config
         self._device = device
@@ -83,7 +93,7 @@ class Learner:
         parameters = self._objective.model.parameters()
         norm = nn.utils.clip_grad_norm_(parameters, self._config.clip)
         # Both in one transfer: on a GPU, each transfer waits for the step to end.
-        loss_value, norm_value = torch.stack([loss.detach(), norm]).tolist()
+        loss_value, norm_value = torch.stack([loss, norm]).tolist()
         finite = math.isfinite(norm_value)
         if finite:
             for optimizer in self.optimizers:
@@ -97,13 +107,12 @@ class Learner:
 
     def _backward(self, step: int) -> tuple[Tensor, int]:
         """Computes loss and gradient of a batch. Returns the loss and the units of the batch."""
-        low_precision = self.precision is not torch.float32
-        with self._objective.around_step():
-            with torch.autocast(self._device.type, self.precision, enabled=low_precision):
-                loss, units = self._objective.loss(step)
-            self._objective.model.zero_grad(set_to_none=True)
-            self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-        return loss, units
+        if self._shared:
+            self._shared.begin(step, self._scaler.get_scale())
+        loss, units = compute_gradient(
+            self._objective, step, self.precision, self._device, self._scaler.scale
+        )
+        return self._shared.finish(loss) if self._shared else loss, units
 
     def state(self) -> dict[str, Any]:
         """Returns all weights and the state of the optimizers, for a checkpoint."""

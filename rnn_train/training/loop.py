@@ -18,6 +18,7 @@ from rnn_train.training.objective import Objective, TwoPhases
 from rnn_train.training.progress import TrainingBar
 from rnn_train.training.run import Run
 from rnn_train.training.schedule import Schedule
+from rnn_train.training.shared.steps import SharedSteps
 from rnn_train.training.validation import ValidationTimer, metrics_row, summary_lines
 
 
@@ -47,6 +48,7 @@ class Trainer:
         schedule: Schedule,
         config: TrainingConfig,
         device: torch.device,
+        shared: SharedSteps | None = None,
     ) -> None:
         """Prepares training at step 0; `restore` continues from a checkpoint.
 
@@ -56,6 +58,7 @@ class Trainer:
             schedule: how long to train, and the learning rate.
             config: how to train.
             device: where the model is.
+            shared: shares each step out to several processes; None: this one computes all of it.
         """
         if device.type == "cpu":
             keep_freed()
@@ -64,7 +67,7 @@ class Trainer:
         self.schedule = schedule
         self.config = config
         self.device = device
-        self.learner = Learner(objective, config, device)
+        self.learner = Learner(objective, config, device, shared)
         self.counters = Counters()
         self._step_seconds = 0.0
         self._validated_step = -1

@@ -6,6 +6,8 @@ from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
+from rnn_train.distributed.share import Share
+
 
 class Objective(Protocol):
     """A model, its data and its loss, as the training loop sees them."""
@@ -55,6 +57,33 @@ class Objective(Protocol):
 
     def restore(self, state: dict[str, Any]) -> None:
         """Loads what `state` has returned."""
+
+
+class SharedObjective(Objective, Protocol):
+    """An objective whose batches several processes share.
+
+    `loss` then computes the part of the mean loss that comes from `share`: the parts of all shares
+    add up to the mean. Its second result is still the size of the whole batch.
+    """
+
+    share: Share
+    """The rows of each batch that this process computes."""
+
+    @property
+    def carried(self) -> Sequence[Tensor]:
+        """What a step takes over from the one before, of the whole batch, on the model's device.
+        After `loss`, the rows of other shares are zeros."""
+
+    @property
+    def phase(self) -> int | None:
+        """Step at which the last phase began; None: it has not, or there is none."""
+
+    def follow(self, phase: int | None, carried: Sequence[Tensor]) -> None:
+        """Takes over where the process that leads is. It measures nothing.
+
+        Args:
+            phase, carried: the properties of its objective.
+        """
 
 
 @runtime_checkable

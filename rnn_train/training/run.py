@@ -106,6 +106,23 @@ class Run:
             part.unlink(missing_ok=True)  # an incomplete file of a killed process
         return run
 
+    @classmethod
+    def attach(cls, folder: Path) -> Self:
+        """Opens the folder of a run that another process of the same training has locked.
+
+        Args:
+            folder: the run folder.
+
+        Raises:
+            RunError: the folder cannot be seen from here.
+        """
+        if not (folder / "config.json").is_file():
+            raise RunError(
+                f"{folder} cannot be read here; all processes need the same folder under the same "
+                "path"
+            )
+        return cls(folder)
+
     def _acquire(self) -> None:
         try:
             self._lock.acquire()

@@ -65,12 +65,13 @@ def cut_down(arguments: list[str]) -> list[str]:
 def run_command(program: str, arguments: list[str]) -> None:
     """Runs `rnn-train` or `rnn-infer` in this process."""
     if program == "rnn-train":
-        from rnn_train.cli import main
+        from rnn_train.cli import main as train
 
-        arguments = cut_down(arguments)
+        train.main(cut_down(arguments), prog_name=program)
     else:
-        from rnn_infer.cli import main
-    main.main(arguments, prog_name=program)
+        from rnn_infer.cli import main as infer
+
+        infer.main(arguments, prog_name=program)
 
 
 def run_page(blocks: list[dict[str, Any]]) -> None:

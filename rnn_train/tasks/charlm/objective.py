@@ -15,9 +15,11 @@ from tqdm import tqdm
 from rnn_train.data.document_streams import DocumentStreams
 from rnn_train.data.streams import Ring, Streams
 from rnn_train.data.transfer import to_device
+from rnn_train.distributed.share import WHOLE
 from rnn_train.evaluation.language_model import held_out_loss
 from rnn_train.models.charlm import CharLSTM
 from rnn_train.models.decoding import generate
+from rnn_train.models.dropout import drawn_for
 from rnn_train.tasks.charlm.last_phase import LastPhase
 from rnn_train.training import cuda_graph
 from rnn_train.training.device import pick_precision
@@ -67,6 +69,7 @@ class CharLMObjective:
             last_phase: what is learnt at the end of the run; None: the same as before.
         """
         self.model = model
+        self.share = WHOLE
         self._streams = streams.over(to_device(streams.text, device))
         self._held_out = held_out[:_VALIDATION_CHARACTERS]
         self._vocabulary = vocabulary
@@ -87,29 +90,57 @@ class CharLMObjective:
         """The matrices of the LSTM layers."""
         return [p for lstm in self.model.lstms() for p in lstm.parameters() if p.ndim > 1]
 
+    @property
+    def carried(self) -> Sequence[Tensor]:
+        """The hidden state of all streams, which the next window starts from."""
+        return self._state
+
+    @property
+    def phase(self) -> int | None:
+        """Step at which the last phase began; None: it has not."""
+        return self._begun
+
     def loss(self, step: int) -> tuple[Tensor, int]:
         """Computes the mean loss of window `step`, in nats, and counts its characters."""
-        streams = self._streams
+        streams, rows = self._streams, self.share.rows
         step -= self._begun or 0
-        tokens, fresh = streams.window(step)  # (B, T + 1)
+        tokens, fresh = streams.window(step, rows)  # (B, T + 1)
         self._reset(fresh)
-        # The first step captures: by then the weights stay in the same memory.
-        self._pass = self._pass or self._fastest_pass(tokens.shape[1] - 1)
-        logits, after = self._pass(tokens[:, :-1], self._state)
-        self._state = tuple(state.detach().float() for state in after)
-        logits, targets = logits.float().flatten(0, 1), tokens[:, 1:].flatten()
-        soft = None
+        logits = self._read(tokens[:, :-1]).float().flatten(0, 1)
+        targets, soft = tokens[:, 1:].flatten(), None
         if self._soft_targets is not None:
-            soft = streams.aligned(self._soft_targets, step).flatten(0, 1).float()
-        characters = len(targets)
+            soft = streams.aligned(self._soft_targets, step, rows).flatten(0, 1).float()
+        window = tokens.shape[1] - 1
+        characters = streams.batch * window
         if isinstance(streams, DocumentStreams):
-            counted = self._counted(streams.counted(step), tokens.shape[1] - 1)
-            logits, targets, characters = logits[counted], targets[counted], len(counted)
+            lengths = streams.counted(step)
+            counted = self._counted(lengths[rows], window)
+            logits, targets, characters = logits[counted], targets[counted], int(lengths.sum())
             soft = None if soft is None else soft[counted]
+        if not len(targets):  # all rows of this share are done with their documents
+            return logits.sum(), characters
         loss = cross_entropy(logits, targets)
         if soft is not None:
             loss = torch.lerp(loss, cross_entropy(logits, soft), self._teacher_weight)
+        if self.share != WHOLE:
+            loss = loss * (len(targets) / characters)
         return loss, characters
+
+    def _read(self, tokens: Tensor) -> Tensor:
+        """Returns the logits of the streams of the share, and takes over their state."""
+        rows, batch = self.share.rows, self._streams.batch
+        with drawn_for(self.share, batch):
+            # The first step captures: by then the weights stay in the same memory.
+            self._pass = self._pass or self._fastest_pass(len(tokens), tokens.shape[1])
+            logits, after = self._pass(tokens, tuple(s[rows].contiguous() for s in self._state))
+        own = tuple(state.detach().float() for state in after)
+        if self.share == WHOLE:
+            self._state = own
+        else:
+            self._state = self.model.zeros(batch)
+            for whole, part in zip(self._state, own, strict=True):
+                whole[rows] = part
+        return logits
 
     def _reset(self, fresh: bool | NDArray[np.bool_]) -> None:
         """Sets the state of all rows, or of some, to zero."""
@@ -149,11 +180,11 @@ class CharLMObjective:
         self._streams = streams.over(to_device(streams.text, self._device))
         self._soft_targets = None if soft is None else to_device(soft, self._device)
 
-    def _fastest_pass(self, window: int) -> cuda_graph.Pass:
+    def _fastest_pass(self, rows: int, window: int) -> cuda_graph.Pass:
         if self._capture and cuda_graph.available(self._device):
             precision = pick_precision(self._device, self.bfloat16)
             try:
-                return cuda_graph.capture(self.model, self._streams.batch, window, precision)
+                return cuda_graph.capture(self.model, rows, window, precision)
             except RuntimeError as error:
                 reason = str(error).partition("\n")[0]
                 tqdm.write(
@@ -173,6 +204,13 @@ class CharLMObjective:
         if len(self._held_out) > 1 and self._begun is None:
             found["val_loss"] = held_out_loss(model, self._held_out, mark=self._mark)
         return found
+
+    def follow(self, phase: int | None, carried: Sequence[Tensor]) -> None:
+        """Takes over the state, and learns all of the text if the process that leads does so."""
+        self._state = tuple(carried)
+        if phase != self._begun:
+            assert phase is not None
+            self._learn_all(phase)
 
     def state(self) -> dict[str, Any]:
         """Returns the carried hidden state, and the step at which the last phase began."""

@@ -90,7 +90,8 @@ def decide(
         warm: the warm start; None: the weights start from random numbers.
         settings: go into the plan as they are.
     """
-    characters, networks = len(corpus.tokens), request.ensemble + 1
+    characters = len(corpus.tokens)
+    networks = -(-request.ensemble // settings.processes) + 1  # one after the other
     minutes = request.minutes
     if minutes is None and request.epochs is None:
         minutes = recipe.charlm_minutes(characters, settings.device) * networks

@@ -32,6 +32,7 @@ from rnn_train.tasks.task import (
 )
 from rnn_train.training import checkpoint
 from rnn_train.training.run import Run
+from rnn_train.training.shared.crew import ALONE, Crew
 
 _MEASURE_VALIDATIONS = 6
 """Measuring after training takes about as long as this many validations."""
@@ -98,7 +99,7 @@ class CharLMTask:
         run.write_config(plan.to_config())
         return cls(run)
 
-    def prepare(self, device: torch.device, log: Log) -> float:
+    def prepare(self, device: torch.device, log: Log, crew: Crew = ALONE) -> float:
         """Trains the teachers and computes their soft targets."""
         for note in start_notes(self.plan, len(self.plan.vocabulary)):
             log(note)
@@ -106,10 +107,16 @@ class CharLMTask:
             log(line)
         if not self._distilled:
             return 0.0
-        seconds = self._teaching.prepare(device, log)
+        seconds = self._teaching.prepare(device, log, crew)
         # A resumed run must draw the same random numbers as an uninterrupted one.
         torch.manual_seed(self.plan.training.seed)
         return seconds
+
+    def train_member(
+        self, number: int, minutes: float | None, device: torch.device, log: Log
+    ) -> None:
+        """Trains teacher `number` of those that the run trains itself."""
+        self._teaching.train(number, minutes, device, log)
 
     def objective(self, device: torch.device) -> CharLMObjective:
         """Next-character prediction, with soft targets if there are teachers."""

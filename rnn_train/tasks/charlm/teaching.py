@@ -8,8 +8,9 @@ import torch
 
 from rnn_infer.runtime.device import Device
 from rnn_train.data.streams import ArrayRing
-from rnn_train.distillation.ensemble import teacher_seconds, train_teacher
+from rnn_train.distillation.ensemble import announce, teacher_seconds, train_teacher
 from rnn_train.distillation.teachers import Teachers, open_soft_targets
+from rnn_train.distributed.environment import command
 from rnn_train.exporting.model_file import export
 from rnn_train.models.charlm import CharLSTM, CharLSTMConfig
 from rnn_train.progress import Log
@@ -20,6 +21,7 @@ from rnn_train.tasks.charlm.objective import CharLMObjective
 from rnn_train.tasks.charlm.plan import CharLMPlan
 from rnn_train.training.run import Run
 from rnn_train.training.schedule import Schedule
+from rnn_train.training.shared.crew import ALONE, Crew
 
 SOFT_TARGETS = "answers.bin"
 """Name of their file in the run folder."""
@@ -33,10 +35,15 @@ class Teaching:
     plan: CharLMPlan
     data: CharLMData
 
-    def prepare(self, device: torch.device, log: Log) -> float:
+    def prepare(self, device: torch.device, log: Log, crew: Crew = ALONE) -> float:
         """Trains teachers as planned, and writes the soft targets of all.
 
         What an earlier session has done is not done again.
+
+        Args:
+            device: where to train.
+            log: takes one line of text at a time.
+            crew: the processes that train together.
 
         Returns:
             Seconds that it took; training time is that of all sessions.
@@ -47,24 +54,32 @@ class Teaching:
         teachers = self.plan.teacher_plan
         files = [self.run.folder / name for name in teachers.files]
         trained = files[teachers.given :]
-        for number, file in enumerate(trained, 1):
-            if not file.exists():
-                log(f"teacher {number} of {len(trained)}")
-                self._train(number, file, device, log)
+        missing = [number for number, file in enumerate(trained, 1) if not file.exists()]
+        minutes = teachers.minutes
+
+        def train(number: int) -> None:
+            log(f"teacher {number} of {len(trained)}")
+            self.train(number, minutes, device, log)
+
+        announce(len(missing), crew, log)
+        crew.train_members(self.run, device, missing, minutes, train)
         started = time.monotonic()
         if not (self.run.folder / SOFT_TARGETS).exists():
             self._write_soft_targets(files, device, log)
         seconds = time.monotonic() - started
-        return seconds + sum(teacher_seconds(self.run, file.stem) for file in trained)
+        return seconds + crew.wall_seconds([teacher_seconds(self.run, f.stem) for f in trained])
 
     def soft_targets(self) -> ArrayRing:
         """Opens the soft targets after each character, float16 [characters, vocabulary]."""
         width = len(self.data.corpus.vocabulary)
         return ArrayRing(open_soft_targets(self.run.folder / SOFT_TARGETS, width))
 
-    def _train(self, number: int, file: Path, device: torch.device, log: Log) -> None:
-        """Trains teacher `number` and exports it to `file`."""
+    def train(self, number: int, minutes: float | None, device: torch.device, log: Log) -> None:
+        """Trains teacher `number` and exports it, unless it is there; see `Task.train_member`."""
         plan, training, data = self.plan.teacher_plan, self.plan.training, self.data
+        file = self.run.folder / plan.files[plan.given + number - 1]
+        if file.exists():
+            return
         seed = training.seed + number
         torch.manual_seed(seed)
         model = CharLSTM(CharLSTMConfig(**plan.model)).to(device)
@@ -83,7 +98,7 @@ class Teaching:
             capture=training.capture,
             mark=data.mark,
         )
-        schedule = Schedule.of(training.learning_rate, streams.windows, plan.epochs, plan.minutes)
+        schedule = Schedule.of(training.learning_rate, streams.windows, plan.epochs, minutes)
         outcome = train_teacher(self.run, file.stem, objective, schedule, training, device, log)
         assert isinstance(outcome.model, CharLSTM)
         export(outcome.model, model_card(data, measure(outcome.model, data)), file)
@@ -96,5 +111,5 @@ class Teaching:
             teachers = Teachers(files, where, torch.get_num_threads())
             teachers.write_soft_targets(tokens, self.run.folder / SOFT_TARGETS, self.data.mark)
         except KeyboardInterrupt:
-            log(f"interrupted; go on with: rnn-train charlm --resume {self.run.folder}")
+            log(f"interrupted; go on with: {command()} charlm --resume {self.run.folder}")
             raise

@@ -13,9 +13,11 @@ from torch.nn.functional import cross_entropy
 from rnn_train.data.alphabet import Alphabet, label_indices
 from rnn_train.data.encoded_rows import AnyRows, EncodedRows
 from rnn_train.data.row_reader import MARKS, RowBatches, RowReader
+from rnn_train.distributed.share import WHOLE
 from rnn_train.evaluation.classification import held_out_logits
 from rnn_train.models.cells import State
 from rnn_train.models.classifier import RecurrentClassifier
+from rnn_train.models.dropout import drawn_for
 from rnn_train.models.ngrams import Counted
 from rnn_train.training.config import TrainingConfig
 
@@ -80,6 +82,7 @@ class ClassifierObjective:
     """Cross-entropy after the last character, against the labels or against soft targets."""
 
     unit = "texts"
+    phase = None
 
     def __init__(
         self,
@@ -110,6 +113,7 @@ class ClassifierObjective:
             soft_targets: probabilities [rows, labels] to learn in place of the labels of `train`.
         """
         self.model = model
+        self.share = WHOLE
         train = EncodedRows.of(train)
         self._reader = RowReader(train, alphabet)
         self._batches = RowBatches(self._reader.lengths, batch, BATCH_TOKENS, seed, WINDOW)
@@ -139,6 +143,11 @@ class ClassifierObjective:
         """None: a user's own cell may have parameters of any kind."""
         return ()
 
+    @property
+    def carried(self) -> Sequence[Tensor]:
+        """State of the rows of a batch after the last window, if they go on."""
+        return self._state or ()
+
     def loss(self, step: int) -> tuple[Tensor, int]:
         """Computes the mean loss of step `step`, in nats, and counts the texts that end in it.
 
@@ -151,28 +160,54 @@ class ClassifierObjective:
         goes_on = self._reader.lengths[chosen] > begin
         before = self._carried(chosen, goes_on, begin)
         chosen = chosen[goes_on]
+        windows = -(-self._reader.lengths[chosen] // WINDOW)
+        ends, count = windows == number + 1, len(chosen)
+        with drawn_for(self.share, count):
+            logits, after = self._read(chosen, begin, before)
+        if not ends.all():
+            self._keep(after, count)
+        rows = self.share.rows
+        chosen, weights = chosen[rows], np.where(ends, 1.0, 1 / windows)[rows]
+        if not len(chosen):  # a small batch, and many processes
+            return torch.zeros((), device=self._device, requires_grad=True), int(ends.sum())
+        targets = torch.from_numpy(self._targets[chosen]).to(self._device)
+        if windows.max() == 1:
+            loss = cross_entropy(logits, targets)
+            return loss if self.share == WHOLE else loss * (len(chosen) / count), texts
+        losses = cross_entropy(logits, targets, reduction="none")
+        part = (losses * torch.from_numpy(weights).to(losses)).sum() / texts
+        # The value is the mean of all rows, so that it can be compared from step to step.
+        return part + (losses.sum() / count - part).detach(), int(ends.sum())
+
+    def _read(
+        self, chosen: NDArray[np.int64], begin: int, before: State | None
+    ) -> tuple[Tensor, State]:
+        """Reads a window of rows: logits of the rows of the share, and the state after it."""
         tokens, lengths = self._reader.read(chosen, begin, WINDOW)
         tokens, lengths = tokens.to(self._device), lengths.to(self._device)
         if self._dropout:
             dropped = torch.rand(tokens.shape, device=self._device) < self._dropout
             tokens = torch.where(dropped, self._alphabet.unknown, tokens)
+        rows = self.share.rows
+        chosen, tokens, lengths = chosen[rows], tokens[rows], lengths[rows]
+        if not len(chosen):
+            return self._shift, self.model.zeros(0)
+        if self.share != WHOLE:
+            tokens = tokens[:, : int(lengths.max())]
+            before = before and tuple(each[rows] for each in before)
         # The teachers' logits used the evidence of these very rows, so the student's must too.
         distilled = self._targets is not self._labels
         own = None if distilled else torch.from_numpy(self._labels[chosen]).to(self._device)
         logits, after = self.model.piece(tokens, lengths, before, own)
-        logits = logits + self._shift
-        targets = torch.from_numpy(self._targets[chosen]).to(self._device)
-        windows = -(-self._reader.lengths[chosen] // WINDOW)
-        if windows.max() == 1:
-            return cross_entropy(logits, targets), texts
-        if number + 1 < windows.max():
-            self._state = tuple(each.detach().float() for each in after)
-        ends = windows == number + 1
-        losses = cross_entropy(logits, targets, reduction="none")
-        weights = torch.from_numpy(np.where(ends, 1.0, 1 / windows)).to(losses)
-        loss, part = losses.mean(), (losses * weights).sum() / texts
-        # The value is the mean of all rows, so that it can be compared from step to step.
-        return part + (loss - part).detach(), int(ends.sum())
+        return logits + self._shift, after
+
+    def _keep(self, after: State, count: int) -> None:
+        """Keeps the state of the rows of the share, among `count` rows of the batch."""
+        self._state = tuple(each.detach().float() for each in after)
+        if self.share != WHOLE:
+            own, self._state = self._state, self.model.zeros(count)
+            for whole, part in zip(self._state, own, strict=True):
+                whole[self.share.rows] = part
 
     def _carried(
         self, chosen: NDArray[np.int64], goes_on: NDArray[np.bool_], begin: int
@@ -198,6 +233,10 @@ class ClassifierObjective:
             "val_loss": float(cross_entropy(logits, labels)),
             "val_accuracy": float((logits.argmax(-1) == labels).float().mean()),
         }
+
+    def follow(self, phase: int | None, carried: Sequence[Tensor]) -> None:  # noqa: ARG002
+        """Takes over the state of the rows that go on; there is one phase."""
+        self._state = tuple(carried) or None
 
     def state(self) -> dict[str, Any]:
         """Returns the carried state, if the batch goes on: seed and step determine the rest."""

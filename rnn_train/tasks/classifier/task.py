@@ -6,9 +6,7 @@ import time
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from rnn_infer.runtime.stepper import Stepper
 from rnn_train.errors import RunError
@@ -43,6 +41,7 @@ from rnn_train.tasks.task import (
     with_history,
 )
 from rnn_train.training.run import Run
+from rnn_train.training.shared.crew import ALONE, Crew
 
 _MANY_LABELS = 60
 """With more labels, or more rows than `MAX_ROWS`, the baseline is a hashed linear model. A linear
@@ -78,7 +77,6 @@ class ClassifierTask:
         self.steps_per_epoch = batches.per_epoch
         self._measured: tuple[RecurrentClassifier, measurement.Measurement] | None = None
         self._teaching = Teaching(run, self.plan, self.data)
-        self._soft_targets: NDArray[np.float32] | None = None
         held_out = len(self.data.held_out)
         self.warnings = [*self.data.warnings, *window_warnings(self.data.train)]
         self.warnings += temperature_warnings(held_out, self.plan.temperature)
@@ -119,7 +117,7 @@ class ClassifierTask:
         run.write_config(plan.to_config())
         return cls(run)
 
-    def prepare(self, device: torch.device, log: Log) -> float:
+    def prepare(self, device: torch.device, log: Log, crew: Crew = ALONE) -> float:
         """Fits the linear models, so that their seconds are known, and trains the ensemble.
 
         A cell that cannot be exported is found here. This also imports the tracer, so that its
@@ -135,10 +133,16 @@ class ClassifierTask:
         seconds = time.monotonic() - started
         if not self.plan.ensemble:
             return seconds
-        self._soft_targets, taught = self._teaching.prepare(seconds, device, log)
+        taught = self._teaching.prepare(seconds, device, log, crew)
         # A resumed run must draw the same random numbers as an uninterrupted one.
         torch.manual_seed(self.plan.training.seed)
         return seconds + taught
+
+    def train_member(
+        self, number: int, minutes: float | None, device: torch.device, log: Log
+    ) -> None:
+        """Trains network `number` of the ensemble."""
+        self._teaching.train(number, minutes, device, log)
 
     def objective(self, device: torch.device) -> ClassifierObjective:
         """Cross-entropy of the labels, or of the ensemble's soft targets."""
@@ -153,7 +157,7 @@ class ClassifierTask:
             plan.training.seed,
             device,
             plan.balance,
-            self._soft_targets,
+            self._teaching.soft_targets() if plan.ensemble else None,
         )
 
     def measure(self, model: RecurrentClassifier) -> HeldOutResult:

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 import torch
 from click.testing import Result
+from torch.distributed.run import get_args_parser
 
 from rnn_infer.tables.options import TableOptions
 from rnn_train import pipeline
 from rnn_train import preview as preview_module
+from rnn_train.cli.commands import main
 from rnn_train.run_task import finished_task
 from rnn_train.tasks.charlm.objective import CharLMObjective
 from rnn_train.tasks.request import CharLMRequest, ClassifierRequest
@@ -341,17 +343,39 @@ def test_infinite_loss(
     assert call("export", "run", "--out", "x.onnx").exit_code == 0
 
 
-@pytest.mark.parametrize("command", ["charlm", "classifier"])
-def test_several_processes_of_torchrun(
-    error_of: ErrorOf, monkeypatch: pytest.MonkeyPatch, command: str
+def test_environment_that_torchrun_does_not_make(
+    call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RANK", "1")
     monkeypatch.setenv("WORLD_SIZE", "2")
-    for options in ((), ("--resume", "runs/a")):
-        line = error_of(command, *options)
-        assert "torchrun has started 2 processes" in line
-        assert f"training takes one process: rnn-train {command} …" in line
+    monkeypatch.delenv("MASTER_ADDR", raising=False)
+    monkeypatch.delenv("MASTER_PORT", raising=False)
+    for words in (("charlm",), ("classifier", "--resume", "runs/a")):
+        result = call(*words)
+        assert result.exit_code == 2
+        assert result.stderr.startswith("Error: RANK and WORLD_SIZE are set, but MASTER_ADDR and ")
+        assert "torchrun --nproc-per-node 2 -m rnn_train" in result.stderr
     assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize("name", ["--run", "--run-folder"])
+def test_names_of_the_run_folder(call: Call, asked: dict[str, Any], name: str) -> None:
+    run(call, "charlm", name, "here")
+    assert asked["folder"] == Path("here")
+
+
+@pytest.mark.parametrize("command", ["charlm", "classifier"])
+def test_torchrun_passes_every_option(command: str) -> None:
+    """torchrun refuses an option of ours that could be the start of two of its own."""
+    parser = get_args_parser()
+    for option in main.commands[command].params:
+        for name in (*option.opts, *option.secondary_opts):
+            words = ["-m", "rnn_train", command, name, "value"]
+            if name == "--run":
+                with pytest.raises(SystemExit):
+                    parser.parse_args(words)
+            else:
+                assert parser.parse_args(words).training_script_args == words[2:]
 
 
 def test_one_process_of_torchrun(

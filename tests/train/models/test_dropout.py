@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from rnn_train.models.dropout import drop_per_sequence, dropped_weights
+from rnn_train.distributed.share import Share
+from rnn_train.models.dropout import drawn_for, drop_per_sequence, dropped_weights
 
 
 def test_a_sequence_has_one_mask() -> None:
@@ -42,3 +43,19 @@ def test_gradients_pass_the_mask() -> None:
     assert weight.grad is not None
     assert torch.equal(weight.grad, mask)
     assert set(mask.flatten().tolist()) == {0.0, 2.0}
+
+
+def test_shares_drop_what_the_whole_batch_drops() -> None:
+    x = torch.ones(5, 3, 40)
+    torch.manual_seed(7)
+    whole = drop_per_sequence(x, 0.5, training=True)
+    for rank in range(2):
+        share = Share(rank, 2)
+        torch.manual_seed(7)
+        with drawn_for(share, 5):
+            part = drop_per_sequence(x[share.rows], 0.5, training=True)
+        assert torch.equal(part, whole[share.rows])
+        after = torch.rand(1)
+        torch.manual_seed(7)
+        drop_per_sequence(x, 0.5, training=True)
+        assert torch.equal(after, torch.rand(1)), "as many random numbers were drawn"

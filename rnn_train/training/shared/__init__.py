@@ -1,0 +1,1 @@
+"""Training steps and networks that several processes share out among them."""
