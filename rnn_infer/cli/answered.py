@@ -1,7 +1,9 @@
 """Blocks of rows with their answers, of which a text that comes again is computed once."""
 
+import gc
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import islice
 from typing import NamedTuple
 
@@ -44,7 +46,7 @@ def answered(table: Table, answer: Answer) -> Iterator[tuple[list[Row], Sequence
     """
     answers: dict[str, str] = {}
     waiting: list[_Block] = []
-    with ThreadPoolExecutor(1) as worker:
+    with _no_collector(), ThreadPoolExecutor(1) as worker:
         while rows := _take(table):
             texts = dict.fromkeys([row.text for row in rows])
             new = [text for text in texts if text not in answers]
@@ -57,6 +59,19 @@ def answered(table: Table, answer: Answer) -> Iterator[tuple[list[Row], Sequence
                 yield waiting.pop(0).finish()
         for block in waiting:
             yield block.finish()
+
+
+@contextmanager
+def _no_collector() -> Iterator[None]:
+    """Leave out the search for cycles: it would look again and again at all rows of a block, which
+    have none, and that takes as long as reading them."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _take(table: Table) -> list[Row]:

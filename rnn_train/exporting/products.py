@@ -1,7 +1,9 @@
 """Matrix products and tables as ONNX nodes, with large weights in float32, float16 or int8."""
 
+import itertools
 from abc import ABC, abstractmethod
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +15,17 @@ Weights = Literal["float32", "float16", "int8"]
 """The number type of the large matrices of a file."""
 SMALLEST = 2**15
 """Matrices with fewer weights stay float32: they fit into the nearest cache anyway."""
+
+
+class LookUp(NamedTuple):
+    """A look-up of rows of a table."""
+
+    name: str
+    """Of the table in the file."""
+    table: NDArray[Any]
+    """[rows, width]."""
+    places: str
+    """Value of the graph, int32 or int64 [...]."""
 
 
 class Products:
@@ -55,6 +68,14 @@ class Products:
     def rows_of(self, graph: Graph, name: str, table: NDArray[Any], places: str) -> str:
         """Add a look-up of rows of a table [rows, width] at `places` [...]: [..., width]."""
         return graph.add("Gather", graph.constant(name, table), places, axis=0, name=name)
+
+    def rows_of_all(self, graph: Graph, look_ups: Sequence[LookUp]) -> list[tuple[str, int]]:
+        """Add several look-ups `rows_of` at places of one shape, in order.
+
+        Returns:
+            Values that hold the rows, and their widths. One value may hold neighbouring look-ups.
+        """
+        return [(self.rows_of(graph, *each), each.table.shape[1]) for each in look_ups]
 
 
 class RoundedProducts(Products, ABC):
@@ -163,6 +184,35 @@ class IntegerProducts(RoundedProducts):
         whole = graph.add("Gather", graph.constant(f"{name}.q", integers), places, axis=0)
         value = graph.add("Cast", whole, to=FLOAT, name="whole_float")
         return graph.add("Mul", value, graph.constant(f"{name}.step", steps), name=name)
+
+    def rows_of_all(self, graph: Graph, look_ups: Sequence[LookUp]) -> list[tuple[str, int]]:
+        # A CUDA graph joins values in its own way, see `capture`.
+        if graph.capturable:
+            return super().rows_of_all(graph, look_ups)
+        found: list[tuple[str, int]] = []
+        for rounded, group in itertools.groupby(look_ups, lambda each: self.rounds(each.table)):
+            own = list(group)
+            if rounded and len(own) > 1:
+                found.append(self._joined_rows(graph, own))
+            else:
+                found += super().rows_of_all(graph, own)
+        return found
+
+    @staticmethod
+    def _joined_rows(graph: Graph, look_ups: Sequence[LookUp]) -> tuple[str, int]:
+        """Add look-ups whose integers are joined before they become float32: a Cast and a Mul for
+        all of them. They would take longer than the look-ups."""
+        wholes, all_steps = [], []
+        for name, table, places in look_ups:
+            integers, steps = quantize_columns(table)
+            integers_name = graph.constant(f"{name}.q", integers)
+            wholes.append(graph.add("Gather", integers_name, places, axis=0))
+            all_steps.append(steps)
+        whole = graph.add("Concat", *wholes, axis=-1, name="whole")
+        value = graph.add("Cast", whole, to=FLOAT, name="whole_float")
+        steps = np.concatenate(all_steps)
+        scaled = graph.add("Mul", value, graph.constant("table_steps", steps), name="looked_up")
+        return scaled, len(steps)
 
 
 def products_of(weights: Weights) -> Products:

@@ -14,7 +14,7 @@ from rnn_train.exporting import capture
 from rnn_train.exporting.graph import FLOAT, INT32, Dims, Graph
 from rnn_train.exporting.layers.layer import Stepped, as_numpy
 from rnn_train.exporting.layers.traced import TracedLayer
-from rnn_train.exporting.products import Products
+from rnn_train.exporting.products import LookUp, Products
 from rnn_train.models.cells import Cell, GRUCell
 from rnn_train.models.ngrams import FACTOR, NGramCell
 from rnn_train.models.pooling import PassThrough, RunningPool
@@ -174,16 +174,15 @@ class NGramLayer(TracedLayer):
         return graph.add("Concat", features, *looked_up, axis=2, name="with_ngrams"), [after]
 
     def _looked_up(self, graph: Graph, windows: Sequence[str]) -> tuple[list[str], list[int]]:
-        """Add the vectors and the evidence of all n-grams, each [time, batch, width], and return
-        their widths too. `windows`: as in `_entries`."""
+        """Add the vectors and the evidence of all n-grams, side by side in one value or several,
+        each [time, batch, width], and return their widths too. `windows`: as in `_entries`."""
         entries = self._entries(graph, windows)
-        looked_up, widths = [], []
+        look_ups = []
         for table, longest in zip(("vectors", "evidence"), self._ngrams.longest, strict=True):
             name, weight = f"{self._name}.{table}", as_numpy(getattr(self._ngrams, table))
-            for entry in entries[: longest - 1]:
-                looked_up.append(self._products.rows_of(graph, name, weight, entry))
-                widths.append(weight.shape[1])
-        return looked_up, widths
+            look_ups += [LookUp(name, weight, entry) for entry in entries[: longest - 1]]
+        found = self._products.rows_of_all(graph, look_ups)
+        return [value for value, _ in found], [width for _, width in found]
 
     def _entries(self, graph: Graph, windows: Sequence[str]) -> list[str]:
         """Add the table entries of all n-grams; `NGramCell._entries` is the same in torch.

@@ -1,5 +1,6 @@
 """Blocks of rows with their answers: each row has its own, each text is asked for once."""
 
+import gc
 import io
 import random
 from collections.abc import Iterator
@@ -68,6 +69,15 @@ def test_error_of_a_text_comes_after_the_blocks_before(
     assert [list(found) for _, found in (next(blocks), next(blocks))] == [["a", "b"], ["c", "d"]]
     with pytest.raises(ValueError, match="bad"):
         next(blocks)
+
+
+def test_collector_is_off_only_for_the_blocks() -> None:
+    assert gc.isenabled()
+    blocks = answered(table_of(["a", "b"]), list)
+    next(blocks)
+    assert not gc.isenabled()
+    blocks.close()  # type: ignore[attr-defined]
+    assert gc.isenabled()
 
 
 def test_no_rows(asked: list[str]) -> None:
