@@ -121,11 +121,11 @@ class Stepper:
 
     def logits(self, tokens: NDArray[np.int64], state: State) -> NDArray[np.float32]:
         """Read tokens and return only the logits after each. Otherwise as `forward`."""
-        (found,) = self._session_run([contract.LOGITS], self._reading(tokens, state))
+        # A file of fixed steps returns the states too.
+        found = self._session_run([contract.LOGITS], self._reading(tokens, state))[0]
         if found.shape != (*tokens.shape, self.file.metadata.outputs):
             raise self._misshapen()
-        result: NDArray[np.float32] = found
-        return result
+        return found
 
     def consume(self, tokens: NDArray[np.int64], state: State) -> State:
         """Read tokens [batch, time], time ≥ 0, and return only the state after the last."""

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from rnn_train.exporting.graph import FLOAT, INT64, Graph
-from rnn_train.exporting.products import SMALLEST, Products, Weights, products_of
+from rnn_train.exporting.products import SMALLEST, LookUp, Products, Weights, products_of
 from tests.train.exporting.examples import operators, run
 
 KINDS: list[Weights] = ["float32", "float16", "int8"]
@@ -99,3 +99,26 @@ def test_large_weights_are_stored_rounded(weights: Weights, dtype: Any) -> None:
 
 def test_the_default_rounds_nothing() -> None:
     assert type(products_of("float32")) is Products
+
+
+@pytest.mark.parametrize("capturable", [False, True])
+@pytest.mark.parametrize("weights", KINDS)
+def test_look_ups_together_are_those_alone(weights: Weights, capturable: bool) -> None:
+    """Of large tables, of small ones, and of both side by side."""
+    tables = [random.standard_normal(shape).astype(np.float32) for shape in ((9, 4), (SMALLEST, 2))]
+    products, graph = products_of(weights), Graph("g", capturable=capturable)
+    places = [graph.input(f"p{i}", INT64, ["time", "batch"]) for i in range(2)]
+    look_ups = [
+        LookUp("small", tables[0], places[0]),
+        LookUp("large", tables[1], places[0]),
+        LookUp("large", tables[1], places[1]),
+    ]
+    together = products.rows_of_all(graph, look_ups)
+    joined = graph.add("Concat", *(value for value, _ in together), axis=-1)
+    alone = graph.add("Concat", *(products.rows_of(graph, *each) for each in look_ups), axis=-1)
+    assert sum(width for _, width in together) == 8
+    for value in (joined, alone):
+        graph.output(value, FLOAT, ["time", "batch", 8])
+    found, expected = run(graph, p0=np.array([[0, 8, 3]]), p1=np.array([[SMALLEST - 1, 5, 0]]))
+    np.testing.assert_array_equal(found, expected)
+    assert len(together) == (2 if weights == "int8" and not capturable else 3)
