@@ -51,6 +51,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "hosts_speed": host_tables.speed,
     "without_if": host_tables.without_if,
     "distributed": parallel_tables.engines,
+    "classify_input": speed_tables.classify_input,
     "machine": speed_tables.machine,
 }
 

@@ -184,6 +184,20 @@ def classification() -> str:
     return markdown_table(["", "names/s", "ours, float32, is faster by"], rows)
 
 
+def classify_input() -> str:
+    """Renders `classify --input` beside the library on the same texts in memory."""
+    content, races = read("classify_input")
+    rows = []
+    for wall, processor in zip(races[::2], races[1::2], strict=True):
+        for name in wall.samples:
+            peak = content["peak_megabytes"][f"{wall.name}; {name}"]
+            shares = [f"{each.ratio(name, 'library'):.2f}" for each in (wall, processor)]
+            rate = content["rows"] / wall.typical(name)
+            rows.append([wall.name, name, f"{rate:,.0f}", *shares, f"{peak:.0f} MB"])
+    head = ["table", "", "rows/s", "share of the library", "… in processor time", "peak memory"]
+    return markdown_table(head, rows)
+
+
 def machine() -> str:
     """Renders the machine that the figures were measured on."""
     content, _ = read("generation")

@@ -163,8 +163,9 @@ def _show_predictions(
 
     count = 0
     for rows, found in answered(table, answer):
-        # One call per block: each call of `echo` flushes the output.
-        click.echo(lines(output, found, rows, kept))
+        # One call per block: each call of `echo` flushes the output. With `color` it does not look
+        # for terminal codes to leave out, which are a part of the data.
+        click.echo(lines(output, found, rows, kept), color=output != "text" or None)
         count += len(rows)
     if not count:
         click.echo(f"{table.name}: holds 0 rows; there is nothing to classify", err=True)

@@ -128,3 +128,12 @@ def test_library_answers_each_row_too(names: str) -> None:
     assert classifier.classify("", on_empty="none").label is None
     assert classifier.classify([], on_empty="none") == []
     assert [each.label for each in classifier.classify(["", None], on_empty="none")] == [None, None]
+
+
+def test_terminal_codes_are_data(good: Printed, names: str, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id,text\n\x1b[31m1,Rossi\n2,Ng\n")
+    printed = good(
+        *("classify", "--model", names, "--input", str(tmp_path / "a.csv"), "--text-column"),
+        *("text", "--keep", "id", "--output", "csv"),
+    )
+    assert printed.splitlines()[1].endswith(",\x1b[31m1")
