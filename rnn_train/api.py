@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 from rnn_infer.runtime.device import Device
 from rnn_infer.tables.options import TableOptions
 from rnn_infer.text.vocabulary import Unknown
 from rnn_train import evaluator, pipeline
+from rnn_train.errors import ExportError, RunError
 from rnn_train.evaluation.figures import CharLMFigures, ClassifierFigures
 from rnn_train.evaluator import Prior
 from rnn_train.pipeline import ExportOptions
@@ -15,6 +17,24 @@ from rnn_train.tasks.request import CharLMRequest, ClassifierRequest
 from rnn_train.training_session import TrainingReport
 
 StrPath = str | Path
+R = TypeVar("R", CharLMRequest, ClassifierRequest)
+
+
+def _path(name: str, value: Any) -> Path:
+    """Returns a path, or raises `RunError` if it is none."""
+    if not isinstance(value, str | Path):
+        raise RunError(f"{name} must be a str or a Path, got {value!r}")
+    return Path(value)
+
+
+def _request(kind: type[R], request: R | None) -> R:
+    """Returns the request, or that of all defaults, or raises `RunError` if it is of another
+    kind."""
+    if request is None:
+        return kind()
+    if not isinstance(request, kind):
+        raise RunError(f"the request must be a {kind.__name__}, got {request!r:.100}")
+    return request
 
 
 def train_charlm(
@@ -48,10 +68,10 @@ def train_charlm(
         TrainingError: training diverged, or the device does not work.
         ExportError: the exported file failed its proof.
     """
-    request = CharLMRequest() if request is None else request
-    folder = None if run is None else Path(run)
+    request = _request(CharLMRequest, request)
+    folder = None if run is None else _path("run", run)
     return pipeline.train(
-        request, Path(out), folder=folder, device=device, threads=threads, log=log
+        request, _path("out", out), folder=folder, device=device, threads=threads, log=log
     )
 
 
@@ -79,10 +99,10 @@ def train_classifier(
         CellError: the cell of the request cannot be used.
         DataError, RunError, TrainingError, ExportError: as for `train_charlm`.
     """
-    request = ClassifierRequest() if request is None else request
-    folder = None if run is None else Path(run)
+    request = _request(ClassifierRequest, request)
+    folder = None if run is None else _path("run", run)
     return pipeline.train(
-        request, Path(out), folder=folder, device=device, threads=threads, log=log
+        request, _path("out", out), folder=folder, device=device, threads=threads, log=log
     )
 
 
@@ -114,9 +134,9 @@ def resume(
             a budget is given and the run has not finished.
         TrainingError, ExportError: as for `train_charlm`.
     """
-    target = None if out is None else Path(out)
+    target = None if out is None else _path("out", out)
     return pipeline.resume(
-        Path(run),
+        _path("run", run),
         target,
         minutes=minutes,
         epochs=epochs,
@@ -145,7 +165,9 @@ def export(
         RunError: there is no whole checkpoint, or `out` cannot be written.
         ExportError: the file failed its proof; nothing was written.
     """
-    return pipeline.export(Path(run), Path(out), options, log=log)
+    if options is not None and not isinstance(options, ExportOptions):
+        raise ExportError(f"options must be ExportOptions, got {options!r}")
+    return pipeline.export(_path("run", run), _path("out", out), options, log=log)
 
 
 def evaluate(
@@ -185,9 +207,12 @@ def evaluate(
         EvaluationError: the protocol does not fit the model.
         rnn_infer.ModelFileError: the file is damaged, or no model file.
     """
-    sources = [data] if isinstance(data, str) else data
+    sources = [data] if isinstance(data, str | Path) else data
+    if not isinstance(sources, Sequence) or not sources:
+        raise RunError(f"data must be a source or a list of sources, got {data!r}")
+    sources = [str(_path("a source of data", source)) for source in sources]
     return evaluator.evaluate(
-        Path(target),
+        _path("target", target),
         sources,
         dynamic=dynamic,
         coverage=coverage,

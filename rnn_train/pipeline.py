@@ -5,6 +5,7 @@ Each function opens or creates the run folder, and leaves the rest to `training_
 """
 
 import dataclasses
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -70,12 +71,24 @@ class ExportOptions:
             raise ExportError(
                 f"weights must be one of {', '.join(known[1:])}, got {self.weights!r}"
             )
+        self._check_numbers()
         own = self.step_only or self.steps or self.without_if or self.fastest_for
         if self.host and own:
             raise ExportError(
                 "--for chooses the variant; drop it, or --step-only, --steps, --without-if and "
                 "--fastest-for"
             )
+
+    def _check_numbers(self) -> None:
+        """Raises `ExportError` for a number that is none, or is out of range."""
+        for name, kinds in (("steps", int), ("fastest_for", int), ("temperature", (int, float))):
+            value = getattr(self, name)
+            if value is None:
+                continue
+            if isinstance(value, bool) or not isinstance(value, kinds):
+                raise ExportError(f"{name} must be a number, got {value!r}")
+            if not 0 < value < math.inf:
+                raise ExportError(f"{name} must be a finite number above 0, got {value!r}")
 
     def variant(self, log: Log) -> Variant:
         """Returns the variant; `log` gets a line that says what was picked for a `host`."""
@@ -166,8 +179,6 @@ def resume(
     """
     started = time.monotonic()
     check_budget(minutes, epochs)
-    if minutes and epochs:
-        raise RunError("minutes and epochs exclude each other; drop one of them")
     run = Run.open(folder)
     with _locked(run):
         own = run.config().get("command")

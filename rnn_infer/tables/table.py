@@ -81,6 +81,10 @@ class Table(Iterator[Row]):
         """
         if options is not None and keywords:
             raise OptionError("give options, or single keywords, not both")
+        if options is not None and not isinstance(options, TableOptions):
+            raise OptionError(f"options must be TableOptions, got {options!r}")
+        if not isinstance(source, str | Path) and not hasattr(source, "read"):
+            raise OptionError(f"a table is a path or an open file, got {source!r}")
         options = options or TableOptions(**keywords)
         name = name or (str(source) if isinstance(source, str | Path) else "-")
         question = Question(name, options, labelled, frozenset(known))

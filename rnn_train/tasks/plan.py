@@ -8,6 +8,7 @@ from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, get_type_hints
 
 from rnn_train.errors import RunError
+from rnn_train.tasks.ranges import check_range
 from rnn_train.training.config import TrainingConfig
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def with_fields(config: Config, asked: Mapping[str, Any]) -> Config:
     """Returns a copy of a config (a dataclass) with some fields set by name.
 
     Raises:
-        RunError: the config has no such field, or the value has another type.
+        RunError: the config has no such field, or the value has another type or is out of range.
     """
     known = [each.name for each in dataclasses.fields(config)]
     if unknown := sorted(set(asked) - set(known)):
@@ -137,6 +138,7 @@ def with_fields(config: Config, asked: Mapping[str, Any]) -> Config:
         if not _fits(value, kinds[name]):
             kind = getattr(kinds[name], "__name__", kinds[name])
             raise RunError(f"{type(config).__name__}.{name} must be {kind}, got {value!r}")
+        check_range(type(config).__name__, name, value)
     return dataclasses.replace(config, **asked)
 
 

@@ -15,13 +15,15 @@ def check_budget(minutes: float | None, epochs: float | None) -> None:
     """Checks a budget that a user gives.
 
     Raises:
-        RunError: a number is out of range.
+        RunError: a number is out of range, or both are given.
     """
     for name, budget in (("minutes", minutes), ("epochs", epochs)):
         if budget is None:
             continue
         if not isinstance(budget, int | float) or not 0 < budget < math.inf:  # NaN is not above 0
             raise RunError(f"{name} must be a finite number above 0, got {budget!r}")
+    if minutes is not None and epochs is not None:
+        raise RunError("minutes and epochs exclude each other; drop one of them")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,9 +61,10 @@ class Request:
         """
         object.__setattr__(self, "data", _sources(self.data))
         if self.val_data is not None:
-            (source,) = _sources([self.val_data])
+            (source,) = _sources([self.val_data], "val_data")
             object.__setattr__(self, "val_data", source)
         _check_types(self)
+        self._take_paths()
         if self.val_data is not None and self.val_fraction is not None:
             raise RunError(
                 "val_data names the held-out data, and val_fraction takes a part of data; drop one "
@@ -70,6 +73,15 @@ class Request:
         check_budget(self.minutes, self.epochs)
         if self.val_fraction is not None and not 0 <= self.val_fraction <= 0.5:
             raise RunError(f"val_fraction must be from 0 to 0.5, got {self.val_fraction!r}")
+
+    def _take_paths(self) -> None:
+        """Takes str as well as `Path` for run folders and files."""
+        init_from, teachers = getattr(self, "init_from", None), getattr(self, "teachers", ())
+        if init_from is not None:
+            (folder,) = _sources([init_from], "init_from")
+            object.__setattr__(self, "init_from", Path(folder))
+        if teachers != ():
+            object.__setattr__(self, "teachers", tuple(map(Path, _sources(teachers, "teachers"))))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +111,8 @@ class CharLMRequest(Request):
         super().__post_init__()
         if self.documents not in (None, *(known := get_args(Documents))):
             raise RunError(f"documents must be {' or '.join(known)}, got {self.documents!r}")
+        if not isinstance(self.learn_held_out, bool):
+            raise RunError(f"learn_held_out must be True or False, got {self.learn_held_out!r}")
         if self.separator is not None and not isinstance(self.separator, str):
             raise RunError(f"separator must be a text, got {self.separator!r}")
         if self.documents and self.separator is not None:
@@ -130,8 +144,6 @@ class ClassifierRequest(Request):
             raise RunError(f"table must be TableOptions, got {self.table!r}")
         if self.balance is not None and not 0 <= self.balance <= 1:
             raise RunError(f"balance must be from 0 to 1, got {self.balance!r}")
-        if self.max_length is not None and self.max_length < 1:
-            raise RunError(f"max_length must be 1 or more, got {self.max_length!r}")
 
     @property
     def fraction(self) -> float:
@@ -139,15 +151,15 @@ class ClassifierRequest(Request):
         return 0.1 if self.val_fraction is None else self.val_fraction
 
 
-def _sources(data: Any) -> tuple[str, ...]:
+def _sources(data: Any, name: str = "data") -> tuple[str, ...]:
     one = isinstance(data, str | Path)
     try:
         sources = (data,) if one else tuple(data)
     except TypeError:
-        raise RunError(f"data must be a source or a list of sources, got {data!r}") from None
+        raise RunError(f"{name} must be a source or a list of sources, got {data!r}") from None
     for source in sources:
         if not isinstance(source, str | Path):
-            raise RunError(f"a source must be a str or a Path, got {source!r}")
+            raise RunError(f"a source of {name} must be a str or a Path, got {source!r}")
     return tuple(map(str, sources))
 
 
@@ -161,12 +173,24 @@ _NUMBERS = {
     "max_length": (int,),
 }
 
+_RANGES = {
+    "temperature": (0.01, 100),
+    "seed": (0, 2**63 - 1),
+    "ensemble": (0, 100),
+    "min_count": (1, math.inf),
+    "max_length": (1, math.inf),
+}
+
 
 def _check_types(request: Request) -> None:
     for name, kinds in _NUMBERS.items():
         value = getattr(request, name, None)
         if value is not None and (isinstance(value, bool) or not isinstance(value, kinds)):
             raise RunError(f"{name} must be a number, got {value!r}")
+        low, high = _RANGES.get(name, (-math.inf, math.inf))
+        if value is not None and name in _RANGES and not low <= value <= high:
+            limits = f"{low} or more" if high == math.inf else f"from {low} to {high}"
+            raise RunError(f"{name} must be {limits}, got {value!r}")
     for name in ("model", "training"):
         if not isinstance(value := getattr(request, name), Mapping):
             raise RunError(f"{name} must be a mapping of field names to values, got {value!r}")

@@ -115,12 +115,17 @@ class Task(Protocol):
 
 
 def temperature_warnings(held_out: int, temperature: float) -> list[str]:
-    """Returns a warning if neither held-out data nor an option gives the temperature.
+    """Returns a warning if neither held-out data nor an option gives the temperature, or both do.
 
     Args:
         held_out: number of held-out characters or rows.
         temperature: of the request; 1 is the default.
     """
+    if held_out and temperature != 1:
+        return [
+            f"--temperature {temperature:g} is not used: data is held out, and the temperature is "
+            "fitted to it; give --val-fraction 0 to use it"
+        ]
     if held_out or temperature != 1:
         return []
     return [

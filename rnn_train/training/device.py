@@ -14,8 +14,10 @@ def pick_device(name: str) -> torch.device:
         name: `auto`, `cpu` or `cuda`. `auto` is CUDA if torch can use it.
 
     Raises:
-        TrainingError: `cuda` was asked for, and torch has no CUDA device.
+        TrainingError: `cuda` was asked for, and torch has no CUDA device; or the name is another.
     """
+    if name not in ("auto", "cpu", "cuda"):
+        raise TrainingError(f"device must be auto, cpu or cuda, got {name!r}")
     available = torch.cuda.is_available()
     if name == "cuda" and not available:
         raise TrainingError(

@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -137,3 +137,47 @@ def test_errors_are_public(tmp_path: Path) -> None:
         rnn_train.train_charlm(request, run=tmp_path / "run", device="cpu")
     with pytest.raises(rnn_train.RunError, match="no run folder"):
         api.resume(tmp_path / "nothing")
+
+
+# --- what is refused ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: rnn_train.train_charlm(cast(Any, {})), "must be a CharLMRequest, got {}"),
+        (
+            lambda: rnn_train.train_charlm(cast(Any, rnn_train.ClassifierRequest())),
+            "must be a CharLMRequest, got ClassifierRequest",
+        ),
+        (
+            lambda: rnn_train.train_classifier(cast(Any, rnn_train.CharLMRequest())),
+            "must be a ClassifierRequest",
+        ),
+        (lambda: rnn_train.train_charlm(out=cast(Any, 5)), "out must be a str or a Path, got 5"),
+        (lambda: rnn_train.train_charlm(run=cast(Any, 5)), "run must be a str or a Path"),
+        (lambda: rnn_train.resume(cast(Any, 5)), "run must be a str or a Path"),
+        (lambda: rnn_train.export(cast(Any, 5), "x"), "run must be a str or a Path"),
+        (lambda: rnn_train.evaluate(cast(Any, 5), ["x"]), "target must be a str or a Path"),
+        (lambda: rnn_train.evaluate("x", cast(Any, 5)), "data must be a source or a list"),
+        (lambda: rnn_train.evaluate("x", []), r"data must be a source or a list .*\[\]"),
+        (lambda: rnn_train.evaluate("x", cast(Any, [5])), "a source of data must be a str"),
+    ],
+)
+def test_wrong_types(passed: list[Any], call: Callable[[], Any], message: str) -> None:
+    with pytest.raises(rnn_train.RunError, match=message):
+        call()
+    assert passed == []
+
+
+def test_wrong_options_of_an_export(passed: list[Any]) -> None:
+    with pytest.raises(rnn_train.ExportError, match="options must be ExportOptions, got 3"):
+        rnn_train.export("run", "x.onnx", cast(Any, 3))
+    for fields, message in (
+        ({"steps": "3"}, "steps must be a number, got '3'"),
+        ({"steps": 0}, "steps must be a finite number above 0"),
+        ({"temperature": "hot"}, "temperature must be a number"),
+    ):
+        with pytest.raises(rnn_train.ExportError, match=message):
+            rnn_train.ExportOptions(**cast(Any, fields))
+    assert passed == []

@@ -17,6 +17,7 @@ from rnn_train.models.charlm import CharLSTM
 from rnn_train.tasks.charlm.data import CharLMData
 from rnn_train.tasks.charlm.measurement import measure
 from rnn_train.tasks.task import HeldOutResult
+from rnn_train.training import checkpoint
 
 _FILE = "measured.json"
 
@@ -64,10 +65,11 @@ def read_result(folder: Path) -> HeldOutResult | None:
     """Reads what `LastPhase.measure` has kept; None: the last phase has not begun.
 
     Raises:
-        RunError: the file is damaged.
+        RunError: the file is damaged; or it is gone, and the text is learnt since.
     """
     path = folder / _FILE
     if not path.exists():
+        _refuse_lost(folder)
         return None
     try:
         kept = json.loads(path.read_text("utf-8"))
@@ -78,3 +80,17 @@ def read_result(folder: Path) -> HeldOutResult | None:
             f"{path} is damaged ({type(error).__name__}: {error}), and the held-out text is learnt "
             "since; put the old contents back, or start a new run"
         ) from error
+
+
+def _refuse_lost(folder: Path) -> None:
+    """Raises `RunError` if the newest checkpoint is of the last phase: what would be measured now
+    is text that the model has learnt."""
+    checkpoints = folder / "checkpoints"
+    if not checkpoint.exists(checkpoints):
+        return
+    state, _ = checkpoint.load_latest(checkpoints)
+    if state.get("task", {}).get("last_phase") is not None:
+        raise RunError(
+            f"{folder / _FILE} is gone, which has the held-out figures and the temperature, and "
+            "the held-out text is learnt since; put the file back, or start a new run"
+        )

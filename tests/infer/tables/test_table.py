@@ -216,3 +216,12 @@ def test_memory_does_not_grow(tmp_path: Path) -> None:
     tracemalloc.stop()
     assert count == 80_000
     assert peak < 6_000_000
+
+
+def test_wrong_types() -> None:
+    for source, options, message in (
+        (5, None, "a table is a path or an open file, got 5"),
+        ("x.csv", 5, "options must be TableOptions, got 5"),
+    ):
+        with pytest.raises(OptionError, match=message):
+            Table.open(source, options)  # type: ignore[arg-type]

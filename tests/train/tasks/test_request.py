@@ -67,6 +67,11 @@ def test_one_source_or_a_list_of_them(data: Any) -> None:
     ("options", "message"),
     [
         ({"max_length": 0}, "max_length must be 1 or more, got 0"),
+        ({"temperature": -1.0}, "temperature must be from 0.01 to 100, got -1.0"),
+        ({"temperature": math.nan}, "temperature must be from 0.01 to 100, got nan"),
+        ({"seed": -1}, "seed must be from 0 to"),
+        ({"ensemble": -1}, "ensemble must be from 0 to 100"),
+        ({"minutes": 1.0, "epochs": 1.0}, "minutes and epochs exclude each other"),
         ({"epochs": -1.0}, "epochs must be a finite number above 0, got -1.0"),
         ({"epochs": math.nan}, "epochs must be a finite number above 0, got nan"),
         ({"minutes": math.inf}, "minutes must be a finite number above 0, got inf"),
@@ -82,8 +87,8 @@ def test_number_out_of_range(options: dict[str, float], message: str) -> None:
     ("fields", "said"),
     [
         ({"data": 5}, "data must be a source or a list of sources, got 5"),
-        ({"data": [5]}, "a source must be a str or a Path, got 5"),
-        ({"val_data": 5}, "a source must be a str or a Path"),
+        ({"data": [5]}, "a source of data must be a str or a Path, got 5"),
+        ({"val_data": 5}, "a source of val_data must be a str or a Path"),
         ({"val_data": "a", "val_fraction": 0.1}, "drop one of them"),
         ({"val_fraction": "0.1"}, "val_fraction must be a number"),
         ({"seed": 1.5}, "seed must be a number"),
@@ -98,6 +103,21 @@ def test_number_out_of_range(options: dict[str, float], message: str) -> None:
 def test_wrong_types(fields: dict[str, Any], said: str) -> None:
     with pytest.raises(RunError, match=said):
         ClassifierRequest(**fields)
+
+
+def test_files_of_a_character_model() -> None:
+    """A str is one teacher, not one for each of its letters."""
+    request = CharLMRequest(teachers="one.onnx", init_from="runs/a")  # type: ignore[arg-type]
+    assert (request.teachers, request.init_from) == ((Path("one.onnx"),), Path("runs/a"))
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"teachers": 5}, "teachers must be a source or a list"),
+        ({"init_from": 5}, "a source of init_from must be a str or a Path"),
+        ({"learn_held_out": "no"}, "learn_held_out must be True or False"),
+        ({"min_count": 0}, "min_count must be 1 or more"),
+    ]
+    for fields, said in wrong:
+        with pytest.raises(RunError, match=said):
+            CharLMRequest(**fields)
 
 
 def test_paths_are_sources() -> None:

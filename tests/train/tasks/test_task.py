@@ -44,12 +44,13 @@ def test_result_without_held_out_data() -> None:
 
 
 @pytest.mark.parametrize(
-    ("held_out", "temperature", "expected"), [(0, 1.0, 1), (1, 1.0, 0), (0, 1.2, 0), (9, 1.2, 0)]
+    ("held_out", "temperature", "expected"), [(0, 1.0, 1), (1, 1.0, 0), (0, 1.2, 0), (9, 1.2, 1)]
 )
 def test_temperature_warnings(held_out: int, temperature: float, expected: int) -> None:
     warnings = temperature_warnings(held_out, temperature)
     assert len(warnings) == expected
-    assert all("give the --temperature of a run that held some data out" in w for w in warnings)
+    cure = "give --val-fraction 0 to use it" if held_out else "of a run that held some data out"
+    assert all(cure in warning for warning in warnings)
 
 
 def test_metrics_are_rounded_to_four_decimals() -> None:

@@ -38,3 +38,8 @@ def test_bfloat16_needs_instructions_of_the_cpu(
     assert pick_precision(cpu, False) == torch.float32
     monkeypatch.delattr(torch.cpu, "get_capabilities")
     assert pick_precision(cpu, True) == torch.float32, "an older torch cannot tell"
+
+
+def test_other_name() -> None:
+    with pytest.raises(TrainingError, match="device must be auto, cpu or cuda, got 'tpu'"):
+        pick_device("tpu")

@@ -1,6 +1,7 @@
 """The held-out text is measured, and then it is learnt too."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from rnn_infer.runtime.stepper import Stepper
 from rnn_train import pipeline
 from rnn_train.errors import RunError
 from rnn_train.evaluation.language_model import held_out_loss
+from rnn_train.evaluator import evaluate
 from rnn_train.run_task import finished_task
 from rnn_train.tasks.charlm.last_phase import read_result
 from rnn_train.tasks.charlm.task import CharLMTask
@@ -109,3 +111,19 @@ def test_damaged_figures(tmp_path: Path, content: str) -> None:
     (tmp_path / "measured.json").write_text(content)
     with pytest.raises(RunError, match=r"measured\.json is damaged .*; put the old contents back"):
         read_result(tmp_path)
+
+
+def test_lost_figures_are_not_measured_on_learnt_text(
+    finished: TrainingReport, tmp_path: Path
+) -> None:
+    """What was measured is gone, and the model has learnt the text since."""
+    run = tmp_path / "copy"
+    shutil.copytree(finished.run, run)
+    (run / "measured.json").unlink()
+    for call in (
+        lambda: pipeline.export(run, tmp_path / "new.onnx"),
+        lambda: evaluate(run, [str(finished.run.parent / "story.txt")]),
+    ):
+        with pytest.raises(RunError, match=r"measured.json is gone, .* start a new run"):
+            call()
+    assert not (tmp_path / "new.onnx").exists()
