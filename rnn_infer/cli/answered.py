@@ -7,11 +7,13 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import NamedTuple
 
+from rnn_infer.predictions import Prediction
 from rnn_infer.tables.rows import Row
 from rnn_infer.tables.table import Table
 
-Answer = Callable[[list[str]], list[str]]
-"""Gives an answer to each text."""
+Classify = Callable[[list[str]], list[Prediction]]
+Write = Callable[[list[Prediction]], list[str]]
+"""Writes the answer of each prediction."""
 _ROWS, _CHARACTERS = 1 << 14, 1 << 22
 """Rows of a block, and characters after which it ends: memory does not grow with the input."""
 _PIECE = 1 << 10
@@ -26,23 +28,26 @@ class _Block(NamedTuple):
     """Texts that have no answer yet."""
     answers: dict[str, str]
     """Of earlier texts, and soon those of `new`."""
-    future: Future[list[str]]
-    """Gives the answers to `new`."""
+    future: Future[list[Prediction]]
+    """Gives the predictions for `new`."""
 
-    def finish(self) -> tuple[list[Row], list[str]]:
-        self.answers.update(zip(self.new, self.future.result(), strict=True))
+    def finish(self, write: Write) -> tuple[list[Row], list[str]]:
+        self.answers.update(zip(self.new, write(self.future.result()), strict=True))
         return self.rows, [self.answers[row.text] for row in self.rows]
 
 
-def answered(table: Table, answer: Answer) -> Iterator[tuple[list[Row], Sequence[str]]]:
+def answered(
+    table: Table, classify: Classify, write: Write
+) -> Iterator[tuple[list[Row], Sequence[str]]]:
     """Yield blocks of rows and their answers.
 
-    A thread computes the next block while the caller prints one: onnxruntime does not hold the
-    interpreter's lock.
+    A thread classifies the next block while this one is written and the caller prints it:
+    onnxruntime does not hold the interpreter's lock.
 
     Args:
         table: the rows.
-        answer: gives the answers to distinct texts.
+        classify: predicts the labels of distinct texts.
+        write: writes the answers.
     """
     answers: dict[str, str] = {}
     waiting: list[_Block] = []
@@ -54,11 +59,11 @@ def answered(table: Table, answer: Answer) -> Iterator[tuple[list[Row], Sequence
                 # The blocks before go on with their own answers.
                 answers, new = {}, list(texts)
             answers.update(dict.fromkeys(new, ""))  # they are on their way
-            waiting.append(_Block(rows, new, answers, worker.submit(answer, new)))
+            waiting.append(_Block(rows, new, answers, worker.submit(classify, new)))
             if len(waiting) > 1:
-                yield waiting.pop(0).finish()
+                yield waiting.pop(0).finish(write)
         for block in waiting:
-            yield block.finish()
+            yield block.finish(write)
 
 
 @contextmanager

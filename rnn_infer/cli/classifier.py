@@ -16,6 +16,7 @@ from rnn_infer.cli.kept_columns import KeptColumns
 from rnn_infer.cli.options import json_option, model_options, report_device, unknown_option, utf8
 from rnn_infer.cli.table_options import table_options, take_table_options
 from rnn_infer.cli.terminal import print_trace
+from rnn_infer.predictions import Prediction
 from rnn_infer.tables.options import TableOptions
 from rnn_infer.tables.rows import Row
 from rnn_infer.tables.table import Table
@@ -158,11 +159,14 @@ def _show_predictions(
     if (line := header(output, kept, sets)) is not None:
         click.echo(line)
 
-    def answer(texts: list[str]) -> list[str]:
-        return answers(output, classifier.classify(texts, **options), sets)
+    def predict(texts: list[str]) -> list[Prediction]:
+        return classifier.classify(texts, **options)
+
+    def write(predictions: list[Prediction]) -> list[str]:
+        return answers(output, predictions, sets)
 
     count = 0
-    for rows, found in answered(table, answer):
+    for rows, found in answered(table, predict, write):
         # One call per block: each call of `echo` flushes the output. With `color` it does not look
         # for terminal codes to leave out, which are a part of the data.
         click.echo(lines(output, found, rows, kept), color=output != "text" or None)

@@ -9,6 +9,7 @@ import pytest
 
 from rnn_infer.cli import answered as module
 from rnn_infer.cli.answered import answered
+from rnn_infer.predictions import Prediction
 from rnn_infer.tables.table import Table
 
 
@@ -17,17 +18,25 @@ def table_of(texts: list[str]) -> Table:
     return Table.open(io.BytesIO(content.encode()), name="a.csv", text_column="text")
 
 
+def predictions(texts: list[str]) -> list[Prediction]:
+    return [Prediction(text, ("A",), (1.0,)) for text in texts]
+
+
+def write(found: list[Prediction]) -> list[str]:
+    return [f"<{each.text}>" for each in found]
+
+
 @pytest.fixture
 def asked() -> list[str]:
     return []
 
 
 def answers_of(table: Table, asked: list[str]) -> Iterator[tuple[str, str]]:
-    def answer(texts: list[str]) -> list[str]:
+    def classify(texts: list[str]) -> list[Prediction]:
         asked.extend(texts)
-        return [f"<{text}>" for text in texts]
+        return predictions(texts)
 
-    for rows, found in answered(table, answer):
+    for rows, found in answered(table, classify, write):
         yield from zip([row.text for row in rows], found, strict=True)
 
 
@@ -51,7 +60,7 @@ def test_long_texts_end_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_CHARACTERS", 20)
     monkeypatch.setattr(module, "_PIECE", 1)
     texts = ["x" * 15, "y" * 15, "z" * 15]
-    blocks = answered(table_of(texts), list)
+    blocks = answered(table_of(texts), predictions, write)
     assert [len(rows) for rows, _ in blocks] == [2, 1]
 
 
@@ -60,20 +69,23 @@ def test_error_of_a_text_comes_after_the_blocks_before(
 ) -> None:
     monkeypatch.setattr(module, "_ROWS", 2)
 
-    def answer(texts: list[str]) -> list[str]:
+    def classify(texts: list[str]) -> list[Prediction]:
         if "bad" in texts:
             raise ValueError("bad")
-        return texts
+        return predictions(texts)
 
-    blocks = answered(table_of(["a", "b", "c", "d", "bad", "e"]), answer)
-    assert [list(found) for _, found in (next(blocks), next(blocks))] == [["a", "b"], ["c", "d"]]
+    blocks = answered(table_of(["a", "b", "c", "d", "bad", "e"]), classify, write)
+    assert [list(found) for _, found in (next(blocks), next(blocks))] == [
+        ["<a>", "<b>"],
+        ["<c>", "<d>"],
+    ]
     with pytest.raises(ValueError, match="bad"):
         next(blocks)
 
 
 def test_collector_is_off_only_for_the_blocks() -> None:
     assert gc.isenabled()
-    blocks = answered(table_of(["a", "b"]), list)
+    blocks = answered(table_of(["a", "b"]), predictions, write)
     next(blocks)
     assert not gc.isenabled()
     blocks.close()  # type: ignore[attr-defined]
