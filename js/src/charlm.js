@@ -1,17 +1,20 @@
-import { OptionError, WrongKindError } from "./errors.js";
-import { withDefaults } from "./options.js";
-import { pause } from "./pause.js";
-import { checkLengths, checkSampling, DEFAULT_SAMPLING, seedsFor, shownSeed } from "./sampling.js";
+import { drawRule } from "./drawing/draw_rule.js";
+import { DEFAULT_SAMPLING } from "./drawing/sampling.js";
+import { seedsFor } from "./drawing/seeds.js";
+import { OptionError } from "./errors.js";
+import { CHARLM } from "./file/charlm_section.js";
+import { complete } from "./generation.js";
+import { checkInteger, must, withDefaults } from "./options.js";
+import { Stepper } from "./runtime/stepper.js";
 import { score } from "./scoring.js";
 import { DEFAULT_LENGTH, Session, STREAM_CHUNK } from "./session.js";
-import { Stepper } from "./stepper.js";
-import { StopScanner } from "./stop.js";
-import { Streams } from "./streams.js";
-import { Vocabulary } from "./text.js";
+import { CharVocabulary } from "./text/char_vocabulary.js";
 
-/** @typedef {import("./sampling.js").Sampling} Sampling */
-/** @typedef {import("./sampling.js").Seed} Seed */
-/** @typedef {import("./text.js").Unknown} Unknown */
+/** @typedef {import("./drawing/sampling.js").Sampling} Sampling */
+/** @typedef {import("./drawing/seeds.js").Seed} Seed */
+/** @typedef {import("./generation.js").Generation} Generation */
+/** @typedef {import("./scoring.js").Score} Score */
+/** @typedef {import("./text/vocabulary.js").Unknown} Unknown */
 
 /**
  * Options of a generation.
@@ -22,27 +25,14 @@ import { Vocabulary } from "./text.js";
  *   seed per prompt. null: a fresh seed. The same seed gives the same text, alone or in any batch,
  *   here and in Python.
  * @property {string | string[]} stop One or several texts. A text ends before the first of them that
- *   appears.
+ *   appears, and, if the model was trained on documents, at the end of the document.
  * @property {Unknown} unknown What to do with characters outside the vocabulary.
  */
 
 /** @typedef {Partial<GenerateOnly & Sampling>} GenerateOptions */
 /** @typedef {GenerateOptions & {seed?: Seed | null, chunk?: number}} StreamOptions */
-
-/**
- * One generated text, and what is needed to draw it again.
- *
- * @typedef {object} Generation
- * @property {string} prompt The prompt as given.
- * @property {string} text The drawn text, without the prompt and without the stop text.
- * @property {Seed} seed The seed of this text.
- * @property {string | null} stopped The stop text that ended the text. null: it ended at the length.
- */
-
 /** @typedef {{char: string, probability: number}} NextChar */
 
-/** Characters per draw. After each draw the streams that met a stop text leave the batch. */
-const CHUNK = 128;
 /** @type {GenerateOnly & Sampling} */
 const DEFAULTS = {
   length: DEFAULT_LENGTH,
@@ -62,29 +52,24 @@ export class CharLM {
   #stepper;
   #vocabulary;
 
-  /** @param {Stepper} stepper */
+  /** @param {Stepper} stepper of a character model */
   constructor(stepper) {
-    if (stepper.file.metadata.kind !== "charlm") {
-      throw new WrongKindError(
-        `${stepper.file.name}: is a classifier, not a character model; use Classifier.load`,
-      );
-    }
     this.#stepper = stepper;
-    this.#vocabulary = new Vocabulary(stepper.file.metadata);
+    this.#vocabulary = new CharVocabulary(stepper.file.metadata);
   }
 
   /**
    * Load a character model.
    *
-   * @param {import("./source.js").Source} source
-   * @param {import("./stepper.js").LoadOptions} options
-   * @throws {ModelFileError} the file is missing, damaged, or breaks the format.
-   * @throws {WrongKindError} the file is a classifier.
-   * @throws {DeviceError} onnxruntime does not work here, or computes wrong numbers.
-   * @throws {RuntimeMissingError} `ort` is no onnxruntime.
+   * @param {import("./file/source.js").Source} source
+   * @param {import("./runtime/stepper.js").LoadOptions} options
+   * @throws {import("./errors.js").ModelFileError} the file is missing, damaged, or breaks the format.
+   * @throws {import("./errors.js").WrongKindError} the file is a classifier.
+   * @throws {import("./errors.js").DeviceError} onnxruntime does not work here, or computes wrong numbers.
+   * @throws {import("./errors.js").RuntimeMissingError} `ort` is no onnxruntime.
    */
   static async load(source, options) {
-    return new CharLM(await Stepper.open(source, options));
+    return new CharLM(await Stepper.open(source, options, CHARLM));
   }
 
   /** The metadata document of the file. */
@@ -106,7 +91,7 @@ export class CharLM {
    * @returns {Promise<T extends string ? string : string[]>} The text without the prompt. An array
    *   if `prompt` is one.
    * @throws {OptionError} an option is out of range.
-   * @throws {UnknownCharacterError} a prompt has a character outside the vocabulary.
+   * @throws {import("./errors.js").UnknownCharacterError} a prompt has a character outside the vocabulary.
    */
   async generate(prompt = /** @type {T} */ (""), options = {}) {
     const prompts = /** @type {string[]} */ (Array.isArray(prompt) ? prompt : [prompt]);
@@ -121,37 +106,16 @@ export class CharLM {
    * @param {GenerateOptions} [options]
    * @returns {Promise<Generation[]>}
    * @throws {OptionError} an option is out of range.
-   * @throws {UnknownCharacterError} a prompt has a character outside the vocabulary.
+   * @throws {import("./errors.js").UnknownCharacterError} a prompt has a character outside the vocabulary.
    */
   async complete(prompts, options = {}) {
-    const { length, seed, stop, unknown, ...rest } = withDefaults(options, DEFAULTS);
-    checkLengths(length, CHUNK);
-    const sampling = checkSampling(rest);
+    const { length, seed, stop, unknown, ...sampling } = withDefaults(options, DEFAULTS);
+    checkInteger("length", length, 0);
+    must(Array.isArray(prompts), "prompts", "an array of texts", prompts);
+    const rule = drawRule(sampling, this.#vocabulary);
     const seeds = seedsFor(seed, prompts.length);
-    const drafts = prompts.map((prompt, i) => ({
-      prompt,
-      text: "",
-      seed: shownSeed(seeds[i]),
-      stopped: /** @type {string | null} */ (null),
-      scanner: new StopScanner(this.#vocabulary.stops(stop)),
-    }));
-    const tokens = prompts.map((prompt) => this.#vocabulary.encodePrompt(prompt, unknown));
-    const streams = new Streams(this.#stepper, seeds);
-    if (prompts.length) await streams.feed(tokens);
-    let running = drafts;
-    for (let left = length; left > 0 && running.length; left -= CHUNK) {
-      const drawn = await streams.draw(Math.min(CHUNK, left), sampling);
-      running.forEach((draft, i) => {
-        const scanned = draft.scanner.scan(this.#vocabulary.decode(drawn[i]));
-        draft.text += scanned.text;
-        draft.stopped = scanned.stopped;
-      });
-      const going = [...running.keys()].filter((row) => running[row].stopped === null);
-      if (going.length < running.length) streams.keep(going);
-      running = going.map((row) => running[row]);
-      await pause();
-    }
-    return drafts.map(({ scanner, text, ...draft }) => ({ ...draft, text: text + scanner.rest() }));
+    const stops = this.#vocabulary.stops(stop);
+    return complete(this.#stepper, this.#vocabulary, prompts, seeds, { length, rule, stops, unknown });
   }
 
   /**
@@ -165,7 +129,7 @@ export class CharLM {
    *   default. The text does not depend on it.
    * @returns {AsyncGenerator<string, void, void>}
    * @throws {OptionError} an option is out of range. It is thrown before the first piece.
-   * @throws {UnknownCharacterError} the prompt has a character outside the vocabulary.
+   * @throws {import("./errors.js").UnknownCharacterError} the prompt has a character outside the vocabulary.
    */
   stream(prompt = "", options = {}) {
     const { length, seed, unknown, ...rest } = withDefaults(options, {
@@ -185,19 +149,34 @@ export class CharLM {
   /**
    * Read a text once, carry the state along, and measure how well it was predicted.
    *
-   * @param {string} text at least two characters. The first is not scored.
+   * @template {string | string[]} T
+   * @param {T} text at least two characters. The first is not scored. A model of documents reads each
+   *   document from the zero state, and scores its first character too. An array: several texts.
    * @param {{unknown?: Unknown}} [options]
-   * @throws {OptionError} the text has fewer than two characters.
-   * @throws {UnknownCharacterError} the text has a character outside the vocabulary.
-   * @throws {ModelFileError} the model returns NaN.
+   * @returns {Promise<T extends string ? Score : Score[]>}
+   * @throws {OptionError} a text has fewer than two characters.
+   * @throws {import("./errors.js").UnknownCharacterError} a text has a character outside the vocabulary.
+   * @throws {import("./errors.js").ModelFileError} the model returns NaN.
    */
   async score(text, options = {}) {
     const { unknown } = withDefaults(options, { unknown: DEFAULTS.unknown });
-    const tokens = this.#vocabulary.encode(text, unknown);
-    if (tokens.length < 2) {
-      throw new OptionError("a text to score needs at least two characters; give a longer one");
-    }
-    return score(this.#stepper, tokens);
+    const { mark } = this.#vocabulary;
+    const single = !Array.isArray(text);
+    const texts = /** @type {string[]} */ (single ? [text] : text);
+    const all = texts.map((each, place) => {
+      const tokens = this.#vocabulary.encode(each, unknown);
+      if (mark !== null && tokens[0] !== mark) tokens.unshift(mark);
+      if (tokens.length > 1) return tokens;
+      const what = mark === null ? "fewer than two characters" : "no character to score";
+      throw new OptionError(
+        single && mark === null
+          ? "a text to score needs at least two characters; give a longer one"
+          : `text ${place} has ${what}; give a longer one, or remove it`,
+      );
+    });
+    const found = [];
+    for (const tokens of all) found.push(await score(this.#stepper, tokens, mark));
+    return /** @type {any} */ (single ? found[0] : found);
   }
 
   /**
@@ -208,18 +187,19 @@ export class CharLM {
    *   number): the number of characters to return, 5 by default.
    * @returns {Promise<NextChar[]>}
    * @throws {OptionError} `top` is below 1.
-   * @throws {UnknownCharacterError} the prompt has a character outside the vocabulary.
-   * @throws {ModelFileError} the model returns NaN.
+   * @throws {import("./errors.js").UnknownCharacterError} the prompt has a character outside the vocabulary.
+   * @throws {import("./errors.js").ModelFileError} the model returns NaN.
    */
   async next(prompt = "", options = {}) {
     const given = typeof options === "number" ? { top: options } : options;
     const { top, unknown } = withDefaults(given, { top: 5, unknown: DEFAULTS.unknown });
-    if (!(top >= 1)) throw new OptionError(`top must be 1 or more, got ${top}`);
+    checkInteger("top", top, 1);
     const session = this.session({ seed: 0 });
     await session.feed(prompt, { unknown });
-    const probabilities = Array.from(await session.probabilities());
-    return probabilities
-      .map((probability, token) => ({ char: this.metadata.vocabulary[token], probability }))
+    return Array.from(await session.probabilities(), (probability, token) => ({
+      char: this.metadata.vocabulary[token],
+      probability,
+    }))
       .sort((a, b) => b.probability - a.probability)
       .slice(0, top);
   }
@@ -239,7 +219,7 @@ export class CharLM {
    * Restore a session from the bytes of `Session.save`, of this package or of Python.
    *
    * @param {Uint8Array | ArrayBuffer} data
-   * @throws {SnapshotError} the bytes are damaged, or belong to another model file.
+   * @throws {import("./errors.js").SnapshotError} the bytes are damaged, or belong to another model file.
    */
   async restore(data) {
     return Session.restore(this.#stepper, this.#vocabulary, data);

@@ -48,3 +48,12 @@ export class SnapshotError extends RnnInferError {}
 export function firstLine(error) {
   return String(error instanceof Error ? error.message : error).split("\n")[0].slice(0, 300);
 }
+
+/**
+ * Return a value as messages show it, in one line.
+ * @param {unknown} value
+ */
+export function shown(value) {
+  const text = typeof value === "string" ? JSON.stringify(value) : String(value);
+  return text.split("\n")[0].slice(0, 60);
+}

@@ -9,7 +9,9 @@
 
 import { CharLM } from "./charlm.js";
 import { Classifier } from "./classifier.js";
-import { Stepper } from "./stepper.js";
+import { CHARLM } from "./file/charlm_section.js";
+import { CLASSIFIER } from "./file/classifier_section.js";
+import { Stepper } from "./runtime/stepper.js";
 
 export { CharLM, Classifier };
 export { Session } from "./session.js";
@@ -25,29 +27,31 @@ export {
 } from "./errors.js";
 
 /** @typedef {import("./charlm.js").GenerateOptions} GenerateOptions */
-/** @typedef {import("./charlm.js").Generation} Generation */
 /** @typedef {import("./charlm.js").NextChar} NextChar */
 /** @typedef {import("./charlm.js").StreamOptions} StreamOptions */
 /** @typedef {import("./classifier.js").ClassifyOptions} ClassifyOptions */
-/** @typedef {import("./classifier.js").LabelProbability} LabelProbability */
-/** @typedef {import("./classifier.js").Prediction} Prediction */
-/** @typedef {import("./metadata.js").Metadata} Metadata */
-/** @typedef {import("./sampling.js").Sampling} Sampling */
-/** @typedef {import("./sampling.js").Seed} Seed */
+/** @typedef {import("./classifier.js").TraceOptions} TraceOptions */
+/** @typedef {import("./drawing/sampling.js").LogitBias} LogitBias */
+/** @typedef {import("./drawing/sampling.js").Sampling} Sampling */
+/** @typedef {import("./drawing/seeds.js").Seed} Seed */
+/** @typedef {import("./file/metadata.js").Metadata} Metadata */
+/** @typedef {import("./file/source.js").Source} Source */
+/** @typedef {import("./generation.js").Generation} Generation */
+/** @typedef {import("./predictions.js").LabelProbability} LabelProbability */
+/** @typedef {import("./predictions.js").Prediction} Prediction */
+/** @typedef {import("./runtime/stepper.js").LoadOptions} LoadOptions */
 /** @typedef {import("./scoring.js").Score} Score */
 /** @typedef {import("./session.js").DrawOptions} DrawOptions */
-/** @typedef {import("./source.js").Source} Source */
-/** @typedef {import("./stepper.js").LoadOptions} LoadOptions */
-/** @typedef {import("./text.js").Unknown} Unknown */
+/** @typedef {import("./text/vocabulary.js").Unknown} Unknown */
 
 /**
  * Load a model file of either kind.
  *
- * @param {import("./source.js").Source} source
- * @param {import("./stepper.js").LoadOptions} options
+ * @param {import("./file/source.js").Source} source
+ * @param {import("./runtime/stepper.js").LoadOptions} options
  * @returns {Promise<CharLM | Classifier>} as the file's metadata says
  */
 export async function load(source, options) {
-  const stepper = await Stepper.open(source, options);
-  return stepper.file.metadata.kind === "charlm" ? new CharLM(stepper) : new Classifier(stepper);
+  const stepper = await Stepper.open(source, options, { ...CHARLM, ...CLASSIFIER });
+  return stepper.file.metadata.charlm ? new CharLM(stepper) : new Classifier(stepper);
 }

@@ -1,13 +1,16 @@
+import { drawRule } from "./drawing/draw_rule.js";
+import { DEFAULT_SAMPLING, softmax } from "./drawing/sampling.js";
+import { checkSeed, shownSeed } from "./drawing/seeds.js";
+import { Streams } from "./drawing/streams.js";
 import { OptionError } from "./errors.js";
-import { withDefaults } from "./options.js";
+import { checkInteger, withDefaults } from "./options.js";
 import { pause } from "./pause.js";
-import { checkLengths, checkSampling, checkSeed, DEFAULT_SAMPLING, shownSeed, weights } from "./sampling.js";
 import { readSnapshot, writeSnapshot } from "./snapshot.js";
-import { StopScanner } from "./stop.js";
-import { Streams } from "./streams.js";
+import { StopScanner } from "./text/stop.js";
 
-/** @typedef {import("./sampling.js").Seed} Seed */
-/** @typedef {import("./text.js").Unknown} Unknown */
+/** @typedef {import("./drawing/draw_rule.js").DrawRule} DrawRule */
+/** @typedef {import("./drawing/seeds.js").Seed} Seed */
+/** @typedef {import("./text/vocabulary.js").Unknown} Unknown */
 
 /**
  * Options of a session's drawing.
@@ -15,11 +18,12 @@ import { Streams } from "./streams.js";
  * @typedef {object} SessionOptions
  * @property {number} length The number of characters to draw. Default 500.
  * @property {string | string[]} stop One or several texts. The text ends before the first of them
- *   that appears. The session then stands right after the stop text, and `stopped` names it.
+ *   that appears, or at the end of the document, if the model knows documents. The session then stands
+ *   right after it, and `stopped` names it.
  * @property {number} chunk Characters drawn per piece. The text does not depend on it.
  */
 
-/** @typedef {Partial<SessionOptions & import("./sampling.js").Sampling>} DrawOptions */
+/** @typedef {Partial<SessionOptions & import("./drawing/sampling.js").Sampling>} DrawOptions */
 
 export const DEFAULT_LENGTH = 500;
 export const STREAM_CHUNK = 32;
@@ -44,10 +48,10 @@ export class Session {
   #turn = Promise.resolve();
 
   /**
-   * @param {import("./stepper.js").Stepper} stepper
-   * @param {import("./text.js").Vocabulary} vocabulary
+   * @param {import("./runtime/stepper.js").Stepper} stepper
+   * @param {import("./text/char_vocabulary.js").CharVocabulary} vocabulary
    * @param {bigint} seed
-   * @param {import("./streams.js").Moment} [moment]
+   * @param {import("./drawing/streams.js").Moment} [moment]
    */
   constructor(stepper, vocabulary, seed, moment) {
     this.#stepper = stepper;
@@ -66,18 +70,26 @@ export class Session {
   }
 
   /**
-   * Read a text. What is drawn next follows it. An empty text changes nothing.
+   * Read a text. What is drawn next follows it. An empty text changes nothing. A model of documents
+   * begins anew where a document in the text ends.
    *
    * @param {string} text
    * @param {{unknown?: Unknown}} [options]
-   * @throws {UnknownCharacterError} the text has a character outside the vocabulary. The session is
-   *   then unchanged.
+   * @throws {import("./errors.js").UnknownCharacterError} the text has a character outside the
+   *   vocabulary. The session is then unchanged.
    */
   async feed(text, options = {}) {
     const { unknown } = withDefaults(options, { unknown: /** @type {Unknown} */ ("default") });
-    const first = this.#vocabulary.documents && text !== "" && !this.#streams.moment.started;
-    const tokens = this.#vocabulary[first ? "encodePrompt" : "encode"](text, unknown);
-    if (tokens.length) await this.#inTurn(() => this.#streams.feed([tokens]));
+    let tokens = this.#vocabulary.encode(text, unknown);
+    const { mark } = this.#vocabulary;
+    await this.#inTurn(async () => {
+      if (!tokens.length) return;
+      if (mark !== null && (!this.#streams.moment.started || tokens.includes(mark))) {
+        tokens = tokens.slice(tokens.lastIndexOf(mark) + 1);
+        this.#streams.restart(mark);
+      }
+      if (tokens.length) await this.#streams.feed([tokens]);
+    });
   }
 
   /**
@@ -85,17 +97,16 @@ export class Session {
    * `metadata.vocabulary`.
    *
    * @returns {Promise<Float32Array>}
-   * @throws {ModelFileError} the model returns NaN or infinity.
+   * @throws {import("./errors.js").ModelFileError} the model returns NaN or infinity.
    */
   async probabilities() {
     const logits = await this.#inTurn(async () => {
       await this.#start();
       return this.#streams.logits();
     });
-    const weight = weights(logits);
-    const sum = weight.reduce((a, b) => a + b, 0);
-    if (!Number.isFinite(sum)) throw this.#stepper.notFinite();
-    return weight.map((each) => each / sum);
+    const found = softmax(logits);
+    if (found.every(Number.isFinite)) return found;
+    throw this.#stepper.notFinite();
   }
 
   /**
@@ -127,30 +138,30 @@ export class Session {
   /**
    * @param {number | DrawOptions} first
    * @param {DrawOptions} options
-   * @param {number} chunk
+   * @param {number} size characters per piece, if `chunk` is not given
    * @param {() => unknown} [between] what to wait for between two pieces
    */
-  #pieces(first, options, chunk, between = () => {}) {
-    /** @type {SessionOptions & import("./sampling.js").Sampling} */
-    const defaults = { length: DEFAULT_LENGTH, stop: [], chunk, ...DEFAULT_SAMPLING };
+  #pieces(first, options, size, between = () => {}) {
+    /** @type {SessionOptions & import("./drawing/sampling.js").Sampling} */
+    const defaults = { length: DEFAULT_LENGTH, stop: [], chunk: size, ...DEFAULT_SAMPLING };
     const own = typeof first === "object" ? first : { ...options, length: first };
-    const given = withDefaults(own, defaults);
-    checkLengths(given.length, given.chunk);
-    const sampling = checkSampling(given);
-    const scanner = new StopScanner(this.#vocabulary.stops(given.stop));
-    return this.#draw(given.length, given.chunk, sampling, scanner, between);
+    const { length, stop, chunk, ...sampling } = withDefaults(own, defaults);
+    checkInteger("length", length, 0);
+    checkInteger("chunk", chunk, 1);
+    const rule = drawRule(sampling, this.#vocabulary);
+    const scanner = new StopScanner(this.#vocabulary.stops(stop));
+    return this.#draw(length, chunk, rule, scanner, between);
   }
 
   /**
-   * @param {number} length @param {number} chunk @param {import("./sampling.js").Sampling} sampling
-   * @param {StopScanner} scanner @param {() => unknown} between
+   * @param {number} length @param {number} chunk @param {DrawRule} rule @param {StopScanner} scanner
+   * @param {() => unknown} between
    */
-  async *#draw(length, chunk, sampling, scanner, between) {
+  async *#draw(length, chunk, rule, scanner, between) {
     this.stopped = null;
     await this.#inTurn(() => this.#start());
     for (let left = length; left > 0; left -= chunk) {
-      const count = Math.min(chunk, left);
-      const { text, stopped } = await this.#inTurn(() => this.#piece(count, sampling, scanner));
+      const { text, stopped } = await this.#inTurn(() => this.#piece(Math.min(chunk, left), rule, scanner));
       this.stopped = stopped;
       if (text) yield text;
       if (stopped !== null) return;
@@ -166,18 +177,22 @@ export class Session {
   }
 
   /**
-   * Draw one piece. If a stop text appears in it, go back to the end of the stop text.
+   * Draw one piece. If a stop text appears in it, go back to the end of the stop text. After the end of
+   * a document the next one begins, from the zero state.
    *
-   * @param {number} count @param {import("./sampling.js").Sampling} sampling
-   * @param {StopScanner} scanner
+   * @param {number} count @param {DrawRule} rule @param {StopScanner} scanner
    */
-  async #piece(count, sampling, scanner) {
-    const before = this.#streams.moment;
-    const [drawn] = await this.#streams.draw(count, sampling);
+  async #piece(count, rule, scanner) {
+    const streams = this.#streams;
+    const before = streams.moment;
+    const [drawn] = await streams.draw(count, rule);
     const scanned = scanner.scan(this.#vocabulary.decode(drawn));
-    if (scanned.stopped !== null && scanned.used < count) {
-      this.#streams.moment = before;
-      await this.#streams.draw(scanned.used, sampling);
+    if (scanned.stopped !== null) {
+      if (scanned.used < count) {
+        streams.moment = before;
+        await streams.draw(scanned.used, rule);
+      }
+      if (scanned.stopped === this.#vocabulary.end) streams.restart(streams.moment.pending[0]);
     }
     return scanned;
   }
@@ -211,13 +226,13 @@ export class Session {
   /**
    * Make the session that `save` wrote. `CharLM.restore` calls this.
    *
-   * @param {import("./stepper.js").Stepper} stepper
-   * @param {import("./text.js").Vocabulary} vocabulary
+   * @param {import("./runtime/stepper.js").Stepper} stepper
+   * @param {import("./text/char_vocabulary.js").CharVocabulary} vocabulary
    * @param {Uint8Array | ArrayBuffer} data
    */
   static async restore(stepper, vocabulary, data) {
     if (!(data instanceof ArrayBuffer || data instanceof Uint8Array)) {
-      throw new OptionError("a session is restored from the bytes that save() returned");
+      throw new OptionError("a session is restored from the bytes that save() returned; give those");
     }
     const bytes = data instanceof ArrayBuffer ? new Uint8Array(data) : data;
     const { seed, moment } = await readSnapshot(bytes, await stepper.sha256, stepper.file);
@@ -225,14 +240,14 @@ export class Session {
   }
 
   /**
-   * Do something after all that was asked before. First read the start text if nothing was read.
+   * Do something after all that was asked before.
    *
    * @template T
    * @param {() => Promise<T>} act
    * @returns {Promise<T>}
    */
   #inTurn(act) {
-    const done = this.#turn.then(async () => act());
+    const done = this.#turn.then(act);
     this.#turn = done.catch(() => {});
     return done;
   }

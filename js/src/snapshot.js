@@ -5,17 +5,18 @@
  * state tensors as float32, in the file's order; SHA-256 of all bytes before it.
  */
 
+import { WINDOW } from "./drawing/repetition.js";
 import { SnapshotError } from "./errors.js";
-import { sha256 } from "./source.js";
+import { sha256 } from "./file/source.js";
 
 const MAGIC = "RNNSESS1";
 const FRAME_BYTES = 12;
 const CHECKSUM_BYTES = 32;
 // Not JSON.parse, which rounds seeds above 2^53.
 const HEADER =
-  /^\{"model": "([0-9a-f]{64})", "started": (true|false), "pending": (\d+), "seed": (\d+), "position": (\d+)\}$/;
+  /^{"model": "([0-9a-f]{64})", "started": (true|false), "pending": (\d+), "seed": (\d+), "position": (\d+)(?:, "recent": \[(\d+(?:, \d+)*)\])?}$/;
 
-/** @typedef {import("./streams.js").Moment} Moment */
+/** @typedef {import("./drawing/streams.js").Moment} Moment */
 
 /**
  * Write a session of one stream as bytes.
@@ -24,18 +25,19 @@ const HEADER =
  * @param {bigint} seed
  * @param {Moment} moment
  */
-export async function writeSnapshot(model, seed, { state, pending, positions, started }) {
-  const header =
-    `{"model": "${model}", "started": ${started}, "pending": ${pending[0]}, ` +
-    `"seed": ${seed}, "position": ${positions[0]}}`;
-  const size = FRAME_BYTES + header.length;
+export async function writeSnapshot(model, seed, moment) {
+  const { state, pending, positions, recent, started } = moment;
+  const header = new TextEncoder().encode(
+    `${MAGIC}....{"model": "${model}", "started": ${started}, "pending": ${pending[0]}, ` +
+      `"seed": ${seed}, "position": ${positions[0]}` +
+      (recent[0].length ? `, "recent": [${recent[0].join(", ")}]}` : "}"),
+  );
   const floats = state.reduce((sum, each) => sum + each.length, 0);
-  const bytes = new Uint8Array(size + 4 * floats + CHECKSUM_BYTES);
+  const bytes = new Uint8Array(header.length + 4 * floats + CHECKSUM_BYTES);
   const view = new DataView(bytes.buffer);
-  bytes.set(new TextEncoder().encode(MAGIC));
-  view.setUint32(MAGIC.length, header.length, true);
-  bytes.set(new TextEncoder().encode(header), FRAME_BYTES);
-  let at = size;
+  bytes.set(header);
+  view.setUint32(MAGIC.length, header.length - FRAME_BYTES, true);
+  let at = header.length;
   for (const each of state) for (const value of each) view.setFloat32((at += 4) - 4, value, true);
   bytes.set(fromHex(await sha256(bytes.subarray(0, at))), at);
   return bytes;
@@ -46,7 +48,7 @@ export async function writeSnapshot(model, seed, { state, pending, positions, st
  *
  * @param {Uint8Array} bytes
  * @param {string} model SHA-256 of the model file, hexadecimal
- * @param {import("./model_file.js").ModelFile} file
+ * @param {import("./file/model_file.js").ModelFile} file
  * @returns {Promise<{seed: bigint, moment: Moment}>}
  * @throws {SnapshotError} the bytes are damaged, or belong to another model file.
  */
@@ -58,29 +60,31 @@ export async function readSnapshot(bytes, model, file) {
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset, end);
   const start = FRAME_BYTES + view.getUint32(MAGIC.length, true);
-  if (new TextDecoder().decode(bytes.subarray(0, MAGIC.length)) !== MAGIC) {
+  const text = new TextDecoder().decode(bytes.subarray(0, MAGIC.length));
+  if (text !== MAGIC) {
     throw new SnapshotError("these bytes are not a session of a known version; upgrade rnn-infer");
   }
-  const text = new TextDecoder().decode(bytes.subarray(FRAME_BYTES, start));
-  if (text.includes('"recent"')) {
-    throw new SnapshotError(
-      "this session was drawn with a repetition penalty, which only Python has; go on there",
-    );
-  }
-  const header = HEADER.exec(text);
+  const header = HEADER.exec(new TextDecoder().decode(bytes.subarray(FRAME_BYTES, start)));
   if (!header) throw new SnapshotError("the session's header is damaged; save the session again");
-  const [, own, started, ...numbers] = header;
+  const [, own, started, pending, seed, position, recent] = header;
   if (own !== model) {
     throw new SnapshotError("this session belongs to another model file; load that one");
   }
-  const [pending, seed, position] = numbers.map(BigInt);
-  if (pending >= file.outputs || seed >> 64n || position > Number.MAX_SAFE_INTEGER) {
-    throw new SnapshotError("the session's header is damaged (a number is out of range)");
+  const tokens = (recent?.split(", ") ?? []).map(Number);
+  const numbers = [pending, ...tokens].map(Number).every((token) => token < file.outputs);
+  const safe = Number(position) <= Number.MAX_SAFE_INTEGER && tokens.length <= WINDOW;
+  if (!numbers || !safe || BigInt(seed) >> 64n) {
+    throw new SnapshotError("the session's header is damaged (a number is out of range); save again");
   }
-  const state = readState(view, start, end, file.states);
   return {
-    seed,
-    moment: { state, pending: [Number(pending)], positions: [Number(position)], started: started === "true" },
+    seed: BigInt(seed),
+    moment: {
+      state: readState(view, start, end, file.states),
+      pending: [Number(pending)],
+      positions: [Number(position)],
+      recent: [tokens],
+      started: started === "true",
+    },
   };
 }
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { OptionError, UnknownCharacterError } from "../src/errors.js";
-import { model, optionsOf, vectors } from "./models.js";
+import { model, optionsOf, sameText, vectors } from "./models.js";
 
 const TINY = "tests/data/charlm.onnx";
 
@@ -12,8 +12,8 @@ const EIGHT_BIT = "exported/charlm.int8.onnx";
 
 test("texts of an 8-bit file are those of Python, nearly always", async () => {
   const lm = await model(EIGHT_BIT);
-  const { texts } = vectors.charlm[EIGHT_BIT];
-  const drawn = texts.filter(({ error }) => !error);
+  const { texts, stepwise } = vectors.charlm[EIGHT_BIT];
+  const drawn = [...texts, ...stepwise].filter(({ error }) => !error);
   let same = 0;
   for (const { prompt, options, text } of drawn) {
     const found = await lm.generate(prompt, optionsOf(options));
@@ -23,21 +23,11 @@ test("texts of an 8-bit file are those of Python, nearly always", async () => {
   assert.ok(same >= drawn.length - 1, `${same} of ${drawn.length}`);
 });
 
-for (const [name, { texts }] of Object.entries(vectors.charlm)) {
+for (const [name, { texts, stepwise }] of Object.entries(vectors.charlm)) {
   if (name === EIGHT_BIT) continue;
   test(`${name}: texts are those of Python`, async () => {
     const lm = await model(name);
-    for (const { prompt, options, text, stopped, error } of texts) {
-      if (error) {
-        await assert.rejects(
-          lm.generate(prompt, optionsOf(options)),
-          (found) => found instanceof UnknownCharacterError && found.message.endsWith(error),
-        );
-        continue;
-      }
-      const [found] = await lm.complete([prompt], optionsOf(options));
-      assert.deepEqual([found.text, found.stopped], [text, stopped], JSON.stringify(options));
-    }
+    for (const each of [...texts, ...stepwise]) await sameText(lm, each);
   });
 }
 
@@ -58,7 +48,8 @@ for (const [name, wanted] of Object.entries(vectors.charlm)) {
 test("a streamed text does not depend on its pieces", async () => {
   for (const name of [TINY, "tests/data/charlm.three.onnx", "tests/data/charlm.step.onnx"]) {
     const lm = await model(name);
-    for (const { prompt, options, text, error } of vectors.charlm[name].texts) {
+    const { texts, stepwise } = vectors.charlm[name];
+    for (const { prompt, options, text, error } of [...texts, ...stepwise]) {
       if (error) continue;
       for (const chunk of [1, 2, 7, 500]) {
         let found = "";
@@ -112,6 +103,6 @@ test("bad options are refused, also before the first piece", async () => {
   assert.throws(() => lm.stream("a", { chunk: 0 }), OptionError);
   assert.throws(() => lm.stream("Ж"), UnknownCharacterError);
   await assert.rejects(lm.score("a"), /at least two characters/);
-  await assert.rejects(lm.next("a", 0), /top must be 1 or more/);
+  await assert.rejects(lm.next("a", 0), /top must be an integer of 1 or more, got 0/);
   assert.throws(() => lm.session({ sed: 1 }), /there is no option 'sed'/);
 });

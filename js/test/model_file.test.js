@@ -2,22 +2,21 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { ModelFileError } from "../src/errors.js";
-import { readModelFile } from "../src/model_file.js";
-import { fields, messages } from "../src/protobuf.js";
-import { bytesOf, concat, field } from "./models.js";
+import { readModelFile as read } from "../src/file/model_file.js";
+import { CHARLM } from "../src/file/charlm_section.js";
+import { CLASSIFIER } from "../src/file/classifier_section.js";
+import { messages, parse } from "../src/file/protobuf.js";
+import { bytesOf, concat, field, fields, withMetadata, withProperties } from "./models.js";
 
+const readModelFile = (bytes, name) => read(bytes, name, { ...CHARLM, ...CLASSIFIER });
 const file = bytesOf("tests/data/classifier.onnx");
 const document = () => JSON.parse(metadataText(file));
 const metadataText = (bytes) =>
-  new TextDecoder().decode(messages(messages(bytes, 14)[0], 2)[0]);
+  new TextDecoder().decode(messages(parse(messages(parse(bytes), 14)[0]), 2)[0]);
 
 /** The file with other metadata entries. */
-function withEntries(...entries) {
-  const kept = [...fields(file)].filter(([number]) => number !== 14);
-  const own = entries.map(([key, value]) => field(14, concat(field(1, key), field(2, value))));
-  return concat(...kept.map(([number, value]) => field(number, value)), ...own);
-}
-const withText = (text) => withEntries(["rnn_model", text]);
+const withEntries = (...entries) => withProperties(file, entries);
+const withText = (text) => withMetadata(file, text);
 /** The file with a changed document. */
 function changed(change) {
   const value = document();
@@ -33,10 +32,10 @@ const refuses = (bytes, message) =>
   });
 
 test("a file of each form is read", () => {
-  const read = (name) => readModelFile(bytesOf(`tests/data/${name}.onnx`), name);
+  const open = (name) => readModelFile(bytesOf(`tests/data/${name}.onnx`), name);
   assert.deepEqual(
     ["charlm", "charlm.step", "charlm.one", "charlm.three", "classifier"].map((name) => {
-      const { generates, steps, states } = read(name);
+      const { generates, steps, states } = open(name);
       return [generates, steps, states.length];
     }),
     [[true, null, 4], [false, null, 4], [true, 1, 4], [true, 3, 4], [false, null, 4]],
@@ -85,16 +84,53 @@ test("the values of the document must keep their rules", () => {
   refuses(changed((value) => (value.text.unknown = 9999)), /text\.unknown is not a token/);
   refuses(changed((value) => value.classifier.log_prior.pop()), /log_prior needs one per label/);
   refuses(changed((value) => (value.classifier.labels[0] = value.classifier.labels[1])), /repeat/);
-  refuses(changed((value) => (value.classifier.begin = "\u0416")), /must be in vocabulary/);
+  refuses(changed((value) => (value.classifier.begin = "\u0416")), /classifier\.begin is not in vocabulary/);
   refuses(changed((value) => value.golden.logits.pop()), /golden\.logits has another width/);
   refuses(changed((value) => (value.golden.tokens[0] = -1)), /golden tokens are out of range/);
   refuses(changed((value) => (value.golden.uniform = [0.5])), /one uniform per token/);
+  refuses(changed((value) => (value.classifier.end = "e\u0301")), /classifier\.end is not in|changed by/);
+});
+
+test("keys of version 2 may be missing, and need that version", () => {
+  const scores = (rows, scores) => (value) => {
+    value.format_version = 2;
+    value.classifier.held_out = { rows, scores };
+  };
+  const { metadata } = readModelFile(changed(scores(9, [0, 0.5, 0.5, 1])), "m.onnx");
+  assert.deepEqual(metadata.classifier.held_out.scores, [0, 0.5, 0.5, 1]);
+  refuses(changed(scores(1, [0.1, 0.2])), /one score to one per row/);
+  refuses(changed(scores(0, [])), /one score to one per row/);
+  refuses(changed(scores(3, [0.1, 2])), /scores are out of range/);
+  refuses(changed(scores(3, [0.2, 0.1])), /scores do not ascend/);
+  refuses(changed((value) => (value.classifier.held_out = { rows: 1 })), /key 'scores' is missing/);
+  refuses(changed((value) => (value.classifier.held_out = null)), /held_out: expected an object/);
+  refuses(changed((value) => (value.golden.tolerance = 0)), /tolerance is not positive|format_version 2/);
+  const old = (value) => {
+    scores(1, [0.1])(value);
+    value.format_version = 1;
+  };
+  refuses(changed(old), /its keys need format_version 2; export the file again/);
+});
+
+test("the section of a character model keeps its rules", () => {
+  const own = bytesOf("tests/data/charlm.onnx");
+  const section = (charlm) => {
+    const value = JSON.parse(metadataText(own));
+    Object.assign(value, { charlm, format_version: 2 });
+    return withMetadata(own, JSON.stringify(value));
+  };
+  assert.equal(readModelFile(section({ start: "\n", end: "\n" }), "m.onnx").metadata.charlm.end, "\n");
+  refuses(section({ start: "" }), /charlm\.start is empty/);
+  refuses(section({ start: "\u0416" }), /charlm\.start is not in vocabulary/);
+  refuses(section({ start: "a", end: "b" }), /charlm\.end is not charlm\.start/);
+  refuses(section({ start: "ab", end: "ab" }), /charlm\.end is not one character/);
+  refuses(section(null), /exactly the section of its kind, 'charlm'/);
 });
 
 test("the inputs and outputs of the graph must be those of the format", () => {
   const other = changed((value) => value.classifier.labels.push("x") && value.classifier.log_prior.push(0) && value.golden.logits.push(0));
   refuses(other, /'logits' is float32 \[\?, \?, 5\], not float32 \[\?, \?, 6\]/);
-  const graph = messages(file, 7)[0];
+  const graph = messages(parse(file), 7)[0];
   const swap = (own) => concat(...[...fields(file)].map(([n, value]) => field(n, n === 7 ? own : value)));
   const without = (number) => {
     let first = true;

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { uniforms } from "../src/philox.js";
+import { uniforms } from "../src/drawing/philox.js";
 import { bytesOf, vectors } from "./models.js";
-import { readModelFile } from "../src/model_file.js";
+import { CHARLM } from "../src/file/charlm_section.js";
+import { readModelFile } from "../src/file/model_file.js";
 
 test("numbers are those of numpy's Philox, also for seeds above 2^53", () => {
   for (const { seed, numbers } of vectors.philox) {
@@ -20,7 +21,7 @@ test("any part of a sequence is the same part", () => {
 });
 
 test("the recorded run of a file has the numbers of seed 1", () => {
-  const { golden } = readModelFile(bytesOf("tests/data/charlm.onnx"), "charlm").metadata;
+  const { golden } = readModelFile(bytesOf("tests/data/charlm.onnx"), "charlm", CHARLM).metadata;
   uniforms(1n, 0, golden.uniform.length).forEach((each, i) => {
     assert.ok(Math.abs(each - golden.uniform[i]) < 1e-6);
   });

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { OptionError } from "../src/errors.js";
-import { checkSampling, checkSeed, draw, seedsFor } from "../src/sampling.js";
+import { checkSampling, draw } from "../src/drawing/sampling.js";
+import { checkSeed, seedsFor } from "../src/drawing/seeds.js";
 
 const plain = { temperature: 1, topK: 0, topP: 1 };
 const logits = Float32Array.of(0, 1, 3, 3, -2);

@@ -1,12 +1,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { gzipSync } from "node:zlib";
 
-import { bundle, LIMIT } from "../size.mjs";
+import { bundle, LIMITS, sizes } from "../size.mjs";
 
-test("the whole package stays small, and brings no onnxruntime along", async () => {
-  const source = await bundle();
-  const size = gzipSync(source, { level: 9 }).length;
-  assert.ok(size <= LIMIT, `${size} bytes`);
-  assert.ok(!/(^|[;}])import\b/.test(source), "it imports a module");
+for (const [entry, limits] of Object.entries(LIMITS)) {
+  test(`the entry ${entry} stays small, and brings no onnxruntime along`, async () => {
+    const found = await sizes(entry);
+    found.forEach((size, i) => assert.ok(size <= limits[i], `${found} bytes, not ${limits}`));
+    assert.ok(!/(^|[;}])import\b/.test(await bundle(entry)), "it imports a module");
+  });
+}
+
+test("an entry for one kind has nothing of the other", async () => {
+  assert.ok(!(await bundle("classifier")).includes("RNNSESS1"));
+  assert.ok(!(await bundle("charlm")).includes("minProbability"));
 });

@@ -2,10 +2,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { OptionError, UnknownCharacterError } from "../src/errors.js";
-import { Vocabulary } from "../src/text.js";
+import { CharVocabulary } from "../src/text/char_vocabulary.js";
+import { Vocabulary } from "../src/text/vocabulary.js";
 
 const rules = { normalization: "NFC", newlines: "lf", unknown: null };
-const make = (vocabulary, text = {}) => new Vocabulary({ vocabulary, charlm: { start: "a" }, text: { ...rules, ...text } });
+const make = (vocabulary, text = {}) => new Vocabulary({ vocabulary, text: { ...rules, ...text } });
 
 test("one token is one code point", () => {
   const vocabulary = make(["\u{1f600}", "a"]);
@@ -34,20 +35,55 @@ test("unknown characters become the file's token, or go away, or are folded", ()
   assert.deepEqual(vocabulary.encode("äbＡﬁ?\u0345", "fold"), [0, 1, 0, 2, 3]);
 });
 
+const prompts = (vocabulary, charlm = { start: "a" }) =>
+  new CharVocabulary({ vocabulary, charlm, text: rules });
+
 test("an empty prompt becomes the start text", () => {
-  assert.deepEqual(make(["a"]).encodePrompt(""), [0]);
-  assert.deepEqual(make(["a", "b"]).encodePrompt("?", "skip"), [0]);
+  assert.deepEqual(prompts(["a"]).encodePrompt(""), [0]);
+  assert.deepEqual(prompts(["a", "b"]).encodePrompt("?", "skip"), [0]);
 });
 
 test("a model of documents reads the last one, and stops at its end", () => {
-  const charlm = { start: "\n", end: "\n" };
-  const vocabulary = new Vocabulary({ vocabulary: ["a", "b", "\n"], charlm, text: rules });
-  assert.equal(vocabulary.documents, true);
+  const vocabulary = prompts(["a", "b", "\n"], { start: "\n", end: "\n" });
+  assert.equal(vocabulary.mark, 2);
   assert.deepEqual(vocabulary.encodePrompt(""), [2]);
   assert.deepEqual(vocabulary.encodePrompt("ab"), [2, 0, 1]);
   assert.deepEqual(vocabulary.encodePrompt("\nb\na"), [2, 0]);
   assert.deepEqual(vocabulary.stops("b"), ["b", "\n"]);
   assert.deepEqual(vocabulary.stops([]), ["\n"]);
-  assert.deepEqual(make(["a"]).stops("b"), "b");
-  assert.equal(make(["a"]).documents, false);
+  assert.equal(prompts(["a"]).mark, null);
+});
+
+test("stop texts follow the text rules, and must be possible", () => {
+  const vocabulary = prompts(["a", "b", "é", "\n"]);
+  assert.deepEqual(vocabulary.stops("b"), ["b"]);
+  assert.deepEqual(vocabulary.stops(["e\u0301", "a\r\n"]), ["é", "a\n"]);
+  assert.throws(() => vocabulary.stops(["a", ""]), /a stop text is empty; leave it out/);
+  assert.throws(() => vocabulary.stops(7), /must be one text or an array of texts, got 7/);
+  assert.throws(() => vocabulary.stops([7]), /a text must be a string, got 7/);
+  assert.throws(
+    () => vocabulary.stops("aЖ"),
+    (error) =>
+      error instanceof OptionError &&
+      /never write the stop text "aЖ": character "Ж" .* vocabulary; drop it$/.test(error.message),
+  );
+});
+
+test("another canonical form of a known character is taken", () => {
+  const keep = { normalization: "none" };
+  const composed = make(["é", "a", "e"], keep);
+  assert.deepEqual(composed.encode("ae\u0301a", "error"), [1, 0, 1]);
+  assert.throws(() => composed.encode("aa\u0301"), /"́" \(U\+0301\) at position 2/);
+  const apart = make(["e", "\u0301", "\u0323", "가", "각"], keep);
+  assert.deepEqual(apart.encode("éẹ́"), [0, 1, 0, 2, 1]);
+  assert.deepEqual(apart.encode("\u1100\u1161\u11a8\u1100\u1161"), [4, 3]);
+  assert.deepEqual(composed.encode("e" + "\u0301".repeat(40), "skip"), [2]);
+});
+
+test("the known share counts characters that are read as known ones", () => {
+  const vocabulary = make(["a", "?"], { unknown: 1 });
+  assert.equal(vocabulary.knownShare("aaЖ?", "default"), 0.5);
+  assert.equal(vocabulary.knownShare("äЖ", "default"), 0);
+  assert.equal(vocabulary.knownShare("äЖ", "fold"), 0.5);
+  assert.equal(vocabulary.knownShare("", "default"), 0);
 });

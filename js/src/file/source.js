@@ -1,6 +1,6 @@
 /** Getting the bytes of a model file. */
 
-import { DeviceError, firstLine, ModelFileError, OptionError } from "./errors.js";
+import { DeviceError, firstLine, ModelFileError, OptionError } from "../errors.js";
 
 /**
  * Where a model file is: its bytes, a Blob or File, an address, or in Node.js a path.

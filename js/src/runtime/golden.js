@@ -1,4 +1,4 @@
-import { DeviceError, firstLine } from "./errors.js";
+import { DeviceError, firstLine } from "../errors.js";
 
 /** How far a logit may lie from the recorded one, if the file does not say. */
 const TOLERANCE = 1e-3;

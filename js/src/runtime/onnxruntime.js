@@ -1,6 +1,6 @@
 /** Opening a session of onnxruntime. */
 
-import { DeviceError, firstLine, ModelFileError, RuntimeMissingError } from "./errors.js";
+import { DeviceError, firstLine, ModelFileError, RuntimeMissingError } from "../errors.js";
 
 /**
  * What this package uses of an onnxruntime module: `onnxruntime-web`, `onnxruntime-web/wasm`,

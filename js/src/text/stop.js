@@ -1,5 +1,3 @@
-import { OptionError } from "./errors.js";
-
 /**
  * The result of one piece of text.
  *
@@ -16,18 +14,9 @@ export class StopScanner {
   #held = "";
   #stops;
 
-  /**
-   * @param {string | string[]} stops one stop text, or several
-   * @throws {OptionError} a stop text is empty.
-   */
+  /** @param {string[]} stops none is empty, and none begins or ends within a character */
   constructor(stops) {
-    const all = typeof stops === "string" ? [stops] : stops;
-    if (!Array.isArray(all) || !all.every((each) => typeof each === "string")) {
-      throw new OptionError("stop must be a text or an array of texts");
-    }
-    if (all.includes("")) throw new OptionError("a stop text is empty; leave it out");
-    // Half a surrogate pair is in no text, but could be found inside a character.
-    this.#stops = all.filter((each) => each.isWellFormed());
+    this.#stops = stops;
   }
 
   /**
@@ -38,25 +27,20 @@ export class StopScanner {
    */
   scan(piece) {
     const text = this.#held + piece;
-    let end = Infinity;
-    let found = null;
-    for (const stop of this.#stops) {
-      const at = text.indexOf(stop);
-      if (at < 0) continue;
-      const own = at + stop.length;
+    const found = this.#stops
+      .map((stop) => ({ stop, at: text.indexOf(stop), end: text.indexOf(stop) + stop.length }))
+      .filter(({ at }) => at >= 0)
       // The stop text that ends first. Of several, the longest.
-      if (own < end || (own === end && stop.length > (found ?? "").length)) {
-        [end, found] = [own, stop];
-      }
-    }
-    if (found !== null) {
+      .sort((a, b) => a.end - b.end || a.at - b.at);
+    if (found.length) {
+      const [{ stop, at, end }] = found;
       const used = codePoints(text.slice(0, end)) - codePoints(this.#held);
       this.#held = "";
-      return { text: text.slice(0, end - found.length), stopped: found, used };
+      return { text: text.slice(0, at), stopped: stop, used };
     }
-    const keep = this.#started(text);
-    this.#held = text.slice(text.length - keep);
-    return { text: text.slice(0, text.length - keep), stopped: null, used: codePoints(piece) };
+    const keep = text.length - this.#started(text);
+    this.#held = text.slice(keep);
+    return { text: text.slice(0, keep), stopped: null, used: codePoints(piece) };
   }
 
   /** Return the text that was held back. Call it when no more text comes. */
