@@ -3,8 +3,8 @@
     pip install "rnn-infer[cpu]" starlette pydantic uvicorn
     python examples/server.py exported/charlm.onnx exported/classifier.onnx 8000
 
-All completions share the batches of one pool. A token is a character. If a client goes away, its
-text ends. There are no passwords and no TLS here: put a proxy in front.
+All completions share one pool. A token is a character. If a client goes away, its text ends. If the
+pool is full, a request waits, then gets 429. No passwords, no TLS: put a proxy in front.
 """
 
 import asyncio
@@ -24,10 +24,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from rnn_infer import CharLM, Classifier, RnnInferError
+from rnn_infer import CharLM, Classifier, PoolFullError, RnnInferError
 
-CLIENTS, LENGTH, TEXTS, BODY = 256, 10_000, 1_000, 1_000_000
-"""Limits: connections; characters of a text; texts of a request; bytes of a request."""
+CLIENTS, STREAMS, LENGTH, TEXTS, BODY, WAIT = 256, 64, 10_000, 1_000, 1_000_000, 5
+"""Connections, texts drawn at once, characters of one, texts and bytes of a request, seconds."""
+Pieces = AsyncGenerator[str, None]
 
 
 class Completion(BaseModel, extra="forbid", strict=True):  # what has no effect is refused
@@ -41,23 +42,25 @@ class Completion(BaseModel, extra="forbid", strict=True):  # what has no effect 
     stream: bool = False
     model: str = "charlm"
 
-    async def answer(self, pieces: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:
-        """Draw a text, as server-sent events or as one JSON object."""
-        parts: list[str] = []
+    async def answer(self, piece: str, others: Pieces) -> Pieces:
+        """Draw a text after its first piece, as server-sent events or as one JSON object."""
+        text = ""
         about: dict[str, Any] = {"object": "text_completion", "model": self.model}
         about |= {"id": f"cmpl-{secrets.token_hex(12)}", "created": int(time.time())}
 
-        def choice(text: str, reason: str | None) -> dict[str, Any]:
-            return about | {"choices": [{"index": 0, "text": text, "finish_reason": reason}]}
+        def choice(text: str, reason: str | None) -> str:
+            choices = [{"index": 0, "text": text, "finish_reason": reason}]
+            return json.dumps(about | {"choices": choices})
 
-        async with contextlib.aclosing(pieces):
-            async for piece in pieces:
-                parts.append(piece)
+        async with contextlib.aclosing(others):
+            while piece:
+                text += piece
                 if self.stream:
-                    yield f"data: {json.dumps(choice(piece, None))}\n\n"
-        text = "".join(parts)
-        reason = "length" if len(text) == self.max_tokens else "stop"
-        end = json.dumps(choice("" if self.stream else text, reason))
+                    yield f"data: {choice(piece, None)}\n\n"
+                piece = await anext(others, "")
+        end = choice(
+            "" if self.stream else text, "stop" if len(text) < self.max_tokens else "length"
+        )
         yield f"data: {end}\n\ndata: [DONE]\n\n" if self.stream else end
 
 
@@ -69,8 +72,7 @@ class Classification(BaseModel, extra="forbid", strict=True):
 async def body(request: Request) -> bytes:
     content = b""
     async for part in request.stream():
-        content += part
-        if len(content) > BODY:
+        if len(content := content + part) > BODY:
             raise HTTPException(413, f"the request has more than {BODY} bytes; send less")
     return content
 
@@ -78,9 +80,10 @@ async def body(request: Request) -> bytes:
 async def complete(request: Request) -> Response:
     given, state = Completion.model_validate_json(await body(request)), request.app.state
     options = given.model_dump(include={"seed", "temperature", "top_p", "top_k", "stop"})
-    pieces = state.pool.astream(given.prompt, length=given.max_tokens, **options)
+    pieces = state.pool.astream(given.prompt, length=given.max_tokens, timeout=WAIT, **options)
+    answer = given.answer(await anext(pieces, ""), pieces)  # if the pool is full, it fails here
     kind = "text/event-stream" if given.stream else "application/json"
-    return StreamingResponse(given.answer(pieces), media_type=kind)
+    return StreamingResponse(answer, media_type=kind)
 
 
 async def classify(request: Request) -> Response:
@@ -94,25 +97,25 @@ async def health(request: Request) -> Response:
 
 
 async def refuse(_: Request, error: Exception) -> Response:
-    message = getattr(error, "detail", str(error))
-    return JSONResponse({"error": {"message": message}}, getattr(error, "status_code", 400))
+    content = {"error": {"message": getattr(error, "detail", str(error))}}
+    status = 429 if isinstance(error, PoolFullError) else getattr(error, "status_code", 400)
+    return JSONResponse(content, status, {"Retry-After": str(WAIT)} if status == 429 else None)
 
 
 def application(lm: CharLM, classifier: Classifier) -> Starlette:
     @contextlib.asynccontextmanager
     async def life(app: Starlette) -> AsyncIterator[None]:
         app.state.classify = classifier.aclassify
-        with lm.pool() as app.state.pool:
+        with lm.pool(limit=STREAMS) as app.state.pool:
             yield
 
-    routes = [Route("/health", health), Route("/v1/completions", complete, methods=["POST"])]
-    routes.append(Route("/v1/classify", classify, methods=["POST"]))
+    routes = [Route("/health", health), Route("/v1/classify", classify, methods=["POST"])]
+    routes.append(Route("/v1/completions", complete, methods=["POST"]))
     errors = dict.fromkeys((HTTPException, RnnInferError, ValidationError), refuse)
     return Starlette(routes=routes, exception_handlers=errors, lifespan=life)
 
 
 if __name__ == "__main__":
     charlm, labels, port = sys.argv[1:]
-    # After SIGTERM or Ctrl-C, texts that have begun have half a minute to end.
-    limits: dict[str, Any] = {"limit_concurrency": CLIENTS, "timeout_graceful_shutdown": 30}
-    uvicorn.run(application(CharLM.load(charlm), Classifier.load(labels)), port=int(port), **limits)
+    app = application(CharLM.load(charlm), Classifier.load(labels))
+    uvicorn.run(app, port=int(port), limit_concurrency=CLIENTS, timeout_graceful_shutdown=30)

@@ -1,6 +1,7 @@
 """The example server, with httpx and with OpenAI's own client."""
 
 import asyncio
+import contextlib
 import json
 import signal
 import socket
@@ -119,6 +120,36 @@ def test_client_that_goes_away_frees_its_row(client: httpx.Client, url: str, str
     started = time.monotonic()
     client.post("/v1/completions", json=request)
     assert idle < time.monotonic() - started  # it did not draw the text to its end
+
+
+def test_full_pool_is_busy(
+    client: httpx.Client, url: str, lm: CharLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each request waits for a place for a while. It gets 429, or its text when one is free."""
+    monkeypatch.setattr(server, "WAIT", 0.2)
+    long = {"prompt": "the", "max_tokens": server.LENGTH, "stream": True}
+    short = {"prompt": "the", "max_tokens": 9, "seed": 3, "temperature": 0.8}
+
+    async def main() -> tuple[httpx.Response, httpx.Response]:
+        limits = httpx.Limits(max_connections=None)
+        async with httpx.AsyncClient(base_url=url, timeout=60, limits=limits) as clients:
+            async with contextlib.AsyncExitStack() as streams:
+                for _ in range(server.STREAMS):
+                    await streams.enter_async_context(
+                        clients.stream("POST", "/v1/completions", json=long)
+                    )
+                refused = await clients.post("/v1/completions", json=short)
+                server.WAIT = 30
+                waiting = asyncio.create_task(clients.post("/v1/completions", json=short))
+                await asyncio.sleep(0.05)
+            return refused, await waiting
+
+    refused, answered = asyncio.run(main())
+    assert (refused.status_code, refused.headers["retry-after"]) == (429, "0.2")
+    assert "open streams, its limit" in refused.json()["error"]["message"]
+    text = answered.json()["choices"][0]["text"]
+    assert text == lm.generate("the", length=9, seed=3)
+    wait_until_idle(client)
 
 
 def test_classify(client: httpx.Client) -> None:
