@@ -28,7 +28,6 @@ from rnn_infer import CharLM, Classifier, PoolFullError, RnnInferError
 
 CLIENTS, STREAMS, LENGTH, TEXTS, BODY, WAIT = 256, 64, 10_000, 1_000, 1_000_000, 5
 """Connections, texts drawn at once, characters of one, texts and bytes of a request, seconds."""
-Pieces = AsyncGenerator[str, None]
 
 
 class Completion(BaseModel, extra="forbid", strict=True):  # what has no effect is refused
@@ -42,7 +41,7 @@ class Completion(BaseModel, extra="forbid", strict=True):  # what has no effect 
     stream: bool = False
     model: str = "charlm"
 
-    async def answer(self, piece: str, others: Pieces) -> Pieces:
+    async def answer(self, piece: str, others: AsyncGenerator[str, None]) -> AsyncIterator[str]:
         """Draw a text after its first piece, as server-sent events or as one JSON object."""
         text = ""
         about: dict[str, Any] = {"object": "text_completion", "model": self.model}
@@ -58,9 +57,8 @@ class Completion(BaseModel, extra="forbid", strict=True):  # what has no effect 
                 if self.stream:
                     yield f"data: {choice(piece, None)}\n\n"
                 piece = await anext(others, "")
-        end = choice(
-            "" if self.stream else text, "stop" if len(text) < self.max_tokens else "length"
-        )
+        reason = "length" if len(text) == self.max_tokens else "stop"
+        end = choice("" if self.stream else text, reason)
         yield f"data: {end}\n\ndata: [DONE]\n\n" if self.stream else end
 
 
