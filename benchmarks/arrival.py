@@ -22,18 +22,20 @@ import threading
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import rnn_infer
-from rnn_infer import CharLM
+from rnn_infer import CharLM, StreamPool
 
 from .harness import write
 
 MODEL = Path(__file__).parents[1] / "exported" / "charlm.int8.onnx"
 SEQUENCES, MEAN, LONGEST, PIECE = 400, 300, 1200, 32
 LOADS = (0.25, 0.5, 0.75, 1.0, 1.25)
-POOL, THREADS, LOCK = "one pool", "a thread a stream", "generate under a lock"
+POOL, NARROW = "one pool, two threads", "one pool, one thread"
+THREADS, LOCK = "a thread a stream", "generate under a lock"
 OTHERS_LOADS = (0.5, 1.0)
 """The others can do less than the pool, and more would only be a longer line."""
 
@@ -75,7 +77,9 @@ def sequences(lm: CharLM, count: int) -> list[Sequence]:
 
 # --- servers --------------------------------------------------------------------------
 
-Serve = Callable[[CharLM, list[Sequence], list[Served]], None]
+Ticks = list[tuple[int, int]]
+"""For each tick of a pool the streams that take part, and those that are open."""
+Serve = Callable[[CharLM, list[Sequence], list[Served], Ticks], None]
 
 
 def _tasks(
@@ -94,9 +98,12 @@ def _tasks(
     return arrivals()
 
 
-def one_pool(lm: CharLM, requests: list[Sequence], served: list[Served]) -> None:
+def one_pool(
+    threads: int, lm: CharLM, requests: list[Sequence], served: list[Served], ticks: Ticks
+) -> None:
     """Tasks that share the batches of a pool."""
-    with lm.pool() as pool:
+    with lm.pool(threads=threads) as pool:
+        _watched(pool, ticks)
 
         async def client(request: Sequence, result: Served, since: float) -> None:
             options: Any = {"seed": request.seed, "length": request.length, "chunk": PIECE}
@@ -106,7 +113,7 @@ def one_pool(lm: CharLM, requests: list[Sequence], served: list[Served]) -> None
         asyncio.run(_tasks(requests, served, client))
 
 
-def under_a_lock(lm: CharLM, requests: list[Sequence], served: list[Served]) -> None:
+def under_a_lock(lm: CharLM, requests: list[Sequence], served: list[Served], _: Ticks) -> None:
     """Tasks that draw one text after the other, in a thread, so that the event loop goes on."""
     lock = asyncio.Lock()
 
@@ -121,7 +128,7 @@ def under_a_lock(lm: CharLM, requests: list[Sequence], served: list[Served]) -> 
     asyncio.run(_tasks(requests, served, client))
 
 
-def a_thread_a_stream(lm: CharLM, requests: list[Sequence], served: list[Served]) -> None:
+def a_thread_a_stream(lm: CharLM, requests: list[Sequence], served: list[Served], _: Ticks) -> None:
     """A thread for each request."""
 
     def client(request: Sequence, result: Served, since: float) -> None:
@@ -139,7 +146,12 @@ def a_thread_a_stream(lm: CharLM, requests: list[Sequence], served: list[Served]
         thread.join()
 
 
-SERVERS: dict[str, Serve] = {POOL: one_pool, THREADS: a_thread_a_stream, LOCK: under_a_lock}
+SERVERS: dict[str, Serve] = {
+    POOL: partial(one_pool, 2),
+    NARROW: partial(one_pool, 1),
+    THREADS: a_thread_a_stream,
+    LOCK: under_a_lock,
+}
 
 
 # --- measuring ------------------------------------------------------------------------
@@ -152,15 +164,14 @@ def measure(server: str, count: int, rate: float | None) -> dict[str, Any]:
         rate: characters offered a second. None: all sequences come at once.
     """
     lm = rnn_infer.CharLM.load(MODEL, device="cpu")
-    requests, rows = sequences(lm, count), _watched(lm)
+    requests, ticks = sequences(lm, count), Ticks()
     characters = sum(each.length for each in requests)
     scale = characters / (rate * requests[-1].arrival) if rate else 0.0
     requests = [each._replace(arrival=each.arrival * scale) for each in requests]
     lm.generate(["warm"] * 8, length=64, seed=0)
-    rows.clear()
     served = [Served() for _ in requests]
     memory, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
-    SERVERS[server](lm, requests, served)
+    SERVERS[server](lm, requests, served, ticks)
     seconds = time.perf_counter() - started
     texts = "\0".join(each.text for each in served)
     return {
@@ -169,7 +180,8 @@ def measure(server: str, count: int, rate: float | None) -> dict[str, Any]:
         "seconds": seconds,
         "offered": rate,
         "open_streams": sum(each.times[-1] for each in served) / seconds,
-        "rows_of_a_batch": statistics.fmean(rows),
+        "rows_of_a_batch": sum(rows for rows, _ in ticks) / len(ticks) if ticks else 1.0,
+        "batch_fill": sum(rows for rows, _ in ticks) / sum(n for _, n in ticks) if ticks else None,
         "first_piece": _quantiles([each.times[0] for each in served]),
         "next_piece": _quantiles(_gaps(served)),
         "worst_rate_to_median": _fairness(served, requests),
@@ -178,16 +190,15 @@ def measure(server: str, count: int, rate: float | None) -> dict[str, Any]:
     }
 
 
-def _watched(lm: CharLM) -> list[int]:
-    """The rows of each batch that the model draws."""
-    draw, rows = lm._stepper.draw, list[int]()
+def _watched(pool: StreamPool, ticks: Ticks) -> None:
+    crew = pool._batch._crew
+    shares = crew.shares
 
-    def watched(tokens: Any, *rest: Any) -> Any:
-        rows.append(len(tokens))
-        return draw(tokens, *rest)
+    def watched(streams: Any) -> Any:
+        ticks.append((len(streams), len(pool)))
+        return shares(streams)
 
-    lm._stepper.draw = watched  # type: ignore[assignment,method-assign]
-    return rows
+    crew.shares = watched  # type: ignore[assignment, method-assign]
 
 
 def _gaps(served: list[Served]) -> list[float]:
@@ -195,11 +206,11 @@ def _gaps(served: list[Served]) -> list[float]:
 
 
 def _quantiles(seconds: list[float]) -> dict[str, float] | None:
-    """The median and the 99th of a hundred, in milliseconds."""
+    """The median, the 99th of a hundred and the longest, in milliseconds."""
     if len(seconds) < 2:
         return None
     cuts = statistics.quantiles(seconds, n=100)
-    return {"p50": 1e3 * cuts[49], "p99": 1e3 * cuts[98]}
+    return {"p50": 1e3 * cuts[49], "p99": 1e3 * cuts[98], "longest": 1e3 * max(seconds)}
 
 
 def _fairness(served: list[Served], requests: list[Sequence]) -> float:
@@ -233,7 +244,7 @@ def main() -> None:
         runs.append(found)
         first, following = found["first_piece"], found["next_piece"]
         print(
-            f"{server:22} load {load or 'all at once':<12} {found['characters_per_second']:8,.0f} "
+            f"{server:23} load {load or 'all at once':<12} {found['characters_per_second']:8,.0f} "
             f"characters/s, first piece {first['p50']:6,.0f} and {first['p99']:6,.0f} ms"
             + (f", next {following['p50']:4,.0f} and {following['p99']:4,.0f}" if following else "")
             + f", worst {found['worst_rate_to_median']:.2f}, {found['rows_of_a_batch']:.1f} rows of"

@@ -1,6 +1,8 @@
 """Tables of the engines and the servers that share out work, from the committed results."""
 
-from .harness import Race, read
+from typing import Any
+
+from .harness import Race, read, read_plain
 from .markdown import markdown_table
 
 BATCH, THREADS = "one batch, no clients", "asyncio.to_thread(stream.draw)"
@@ -25,6 +27,26 @@ def clients() -> str:
                 rows[-1] += [f"{ratio:.2f}" for ratio in ratios]
     head = ["model", "", "characters/s", "÷ one batch", "÷ `to_thread`"]
     return markdown_table(head, rows)
+
+
+def arrival() -> str:
+    """Renders random arrivals: rates, waiting times, fairness and memory of each server."""
+    rows = []
+    for found in read_plain("arrival")["runs"]:
+        load = "all at once" if found["load"] is None else f"{found['load']:.2f}"
+        row = [found["server"], load, f"{found['characters_per_second']:,.0f}"]
+        row += [_waits(found["first_piece"]), _waits(found["next_piece"])]
+        row += [f"{found['worst_rate_to_median']:.2f}", f"{found['rows_of_a_batch']:.1f}"]
+        fill = found["batch_fill"]
+        row += [f"{fill:.2f}" if fill else "–", f"{found['more_memory_megabytes']:.0f} MB"]
+        rows.append(row)
+    head = ["server", "load", "characters/s", "first piece, ms", "next piece, ms"]
+    head += ["worst ÷ median rate", "rows of a batch", "… of the open", "more memory"]
+    return markdown_table(head, rows)
+
+
+def _waits(found: dict[str, Any] | None) -> str:
+    return f"{found['p50']:,.0f} / {found['p99']:,.0f}" if found else "–"
 
 
 def engines() -> str:

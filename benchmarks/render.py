@@ -46,6 +46,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "prediction_sets": quality_tables.prediction_sets,
     "load": quality_tables.load,
     "clients": parallel_tables.clients,
+    "arrival": parallel_tables.arrival,
     "engines": host_tables.engines,
     "hosts": host_tables.hosts,
     "hosts_speed": host_tables.speed,

@@ -237,14 +237,17 @@ class CharLM(LoadedModel):
         own = seeds_for(None, 1)[0] if seed is None else seed
         return Session(self._stepper, self._vocabulary, own)
 
-    def pool(self, *, limit: int | None = None) -> StreamPool:
+    def pool(self, *, limit: int | None = None, threads: int = 1) -> StreamPool:
         """Make a pool of streams that are drawn in one batch and may be used by many threads.
 
         Args:
             limit: how many streams may be open at once. None: any number. See `StreamPool.open`
                 for what happens then.
+            threads: how many threads compute a batch of many streams, each a share of them. The
+                text does not depend on it. It is apart from the `threads` of `load`, which share
+                out each operation, and pays sooner.
 
         Raises:
-            OptionError: `limit` is not an integer of 1 or more.
+            OptionError: `limit` or `threads` is not an integer of 1 or more.
         """
-        return StreamPool(self._stepper, self._vocabulary, limit)
+        return StreamPool(self._stepper, self._vocabulary, limit, threads)

@@ -57,10 +57,16 @@ class StreamPool:
         ...     romeo.draw(50)                  # or one alone, from any thread
     """
 
-    def __init__(self, stepper: Stepper, vocabulary: Vocabulary, limit: int | None = None) -> None:
+    def __init__(
+        self,
+        stepper: Stepper,
+        vocabulary: Vocabulary,
+        limit: int | None = None,
+        threads: int = 1,
+    ) -> None:
         self._stepper = stepper
         self._vocabulary = vocabulary
-        self._batch = SharedBatch(stepper, vocabulary, limit)
+        self._batch = SharedBatch(stepper, vocabulary, limit, threads)
 
     def __len__(self) -> int:
         return len(self._batch)

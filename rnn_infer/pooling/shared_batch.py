@@ -6,6 +6,7 @@ All threads that wait for characters meet here. One of them ticks for all.
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from rnn_infer.batch_worker import Call
 from rnn_infer.errors import OptionError
+from rnn_infer.pooling.crew import Crew
 from rnn_infer.pooling.places import Places
 from rnn_infer.pooling.pool_stream import CLOSED, PoolStream
 from rnn_infer.pooling.tick import Tick
@@ -33,13 +35,20 @@ class DrawRequest(NamedTuple):
 class SharedBatch:
     """The open streams of a pool, and their states. Any number of threads may use it."""
 
-    def __init__(self, stepper: Stepper, vocabulary: Vocabulary, limit: int | None = None) -> None:
+    def __init__(
+        self,
+        stepper: Stepper,
+        vocabulary: Vocabulary,
+        limit: int | None = None,
+        threads: int = 1,
+    ) -> None:
         self._stepper = stepper
         self._vocabulary = vocabulary
         self._turn = threading.Condition()
         self._ticking = False
         self._streams: set[PoolStream] = set()
         self._table = StateTable(stepper)
+        self._crew = Crew(threads)
         self.places = Places(limit)
 
     def __len__(self) -> int:
@@ -204,14 +213,17 @@ class SharedBatch:
         self._ticking = True
         try:
             waiting = [stream for stream in list(self._streams) if stream.wanted]
-            tick = Tick(waiting, self._table, self._vocabulary.mark)
+            shares = self._crew.shares(waiting)
+            ticks = [Tick(share, self._table, self._vocabulary.mark) for share in shares]
             try:
                 with self._unlocked():
-                    tick.compute(self._stepper)
+                    self._crew.run([partial(tick.compute, self._stepper) for tick in ticks])
             except BaseException:
-                tick.undo()
+                for tick in ticks:
+                    tick.undo()
                 raise
-            tick.write(self._table, self._vocabulary)
+            for tick in ticks:
+                tick.write(self._table, self._vocabulary)
         finally:
             self._ticking = False
             self._turn.notify_all()

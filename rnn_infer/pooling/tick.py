@@ -14,9 +14,11 @@ from rnn_infer.text.vocabulary import Vocabulary
 
 MAX_TICK = 32
 """Characters per stream and tick at most. A stream that joins waits no longer than for these."""
-MAX_READ = 256
-"""Tokens that a stream reads per tick at most. The others do not wait for the rest of a long text,
-and their text is drawn meanwhile."""
+MAX_READ = MAX_TICK
+"""Tokens that a stream reads per tick at most, if others draw. They do not wait for the rest of a
+long text. A token takes about as long to read as to draw."""
+MAX_READ_ALONE = 256
+"""Tokens that a stream reads per tick at most, if none draws."""
 
 
 class Tick:
@@ -34,7 +36,9 @@ class Tick:
         self._streams = list(streams)
         self._rows = [stream.row for stream in streams]
         self._state, self._pending = table.gather(self._rows)
-        self._texts = [stream._take_unread(MAX_READ, mark) for stream in streams]
+        alone = all(sum(map(len, stream.unread)) > MAX_READ for stream in streams)
+        most = MAX_READ_ALONE if alone else MAX_READ
+        self._texts = [stream._take_unread(most, mark) for stream in streams]
         self._mark = mark
         # A stream that has more to read draws in a later tick.
         self._drawing = [i for i, stream in enumerate(streams) if not stream.unread]

@@ -7,7 +7,7 @@ import pytest
 
 from rnn_infer import CharLM, StreamPool
 from rnn_infer.pooling.pool_stream import PoolStream
-from rnn_infer.pooling.tick import MAX_READ, MAX_TICK, Tick
+from rnn_infer.pooling.tick import MAX_READ, MAX_READ_ALONE, MAX_TICK, Tick
 
 
 def started(pool: StreamPool, length: int, prompt: str = "the", **options: Any) -> PoolStream:
@@ -50,15 +50,16 @@ def test_undone_tick_has_changed_nothing(lm: CharLM) -> None:
 def test_long_text_is_read_in_parts(lm: CharLM, beside: bool) -> None:
     pool = lm.pool()
     text = "the cat and " * 60
-    streams = [started(pool, 30, text)] + [started(pool, 30)] * beside
-    for _ in range(len(text) // MAX_READ):
-        run(pool, tick(pool, *streams[:1], *(each for each in streams[1:] if each.wanted)))
-        assert not streams[0].drawn
-        assert streams[0].uniforms.position == 0
-    run(pool, tick(pool, streams[0]))
-    assert streams[0]._end() == lm.generate(text, length=30, seed=1)
-    if beside:
-        assert streams[1]._end() == lm.generate("the", length=30, seed=1)
+    late, soon = started(pool, 30, text), started(pool, 2000)
+    for _ in range(len(text) // (MAX_READ if beside else MAX_READ_ALONE)):
+        run(pool, tick(pool, late, *[soon] * beside))
+        assert not late.drawn
+        assert late.uniforms.position == 0
+    run(pool, tick(pool, late))
+    assert late._end() == lm.generate(text, length=30, seed=1)
+    drawn = len("".join(soon.drawn))
+    assert drawn == (len(text) // MAX_READ * MAX_TICK if beside else 0)
+    assert "".join(soon.drawn) == lm.generate("the", length=drawn, seed=1)
 
 
 def test_row_of_a_stream_that_was_closed_meanwhile(lm: CharLM) -> None:

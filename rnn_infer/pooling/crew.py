@@ -1,0 +1,64 @@
+"""The threads that compute a tick, each a share of the streams."""
+
+import os
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from rnn_infer.errors import OptionError
+from rnn_infer.sampling import is_integer
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor  # imported late, because few programs need it
+
+Item = TypeVar("Item")
+LEAST_SHARE = 4
+"""Streams of a share at least. A smaller one is not worth a thread: a step has a fixed cost."""
+
+
+class Crew:
+    """Threads that share out a batch. The rows of a batch are independent, so no text changes.
+
+    Args:
+        threads: number of threads, with the one that asks.
+
+    Raises:
+        OptionError: `threads` is not an integer of 1 or more.
+    """
+
+    def __init__(self, threads: int) -> None:
+        if not is_integer(threads) or threads < 1:
+            raise OptionError(f"threads must be 1 or more, got {threads!r:.60}")
+        self._threads = int(threads)
+        self._executor: Executor | None = None
+        self._process = os.getpid()
+
+    def shares(self, items: Sequence[Item]) -> list[Sequence[Item]]:
+        """Deal out items, one share for each thread that is worth it."""
+        count = max(1, min(self._threads, len(items) // LEAST_SHARE))
+        return [items[begin::count] for begin in range(count)]
+
+    def run(self, works: Sequence[Callable[[], object]]) -> None:
+        """Do all works at once, and return when all are done. Raise the first of their errors."""
+        first, *others = works
+        running = [self._submit(work) for work in others]
+        try:
+            first()
+        finally:
+            errors = [each.exception() for each in running]
+        for error in errors:
+            if error is not None:
+                raise error
+
+    def _submit(self, work: Callable[[], object]) -> Any:
+        from concurrent.futures import Future, ThreadPoolExecutor
+
+        if self._executor is None or os.getpid() != self._process:  # a forked child has no threads
+            self._executor = ThreadPoolExecutor(self._threads - 1, "rnn_infer tick")
+            self._process = os.getpid()
+        try:
+            return self._executor.submit(work)
+        except RuntimeError:  # Python ends, and starts no more threads
+            work()
+            done: Future[None] = Future()
+            done.set_result(None)
+            return done
