@@ -15,7 +15,13 @@ _GROUP = Path("/sys/fs/cgroup")
 _GIB = 2**30
 
 
-def check_memory(weights: int, activations: int, device: torch.device, batch: str) -> None:
+def check_memory(
+    weights: int,
+    activations: int,
+    device: torch.device,
+    batch: str,
+    smaller: str = "--batch or --window",
+) -> None:
     """Checks that a training step fits into memory.
 
     Args:
@@ -23,6 +29,7 @@ def check_memory(weights: int, activations: int, device: torch.device, batch: st
         activations: bytes that one batch takes, at least.
         device: where to train.
         batch: describes the batch, for the message.
+        smaller: options that make the batch smaller.
 
     Raises:
         RunError: it does not fit.
@@ -31,7 +38,7 @@ def check_memory(weights: int, activations: int, device: torch.device, batch: st
     of_weights = weights * BYTES_OF_A_WEIGHT
     if have is None or of_weights + activations <= have:
         return
-    cure = "--hidden or --layers" if of_weights > have / 2 else "--batch or --window"
+    cure = "--hidden or --layers" if of_weights > have / 2 else smaller
     raise RunError(
         f"a training step needs at least {(of_weights + activations) / _GIB:,.1f} GiB of memory "
         f"({of_weights / _GIB:,.1f} for {weights:,} weights, {activations / _GIB:,.1f} for a batch "

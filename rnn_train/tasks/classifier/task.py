@@ -9,11 +9,13 @@ from pathlib import Path
 import torch
 
 from rnn_infer.runtime.stepper import Stepper
+from rnn_train.data.row_reader import MARKS
 from rnn_train.errors import RunError
 from rnn_train.evaluation.baselines import MAX_ROWS, NGramModel, fit_baselines
 from rnn_train.evaluation.hashed_linear import HashedLinear
 from rnn_train.exporting.model_file import ModelCard, check_exportable
 from rnn_train.models.classifier import RecurrentClassifier
+from rnn_train.models.parameters import parameter_count
 from rnn_train.progress import Log
 from rnn_train.tasks.classifier import measurement
 from rnn_train.tasks.classifier.data import (
@@ -23,6 +25,8 @@ from rnn_train.tasks.classifier.data import (
     store_data,
 )
 from rnn_train.tasks.classifier.objective import (
+    BATCH_TOKENS,
+    WINDOW,
     ClassifierObjective,
     batches_of,
     held_out_share,
@@ -31,6 +35,7 @@ from rnn_train.tasks.classifier.objective import (
 from rnn_train.tasks.classifier.plan import ClassifierPlan, decide
 from rnn_train.tasks.classifier.teaching import Teaching, new_network
 from rnn_train.tasks.classifier.warm_start import ClassifierWarmStart, first_network, forgetting
+from rnn_train.tasks.memory import check_memory
 from rnn_train.tasks.plan import Settings
 from rnn_train.tasks.request import ClassifierRequest
 from rnn_train.tasks.task import (
@@ -111,6 +116,7 @@ class ClassifierTask:
         data = store_data(run, request, warm.alphabet if warm else None, log)
         earlier = warm.model.config if warm else None
         plan = decide(request, tuple(sources_of(request)), data, settings, earlier)
+        _check_size(plan, data)
         if warm:
             before = warm.write(run, plan.model, data)
             plan = dataclasses.replace(plan, earlier=before)
@@ -217,3 +223,23 @@ class ClassifierTask:
             linear = HashedLinear(self.data.alphabet, self.plan.training.seed)
             return [linear.fit(train, seconds)]
         return fit_baselines(self.data.train, self.data.alphabet, self.plan.training.seed)
+
+
+def _check_size(plan: ClassifierPlan, data: ClassifierData) -> None:
+    """Raises `RunError` if a training step does not fit into memory. The size of a cell of one's
+    own is not known."""
+    if ":" in plan.model.cell:
+        return
+    with torch.device("meta"):  # no memory is taken
+        weights = parameter_count(RecurrentClassifier(plan.model))
+    longest = int(data.train.lengths.max(initial=0)) + MARKS
+    rows = min(plan.training.batch, len(data.train))
+    tokens = max(min(longest, WINDOW), min(BATCH_TOKENS, rows * longest))
+    state = plan.model.embedding + 2 * plan.model.layers * plan.model.hidden
+    check_memory(
+        weights,
+        4 * tokens * state,
+        torch.device(plan.device),
+        f"{tokens:,} characters",
+        "--batch or --hidden",
+    )

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from rnn_train.errors import RunError
+from rnn_train.tasks import memory
 from rnn_train.tasks.classifier.task import ClassifierTask
 from rnn_train.training.run import Run
 from rnn_train.training_session import TrainingReport
@@ -81,3 +83,17 @@ def test_baselines_need_held_out_rows(train: Train, tmp_path: Path) -> None:
     assert report.metrics == {}
     assert not any("on the held-out rows" in line for line in lines)
     assert not (tmp_path / "run" / "held_out.json").exists()
+
+
+def test_model_that_does_not_fit_is_refused_before_it_is_made(
+    create: Callable[..., ClassifierTask], letters: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "available", lambda _: 2**30)
+    for model in ({"hidden": 8192, "layers": 8}, {"hidden": 8192, "layers": 16, "cell": "lstm"}):
+        with pytest.raises(RunError, match=r"at least .* GiB .*; give a smaller --hidden or --lay"):
+            create(letters, model=model)
+    shape = {"hidden": 100, "embedding": 8, "ngrams": 1, "evidence": 1}
+    monkeypatch.setattr(memory, "available", lambda _: 2**20)
+    with pytest.raises(RunError, match=r"a batch of .* characters.*; give a smaller --batch or"):
+        create(letters, model=shape, training={"batch": 60000})
+    create(letters, model=shape, training={"batch": 16})
