@@ -148,6 +148,11 @@ def charlm(**options: Any) -> None:
     default=None,
     help="Read the running mean and maximum of the hidden states too.",
 )
+@click.option(
+    "--bag/--no-bag",
+    default=None,
+    help="Let the n-grams' vectors pass the recurrent layers by, and read their mean.",
+)
 @click.option("--dropout", type=_RATE, help="Dropout before and after the recurrent layers.")
 @click.option(
     "--balance",
@@ -189,8 +194,32 @@ def classifier(**options: Any) -> None:
 
         return ClassifierRequest(**common, **own, table=take_table_options(table))
 
-    shape = ("cell", "hidden", "layers", "embedding", "pool", "dropout", "ngrams", "evidence")
+    shape = (
+        "cell",
+        "hidden",
+        "layers",
+        "embedding",
+        "pool",
+        "bag",
+        "dropout",
+        "ngrams",
+        "evidence",
+    )
     _run("classifier", options, request, model=shape, training=_TRAINING)
+
+
+_CLASSIFIER = (
+    "cell",
+    "hidden",
+    "layers",
+    "embedding",
+    "pool",
+    "bag",
+    "dropout",
+    "ngrams",
+    "evidence",
+)
+"""Fields of the classifier's config that have an option."""
 
 
 def _run(

@@ -85,10 +85,13 @@ def _columns(config: ClassifierConfig) -> list[list[object]]:
     evidence: list[object] = [
         (order, label) for order in range(config.evidence - 1) for label in range(config.labels)
     ]
-    own = config.embedding + (config.ngrams - 1) * config.ngram_width
+    vectors = (config.ngrams - 1) * config.ngram_width
     hidden: list[object] = list(range(config.hidden))
-    inputs = [[*range(own), *evidence], *([*hidden, *evidence] for _ in range(config.layers - 1))]
-    last = [*hidden, *evidence]
+    # Columns that pass the recurrent layers by.
+    passed = [*(("bag", each) for each in range(vectors if config.bag else 0)), *evidence]
+    first = [*range(config.embedding + vectors), *evidence]
+    inputs = [first, *([*hidden, *passed] for _ in range(config.layers - 1))]
+    last = [*hidden, *passed]
     if config.pool:
         last = [*last, *(("mean", each) for each in last), *(("max", each) for each in hidden)]
     return [*inputs, last]

@@ -34,6 +34,8 @@ class ClassifierConfig:
     """Table entries for each n from 3 up."""
     ngram_width: int = 16
     """Width of the vector of an n-gram."""
+    bag: bool = False
+    """Whether the readout also reads the running mean of the n-grams' vectors."""
 
 
 class CodedEmbedding(nn.Module):
@@ -82,6 +84,8 @@ class RecurrentClassifier(nn.Module):
             )
             stack.append(ngrams)
             size, passed = ngrams.output_size, ngrams.evidence_size
+            if config.bag:
+                passed += (config.ngrams - 1) * config.ngram_width
         else:
             self.embedding = nn.Embedding(config.vocabulary, size)
             nn.init.normal_(self.embedding.weight, std=size**-0.5)

@@ -183,10 +183,13 @@ class NGramCell(Cell):
     def _join(self, x: Tensor, entries: Tensor | Sequence[Tensor]) -> Tensor:
         """Put the features of entries [...], for each n, beside x [..., input]: [..., output]."""
         vectors, evidence = self.longest
-        look_up = nn.functional.embedding
-        parts = [look_up(entry, self.vectors) for entry in entries[: vectors - 1]]
+        parts = [x[..., :-1]]
+        if vectors > 1:
+            # One look-up for all n: its gradient has the size of the whole table.
+            places = torch.stack([*entries[: vectors - 1]], -1)
+            parts.append(nn.functional.embedding(places, self.vectors).flatten(-2))
         parts += [self._evidence_of(entry) for entry in entries[: evidence - 1]]
-        return torch.cat([x[..., :-1], *parts], -1)
+        return torch.cat(parts, -1)
 
     def _evidence_of(self, entry: Tensor) -> Tensor:
         """Look up the evidence of table entries [batch, time]: [batch, time, labels].

@@ -75,7 +75,9 @@ def decide(
             f"{sources[0]}: {len(alphabet.vocabulary)} distinct characters, over the limit of "
             f"{MAX_VOCABULARY}; check the encoding of the file, or leave rare characters out"
         )
-    model = recipe.classifier_model(len(alphabet.vocabulary), len(alphabet.labels))
+    model = recipe.classifier_model(
+        len(alphabet.vocabulary), len(alphabet.labels), rows, request.minutes
+    )
     if earlier:
         model = dataclasses.replace(earlier, vocabulary=model.vocabulary, labels=model.labels)
     # A teacher is the network that a run without teachers would train.

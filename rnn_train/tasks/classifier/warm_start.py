@@ -37,6 +37,7 @@ _FIXED = (
     "evidence",
     "ngram_rows",
     "ngram_width",
+    "bag",
 )
 """Fields of the config that follow from the weights."""
 

@@ -105,9 +105,9 @@ def test_every_option_of_charlm(call: Call, asked: dict[str, Any]) -> None:
 
 
 def test_every_option_of_classifier(call: Call, asked: dict[str, Any]) -> None:
-    own = "--cell gru --ngrams 2 --evidence 3 --no-pool --dropout 0.1 --balance 0.7"
+    own = "--cell gru --ngrams 2 --evidence 3 --no-pool --bag --dropout 0.1 --balance 0.7"
     run(call, "classifier", *COMMON.split(), *own.split())
-    cell = {"cell": "gru", "ngrams": 2, "evidence": 3, "pool": False, "dropout": 0.1}
+    cell = {"cell": "gru", "ngrams": 2, "evidence": 3, "pool": False, "bag": True, "dropout": 0.1}
     request = ClassifierRequest(**REQUEST, balance=0.7, model=MODEL | cell, training=TRAINING)
     assert asked["request"] == request
 

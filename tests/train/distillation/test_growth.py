@@ -52,6 +52,19 @@ def test_new_label_has_no_evidence() -> None:
     assert not grown[:, 2].any()
 
 
+@pytest.mark.parametrize("pool", [False, True])
+def test_known_labels_keep_their_logits_with_a_bag(pool: bool) -> None:
+    config = dataclasses.replace(CLASSIFIER, bag=True, ngrams=3, layers=2, pool=pool)
+    old = RecurrentClassifier(config).eval()
+    dict(old.named_parameters())["layers.0.evidence"].data.normal_()
+    new = RecurrentClassifier(dataclasses.replace(config, labels=5, vocabulary=8)).eval()
+    grow_classifier(old, new, 4, "old")
+    tokens = torch.tensor([[0, 5, 2, 3]])
+    before, _ = old(tokens, old.zeros(1))
+    after, _ = new.eval()(tokens, new.zeros(1))
+    torch.testing.assert_close(after[..., :2], before)
+
+
 class StateFirst(Cell):
     """A cell whose matrix has the columns of its state before those of its input."""
 

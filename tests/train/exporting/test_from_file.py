@@ -65,6 +65,7 @@ def test_character_model(shape: dict[str, Any], tmp_path: Path) -> None:
     [
         {},
         {"layers": 2, "pool": True, "ngrams": 3, "evidence": 4, "ngram_rows": 41},
+        {"ngrams": 4, "ngram_rows": 41, "bag": True},
         {"cell": "mingru", "layers": 2},
     ],
 )

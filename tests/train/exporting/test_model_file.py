@@ -80,6 +80,8 @@ NGRAM_SHAPES = [
             {"cell": "elman", "ngrams": 4, "evidence": 2, "layers": 2},
             {"cell": "lstm", "ngrams": 3},
             {"cell": "gru", "evidence": 3, "layers": 2},
+            {"cell": "elman", "ngrams": 5, "bag": True, "pool": True},
+            {"cell": "lstm", "ngrams": 2, "evidence": 3, "bag": True, "layers": 2},
         )
     )
     for table in (True, False)

@@ -106,6 +106,7 @@ def test_joined_parts_are_equal_and_few(tmp_path: Path, monkeypatch: pytest.Monk
     [
         {"cell": "gru", "pool": False},
         {"ngrams": 3, "evidence": 4},
+        {"ngrams": 4, "bag": True},
     ],
 )
 def test_fixed_steps_of_a_classifier(shape: dict[str, Any], tmp_path: Path) -> None:

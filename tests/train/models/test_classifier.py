@@ -78,10 +78,14 @@ def test_last_gives_the_logits_at_the_last_character(tokens: Tensor) -> None:
     same(model(tokens, model.zeros(BATCH))[0], whole)
 
 
+@pytest.mark.parametrize("bag", [False, True])
 @pytest.mark.parametrize(("ngrams", "evidence"), [(1, 1), (3, 1), (1, 3), (2, 4)])
 @torch.no_grad()
-def test_pieces_equal_the_whole_with_ngrams(ngrams: int, evidence: int, tokens: Tensor) -> None:
-    model = classifier(ngrams=ngrams, evidence=evidence, ngram_rows=50, layers=2).eval()
+def test_pieces_equal_the_whole_with_ngrams(
+    ngrams: int, evidence: int, bag: bool, tokens: Tensor
+) -> None:
+    shape = {"ngrams": ngrams, "evidence": evidence, "bag": bag}
+    model = classifier(**shape, ngram_rows=50, layers=2).eval()
     model.count([Counted(tokens, torch.tensor([9, 9, 9]), torch.tensor([0, 1, 2]))])
     whole, last = model(tokens, model.zeros(BATCH))
     first, state = model(tokens[:, :2], model.zeros(BATCH))
@@ -99,6 +103,22 @@ def test_last_piece_after_the_state_of_another(tokens: Tensor) -> None:
     _, state = model.piece(tokens[:, :2], torch.tensor([2, 2, 2]), None, labels)
     found, _ = model.piece(tokens[:, 2:], lengths - 2, state, labels)
     same(found, model.last(tokens, lengths, labels))
+
+
+@torch.no_grad()
+def test_bag_is_the_mean_of_the_vectors(tokens: Tensor) -> None:
+    """The readout reads the states, then the n-grams' vectors: of the last character, and their
+    mean; the maximum is of the states alone."""
+    model = classifier(ngrams=3, ngram_rows=50, ngram_width=4, bag=True).eval()
+    ngrams, recurrent, _ = model.cells()
+    features, _ = ngrams.scan(model.embedding(tokens), ngrams.zeros(BATCH, torch.zeros(1)))
+    states, _ = recurrent.scan(features, recurrent.zeros(BATCH, torch.zeros(1)))
+    vectors = features[..., 6:]
+    assert vectors.shape[-1] == 8
+    same(states[..., 8:], vectors)
+    pooled = [states[:, -1], states.mean(1), states[..., :8].amax(1).clamp(min=0)]
+    lengths = torch.full((BATCH,), TIME)
+    same(model.last(tokens, lengths), model.readout(torch.cat(pooled, -1)))
 
 
 def test_padding_does_not_change_the_last_logits(tokens: Tensor) -> None:

@@ -67,7 +67,7 @@ def test_recipe_fills_in_what_is_open(decided: Decided) -> None:
     plan = decided()
     assert (plan.command, plan.data, plan.ensemble) == ("classifier", ("a.csv",), 0)
     assert (plan.minutes, plan.epochs) == (None, recipe.classifier_epochs(ROWS))
-    assert plan.model == recipe.classifier_model(plan.model.vocabulary, 2)
+    assert plan.model == recipe.classifier_model(plan.model.vocabulary, 2, ROWS)
     assert plan.training == recipe.classifier_training(ROWS, 0)
     assert (plan.balance, plan.character_dropout) == (recipe.BALANCE, recipe.CHARACTER_DROPOUT)
 

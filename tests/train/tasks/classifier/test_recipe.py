@@ -2,15 +2,18 @@
 
 import pytest
 
+from rnn_train.models.classifier import RecurrentClassifier
+from rnn_train.models.ngrams import MAX_NGRAM_ROWS
+from rnn_train.models.parameters import parameter_count
 from rnn_train.tasks.classifier import recipe
 
 
 def test_more_rows_get_larger_batches_and_fewer_epochs() -> None:
-    sizes = (100, 2_000, 10_000, 100_000)
+    sizes = (100, 2_000, 10_000, 50_000, 1_000_000)
     configs = [recipe.classifier_training(rows, seed=5) for rows in sizes]
     batches = [config.batch for config in configs]
     assert batches == sorted(batches)
-    assert (batches[0], batches[-1]) == (16, 256)
+    assert (batches[0], batches[-1]) == (16, 512)
     assert all(config.seed == 5 for config in configs)
     epochs = [recipe.classifier_epochs(rows) for rows in (*sizes, 10_000_000)]
     assert epochs == sorted(epochs, reverse=True)
@@ -18,20 +21,47 @@ def test_more_rows_get_larger_batches_and_fewer_epochs() -> None:
 
 
 def test_learning_rate_grows_with_the_root_of_the_batch() -> None:
-    small, large = (recipe.classifier_training(rows, 0) for rows in (100, 100_000))
+    small, large = (recipe.classifier_training(rows, 0) for rows in (100, 50_000))
     ratio = (large.batch / small.batch) ** 0.5
     assert large.learning_rate == pytest.approx(ratio * small.learning_rate)
 
 
 @pytest.mark.parametrize(("labels", "evidence"), [(50, 4), (51, 1)])
 def test_evidence_is_for_few_labels(labels: int, evidence: int) -> None:
-    model = recipe.classifier_model(30, labels)
+    model = recipe.classifier_model(30, labels, 1000)
     assert (model.vocabulary, model.labels, model.evidence) == (30, labels, evidence)
 
 
 def test_student_is_half_as_wide() -> None:
-    teacher = recipe.classifier_model(30, 4)
+    teacher = recipe.classifier_model(30, 4, 1000)
     student = recipe.student_model(teacher)
     assert (2 * student.hidden, 2 * student.embedding) == (teacher.hidden, teacher.embedding)
     assert 0 < student.dropout < teacher.dropout
     assert (student.cell, student.ngrams) == (teacher.cell, teacher.ngrams)
+
+
+@pytest.mark.parametrize("labels", [2, 200])
+def test_many_rows_get_vectors_that_pass_the_recurrent_layer_by(labels: int) -> None:
+    few, many = (
+        recipe.classifier_model(100, labels, rows)
+        for rows in (recipe.MANY_ROWS - 1, recipe.MANY_ROWS)
+    )
+    assert not few.bag
+    assert many.bag
+    assert many.evidence == 1
+    assert many.ngrams > few.ngrams
+    assert many.ngram_rows == MAX_NGRAM_ROWS
+
+
+def test_a_file_of_many_rows_and_labels_has_four_million_parameters_at_most() -> None:
+    model = RecurrentClassifier(recipe.classifier_model(300, 176, 1_000_000))
+    assert parameter_count(model) <= 4_000_000
+
+
+def test_few_minutes_for_many_rows_get_a_narrow_layer() -> None:
+    short, long, endless = (
+        recipe.classifier_model(300, 176, 1_000_000, minutes) for minutes in (2.0, 30.0, None)
+    )
+    assert short.hidden < long.hidden == endless.hidden
+    # Of fewer rows, the same minutes read each more often.
+    assert recipe.classifier_model(300, 176, recipe.MANY_ROWS, 2.0).hidden == long.hidden
