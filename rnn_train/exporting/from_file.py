@@ -139,6 +139,8 @@ def _classifier(metadata: Metadata, arrays: Arrays) -> RecurrentClassifier:
     for index, layer in enumerate(model.cells()):
         cell = layer.cell if isinstance(layer, PassThrough) else layer
         for name, parameter in cell.named_parameters():
+            if not parameter.numel():
+                continue  # no n-gram has vectors, or evidence: the file has no such table
             if index or folded is None:
                 value = arrays[f"cell{index}.{name}"]
             else:
