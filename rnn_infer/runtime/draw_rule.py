@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
+from unicodedata import normalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,17 +72,24 @@ def _by_character(
     """Return the bias [n], and the tokens that were named."""
     bias, named = np.zeros(len(vocabulary), np.float32), set()
     for char, value in given.items():
-        if len(vocabulary.normalize(char)) != 1:
-            raise OptionError(f"logit_bias: {char!r:.60} is not one character; give each its own")
-        tokens = vocabulary.encode(char, "skip")
-        if not len(tokens):
-            raise UnknownCharacterError(
-                f"logit_bias: character {char!r} (U+{ord(vocabulary.normalize(char)):04X}) is not "
-                "in the model's vocabulary; leave it out"
-            )
-        token = int(tokens[0])
+        token = _token(char, vocabulary)
         if token in named:
             raise OptionError(f"logit_bias names {char!r} twice; keep one of them")
         named.add(token)
         bias[token] = value
     return bias, named
+
+
+def _token(char: str, vocabulary: Vocabulary) -> int:
+    """Return the token of a character, in any canonical form of it."""
+    known = vocabulary.encode(char, "skip")
+    normal = vocabulary.normalize(char)
+    if len(normal) == 1 and not len(known):
+        raise UnknownCharacterError(
+            f"logit_bias: character {char!r} (U+{ord(normal):04X}) is not in the model's "
+            "vocabulary; leave it out"
+        )
+    # A composed form may be two characters of the vocabulary, and two may be a composed one.
+    if len(known) != 1 or vocabulary.decode(known) not in (normal, normalize("NFC", normal)):
+        raise OptionError(f"logit_bias: {char!r:.60} is not one character; give each its own")
+    return int(known[0])

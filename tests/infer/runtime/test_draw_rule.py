@@ -1,6 +1,7 @@
 """The rule of a stream: what a bias may name, and what it may forbid."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -82,3 +83,21 @@ def test_a_decomposed_character_is_the_composed_one(wide: CharLM) -> None:
     else:
         with pytest.raises(OptionError, match="not one character"):
             rule(wide, {"e\u0301": 1})
+
+
+def test_other_canonical_form_is_the_character_that_the_vocabulary_has(lm: CharLM) -> None:
+    """As in a prompt, and where the file's rules leave the forms as they are."""
+    assert lm.metadata.text.normalization == "none"
+    np.testing.assert_array_equal(rule(lm, {"e\u0301": 2.0}).bias, rule(lm, {"é": 2.0}).bias)
+    with pytest.raises(OptionError, match="twice"):
+        rule(lm, {"e\u0301": 1, "é": 2})
+
+
+def test_composed_form_of_two_characters_is_no_character(lm: CharLM) -> None:
+    """It would be the bias of the letter alone."""
+    vocabulary = tuple("\u0301" if c == "é" else c for c in lm.metadata.vocabulary)
+    known = Vocabulary(replace(lm.metadata, vocabulary=vocabulary))
+    assert known.encode("é").tolist() == known.encode("e\u0301").tolist()
+    for char in ("é", "e\u0301", "a☃"):
+        with pytest.raises(OptionError, match="not one character"):
+            DrawRule.of(Sampling(logit_bias={char: 1}), known)
