@@ -9,6 +9,9 @@ const FOLDER = new URL("../../exported/", import.meta.url);
 const CHUNK = 24;
 /** Nats that show as the full colour. */
 const HOTTEST = 6;
+/** The share of names whose label is in the set that the page shows, and the rows that it needs. */
+const COVERAGE = 0.9;
+const LEAST_ROWS = 9;
 
 const $ = (id) => document.getElementById(id);
 
@@ -109,11 +112,12 @@ function useClassifier(model) {
 function chosen() {
   const seed = $("seed").value.trim();
   if (seed && !/^\d+$/.test(seed)) throw new OptionError("the seed is not a whole number; give digits");
-  const stop = $("stop").value.replaceAll("\\n", "\n");
+  const [stop, forbid] = ["stop", "forbid"].map((name) => $(name).value.replaceAll("\\n", "\n"));
   const options = {
     temperature: $("temperature").valueAsNumber,
     topP: $("top-p").valueAsNumber,
     stop: stop ? [stop] : [],
+    logitBias: Object.fromEntries(Array.from(forbid, (char) => [char, -Infinity])),
     chunk: CHUNK,
   };
   return { seed: seed ? BigInt(seed) : null, length: $("length").valueAsNumber, options };
@@ -189,7 +193,7 @@ async function read() {
   $("figures").textContent =
     `${score.bitsPerChar.toFixed(2)} bits a character, as hard as a choice among ` +
     `${score.perplexity.toFixed(1)} equal ones`;
-  let place = -1;
+  let place = score.nats.length - kept.length; // a model of documents scores the first one too
   $("reading").replaceChildren(
     ...chars.map((char) => {
       const span = element("span", char);
@@ -214,17 +218,29 @@ async function classify() {
   const name = $("name").value;
   if (!name) {
     $("label").textContent = "…";
-    $("sure").textContent = "";
+    $("sure").textContent = $("doubt").textContent = "";
     $("belief").replaceChildren();
     $("legend").replaceChildren();
     return;
   }
   const all = { top: classifier.labels.length, prior: $("prior").valueAsNumber };
   const trace = await classifier.trace(name, all);
-  const { label, probability } = trace[trace.length - 1];
+  const { label, probability, known } = trace[trace.length - 1];
   $("label").textContent = label;
   $("sure").textContent = percent(probability);
+  $("doubt").textContent = await doubt(name, all.prior, known);
   showBelief($("belief"), $("legend"), trace);
+}
+
+/** What a reader should know of the answer: its set of labels, and letters that the model lacks. */
+async function doubt(name, prior, known) {
+  const lines = [];
+  if (known < 1) lines.push(`The model knows ${percent(known)} of these letters.`);
+  if (!prior && classifier.metadata.classifier.held_out?.rows >= LEAST_ROWS) {
+    const { labels } = await classifier.classify(name, { coverage: COVERAGE });
+    lines.push(`Right in ${percent(COVERAGE)} of such names: one of ${labels.join(", ")}.`);
+  }
+  return lines.join(" ");
 }
 
 // --- wiring ----------------------------------------------------------------------------------

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
 
 import { launch, MISSING, program } from "./browser.js";
-import { vectors } from "./models.js";
+import { bytesOf, vectors, withMetadata, withProperties } from "./models.js";
 import { serve } from "./serve.js";
 
 const WRITTEN = vectors.charlm["exported/charlm.int8.onnx"].texts[0];
@@ -104,6 +104,10 @@ describe("the page", { timeout: 300_000, skip: program ? false : MISSING }, () =
       page.setInputFiles("#file", { name, mimeType: "application/octet-stream", buffer: Buffer.from(text) });
     await drop("other.onnx", "<html>");
     await shows(/other\.onnx: damaged or not an ONNX file/);
+    await drop("half.onnx", bytesOf("tests/data/charlm.onnx").slice(0, 2000));
+    await shows(/half\.onnx: damaged or not an ONNX file: its bytes do not parse/);
+    await drop("foreign.onnx", withProperties(bytesOf("tests/data/charlm.onnx"), []));
+    await shows(/foreign\.onnx: not a model made by rnn-train.*export it with rnn-train/);
     await drop("photo.png", "x");
     await shows(/is no \.onnx file; take one/);
     await page.evaluate(() => {
@@ -111,6 +115,48 @@ describe("the page", { timeout: 300_000, skip: program ? false : MISSING }, () =
     });
     await page.selectOption("#charlm", { index: 1 });
     await shows(/missing\.onnx: cannot be downloaded \(404.*check the address/);
+  });
+
+  test("a stop text that cannot come and forbidden characters are told or kept", async () => {
+    const page = await opened();
+    await page.fill("#stop", "\u0416");
+    await page.click("#generate");
+    await page.locator("#problem:visible", { hasText: /never write the stop text .* drop it/ }).waitFor();
+    await page.fill("#stop", "");
+    await page.fill("#forbid", "e\\n");
+    await page.fill("#length", "60");
+    await page.click("#generate");
+    await done(page);
+    const text = await page.locator("#text").evaluate((each) => each.textContent);
+    assert.ok(text.length === 60 && !/[e\n]/.test(text), text);
+    assert.deepEqual(page.faults, []);
+  });
+
+  test("letters that the classifier lacks are told, and the set of labels", async () => {
+    const page = await opened();
+    await page.fill("#name", "Ko\u0416\u0416");
+    await page.locator("#doubt", { hasText: /knows 50 % of these letters/ }).waitFor();
+    const { file, metadata } = vectors.coverage;
+    const buffer = Buffer.from(withMetadata(bytesOf(file), metadata));
+    await page.setInputFiles("#file", { name: "held.onnx", mimeType: "application/octet-stream", buffer });
+    await page.locator("#doubt", { hasText: /Right in 90 % of such names: one of / }).waitFor();
+    assert.deepEqual(page.faults, []);
+  });
+
+  test("a browser without wasm SIMD, and a runtime that is not there, are told", async () => {
+    for (const [prepare, message] of [
+      [(page) => page.addInitScript("WebAssembly.validate = () => false"), /SIMD/],
+      [(page) => page.route("**/ort.wasm.bundle.min.mjs", (route) => route.abort()), /onnxruntime-web is not there; run/],
+      [(page) => page.route("**/*.wasm", (route) => route.abort()), /onnxruntime does not start here.*serve the \.wasm file/],
+    ]) {
+      server = await serve();
+      const page = await browser.newPage();
+      await prepare(page);
+      await page.goto(`${server.address}/examples/browser/index.html`);
+      await page.locator("#problem:visible", { hasText: message }).waitFor({ timeout: 20_000 });
+      assert.equal(await page.locator("#generate").isDisabled(), true);
+      server.close();
+    }
   });
 
   test("a dropped file of either kind takes the place of its model", async () => {
