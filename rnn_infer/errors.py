@@ -16,10 +16,41 @@ Each message is one line: what is wrong, then what to do. The second base class 
 caller who does not know this package would catch.
 """
 
+import errno
 import pickle
 
 _LONGEST = 2000
 """Characters of a message that are shown."""
+
+
+_CURES = {
+    errno.EACCES: "give yourself the permission, or name another place",
+    errno.EPERM: "give yourself the permission, or name another place",
+    errno.EROFS: "name another place",
+    errno.ENOSPC: "make room on the disk, or name another place",
+    errno.EDQUOT: "make room below your quota, or name another place",
+    errno.EFBIG: "name another place, or raise the limit with ulimit -f",
+    errno.EMFILE: "close files, or raise the limit with ulimit -n",
+    errno.ENFILE: "close files, and try again",
+    errno.ENOMEM: "free memory, and try again",
+    errno.EIO: "check the disk, and try again",
+    errno.ENOENT: "check the name",
+    errno.ENOTDIR: "check the name",
+    errno.EISDIR: "name a file",
+    errno.ENAMETOOLONG: "name it shorter",
+    errno.ELOOP: "check its links",
+}
+
+
+def because(error: Exception) -> str:
+    """Return why the system refused, and what to do: the end of a message.
+
+    Args:
+        error: an `OSError`, or what a stranger's file object raised.
+    """
+    reason = " ".join(str(getattr(error, "strerror", None) or error).split())
+    cure = _CURES.get(getattr(error, "errno", None) or 0, "try again")
+    return f"{reason or type(error).__name__}; {cure}"
 
 
 def _printable(char: str) -> str:

@@ -91,10 +91,14 @@ def _unpack(data: bytes) -> tuple[dict[str, Any], bytes]:
         raise SnapshotError(f"a session is restored from the bytes of save(), not {data!r:.60}")
     body, checksum = bytes(data[:-_CHECKSUM_BYTES]), bytes(data[-_CHECKSUM_BYTES:])
     if len(body) < _FRAME.size or hashlib.sha256(body).digest() != checksum:
-        raise SnapshotError("these bytes are not a session, or are damaged (checksum)")
+        raise SnapshotError(
+            "these bytes are not a session, or are damaged (checksum); save it again"
+        )
     magic, size = _FRAME.unpack_from(body)
     if magic != _MAGIC:
-        raise SnapshotError("these bytes are not a session of a known version")
+        raise SnapshotError(
+            "these bytes are not a session of a known version; save it with this version"
+        )
     try:
         header = json.loads(body[_FRAME.size : _FRAME.size + size])
     except (ValueError, RecursionError):

@@ -6,7 +6,7 @@ from typing import Any
 
 from rnn_train.distributed.environment import command
 from rnn_train.errors import RunError
-from rnn_train.files import write_bytes
+from rnn_train.files import read_bytes, write_bytes
 from rnn_train.progress import Log
 from rnn_train.tasks.plan import Continuation, Plan
 from rnn_train.tasks.task import Task
@@ -76,6 +76,6 @@ def add_part(
     parts = [*config.get("continued", ()), dataclasses.asdict(part)]
     if out.is_file():
         kept = run.folder / f"before-{len(parts)}.onnx"
-        write_bytes(kept, out.read_bytes())
+        write_bytes(kept, read_bytes(out))
         log(f"the model so far is kept as {kept}")
     run.write_config(config | {"continued": parts})

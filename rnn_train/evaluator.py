@@ -50,6 +50,7 @@ from rnn_train.evaluation.protocols import (
 from rnn_train.exporting.metadata import draft
 from rnn_train.progress import Log
 from rnn_train.run_task import finished_task
+from rnn_train.system_errors import system_errors
 from rnn_train.tasks.charlm.task import CharLMTask
 from rnn_train.tasks.classifier.task import ClassifierTask
 from rnn_train.training.device import pick_device
@@ -58,6 +59,7 @@ Prior = float | Literal["best"]
 """`prior` of `Classifier.classify`, or the one that the model's own held-out rows chose."""
 
 
+@system_errors()
 def evaluate(
     target: Path,
     data: Sequence[str],

@@ -2,12 +2,14 @@
 
 import hashlib
 import os
+import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from rnn_infer.errors import because
 from rnn_train.errors import RunError
 
 
@@ -26,25 +28,20 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     Raises:
         RunError: the folder cannot be made or written, or the disk is full.
     """
-    temporary = None
+    # It has its name before it exists, so that a signal at any moment leaves none behind.
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            dir=path.parent, prefix=f".{path.name}.", suffix=".part", delete=False
-        ) as stream:
-            temporary = stream.name
-            yield stream  # type: ignore[misc]
+        with temporary.open("xb") as stream:
+            yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        Path(temporary).chmod(0o666 & ~_umask())
         os.replace(temporary, path)
-        temporary = None
         _sync_folder(path.parent)
     except OSError as error:
-        raise RunError(f"cannot write {path}: {error.strerror or error}") from error
+        raise RunError(f"cannot write {path}: {because(error)}") from error
     finally:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
+        _remove(temporary)
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -55,6 +52,34 @@ def write_bytes(path: Path, data: bytes) -> None:
     """
     with replacing(path) as stream:
         stream.write(data)
+
+
+def read_bytes(path: Path) -> bytes:
+    """Reads a whole file.
+
+    Raises:
+        RunError: it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise RunError(f"{path} cannot be read: {because(error)}") from error
+
+
+def names(folder: Path) -> list[str]:
+    """Lists a folder, sorted. A folder that does not exist holds nothing.
+
+    `Path.glob` takes a folder that cannot be listed for an empty one.
+
+    Raises:
+        RunError: it cannot be listed.
+    """
+    try:
+        return sorted(each.name for each in folder.iterdir())
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise RunError(f"cannot list {folder}: {because(error)}") from error
 
 
 def check_writable(path: Path) -> None:
@@ -70,7 +95,7 @@ def check_writable(path: Path) -> None:
         with tempfile.TemporaryFile(dir=path.parent):
             pass
     except OSError as error:
-        raise RunError(f"cannot write {path}: {error.strerror or error}") from error
+        raise RunError(f"cannot write {path}: {because(error)}") from error
 
 
 def check_model_path(path: Path, make_folder: bool = True) -> None:
@@ -119,11 +144,11 @@ def keeping_previous(path: Path, own_sha256: str | None) -> Iterator[Path | None
     while copy.exists():
         number += 1
         copy = path.with_suffix(f".previous-{number}{path.suffix}")
-    write_bytes(copy, path.read_bytes())
+    write_bytes(copy, read_bytes(path))
     try:
         yield copy
     except BaseException:
-        copy.unlink(missing_ok=True)
+        _remove(copy)
         raise
 
 
@@ -137,7 +162,7 @@ def sha256(path: Path) -> str:
         with path.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
-        raise RunError(f"cannot read {path}: {error.strerror or error}") from error
+        raise RunError(f"cannot read {path}: {because(error)}") from error
 
 
 def _sync_folder(folder: Path) -> None:
@@ -150,7 +175,11 @@ def _sync_folder(folder: Path) -> None:
             os.close(handle)
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _remove(path: Path) -> None:
+    """Removes a file, if it is there. The error that is on its way is the one to report."""
+    for _ in range(2):
+        try:
+            path.unlink(missing_ok=True)
+            return
+        except OSError:
+            continue

@@ -34,6 +34,7 @@ from rnn_train.run_task import (
     open_plan,
     open_task,
 )
+from rnn_train.system_errors import system_errors
 from rnn_train.tasks.plan import Settings
 from rnn_train.tasks.registry import TASKS
 from rnn_train.tasks.request import CharLMRequest, ClassifierRequest, check_budget
@@ -104,6 +105,7 @@ class ExportOptions:
         )
 
 
+@system_errors()
 def train(
     request: CharLMRequest | ClassifierRequest,
     out: Path,
@@ -151,6 +153,7 @@ def train(
         return train_task(run, task, out, where, log, spent=spent, crew=crew)
 
 
+@system_errors()
 def resume(
     folder: Path,
     out: Path | None = None,
@@ -217,6 +220,8 @@ def _locked(run: Run) -> Iterator[None]:
         run.close()
 
 
+@system_errors()
+@terminable()
 def export(
     source: Path, out: Path, options: ExportOptions | None = None, *, log: Log = print
 ) -> dict[str, float]:

@@ -14,6 +14,7 @@ from rnn_train.files import check_model_path
 from rnn_train.models.parameters import parameter_count
 from rnn_train.pipeline import set_threads
 from rnn_train.progress import Log
+from rnn_train.system_errors import system_errors
 from rnn_train.tasks.charlm.task import CharLMTask
 from rnn_train.tasks.classifier.task import ClassifierTask
 from rnn_train.tasks.plan import Settings
@@ -28,6 +29,7 @@ _MEASURED_STEPS = 3
 """Steps that are measured, to estimate the duration. Another one before them warms up."""
 
 
+@system_errors()
 def preview(
     request: CharLMRequest | ClassifierRequest,
     out: Path,

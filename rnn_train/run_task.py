@@ -74,7 +74,7 @@ def _damage_reported(run: Run) -> Iterator[None]:
         yield
     except RnnTrainError:
         raise  # it already says what to do; some are a ValueError too
-    except (KeyError, TypeError, ValueError, OSError) as error:
+    except (KeyError, TypeError, ValueError, FileNotFoundError) as error:
         raise RunError(
             f"{run.folder} is damaged or of another version ({type(error).__name__}: {error}); "
             "start a new run"

@@ -1,18 +1,37 @@
 """Guards around commands: every error and every warning becomes one line."""
 
+import os
 import sys
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from typing import Any, NoReturn
 
 import click
 
-from rnn_infer.errors import RnnInferError
+from rnn_infer.errors import RnnInferError, because
+
+_NO_OUTPUT = "the output cannot be written, and is not complete"
 
 
 class OneLineGroup(click.Group):
-    """A group of commands that reports wrong options in one line. click would add the usage."""
+    """A group of commands that reports each error in one line.
+
+    click would add the usage to wrong options, and lets errors of the system pass.
+    """
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the program, and end it."""
+        _keep_standard_files()
+        try:
+            return super().main(*args, **kwargs)
+        except MemoryError:
+            _end("there is not enough memory; free some, or raise the limit with ulimit -v")
+        except OSError as error:
+            # Errors of inputs have become errors of the library. What is left is output.
+            where = f"{error.filename}: cannot be used" if error.filename else _NO_OUTPUT
+            _end(f"{where}: {because(error)}")
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command."""
@@ -51,6 +70,29 @@ def guarded(function: Callable[..., None]) -> Callable[..., None]:
             fail(f"the output cannot be written as {error.encoding}; set PYTHONIOENCODING=utf-8")
 
     return run
+
+
+def _keep_standard_files() -> None:
+    """Open what the caller has closed of standard input, output and error, as nothing.
+
+    Otherwise the next file that is opened gets its number, and what a library prints goes into it.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            with suppress(OSError):
+                os.open(os.devnull, os.O_RDWR)  # it gets the lowest number that is free
+
+
+def _end(message: str) -> NoReturn:
+    """End the program with one line, if there is still somewhere to write it."""
+    with suppress(OSError, ValueError):
+        click.echo(f"Error: {message}", err=True)
+    with suppress(OSError, ValueError, AttributeError):
+        # What the output still holds would fail once more when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(1)
 
 
 def command(function: Callable[..., None]) -> click.Command:

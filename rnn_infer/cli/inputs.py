@@ -2,13 +2,14 @@
 
 import sys
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, NoReturn
 
 import click
 
 from rnn_infer.cli.guards import fail
+from rnn_infer.errors import because
 from rnn_infer.tables.options import TableOptions
 from rnn_infer.tables.table import Table
 
@@ -20,11 +21,11 @@ def read_text(source: str) -> str:
         click.ClickException: the file cannot be read.
         UnicodeDecodeError: it is not UTF-8.
     """
-    try:
-        with click.open_file(source, "rb") as stream:
+    with _opened(source) as stream:
+        try:
             data = stream.read()
-    except OSError as error:
-        fail(f"{source}: cannot be read: {error.strerror}")
+        except OSError as error:
+            _unreadable(source, error)
     if source == "-":
         # `echo` and editors add a line end that is not part of the prompt.
         data = data.removesuffix(b"\n").removesuffix(b"\r")
@@ -43,9 +44,8 @@ def open_input(source: str, options: TableOptions, labels: Collection[str]) -> I
     Raises:
         TableError: the file cannot be read, or it is not clear how it is meant.
     """
-    path = Path(source)
-    size = path.stat().st_size if source != "-" and path.is_file() else 0
-    hidden = not size or sys.stdout.isatty() or not sys.stderr.isatty()
+    size = 0 if source == "-" else _size(Path(source))
+    hidden = not size or _on_screen(sys.stdout) or not _on_screen(sys.stderr)
     step = max(1, size // 100)
     with (
         click.progressbar(
@@ -58,8 +58,32 @@ def open_input(source: str, options: TableOptions, labels: Collection[str]) -> I
 
 @contextmanager
 def _opened(source: str) -> Iterator[IO[bytes]]:
+    """Open a file. An error of the block is no error of this file, and passes."""
+    if source == "-" and sys.stdin is None:
+        fail("standard input is closed; name a file, or send it through a pipe")
     try:
-        with click.open_file(source, "rb") as stream:
-            yield stream
+        stream = click.open_file(source, "rb")
     except OSError as error:
-        fail(f"{source}: cannot be read: {error.strerror}")
+        _unreadable(source, error)
+    try:
+        yield stream
+    finally:
+        if source != "-":
+            with suppress(OSError):  # all that was wanted has been read
+                stream.close()
+
+
+def _size(path: Path) -> int:
+    """Return the size of a regular file, for the progress bar. If it is unknown, there is none."""
+    try:
+        return path.stat().st_size if path.is_file() else 0
+    except OSError:
+        return 0
+
+
+def _on_screen(stream: IO[str] | None) -> bool:
+    return stream is not None and stream.isatty()  # a program without a console has none
+
+
+def _unreadable(source: str, error: OSError) -> NoReturn:
+    fail(f"{source}: cannot be read: {because(error)}")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, Any, Literal, Protocol
 
 from rnn_infer import contract
-from rnn_infer.errors import ModelFileError, OptionError
+from rnn_infer.errors import ModelFileError, OptionError, because
 
 _BYTES = "<bytes>"
 _FILE_OBJECT = "<file object>"
@@ -132,5 +132,4 @@ def _unreadable(name: str, error: Exception) -> ModelFileError:
         return ModelFileError(f"{name}: no such file")
     if isinstance(error, IsADirectoryError):
         return ModelFileError(f"{name}: is a folder; name the .onnx file in it")
-    reason = (error.strerror if isinstance(error, OSError) else None) or error
-    return ModelFileError(f"{name}: cannot be read ({str(reason) or type(error).__name__})")
+    return ModelFileError(f"{name}: cannot be read: {because(error)}")

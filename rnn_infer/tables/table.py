@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import IO, Self, Unpack
 
-from rnn_infer.errors import OptionError, TableError
+from rnn_infer.errors import OptionError, TableError, because
 from rnn_infer.tables.delimited import CellRows, csv_rows, tsv_rows
 from rnn_infer.tables.delimiter import declared_delimiter, find_delimiter
 from rnn_infer.tables.json_layout import find_keys
@@ -124,7 +124,7 @@ def _chunks(
         else:
             yield from read_chunks(source, name, encoding, progress)
     except OSError as error:
-        raise TableError(f"{name}: cannot be read: {error.strerror or error}") from error
+        raise TableError(f"{name}: cannot be read: {because(error)}") from error
 
 
 def _filled(chunks: Iterator[str]) -> Iterator[str]:

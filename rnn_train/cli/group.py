@@ -89,8 +89,10 @@ def _checked(work: Callable[[], None]) -> None:
         raise click.ClickException(f"{error.name} is not installed; {_EXTRA}") from None
     from rnn_infer.errors import RnnInferError
     from rnn_train.errors import RnnTrainError
+    from rnn_train.training.interrupt import terminable
 
     try:
-        work()
+        with terminable():
+            work()
     except (RnnTrainError, RnnInferError) as error:
         raise click.ClickException(str(error)) from None

@@ -84,7 +84,7 @@ def build_corpus(
         raise DataError(f"{names}: the text repeats one character; use a text with at least two")
     _check_vocabulary(files, len(codes))
     vocabulary = tuple(map(chr, codes.tolist()))
-    _write(files, joining, path, _table(vocabulary, unknown))
+    _write(files, joining, path, _table(vocabulary, unknown), digest)
     return Corpus(_map(path, len(codes)), vocabulary, unknown, digest, starts)
 
 
@@ -144,7 +144,7 @@ def encode_text(
             f"{shown}; remove them, or train a model on a text that contains them (or with "
             "--min-count, which adds a token for unknown characters)"
         )
-    _write(files, joining, path, _table(vocabulary, unknown))
+    _write(files, joining, path, _table(vocabulary, unknown), digest)
     return Corpus(_map(path, len(vocabulary)), tuple(vocabulary), unknown, digest, starts)
 
 
@@ -196,11 +196,24 @@ def _table(vocabulary: Sequence[str], unknown: int | None) -> NDArray[np.integer
 
 
 def _write(
-    files: Sequence[TextFile], joining: Joining, path: Path, table: NDArray[np.integer]
+    files: Sequence[TextFile],
+    joining: Joining,
+    path: Path,
+    table: NDArray[np.integer],
+    sha256: str,
 ) -> None:
+    """Writes the tokens. `sha256` is that of the text as it was when its characters were counted.
+
+    Raises:
+        DataError: it has changed since, so that some of its characters have no token.
+    """
+    digest = hashlib.sha256()
     with replacing(path) as stream:
         for text, _ in joining.read(files):
+            digest.update(text.encode())
             stream.write(table[_codes(text)].tobytes())
+        if digest.hexdigest() != sha256:
+            raise DataError(f"{_names(files)}: has changed while it was read; run again")
 
 
 def _smallest(count: int) -> np.dtype:

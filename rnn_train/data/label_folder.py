@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from rnn_infer.errors import because
 from rnn_infer.tables.lines import Progress, read_chunks
 from rnn_infer.tables.options import TableOptions
 from rnn_infer.tables.table import Table
 from rnn_train.errors import DataError
+from rnn_train.files import names
 
 _TABLES = (".csv", ".tsv", ".jsonl", ".json")
 
@@ -58,7 +60,8 @@ def folder_size(folder: Path) -> int:
 
 
 def _texts(folder: Path) -> list[Path]:
-    return sorted(each for each in folder.glob("*.txt") if each.is_file() and _visible(each))
+    paths = [folder / name for name in names(folder) if name.endswith(".txt")]
+    return [each for each in paths if each.is_file() and _visible(each)]
 
 
 def _visible(path: Path) -> bool:
@@ -66,7 +69,8 @@ def _visible(path: Path) -> bool:
 
 
 def _parts(folder: Path) -> tuple[list[Path], list[Path]]:
-    folders = sorted(each for each in folder.iterdir() if each.is_dir() and _visible(each))
+    paths = [folder / name for name in names(folder)]
+    folders = [each for each in paths if each.is_dir() and _visible(each)]
     return _texts(folder), [each for each in folders if _texts(each)]
 
 
@@ -75,11 +79,13 @@ def _whole_text(path: Path, encoding: str | None, progress: Progress | None) -> 
         with path.open("rb") as stream:
             return "".join(read_chunks(stream, str(path), encoding, progress)).strip()
     except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+        raise DataError(f"{path}: cannot be read: {because(error)}") from error
 
 
 def _nothing(folder: Path) -> str:
-    tables = sorted(each.name for each in folder.iterdir() if each.suffix.lower() in _TABLES)
+    tables = sorted(
+        each.name for each in map(Path, names(folder)) if each.suffix.lower() in _TABLES
+    )
     if tables:
         return f"{folder}: the folder holds tables ({tables[0]}, …); name each with --data"
     return (

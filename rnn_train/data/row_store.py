@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from rnn_infer.errors import because
 from rnn_train.data.encoded_rows import EncodedRows
 from rnn_train.data.rows import normal
 from rnn_train.errors import RunError
@@ -131,8 +132,8 @@ def row_writer(folder: Path, max_length: int | None = None) -> Iterator[tuple[Ro
             yield RowWriter(file, max_length), file
     except OSError as error:
         raise RunError(
-            f"cannot write the rows into {folder}: {error.strerror or error}; give a --run folder "
-            "on a disk with more room"
+            f"cannot write the rows into {folder}: {because(error)}, or give a --run "
+            "folder on a disk with more room"
         ) from error
 
 
@@ -166,7 +167,9 @@ def write_rows(
     rows = np.empty(len(lengths), _ROW)
     rows["length"], rows["label"], rows["held_out"] = lengths, labels, held_out
     with replacing(folder / "rows.npy") as file:
-        np.save(file, rows)
+        # `np.save` writes past Python's file, and its error would not say that the disk is full.
+        np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(rows))
+        file.write(rows.tobytes())
     document = {"characters": "".join(map(chr, known.tolist())), "labels": writer.names, **facts}
     write_bytes(folder / "rows.json", json.dumps(document, ensure_ascii=False).encode())
 

@@ -3,11 +3,14 @@
 import codecs
 import glob
 import io
+import os
 import tokenize
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
+from rnn_infer.errors import because
 from rnn_train.errors import DataError
 
 CHUNK_BYTES = 1 << 20
@@ -54,7 +57,7 @@ class TextFile:
                     offset += len(data)
             yield newlines.decode(self._decode(decoder, b"", offset, final=True), final=True)
         except OSError as error:
-            raise DataError(f"{self.path}: cannot be read: {error.strerror}") from error
+            raise DataError(f"{self.path}: cannot be read: {because(error)}") from error
 
     def _decode(
         self, decoder: codecs.IncrementalDecoder, data: bytes, offset: int, final: bool
@@ -89,7 +92,7 @@ def find_texts(sources: Sequence[str]) -> list[TextFile]:
         if path.is_file():
             found = [path]
         elif path.is_dir():
-            found = sorted(p for p in path.rglob("*") if p.is_file() and not _hidden(p, path))
+            found = sorted(p for p in _walk(path) if p.is_file() and not _hidden(p, path))
             if not found:
                 raise DataError(f"{source}: the folder holds no files; name one with texts")
         else:
@@ -115,6 +118,20 @@ def expand(source: str) -> Path:
         reason = getattr(error, "strerror", None) or error
         raise DataError(f"{source}: no such file or folder ({reason}); check the path") from None
     return path
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """Lists a folder with all folders in it. `Path.rglob` leaves out those that it may not read.
+
+    Raises:
+        DataError: a folder cannot be listed.
+    """
+
+    def refuse(error: OSError) -> NoReturn:
+        raise DataError(f"{error.filename}: cannot be listed: {because(error)}") from error
+
+    for home, _, names in os.walk(folder, onerror=refuse):
+        yield from (Path(home, name) for name in names)
 
 
 def _hidden(path: Path, root: Path) -> bool:
@@ -152,5 +169,6 @@ def _declared_encoding(path: Path) -> str:
         with path.open("rb") as stream:
             encoding, _ = tokenize.detect_encoding(stream.readline)
     except (SyntaxError, OSError) as error:
-        raise DataError(f"{path}: {error}") from error
+        reason = because(error) if isinstance(error, OSError) else f"{error}; correct it"
+        raise DataError(f"{path}: {reason}") from error
     return "utf-8" if encoding == "utf-8-sig" else encoding

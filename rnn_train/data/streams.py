@@ -3,14 +3,15 @@
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import RawIOBase
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-ALL = slice(None)
-"""All streams of a batch."""
+from rnn_train.errors import RunError
+
 _Reader = Callable[[int, int], NDArray[Any]]
 """Returns the items from a start to an end."""
 
@@ -72,10 +73,24 @@ class ArrayRing:
 
             def read(start: int, end: int) -> NDArray[Any]:
                 file.seek(start * size)
-                data = np.frombuffer(file.read((end - start) * size), items.dtype)
-                return data.reshape(-1, *items.shape[1:])
+                data = _read(file, (end - start) * size)
+                return np.frombuffer(data, items.dtype).reshape(-1, *items.shape[1:])
 
             yield read
+
+
+def _read(file: RawIOBase, size: int) -> bytes:
+    """Reads all of `size` bytes: the system may give fewer at once.
+
+    Raises:
+        RunError: the file has fewer.
+    """
+    data = file.read(size) or b""
+    while len(data) < size:
+        if not (more := file.read(size - len(data))):
+            raise RunError("the text of the run folder was cut; put it back, or start a new run")
+        data += more
+    return data
 
 
 class PartsRing:
@@ -148,33 +163,31 @@ class Streams:
         """Number of characters in a window, over all streams."""
         return self.batch * self._window
 
-    def window(self, step: int, rows: slice = ALL) -> tuple[Any, bool]:
+    def window(self, step: int) -> tuple[Any, bool]:
         """Reads a window.
 
         Args:
             step: number of the window since the start of training.
-            rows: the streams to read.
 
         Returns:
-            Tokens [rows, window + 1], as an array or a tensor: the inputs are all tokens except
+            Tokens [batch, window + 1], as an array or a tensor: the inputs are all tokens except
             the last, the targets all except the first. And whether the window is the first of an
             epoch: then the state is not carried over.
         """
-        tokens = self.text.rows(self._starts(step)[rows], self._window + 1)
-        return tokens, step % self.windows == 0
+        rows = self.text.rows(self._starts(step), self._window + 1)
+        return rows, step % self.windows == 0
 
-    def aligned(self, others: Ring, step: int, rows: slice = ALL) -> Any:
+    def aligned(self, others: Ring, step: int) -> Any:
         """Reads items that belong to the inputs of a window, for instance soft targets.
 
         Args:
             others: one item for each character of the text.
             step: number of the window.
-            rows: the streams to read.
 
         Returns:
-            [rows, window, ...].
+            [batch, window, ...].
         """
-        return others.rows(self._starts(step)[rows], self._window)
+        return others.rows(self._starts(step), self._window)
 
     def _starts(self, step: int) -> NDArray[np.integer]:
         epoch, number = divmod(step, self.windows)

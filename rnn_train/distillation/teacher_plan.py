@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rnn_train.files import write_bytes
+from rnn_train.files import read_bytes, write_bytes
 from rnn_train.training.run import Run
 
 
@@ -45,4 +45,4 @@ class TeacherPlan:
             RunError: the folder cannot be written.
         """
         for name, file in zip(self.files, files, strict=False):
-            write_bytes(run.folder / name, file.read_bytes())
+            write_bytes(run.folder / name, read_bytes(file))

@@ -16,6 +16,7 @@ from rnn_train.evaluation.label_figures import OF_SETS, LabelFigures, of_labels,
 from rnn_train.evaluation.language_model import bits
 from rnn_train.evaluation.metrics import Confusion, Reliability
 from rnn_train.evaluation.prediction_sets import PredictionSets
+from rnn_train.system_errors import system_errors
 
 _SHOWN = 10
 """Confusions that are printed."""
@@ -143,9 +144,12 @@ class ClassifierFigures:
         """
         from rnn_train.evaluation import plots  # matplotlib is slow to import
 
-        folder.mkdir(parents=True, exist_ok=True)
         names = [each.label for each in self.labels]
-        return plots.classifier_plots(self.truth, self.predictions, self.reliability, names, folder)
+        with system_errors():
+            folder.mkdir(parents=True, exist_ok=True)
+            return plots.classifier_plots(
+                self.truth, self.predictions, self.reliability, names, folder
+            )
 
     def write_labels(self, path: Path) -> None:
         """Writes the figures of each label as a CSV table.

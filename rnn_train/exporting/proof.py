@@ -4,10 +4,8 @@ Each comparison computes the same numbers in two ways. The largest difference of
 the file. The tolerance allows for rounding only, see `exact`.
 """
 
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,15 +48,12 @@ def opened(data: bytes) -> Iterator[Stepper]:
     Raises:
         ExportError: `rnn_infer` refuses the file, or fails to run it.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "draft.onnx"
-        path.write_bytes(data)
-        try:
-            # Not `Stepper.open`: a draft has no recorded run yet.
-            yield Stepper.of(read_model(path), LoadOptions(device="cpu"))
-        except RnnInferError as error:
-            message = str(error).replace(str(path), "the draft")
-            raise ExportError(f"rnn_infer refuses the exported file: {message}") from error
+    try:
+        # Not `Stepper.open`: a draft has no recorded run yet.
+        yield Stepper.of(read_model(data), LoadOptions(device="cpu"))
+    except RnnInferError as error:
+        message = str(error).replace("<bytes>", "the draft")
+        raise ExportError(f"rnn_infer refuses the exported file: {message}") from error
 
 
 def record(stepper: Stepper) -> Golden:

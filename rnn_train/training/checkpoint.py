@@ -1,18 +1,22 @@
 """Checkpoints: files with a checksum that hold all that a run needs to continue."""
 
+import errno
 import hashlib
 import io
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from rnn_train.errors import RunError
-from rnn_train.files import write_bytes
+from rnn_train.files import names, read_bytes, write_bytes
 
 KEEP = 3
 """Number of checkpoints that are kept."""
+_OF_THE_FILE = (errno.EIO, errno.EISDIR)
+"""Errors of a read that are damage of this file alone."""
 _MAGIC = b"RNNCKPT1"
 _NAME = re.compile(r"step-(\d+)\.ckpt")
 
@@ -34,7 +38,8 @@ def save(folder: Path, step: int, state: dict[str, Any]) -> Path:
     path = folder / f"step-{step:09d}.ckpt"
     write(path, state)
     for old in _all(folder)[KEEP:]:
-        old.unlink(missing_ok=True)
+        with suppress(OSError):  # the next time will do
+            old.unlink(missing_ok=True)
     return path
 
 
@@ -66,10 +71,7 @@ def read(path: Path) -> dict[str, Any]:
     Raises:
         RunError: the file cannot be read, or is damaged.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise RunError(f"{path} cannot be read ({error.strerror})") from error
+    data = read_bytes(path)
     head, payload = data[: len(_MAGIC) + 32], data[len(_MAGIC) + 32 :]
     if head != _MAGIC + hashlib.sha256(payload).digest():
         raise RunError(f"{path} is damaged (its checksum is wrong)")
@@ -105,6 +107,9 @@ def load_latest(folder: Path) -> tuple[dict[str, Any], list[str]]:
         try:
             return read(path), warnings
         except RunError as error:
+            cause = error.__cause__
+            if isinstance(cause, OSError) and cause.errno not in _OF_THE_FILE:
+                raise  # too many open files, for instance: the file itself may be whole
             warnings.append(f"{error}; the one before it is used")
     raise RunError(f"{folder} holds no usable checkpoint; start a new run")
 
@@ -127,5 +132,4 @@ def averaged_weights(state: dict[str, Any]) -> dict[str, torch.Tensor]:
 
 def _all(folder: Path) -> list[Path]:
     """All checkpoints, the newest first."""
-    found = [path for path in folder.glob("step-*.ckpt") if _NAME.fullmatch(path.name)]
-    return sorted(found, reverse=True)
+    return [folder / name for name in reversed(names(folder)) if _NAME.fullmatch(name)]

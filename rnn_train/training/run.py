@@ -29,8 +29,9 @@ from typing import Any, Self
 
 from filelock import FileLock, Timeout
 
+from rnn_infer.errors import because
 from rnn_train.errors import RunError
-from rnn_train.files import write_bytes
+from rnn_train.files import names, write_bytes
 from rnn_train.training import checkpoint
 from rnn_train.training.metrics_log import MetricsLog
 from rnn_train.training.origin import check_same, take_origin
@@ -72,8 +73,8 @@ class Run:
         if folder is None:
             taken = [
                 int(match[1])
-                for path in RUNS.glob(f"{command}-*")
-                if (match := re.fullmatch(rf"{command}-(\d+)", path.name))
+                for name in names(RUNS)
+                if (match := re.fullmatch(rf"{command}-(\d+)", name))
             ]
             folder = RUNS / f"{command}-{max(taken, default=0) + 1}"
         if (folder / "config.json").exists():
@@ -82,7 +83,7 @@ class Run:
         try:
             (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise RunError(f"cannot write {folder}: {error.strerror or error}") from error
+            raise RunError(f"cannot write {folder}: {because(error)}") from error
         run = cls(folder)
         run._made = made
         run._acquire()
@@ -102,8 +103,9 @@ class Run:
             raise RunError(f"{folder}: no run folder (config.json is missing); name a run")
         run = cls(folder)
         run._acquire()
-        for part in folder.rglob(".*.part"):
-            part.unlink(missing_ok=True)  # an incomplete file of a killed process
+        with suppress(OSError):
+            for part in folder.rglob(".*.part"):
+                part.unlink(missing_ok=True)  # an incomplete file of a killed process
         return run
 
     @classmethod
@@ -131,7 +133,7 @@ class Run:
                 f"{self.folder} is in use by another process; wait until it ends"
             ) from None
         except OSError as error:
-            raise RunError(f"cannot write {self.folder}: {error.strerror or error}") from error
+            raise RunError(f"cannot write {self.folder}: {because(error)}") from error
 
     def close(self) -> None:
         """Unlocks the folder."""
@@ -140,15 +142,15 @@ class Run:
     @property
     def has_work(self) -> bool:
         """Whether a checkpoint was written, or there are teachers."""
-        return any(self.checkpoints.glob("step-*.ckpt")) or any(self.folder.glob("teachers/*"))
+        return checkpoint.exists(self.checkpoints) or bool(names(self.folder / "teachers"))
 
     def discard(self) -> None:
         """Unlocks and removes a folder that `create` has made, if there is no work in it."""
         self.close()
-        if self.folder not in self._made or self.has_work:
-            return
-        shutil.rmtree(self.folder, ignore_errors=True)
-        with suppress(OSError):
+        with suppress(OSError, RunError):  # the error that is on its way is the one to report
+            if self.folder not in self._made or self.has_work:
+                return
+            shutil.rmtree(self.folder, ignore_errors=True)
             for each in self._made[1:]:
                 each.rmdir()  # refuses a folder that holds something
 
@@ -167,7 +169,7 @@ class Run:
         try:
             part.checkpoints.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise RunError(f"cannot write {part.folder}: {error.strerror or error}") from error
+            raise RunError(f"cannot write {part.folder}: {because(error)}") from error
         return part
 
     def write_config(self, config: dict[str, Any]) -> None:
@@ -188,8 +190,13 @@ class Run:
         """
         try:
             value = json.loads((self._home / "config.json").read_text("utf-8"))
-        except (OSError, ValueError) as error:
-            raise RunError(f"{self._home}/config.json cannot be read: {error}") from error
+        except OSError as error:
+            raise RunError(f"{self._home}/config.json cannot be read: {because(error)}") from error
+        except ValueError as error:
+            raise RunError(
+                f"{self._home}/config.json is damaged ({error}); put the old contents back, or "
+                "start a new run"
+            ) from error
         if not isinstance(value, dict):
             raise RunError(f"{self._home}/config.json is damaged; start a new run")
         return value

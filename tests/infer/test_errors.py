@@ -1,5 +1,6 @@
 """The errors: what a caller can catch them as."""
 
+import errno
 import pickle
 
 import pytest
@@ -50,3 +51,16 @@ def test_long_message_keeps_its_ends() -> None:
     assert text.startswith("what: xxx")
     assert text.endswith("xxx; do this")
     assert len(text) < 2100
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.EMFILE, "Too many open files"), "Too many open files; close files, or"),
+        (OSError(errno.EINTR, "Interrupted"), "Interrupted; try again"),
+        (RuntimeError("two\nlines"), "two lines; try again"),
+        (RuntimeError(), "RuntimeError; try again"),
+    ],
+)
+def test_because_says_what_to_do(error: Exception, said: str) -> None:
+    assert errors.because(error).startswith(said)

@@ -1,7 +1,12 @@
 """Guards: errors, warnings and wrong options become one line."""
 
+import errno
+import re
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 
 import click
 import pytest
@@ -71,3 +76,42 @@ def test_ctrl_c_is_exit_code_130() -> None:
 
     result = run(wait)
     assert (result.exit_code, result.stdout, result.stderr) == (130, "", "interrupted\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "output cannot be written, .*make room"),
+        (MemoryError(), "not enough memory; free some"),
+    ],
+)
+def test_errors_of_the_system_become_one_line(error: Exception, said: str) -> None:
+    @command
+    def fails() -> None:
+        raise error
+
+    result = CliRunner().invoke(OneLineGroup("program", commands={"fails": fails}), ["fails"])
+    assert result.exit_code == 1
+    assert re.fullmatch(f"Error: .*{said}.*\n", result.stderr)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_full_output(data: Path) -> None:
+    program = [sys.executable, "-m", "rnn_infer", "show", "--model", str(data / "charlm.onnx")]
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(
+            program, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert result.returncode == 1
+    assert re.fullmatch("Error: the output cannot be written, .*; make room.*\n", result.stderr)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell of POSIX")
+def test_closed_output_and_input(data: Path) -> None:
+    program = f"{sys.executable} -m rnn_infer"
+    model = data / "charlm.onnx"
+    closed = f"{program} next --model {model} --prompt - <&- || {program} show --model {model} >&-"
+    result = subprocess.run(["sh", "-c", closed], capture_output=True, text=True, check=False)
+    assert result.returncode == 0
+    assert result.stdout == ""
+    assert re.fullmatch("Error: standard input is closed; .*\n", result.stderr)

@@ -131,7 +131,7 @@ def test_file_object_that_fails() -> None:
         def read(self, size: int, /) -> bytes:
             raise RuntimeError(f"{size} bytes are too many")
 
-    with pytest.raises(ModelFileError, match=r"<file object>: cannot be read \(\d+ bytes are"):
+    with pytest.raises(ModelFileError, match=r"<file object>: cannot be read: \d+ bytes are"):
         read_source(Broken())
 
 

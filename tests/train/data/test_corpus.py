@@ -2,6 +2,7 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import numpy as np
@@ -186,3 +187,20 @@ def test_held_out_part_is_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(corpus, "MAX_HELD_OUT", 30)
     train, held_out = build(tmp_path, "ab" * 500).split(0.1)
     assert (len(train), len(held_out)) == (970, 30)
+
+
+def test_text_that_changes_while_it_is_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "text.txt"
+    path.write_text("ab" * 1000, "utf-8")
+    check = corpus._check_length
+
+    def change(*arguments: Any) -> None:
+        check(*arguments)
+        path.write_text("abc" * 1000, "utf-8")
+
+    monkeypatch.setattr(corpus, "_check_length", change)
+    with pytest.raises(DataError, match=r"text\.txt: has changed while it was read; run again"):
+        build_corpus([TextFile(path)], tmp_path / "corpus.bin")
+    assert [each.name for each in tmp_path.iterdir()] == ["text.txt"]

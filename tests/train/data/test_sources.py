@@ -1,6 +1,9 @@
 """Files, folders and globs, read as clean text."""
 
+import errno
+import os
 from pathlib import Path
+from typing import NoReturn
 from unittest import mock
 
 import pytest
@@ -215,3 +218,14 @@ def test_declared_encoding_is_for_python_source_only(scratch: Path) -> None:
 def test_wrong_declaration(scratch: Path, data: bytes) -> None:
     with pytest.raises(DataError, match=scratch.name):
         read(scratch, data, declared=True)
+
+
+def test_folder_that_cannot_be_listed_is_not_left_out(
+    tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: str) -> NoReturn:
+        raise PermissionError(errno.EACCES, "Permission denied", path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(DataError, match="cannot be listed: Permission denied; give yourself"):
+        find_texts([str(tree)])

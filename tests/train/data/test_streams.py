@@ -1,5 +1,6 @@
 """Parallel streams of a text, and the windows that are read from them."""
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnn_train.data.streams import ArrayRing, PartsRing, Streams
+from rnn_train.errors import RunError
 
 
 def test_rows_of_a_ring_wrap_around() -> None:
@@ -153,3 +155,23 @@ def test_parts_are_read_as_one_text(parts: list[list[int]]) -> None:
     starts = np.arange(len(ring))
     for length in (1, 2, len(ring), 2 * len(ring) + 1):
         assert np.array_equal(ring.rows(starts, length), expected.rows(starts, length))
+
+
+def test_short_reads_are_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    np.arange(100, dtype=np.uint8).tofile(tmp_path / "text.bin")
+    mapped = ArrayRing(np.memmap(tmp_path / "text.bin", np.uint8, "r"))
+    raw = Path.open
+
+    class Short(io.FileIO):
+        def read(self, size: int | None = -1) -> bytes:
+            return super().read(min(size or 1, 7)) or b""
+
+    def opened(self: Path, *_: object, **__: object) -> io.FileIO:
+        return Short(str(self))
+
+    monkeypatch.setattr(Path, "open", opened)
+    assert mapped.rows(np.array([20]), 30).tolist() == [list(range(20, 50))]
+    monkeypatch.setattr(Path, "open", raw)
+    (tmp_path / "text.bin").write_bytes(b"")
+    with pytest.raises(RunError, match="was cut; put it back"):
+        mapped.rows(np.array([20]), 30)

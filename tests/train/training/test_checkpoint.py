@@ -1,5 +1,6 @@
 """Checkpoints: writing, deleting old ones, and loading the newest that is not damaged."""
 
+import errno
 import hashlib
 import os
 import random
@@ -207,3 +208,38 @@ def test_payload_that_is_no_mapping_is_refused(tmp_path: Path) -> None:
     checkpoint.write(path, [1, 2])  # type: ignore[arg-type]
     with pytest.raises(RunError, match="of another version"):
         checkpoint.read(path)
+
+
+def test_too_many_open_files_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoint.save(tmp_path, 1, {"a": 1})
+
+    def refuse(self: Path) -> NoReturn:
+        raise OSError(errno.EMFILE, "Too many open files", str(self))
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(RunError, match="Too many open files; close files"):
+        checkpoint.load_latest(tmp_path)
+
+
+def test_folder_that_cannot_be_listed_is_not_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: Path) -> NoReturn:
+        raise OSError(errno.EMFILE, "Too many open files", str(self))
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(RunError, match="cannot list"):
+        checkpoint.exists(tmp_path)
+
+
+def test_old_checkpoint_that_stays_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> NoReturn:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    for step in range(1, 4):
+        checkpoint.save(tmp_path, step, {"a": 1})
+    monkeypatch.setattr(Path, "unlink", refuse)
+    checkpoint.save(tmp_path, 4, {"a": 4})
+    assert checkpoint.load_latest(tmp_path)[0] == {"a": 4}

@@ -49,3 +49,11 @@ def test_file_that_cannot_be_written(log: MetricsLog) -> None:
     log.path.mkdir()
     with pytest.raises(RunError, match=r"cannot write .*metrics\.jsonl"):
         log.append({"step": 10})
+
+
+def test_row_after_a_part_of_a_line_is_whole(log: MetricsLog) -> None:
+    log.append({"step": 1})
+    with log.path.open("a", encoding="utf-8") as stream:
+        stream.write('{"step": ')  # the disk was full
+    log.append({"step": 3})
+    assert log.rows() == [{"step": 1}, {"step": 3}]

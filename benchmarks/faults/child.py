@@ -1,0 +1,38 @@
+"""The process that is disturbed: it has the library, and forks once for each attempt."""
+
+import json
+import sys
+import time
+from importlib import import_module
+from pathlib import Path
+
+from .attempt import try_all
+from .shim import FAULTS, Shim
+
+
+def main() -> None:
+    """Tries the operations of a module whose name holds a word, and writes what came of it.
+
+    Arguments: the module (reader or trainer), the file to write, the seconds for each operation
+    and fault, and words; none: all operations.
+    """
+    module, out, seconds, words = sys.argv[1], Path(sys.argv[2]), float(sys.argv[3]), sys.argv[4:]
+    shim, rows = Shim(), []
+    for operation in import_module(f"benchmarks.faults.{module}").OPERATIONS:
+        if words and not any(word in operation.name for word in words):
+            continue
+        started = time.monotonic()
+        for fault in FAULTS:
+            found = try_all(shim, operation, fault, seconds)
+            rows.append(vars(found))
+            out.write_text(json.dumps(rows, indent=1), "utf-8")
+            print(
+                f"{operation.name}: {fault.name}: {dict(found.outcomes)}, "
+                f"{len(found.problems)} problems",
+                file=sys.stderr,
+            )
+        print(f"  {time.monotonic() - started:.1f} s", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
