@@ -1,5 +1,8 @@
 """Tables of losses, accuracies and endurance, from the committed results."""
 
+from collections import Counter
+from typing import Any
+
 from .harness import read_plain
 from .markdown import markdown_table
 
@@ -172,3 +175,19 @@ def load() -> str:
         ],
     ]
     return markdown_table(["", ""], [[what, came] for what, came in rows]).replace("---:", "---")
+
+
+def faults() -> str:
+    """Renders what came of faults at the calls of each operation."""
+    by_name: dict[str, list[dict[str, Any]]] = {}
+    for row in read_plain("faults")["rows"]:
+        by_name.setdefault(row["operation"], []).append(row)
+    rows = []
+    for name, found in by_name.items():
+        outcomes: Counter[str] = sum((Counter(row["outcomes"]) for row in found), Counter())
+        ended = outcomes["ended by SIGTERM"] + outcomes["interrupted"]
+        counts = [sum(outcomes.values()), outcomes["done"], outcomes["error"], ended]
+        counts.append(sum(len(row["problems"]) for row in found))
+        rows.append([name, str(max(row["calls"] for row in found)), *map(str, counts)])
+    head = ["", "calls", "faults tried", "right result", "error with a cure", "ended by SIGTERM"]
+    return markdown_table([*head, "problems"], rows)

@@ -45,6 +45,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "calibration": quality_tables.calibration,
     "prediction_sets": quality_tables.prediction_sets,
     "load": quality_tables.load,
+    "faults": quality_tables.faults,
     "clients": parallel_tables.clients,
     "arrival": parallel_tables.arrival,
     "engines": host_tables.engines,

@@ -5,6 +5,7 @@ rows.npy    length, label and side of each text
 rows.json   the characters, the labels, and what the table repeats
 """
 
+import io
 import json
 import os
 import tempfile
@@ -22,7 +23,7 @@ from rnn_infer.errors import because
 from rnn_train.data.encoded_rows import EncodedRows
 from rnn_train.data.rows import normal
 from rnn_train.errors import RunError
-from rnn_train.files import replacing, write_bytes
+from rnn_train.files import read_bytes, replacing, write_bytes
 
 ROW_FILES = ("rows.bin", "rows.npy", "rows.json")
 """Names of the files in a run folder."""
@@ -181,7 +182,7 @@ def open_rows(folder: Path) -> tuple[EncodedRows, EncodedRows, dict[str, Any]]:
         Training rows, held-out rows, and the document of rows.json.
     """
     document = json.loads((folder / "rows.json").read_bytes())
-    rows = np.load(folder / "rows.npy")
+    rows = np.load(io.BytesIO(read_bytes(folder / "rows.npy")))  # completes short reads
     lengths = rows["length"].astype(np.int64)
     characters = tuple(document["characters"])
     path = folder / "rows.bin"

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from rnn_train.errors import RunError
 
+ALL = slice(None)
+"""All streams of a batch."""
 _Reader = Callable[[int, int], NDArray[Any]]
 """Returns the items from a start to an end."""
 
@@ -163,31 +165,33 @@ class Streams:
         """Number of characters in a window, over all streams."""
         return self.batch * self._window
 
-    def window(self, step: int) -> tuple[Any, bool]:
+    def window(self, step: int, rows: slice = ALL) -> tuple[Any, bool]:
         """Reads a window.
 
         Args:
             step: number of the window since the start of training.
+            rows: the streams to read.
 
         Returns:
-            Tokens [batch, window + 1], as an array or a tensor: the inputs are all tokens except
+            Tokens [rows, window + 1], as an array or a tensor: the inputs are all tokens except
             the last, the targets all except the first. And whether the window is the first of an
             epoch: then the state is not carried over.
         """
-        rows = self.text.rows(self._starts(step), self._window + 1)
-        return rows, step % self.windows == 0
+        tokens = self.text.rows(self._starts(step)[rows], self._window + 1)
+        return tokens, step % self.windows == 0
 
-    def aligned(self, others: Ring, step: int) -> Any:
+    def aligned(self, others: Ring, step: int, rows: slice = ALL) -> Any:
         """Reads items that belong to the inputs of a window, for instance soft targets.
 
         Args:
             others: one item for each character of the text.
             step: number of the window.
+            rows: the streams to read.
 
         Returns:
-            [batch, window, ...].
+            [rows, window, ...].
         """
-        return others.rows(self._starts(step), self._window)
+        return others.rows(self._starts(step)[rows], self._window)
 
     def _starts(self, step: int) -> NDArray[np.integer]:
         epoch, number = divmod(step, self.windows)
