@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from . import host_tables, parallel_tables, quality_tables, speed_tables
+from . import host_tables, parallel_tables, process_tables, quality_tables, speed_tables
 
 ROOT = Path(__file__).parents[1]
 PAGES = (
@@ -21,6 +21,7 @@ PAGES = (
     "docs/guide/data.md",
     "docs/guide/evaluation.md",
     "docs/guide/parallel.md",
+    "docs/guide/processes.md",
     "docs/guide/hosts.md",
 )
 
@@ -54,6 +55,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "without_if": host_tables.without_if,
     "distributed": parallel_tables.engines,
     "classify_input": speed_tables.classify_input,
+    "processes": process_tables.processes,
+    "limits": process_tables.limits,
+    "billion": process_tables.billion,
     "machine": speed_tables.machine,
 }
 

@@ -16,7 +16,7 @@ from typing import get_args
 import torch
 
 from rnn_train.continuation import add_part, check_finished
-from rnn_train.distributed.environment import command
+from rnn_train.distributed.environment import command, place
 from rnn_train.errors import ExportError, RunError
 from rnn_train.exporting import triton
 from rnn_train.exporting.from_file import Reopened, reopen
@@ -133,6 +133,7 @@ def train(
         RnnTrainError: one of its kinds; see `api.train_charlm`.
     """
     started = time.monotonic() if started is None else started
+    _refuse_repetition(crew, request.kind)
     check_model_path(out)
     where = pick_device(device)
     crew.check(where)
@@ -181,6 +182,7 @@ def resume(
         RnnTrainError: one of its kinds; see `api.resume`.
     """
     started = time.monotonic()
+    _refuse_repetition(crew, kind or "charlm|classifier")
     check_budget(minutes, epochs)
     run = Run.open(folder)
     with _locked(run):
@@ -204,6 +206,16 @@ def resume(
             task = open_task(run)
         spent = time.monotonic() - started
         return train_task(run, task, out, where, log, spent=spent, state=state, crew=crew)
+
+
+def _refuse_repetition(crew: Crew, kind: str) -> None:
+    """Refuses to train alone in each process of torchrun: all would write the same file."""
+    if crew.size < place().size:
+        raise RunError(
+            f"torchrun has started {place().size} processes, and each would train the same model "
+            f"and write the same file; train with: {command()} {kind} …, or unset WORLD_SIZE in "
+            "the one process that trains"
+        )
 
 
 @contextmanager

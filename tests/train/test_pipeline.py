@@ -181,3 +181,21 @@ def test_fastest_variant_is_written(
     export(finished.run, OUT, ExportOptions(fastest_for=8))
     assert streams == [8]
     assert Stepper.open(OUT).file.steps == 2
+
+
+def test_each_process_of_torchrun_would_train_the_same(
+    story: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {
+        "RANK": "1",
+        "WORLD_SIZE": "2",
+        "MASTER_ADDR": "localhost",
+        "MASTER_PORT": "29500",
+    }.items():
+        monkeypatch.setenv(name, value)
+    message = "each would train the same model and write the same file; train with: torchrun "
+    with pytest.raises(RunError, match=message):
+        train(CharLMRequest(data=(str(story),)), Path("x.onnx"), folder=Path("run"))
+    with pytest.raises(RunError, match=message):
+        resume(Path("run"))
+    assert not Path("run").exists()
