@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     import asyncio  # imported late, because few programs need it
 
 Request = TypeVar("Request")
+_TURNS = 3
+"""Turns of an event loop until a caller that has its answer has asked again: its future wakes it,
+it runs, and the calls of that turn are sent."""
+_PAUSE = 0.002
+"""Seconds that the thread waits for these turns at most."""
 
 
 class Call(Generic[Request]):
@@ -168,15 +173,33 @@ def _receive(inbox: Any, waiting: list[Call[Any]]) -> bool:
 
 
 def _deliver(calls: list[Call[Any]]) -> None:
-    """Wake the event loops of the callers, each once."""
+    """Wake the event loops of the callers, each once, and let them ask again.
+
+    A caller that has its answer often has the next question. Without a pause, the calls that came
+    meanwhile would be a batch of their own, and the callers two groups that wait for each other.
+    """
     loops: dict[Any, list[Call[Any]]] = {}
     for call in calls:
         loops.setdefault(call.future.get_loop(), []).append(call)
-    for loop, own in loops.items():
-        with suppress(RuntimeError):  # the loop was closed: nobody waits
-            loop.call_soon_threadsafe(_deliver_in_loop, own)
+    turned = [threading.Event() for _ in loops]
+    for (loop, own), event in zip(loops.items(), turned, strict=True):
+        try:
+            loop.call_soon_threadsafe(_deliver_in_loop, own, loop, event)
+        except RuntimeError:  # the loop was closed: nobody waits
+            event.set()
+    for event in turned:
+        event.wait(_PAUSE)
 
 
-def _deliver_in_loop(calls: list[Call[Any]]) -> None:
+def _deliver_in_loop(calls: list[Call[Any]], loop: Any, event: threading.Event) -> None:
     for call in calls:
         call.deliver()
+    _after_turns(_TURNS, loop, event)
+
+
+def _after_turns(turns: int, loop: Any, event: threading.Event) -> None:
+    """Set an event after some turns of an event loop."""
+    if turns:
+        loop.call_soon(_after_turns, turns - 1, loop, event)
+    else:
+        event.set()

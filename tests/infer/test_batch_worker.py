@@ -249,3 +249,28 @@ def test_asking_needs_an_event_loop() -> None:
     worker: BatchWorker[int] = BatchWorker(Squares())
     with pytest.raises(RuntimeError, match="no running event loop"):
         worker.ask(1)
+
+
+def test_callers_that_ask_again_join_the_calls_that_came_meanwhile() -> None:
+    """Otherwise two groups of callers would take turns, each in batches of half the size."""
+    sizes: list[int] = []
+
+    def slow(calls: Sequence[Call[int]]) -> None:
+        sizes.append(len(calls))
+        time.sleep(0.01)
+        for call in calls:
+            call.finish(call.request)
+
+    async def main() -> None:
+        worker = BatchWorker(slow)
+
+        async def caller(start: float) -> None:
+            await asyncio.sleep(start)
+            for number in range(12):
+                await worker.ask(number)
+
+        await asyncio.gather(*(caller(0.005 * (number // 4)) for number in range(8)))
+        worker.close()
+
+    asyncio.run(main())
+    assert sizes.count(8) >= 8
