@@ -41,19 +41,20 @@ class HashedLinear:
         self._alphabet, self._seed = alphabet, seed
         self._weights = torch.zeros(BUCKETS, len(alphabet.labels))
 
-    def fit(self, rows: AnyRows, seconds: float) -> "HashedLinear":
-        """Trains on rows in random order, for some seconds, and at most three times on each.
+    def fit(self, rows: AnyRows, seconds: float, epochs: int = _EPOCHS) -> "HashedLinear":
+        """Trains on rows in random order, for some seconds.
 
         Args:
             rows: training rows.
             seconds: wall-clock time.
+            epochs: times that each row is read, at most.
         """
         begun = time.monotonic()
         encoded = EncodedRows.of(rows)
         reader, labels = RowReader(encoded, self._alphabet), label_indices(encoded, self._alphabet)
         random, steps = np.random.default_rng(self._seed), 0
-        planned = _EPOCHS * -(-len(encoded) // _BATCH)
-        for _ in range(_EPOCHS):
+        planned = epochs * -(-len(encoded) // _BATCH)
+        for _ in range(epochs):
             order = random.permutation(len(encoded))
             for begin in range(0, len(order), _BATCH):
                 progress = max(steps / planned, (time.monotonic() - begun) / max(seconds, 1e-9))
