@@ -4,10 +4,10 @@
 
 The recipe trains on the table for the minutes, with all cores and no other option. The held-out
 tenth is cut by text. Then the hashed linear model reads the same training rows for
-`--linear-minutes` (default: as many), and is measured on the same held-out rows. Ten thousand rows of the table, sixty
-rows of 12,000 characters and one row of 2,000,000 characters follow. `--before` is a folder with
-another version of the sources: both versions then train on the table at the same time for
-`--race-minutes`, with one thread each.
+`--linear-minutes` (default: as many), and is measured on the same held-out rows. Ten thousand rows
+of the table, sixty rows of 12,000 characters and one row of 2,000,000 characters follow. `--before`
+is a folder with another version of the sources: both versions then train on the table at the same
+time for `--race-minutes`, with one thread each.
 """
 
 import argparse
