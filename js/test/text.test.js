@@ -35,6 +35,12 @@ test("unknown characters become the file's token, or go away, or are folded", ()
   assert.deepEqual(vocabulary.encode("äbＡﬁ?\u0345", "fold"), [0, 1, 0, 2, 3]);
 });
 
+test("the known share counts canonical forms", () => {
+  assert.equal(make(["e", "é"]).knownShare("e\u0301e", "skip"), 1);
+  assert.equal(make(["e", "\u0301"]).knownShare("ée?", "skip"), 3 / 4);
+  assert.equal(make(["é"]).knownShare("e\u0301x", "skip"), 1 / 2);
+});
+
 const prompts = (vocabulary, charlm = { start: "a" }) =>
   new CharVocabulary({ vocabulary, charlm, text: rules });
 

@@ -72,7 +72,7 @@ class Vocabulary:
         text = self.normalize(text)
         tokens = self._look_up(text)
         if (tokens == _MISSING).any():
-            whole, text = text, self._forms.replaced(text, np.flatnonzero(tokens == _MISSING))
+            whole, text = text, self._in_known_forms(text)
             tokens = self._look_up(text)
         missing = tokens == _MISSING
         if not missing.any():
@@ -178,6 +178,11 @@ class Vocabulary:
             texts = [self.normalize(text) for text in texts]
             joined = "".join(texts)
         tokens = self._look_up(joined)
+        missing = np.flatnonzero(tokens == _MISSING)
+        if len(missing) and self._forms.possible(joined, missing):
+            texts = [self._in_known_forms(text) for text in texts]
+            joined = "".join(texts)
+            tokens = self._look_up(joined)
         known = tokens != _MISSING
         if self._rules.unknown is not None:
             known &= tokens != self._rules.unknown
@@ -194,6 +199,10 @@ class Vocabulary:
             lengths, 1
         )
         return shares
+
+    def _in_known_forms(self, text: str) -> str:
+        """Return a text with canonically equal forms in place of unknown characters, where known."""
+        return self._forms.replaced(text, np.flatnonzero(self._look_up(text) == _MISSING))
 
     def _is_normal(self, text: str) -> bool:
         """Return whether `normalize` leaves every part of a text unchanged.

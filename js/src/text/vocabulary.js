@@ -94,7 +94,7 @@ export class Vocabulary {
    * @param {Unknown} unknown with "fold", a character with a nearest known one counts as known
    */
   knownShare(text, unknown) {
-    const chars = Array.from(this.normalize(text));
+    const { known: chars } = withKnownForms(Array.from(this.normalize(text)), this.#knows);
     const known = chars.filter((char) => {
       const token = this.#tokens.get(char);
       if (token !== undefined && token !== this.unknown) return true;

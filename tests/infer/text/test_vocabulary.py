@@ -377,3 +377,12 @@ def test_many_accents(text: str) -> None:
     with pytest.raises(UnknownCharacterError):
         found.encode(text, "error")
     assert spelled(found, text, "skip") == "".join(char for char in text if char in "ae")
+
+
+@pytest.mark.parametrize(
+    ("chars", "text", "share"),
+    [("eé", "e\u0301e", 1.0), ("e\u0301", "ée?", 3 / 4), ("é", "e\u0301x", 1 / 2), ("eé", "", 0.0)],
+)
+def test_known_share_counts_canonical_forms(chars: str, text: str, share: float) -> None:
+    found = vocabulary(chars).known_shares([text, chars[0]], "skip")
+    assert found.tolist() == pytest.approx([share, 1.0])
