@@ -201,7 +201,7 @@ class Vocabulary:
         return shares
 
     def _in_known_forms(self, text: str) -> str:
-        """Return a text with canonically equal forms in place of unknown characters, where known."""
+        """Return a text with known forms in place of unknown characters, see `KnownForms`."""
         return self._forms.replaced(text, np.flatnonzero(self._look_up(text) == _MISSING))
 
     def _is_normal(self, text: str) -> bool:
