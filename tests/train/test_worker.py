@@ -1,6 +1,9 @@
 """Training in several processes: shared out, resumed, interrupted, and ended when one ends."""
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -225,3 +228,22 @@ def test_batch_smaller_than_the_group(story: Path) -> None:
     assert codes == [1, 0]
     assert "Error: a batch of 1 cannot be shared out to 2 processes" in printed[0]
     assert not Path("run").exists()
+
+
+@pytest.mark.slow
+def test_torchrun_itself(story: Path) -> None:
+    torchrun = str(Path(sys.executable).with_name("torchrun"))
+    root = str(Path(pipeline.__file__).parents[1])
+    files = ("--data", str(story), "--run-folder", "run", "--out", "run.onnx")
+    done = subprocess.run(
+        [torchrun, "--nproc-per-node", "2", "-m", "rnn_train", "charlm", *files, *STEPS, *SMALL],
+        env={name: value for name, value in os.environ.items() if name != "XDG_CACHE_HOME"}
+        | {"PYTHONPATH": root, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("in 2 processes, run folder run") == 1
+    assert done.stdout.count("wrote run.onnx") == 1
+    assert last("run")["step"] > 0
