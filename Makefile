@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test floors lint docs figures js serving distributed bench hosts
+.PHONY: help demo test floors lint docs figures js serving distributed bench hosts engines
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -67,6 +67,9 @@ distributed: ## Run the examples of Ray, Spark and Dask; outside CI. Spark needs
 hosts: $(READY) ## Run the models in other engines (half an hour) and render the tables; needs Python 3.12.
 	$(BIN)/python -m hosts.files
 	$(BIN)/python -m hosts.run --python $(HOSTS_PYTHON)
+	$(BIN)/python -m benchmarks.render
+
+engines: $(READY) ## Measure the fastest engines in turns (10 minutes) and render the tables; needs Python 3.12.
 	$(BIN)/python -m hosts.speed --python $(HOSTS_PYTHON)
 	$(BIN)/python -m benchmarks.render
 

@@ -1,8 +1,11 @@
 """Tables of the engines that run a model file, from the committed result of `hosts.run`."""
 
+from collections.abc import Iterator
 from typing import Any
 
-from .harness import read, read_plain
+from rnn_train.exporting.hosts import HOSTS, options_of
+
+from .harness import Race, read, read_plain
 from .markdown import markdown_table
 
 TOLERANCE = {"int8": 1e-2, "float16": 5e-2}
@@ -25,7 +28,7 @@ COLUMNS = {
 Outcome = dict[str, Any]
 
 
-def _cell(file: str, found: Outcome | None) -> str:
+def cell(file: str, found: Outcome | None) -> str:
     """Says in a few words what a file gave."""
     if found is None:
         return "–"
@@ -34,7 +37,9 @@ def _cell(file: str, found: Outcome | None) -> str:
     if "ended" in found:
         return "ends the process"
     if "slow" in found:
-        return f"over {found['slow']} s"
+        return f"not finished in {found['slow']} s"
+    if "not_run" in found:
+        return f"not run: {found['not_run']} s were over"
     difference = found["difference"]
     if not difference < TOLERANCE.get(file.rpartition(".")[2], 1e-3):
         return f"**wrong**, by {difference:.2g}"
@@ -51,7 +56,7 @@ def hosts() -> str:
     engines = read_plain("hosts")["engines"]
     rows = []
     for file, title in COLUMNS.items():
-        cells = [_cell(file, each["files"].get(file)) for each in engines.values()]
+        cells = [cell(file, each["files"].get(file)) for each in engines.values()]
         rows.append([title, *cells])
     head = [f"{name} {each['version']}" for name, each in engines.items()]
     return markdown_table(["file", *head], rows)
@@ -65,7 +70,7 @@ def _fastest(files: dict[str, Outcome], int8: bool) -> tuple[str, Outcome] | Non
         if "seconds" in found
         and file.endswith("int8") == int8
         and not file.endswith("float16")
-        and _cell(file, found).startswith("same text")
+        and cell(file, found).startswith("same text")
     }
     best = min(right, key=lambda file: right[file]["seconds"], default=None)
     return None if best is None else (best, right[best])
@@ -81,35 +86,112 @@ def speed() -> str:
         for int8 in (False, True):
             best = _fastest(engine["files"], int8)
             if best is None:
-                row += ["–", "–"]
+                row += ["–", "–", "–"]
                 continue
             file, found = best
             options = file.removeprefix("charlm").replace(".int8", "").replace(".", " ").strip()
             times = found["seconds"] / found["onnxruntime_seconds"]
             row += [f"{found['seconds'] * 1e6:,.0f} ({options or 'ordinary'})", f"{times:.1f}×"]
+            row.append(_in_batch(found.get("batch")))
         rows.append(row)
-    head = ["engine", "float32, µs/char", "÷ onnxruntime", "int8, µs/char", "÷ onnxruntime"]
+    head = ["engine"]
+    for weights in ("float32", "int8"):
+        head += [f"{weights}, µs/char", "÷ onnxruntime", "row of a batch"]
     return markdown_table(head, rows)
 
 
-def engines() -> str:
-    """Renders engines that drew in turns: how many times longer each takes than onnxruntime."""
-    content, races = read("engines")
+def _in_batch(found: float | str | None) -> str:
+    """Says how far the logits of a row in a batch are from those of the row alone."""
+    if found is None:
+        return "–"
+    if isinstance(found, str):
+        return "refused"
+    return f"{found:.0e}" if found else "same bits"
+
+
+def picked() -> str:
+    """Renders what `rnn-train export --for` picks."""
     rows = []
-    for name in max(races, key=lambda each: len(each.samples)).samples:
-        row = [name]
-        for found in races:
-            if name not in found.samples:
-                row += ["–", "–"]
-                continue
-            ours = "onnxruntime, ordinary" + " int8" * name.endswith("int8")
-            row += [f"{found.typical(name) * 1e6:,.0f}", f"{found.ratio(ours, name):.2f}×"]
-        rows.append(row)
-    head = ["engine, file"]
+    for name, host in HOSTS.items():
+        options = options_of(host.variant)
+        shown = f"`{options}`" if options else "an ordinary file"
+        rows.append([f"`{name}`", shown, ", ".join(host.weights), host.reason, host.advice])
+    head = ["`--for`", "picks", "number types", "why: the engine", "what its program must do"]
+    return markdown_table(head, rows, left=len(head))
+
+
+OURS, PLAIN, EMPTY = "onnxruntime, ordinary", "plain LSTM", ", empty graph"
+
+
+def engines(kind: str) -> str:
+    """Renders engines that drew in turns: how many times longer each takes than onnxruntime.
+
+    Args:
+        kind: "float32", "int8" or "plain LSTM".
+    """
+    races = read("engines")[1]
+    ours = OURS + " int8" * (kind == "int8")
+    columns = list(dict.fromkeys(e for found in races for e, _ in _rivals(found, kind)))
+    rows = []
     for found in races:
-        head += [f"{found.name.split(',')[0]}, µs/char", "÷ ours"]
-    note = f"{content['machine']['cpu']}; {', '.join(content['packages'].values())}"
-    return f"{markdown_table(head, rows)}\n\n{note}"
+        row = [_conditions(found), f"{found.typical(ours) * 1e6:,.1f}"]
+        rivals = dict(_rivals(found, kind))
+        for engine in columns:
+            if engine not in rivals:
+                row.append("refused or wrong")
+                continue
+            name = f"{engine}, {rivals[engine]}"
+            variant = rivals[engine].replace(" int8", "")
+            options = "" if variant == PLAIN else f" `{variant}`"
+            empty = f"{engine}, {variant}{EMPTY}"
+            share = f", {_share(found, empty, name):.0%}" if empty in found.samples else ""
+            row.append(f"{found.ratio(ours, name):.2f}×{options}{share}")
+        rows.append(row)
+    return markdown_table(["network", "ours, µs/char", *columns], rows)
+
+
+def _conditions(found: Race) -> str:
+    shape, streams, _ = found.name.split("; ")
+    return f"{shape.split(',')[0]}, {streams.replace('1 streams', '1 stream')}"
+
+
+def _rivals(found: Race, kind: str) -> Iterator[tuple[str, str]]:
+    """The engines and variants of a kind, without the ordinary file in onnxruntime."""
+    for name in found.samples:
+        engine, _, variant = name.partition(", ")
+        other = PLAIN if variant == PLAIN else "int8" if variant.endswith("int8") else "float32"
+        if other == kind and not name.startswith(OURS) and not name.endswith(EMPTY):
+            yield engine, variant
+
+
+def _share(found: Race, empty: str, name: str) -> float:
+    """The part of a contestant's time that a call without work takes, in the same rounds."""
+    return min(1.0, found.typical(empty) / found.typical(name))
+
+
+def compared() -> str:
+    """Renders the ratios to the faster of OpenVINO and tract, and what is faster than ours."""
+    content, races = read("engines")
+    rows, faster = [], []
+    for kind in ("float32", "int8"):
+        ours = OURS + " int8" * (kind == "int8")
+        ratios = {}
+        for found in races:
+            rivals = [f"{engine}, {variant}" for engine, variant in _rivals(found, kind)]
+            faster += [
+                f"{name.partition(',')[0]} at {_conditions(found)} ({kind}, {ratio:.2f}×)"
+                for name in rivals
+                if (ratio := found.ratio(ours, name)) < 1
+            ]
+            peers = [each for each in rivals if each.startswith(("OpenVINO", "tract"))]
+            ratios[_conditions(found)] = min(found.ratio(ours, each) for each in peers)
+        least = min(ratios, key=ratios.__getitem__)
+        rows.append([kind, f"{ratios[least]:.2f}× ({least})", f"{max(ratios.values()):.2f}×"])
+    table = markdown_table(["weights", "least", "most"], rows)
+    packages = content["packages"]
+    versions = (f"{each} {next(iter(packages[each].values()))}" for each in packages)
+    note = f"{content['machine']['cpu']}; {', '.join(versions)}"
+    return f"{table}\n\nFaster than ours: {'; '.join(faster) or 'none'}. ({note}.)"
 
 
 def without_if() -> str:

@@ -22,6 +22,7 @@ PAGES = (
     "docs/guide/evaluation.md",
     "docs/guide/parallel.md",
     "docs/guide/processes.md",
+    "docs/guide/exporting.md",
     "docs/guide/hosts.md",
 )
 
@@ -49,8 +50,12 @@ TABLES: dict[str, Callable[[], str]] = {
     "faults": quality_tables.faults,
     "clients": parallel_tables.clients,
     "arrival": parallel_tables.arrival,
-    "engines": host_tables.engines,
+    "engines": partial(host_tables.engines, "float32"),
+    "engines_int8": partial(host_tables.engines, "int8"),
+    "engines_plain": partial(host_tables.engines, "plain LSTM"),
+    "engines_compared": host_tables.compared,
     "hosts": host_tables.hosts,
+    "hosts_picked": host_tables.picked,
     "hosts_speed": host_tables.speed,
     "without_if": host_tables.without_if,
     "distributed": parallel_tables.engines,

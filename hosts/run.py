@@ -5,79 +5,89 @@
     python -m hosts.run --engine tract       # one of them; the others keep their results
 
 Each engine has an environment of its own in hosts/build/, and each file a process of its own: some
-engines end it.
+engines end it. A file and an engine have a time limit each, so that a slow one does not stop the
+others.
 """
 
 import argparse
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from benchmarks.harness import RESULTS, machine
 
 from .engines import ENGINES
+from .environments import InstallError, environment, installed
 from .files import BUILD, FILES
 
 HERE = Path(__file__).parent
 RESULT = RESULTS / "hosts.json"
-SECONDS = 240
-"""What one file may take, compiling included."""
+FILE_SECONDS, ENGINE_SECONDS = 240, 1200
+"""What one file may take, compiling included; and all files of an engine."""
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "RAYON_NUM_THREADS": "1", "TVM_NUM_THREADS": "1"}
 
 
-def environment(engine: str, python: str) -> Path:
-    """Returns the Python of an engine's environment, which is made first if it is not there."""
-    folder = BUILD / engine.lower().replace(" ", "-")
-    found = folder / "bin" / "python"
-    if not found.exists():
-        subprocess.run([python, "-m", "venv", folder], check=True)
-        subprocess.run([found, "-m", "pip", "install", "--quiet", *ENGINES[engine][1]], check=True)
-    return found
+def output(command: list[str], seconds: float) -> str | None:
+    """Returns the standard output of a command. None: it took too long, and was ended.
+
+    It is ended with the processes that it started: an engine's compiler, for example.
+    """
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, **ONE_THREAD},
+        start_new_session=True,
+    ) as process:
+        try:
+            return process.communicate(timeout=seconds)[0]
+        except subprocess.TimeoutExpired:
+            return None
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
-def installed(engine: str, python: str) -> str:
-    """Returns the version of an engine's first package, as its environment has it."""
-    package = ENGINES[engine][1][0].partition("==")[0]
-    program = f"import importlib.metadata as m; print(m.version({package!r}))"
-    command = [environment(engine, python), "-c", program]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+def outcome(engine: str, file: str, python: str, seconds: float = FILE_SECONDS) -> dict[str, Any]:
+    """Runs one file in one engine.
 
-
-def outcome(engine: str, file: str, python: str) -> dict[str, Any]:
-    """Runs one file in one engine."""
-    script, model = HERE / ENGINES[engine][0], BUILD / f"{file}.onnx"
-    command = [str(environment(engine, python)), str(script), str(model)]
-    threads = {"OMP_NUM_THREADS": "1", "RAYON_NUM_THREADS": "1", "TVM_NUM_THREADS": "1"}
-    try:
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            env={**os.environ, **threads},
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return {"slow": SECONDS}
-    lines = [each for each in done.stdout.splitlines() if each.startswith("RESULT ")]
+    Returns:
+        What `driver.measured` found; or `refused`: the error; `ended`: the process ended without a
+        result; `slow`: the seconds after which it was ended.
+    """
+    script, model = HERE / f"{ENGINES[engine].script}.py", BUILD / f"{file}.onnx"
+    printed = output([str(environment(engine, python)), str(script), str(model)], seconds)
+    if printed is None:
+        return {"slow": round(seconds)}
+    lines = [each for each in printed.splitlines() if each.startswith("RESULT ")]
     if not lines:
         return {"ended": True}  # how it ends is not kept: that is for the engine's authors
     found: dict[str, Any] = json.loads(lines[-1].removeprefix("RESULT "))
     if "seconds" in found:
         found["seconds"] = float(f"{statistics.median(found['seconds']):.4g}")
-    if "difference" in found:
-        found["difference"] = float(f"{found['difference']:.2g}")
+    for name in ("difference", "batch"):
+        if isinstance(found.get(name), float):
+            found[name] = float(f"{found[name]:.2g}")
     return found
 
 
 def results_of(engine: str, python: str) -> dict[str, Any]:
-    """Runs every file in one engine, each right after onnxruntime ran it."""
+    """Runs every file in one engine. A file that it draws from comes right after onnxruntime."""
     found: dict[str, Any] = {}
+    end = time.monotonic() + ENGINE_SECONDS
     for file in FILES:
-        found[file] = outcome(engine, file, python)
+        left = end - time.monotonic()
+        found[file] = outcome(engine, file, python, min(FILE_SECONDS, left)) if left > 1 else {}
+        if not found[file]:
+            found[file] = {"not_run": ENGINE_SECONDS}
         if "seconds" in found[file] and engine != "onnxruntime":
             ordinary = "charlm.int8" if file.endswith("int8") else "charlm"
             beside = outcome("onnxruntime", ordinary, python)
@@ -94,9 +104,14 @@ def main() -> None:
     arguments = parser.parse_args()
     known = json.loads(RESULT.read_text())["engines"] if RESULT.exists() else {}
     for engine in arguments.engine or ENGINES:
-        version = installed(engine, arguments.python)
+        try:
+            packages = installed(engine, arguments.python)
+        except InstallError as error:
+            print(f"{error}; its earlier results stay", file=sys.stderr)
+            continue
         files = results_of(engine, arguments.python)
-        known[engine] = {"version": version, "files": files}
+        version = packages[ENGINES[engine].packages[0].partition("==")[0]]
+        known[engine] = {"version": version, "packages": packages, "files": files}
         ordered = {name: known[name] for name in ENGINES if name in known}
         content = {"command": "make hosts", "machine": machine(), "engines": ordered}
         RESULT.write_text(json.dumps(content, indent=1) + "\n")

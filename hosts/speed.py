@@ -1,123 +1,150 @@
-"""Other engines beside onnxruntime, in turns: microseconds a character of one stream.
+"""Other engines beside onnxruntime, in turns: seconds a character, of one stream and of many.
 
     python -m hosts.speed --python python3.12
 
 Each contestant is a process in the environment of its engine, on one thread. In a round each draws
-96 characters, one after another, so that all meet the same conditions. Python's share is the same
-for all: the loop of `driver.py`.
+the same number of characters, one contestant after another, so that all meet the same conditions.
+An engine runs each variant that may be its fastest; a short trial decides. What Python takes is
+measured with empty graphs: the same inputs, outputs and loop, and as good as no work.
 """
 
 import argparse
-import json
-import os
-import subprocess
+import statistics
 import sys
-from pathlib import Path
-from typing import Any
-
-import onnx
+from contextlib import ExitStack
+from typing import NamedTuple
 
 from benchmarks.harness import Race, write
-from benchmarks.networks import Shape, plain_graph
-from rnn_infer.runtime.stepper import Stepper
-from rnn_train.exporting.model_file import ModelCard, export
+from benchmarks.networks import Shape
 
-from .engines import ENGINES
-from .files import BUILD
-from .run import environment
+from .contestant import Contestant, RefusedError
+from .environments import installed
+from .speed_files import INT8, PLAIN, empty_of, prepare
 
-SHAPES = (Shape(1, 128), Shape(2, 512))
-ROUNDS = 25
-VARIANTS: dict[str, dict[str, Any]] = {
-    "ordinary": {},
-    "ordinary int8": {"weights": "int8"},
-    "--without-if": {"without_if": True},
-    "--without-if int8": {"without_if": True, "weights": "int8"},
-    "--steps 4": {"steps": 4},
-    "--steps 4 int8": {"steps": 4, "weights": "int8"},
-    "--step-only --steps 1": {"steps": 1, "step_only": True},
+OURS = "onnxruntime"
+SHAPES = (Shape(1, 128), Shape(2, 256), Shape(2, 512), Shape(1, 1024))
+SCHEDULE = {1: (SHAPES, 96, 25), 64: ((Shape(1, 128), Shape(2, 512)), 24, 15)}
+"""Streams → shapes, characters of a stream in a round, rounds."""
+TRIAL = 3
+"""Rounds of the trial."""
+_STEPS, _STEP = "--steps 4", "--step-only --steps 1"
+VARIANTS = {
+    OURS: ("ordinary", "ordinary" + INT8, PLAIN),
+    "OpenVINO": (
+        *("--without-if", _STEPS, _STEP),
+        *("--without-if" + INT8, _STEPS + INT8, _STEP + INT8),
+        PLAIN,
+    ),
+    "tract": (_STEPS, _STEP, _STEPS + INT8, _STEP + INT8, PLAIN),
+    "LiteRT": (_STEP, PLAIN),
 }
-CONTESTANTS = (
-    ("onnxruntime", "ordinary"),
-    ("onnxruntime", "ordinary int8"),
-    ("onnxruntime", "plain LSTM"),
-    ("OpenVINO", "--without-if"),
-    ("OpenVINO", "--without-if int8"),
-    ("OpenVINO", "plain LSTM"),
-    ("tract", "--steps 4"),
-    ("tract", "--steps 4 int8"),
-    ("tract", "plain LSTM"),
-    ("LiteRT", "--step-only --steps 1"),
-)
+"""Those of an engine that may be its fastest, by what `make hosts` shows."""
+BARS = {"float32": 1.2, "int8": 2.0}
+"""How many times faster than OpenVINO and tract the ordinary file shall be."""
 
 
-def prepare(shape: Shape, variant: str) -> Path:
-    """Writes a file and its case."""
-    path = BUILD / f"speed-{shape.layers}x{shape.width}-{variant.replace(' ', '')}.onnx"
-    case: dict[str, Any] = {"plain": variant == "plain LSTM"}
-    case |= {"layers": shape.layers, "width": shape.width}
-    if variant == "plain LSTM":
-        path.write_bytes(plain_graph(shape))
-    else:
-        characters = tuple(chr(0x4E00 + i) for i in range(shape.vocabulary))
-        card = ModelCard(vocabulary=characters, unknown=None, start=characters[0])
-        export(shape.model(), card, path, loss=lambda _: 0.0, log=str, **VARIANTS[variant])
-        file = Stepper.open(path, device="cpu").file
-        case |= {"states": {each.name: each.width for each in file.states}, "steps": file.steps}
-        case |= {"draws": file.generates, "kind": "charlm"}
-        case["texts"] = [{"temperature": 0.8, "top_k": 0, "top_p": 1}]
-    graph = onnx.load(path).graph
-    case["inputs"], case["outputs"] = ([i.name for i in p] for p in (graph.input, graph.output))
-    path.with_suffix(".json").write_text(json.dumps(case))
-    return path
+class Name(NamedTuple):
+    """Engine and variant of a contestant."""
+
+    engine: str
+    variant: str
+
+    def __str__(self) -> str:
+        return f"{self.engine}, {self.variant}"
+
+    @property
+    def group(self) -> tuple[str, str]:
+        """Engine and kind of file: one contestant of each takes part."""
+        kind = "int8" if self.variant.endswith(INT8) else "float32"
+        return self.engine, PLAIN if self.variant == PLAIN else kind
 
 
-def start(engine: str, path: Path, python: str) -> subprocess.Popen[str] | None:
-    """Starts a contestant. None: its engine does not run the file."""
-    script = Path(ENGINES[engine][0]).stem
-    racer = Path(__file__).with_name("racer.py")
-    process = subprocess.Popen(
-        [environment(engine, python), racer, script, path],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "RAYON_NUM_THREADS": "1"},
-    )
-    assert process.stdout
-    for line in process.stdout:
-        if line == "ready\n":
-            return process
-    return None
+class Field:
+    """All contestants of a shape, and the empty graphs beside them."""
+
+    def __init__(self, shape: Shape, python: str, stack: ExitStack) -> None:
+        paths = {each: prepare(shape, each) for each in {v for vs in VARIANTS.values() for v in vs}}
+        names = [Name(engine, each) for engine, variants in VARIANTS.items() for each in variants]
+
+        def start(name: Name, *, empty: bool) -> Contestant:
+            path = paths[name.variant.removesuffix(INT8) if empty else name.variant]
+            file = empty_of(path) if empty else path
+            return stack.enter_context(Contestant(name.engine, file, python))
+
+        self.shape = shape
+        self.full = {name: start(name, empty=False) for name in names}
+        self.empty = {
+            name: start(name, empty=True) for name in names if not name.variant.endswith(INT8)
+        }
+
+    def chosen(self, streams: int, count: int) -> list[Name]:
+        """Returns the fastest contestant of each engine and kind of file, after a trial."""
+        least: dict[Name, float] = {}
+        for name, contestant in self.full.items():
+            try:
+                rounds = [contestant.draw(streams, count) for _ in range(TRIAL)]
+                least[name] = min(rounds)
+            except RefusedError as error:
+                print(f"{self.shape}, {streams} streams: {name}: {error}", flush=True)
+        groups = dict.fromkeys(name.group for name in least)
+        return [min((n for n in least if n.group == g), key=least.__getitem__) for g in groups]
+
+    def race(self, streams: int, count: int, rounds: int) -> Race:
+        """Lets the fastest draw in turns."""
+        running = {}
+        for name in self.chosen(streams, count):
+            running[str(name)] = self.full[name]
+            bare = Name(name.engine, name.variant.removesuffix(INT8))
+            try:
+                self.empty[bare].draw(streams, count)
+                running[f"{bare}, empty graph"] = self.empty[bare]
+            except RefusedError as error:
+                print(f"{self.shape}, {streams} streams: {bare}, empty graph: {error}", flush=True)
+        result = Race(f"{self.shape}; {streams} streams; 1 threads", "character")
+        result.samples = {name: [] for name in running}
+        for _ in range(rounds):
+            for name, contestant in running.items():
+                result.samples[name].append(contestant.draw(streams, count))
+        return result
 
 
-def raced(shape: Shape, python: str) -> Race:
-    """Lets all contestants draw in turns."""
-    paths = {variant: prepare(shape, variant) for _, variant in CONTESTANTS}
-    started = {(e, v): start(e, paths[v], python) for e, v in CONTESTANTS}
-    running = {f"{e}, {v}": each for (e, v), each in started.items() if each}
-    result = Race(f"{shape}; 1 streams; 1 threads", "character", {name: [] for name in running})
-    for _ in range(ROUNDS):
-        for name, process in running.items():
-            assert process.stdin
-            assert process.stdout
-            print("go", file=process.stdin, flush=True)
-            result.samples[name].append(float(process.stdout.readline()))
-    for process in running.values():
-        process.terminate()
-    return result
+def summary(race: Race) -> list[str]:
+    """Returns how the ordinary file stands beside the faster of OpenVINO and tract."""
+    lines = [race.name]
+    for name, samples in race.samples.items():
+        lines.append(f"  {name}: {statistics.median(samples) * 1e6:.1f} µs")
+    for kind, bar in BARS.items():
+        ours = f"{OURS}, ordinary" + INT8 * (kind == "int8")
+        rivals = [
+            name
+            for name in race.samples
+            if name.startswith(("OpenVINO", "tract"))
+            and name.endswith(INT8) == (kind == "int8")
+            and not name.endswith("empty graph")
+        ]
+        ratios = {name: race.ratio(ours, name) for name in rivals}
+        fastest = min(ratios, key=ratios.__getitem__)
+        lines.append(f"  {kind}: {ratios[fastest]:.2f} x {fastest} (bar {bar})")
+    return lines
 
 
 def main() -> None:
     """Measures, and writes benchmarks/results/engines.json."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--python", default=sys.executable, help="makes the environments; 3.12")
-    python = parser.parse_args().python
-    races = [raced(shape, python) for shape in SHAPES]
-    for each in races:
-        print(json.dumps({k: round(each.typical(k) * 1e6) for k in each.samples}, indent=1))
-    versions = {name: ENGINES[name][1][0] for name in dict(CONTESTANTS)}
-    write("engines", races, packages=versions)
+    parser.add_argument("--short", action="store_true", help="two rounds, to try it; not written")
+    arguments = parser.parse_args()
+    versions = {engine: installed(engine, arguments.python) for engine in VARIANTS}
+    races = []
+    for shape in SHAPES:
+        with ExitStack() as stack:
+            field = Field(shape, arguments.python, stack)
+            for streams, (shapes, count, rounds) in SCHEDULE.items():
+                if shape in shapes:
+                    races.append(field.race(streams, count, 2 if arguments.short else rounds))
+                    print("\n".join(summary(races[-1])), flush=True)
+    if not arguments.short:
+        write("engines", races, command="python -m hosts.speed", packages=versions)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""IREE: compiled ahead of time for the CPU of this machine."""
+"""IREE: compiled ahead of time for the CPU of this machine.
+
+Trap: what `to_host` returns lies in memory that a later call writes to; copy it.
+"""
 
 import subprocess
 import sys
@@ -32,7 +35,7 @@ def open_model(path: Path) -> Call:
 
     def call(feed: dict) -> dict:
         results = function(*(feed[name] for name in inputs))
-        return {name: each.to_host() for name, each in zip(outputs, results, strict=True)}
+        return {name: each.to_host().copy() for name, each in zip(outputs, results, strict=True)}
 
     return call
 

@@ -14,16 +14,17 @@ from driver import Call, main
 def open_model(path: Path) -> Call:
     case = json.loads(path.with_suffix(".json").read_text())
     inputs, outputs = case["inputs"], case["outputs"]
-    made = Path(tempfile.mkdtemp()) / "model.mnn"
-    tool = Path(sys.executable).with_name("mnnconvert")
-    subprocess.run(
-        [tool, "-f", "ONNX", "--modelFile", path, "--MNNModel", made, "--bizCode", "x"],
-        capture_output=True,
-        check=False,
-    )
-    if not made.exists():
-        raise RuntimeError("mnnconvert does not convert it")
-    network = MNN.nn.load_module_from_file(str(made), inputs, outputs, backend=0, thread_num=1)
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder) / "model.mnn"
+        tool = Path(sys.executable).with_name("mnnconvert")
+        subprocess.run(
+            [tool, "-f", "ONNX", "--modelFile", path, "--MNNModel", made, "--bizCode", "x"],
+            capture_output=True,
+            check=False,
+        )
+        if not made.exists():
+            raise RuntimeError("mnnconvert does not convert it")
+        network = MNN.nn.load_module_from_file(str(made), inputs, outputs, backend=0, thread_num=1)
 
     def call(feed: dict) -> dict:
         given = []

@@ -18,7 +18,8 @@ def open_model(path: Path) -> Call:
     def call(feed: dict) -> dict:
         for name, value in feed.items():
             network.setInput(value, name)
-        return dict(zip(outputs, network.forward(outputs), strict=True))
+        results = network.forward(outputs)
+        return {name: value.copy() for name, value in zip(outputs, results, strict=True)}
 
     return call
 

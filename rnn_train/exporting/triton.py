@@ -33,10 +33,15 @@ def model_path(repository: Path, source: Path) -> Path:
         source: what is exported. Its name becomes the name of the model.
 
     Raises:
-        ExportError: `repository` is a file.
+        ExportError: `repository` is a file, or named like one.
     """
     if repository.is_file():
         raise ExportError(f"{repository} is a file; name a folder for the model repository")
+    if repository.suffix.lower() == ".onnx":
+        raise ExportError(
+            f"{repository}: a model repository is a folder; name one that does not end in .onnx, "
+            f"{repository.stem} for example"
+        )
     name = re.sub(r"\W+", "_", source.stem if source.is_file() else source.resolve().name)
     return repository / name / "1" / MODEL
 

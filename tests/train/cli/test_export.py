@@ -102,3 +102,8 @@ def test_for_triton(call: Call, finished: TrainingReport) -> None:
     Path("plain").touch()
     result = call("export", str(finished.out), "--out", "plain", "--for", "triton")
     assert "plain is a file; name a folder for the model repository" in result.output
+    result = call("export", str(finished.out), "--out", "new.onnx", "--for", "triton")
+    assert (result.exit_code, Path("new.onnx").exists()) == (1, False)
+    assert "a model repository is a folder" in result.output
+    result = call("export", str(finished.out), "--out", "repository", "--for", "tract")
+    assert (result.exit_code, "repository: it is a folder" in result.output) == (1, True)

@@ -4,9 +4,11 @@ from typing import get_args
 
 import pytest
 
+from benchmarks.harness import read_plain
+from benchmarks.host_tables import cell
 from rnn_train.cli.export import HOST_NAMES
 from rnn_train.errors import ExportError
-from rnn_train.exporting.hosts import HOSTS, HostName, described, variant_for
+from rnn_train.exporting.hosts import HOSTS, HostName, described, options_of, variant_for
 from rnn_train.exporting.variants import Variant
 
 
@@ -35,3 +37,27 @@ def test_what_is_picked_is_said() -> None:
     assert said.startswith("for litert: --step-only --steps 1; ")
     assert described("triton", Variant()).startswith("for triton: an ordinary float32 file; ")
     assert "--quantize int8" in described("browser", variant_for("browser", None))
+
+
+ENGINES = {
+    "onnxruntime": "onnxruntime",
+    "openvino": "OpenVINO",
+    "tract": "tract",
+    "tvm": "Apache TVM",
+    "iree": "IREE",
+    "opencv": "OpenCV",
+    "litert": "LiteRT",
+}
+"""Their names in the committed result. `browser` and `triton` run onnxruntime."""
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_what_is_picked_was_right_in_that_engine(name: HostName) -> None:
+    files = read_plain("hosts")["engines"][ENGINES[name]]["files"]
+    for weights in HOSTS[name].weights:
+        options = options_of(variant_for(name, weights)).replace("--quantize ", "")
+        words = options.replace("steps ", "steps-").replace("--", "").split()
+        file = ".".join(["charlm", *words])
+        if name == "onnxruntime" and weights == "float16":
+            file = "charlm.without-if.float16"
+        assert cell(file, files[file]).startswith("same text"), file

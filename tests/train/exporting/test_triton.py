@@ -116,6 +116,8 @@ def test_place_of_the_model(tmp_path: Path) -> None:
     assert model_path(Path("repo"), run) == Path("repo/charlm_1/1/model.onnx")
     with pytest.raises(ExportError, match="is a file; name a folder"):
         model_path(source, run)
+    with pytest.raises(ExportError, match=r"a model repository is a folder; .* new for example"):
+        model_path(Path("new.onnx"), run)
 
 
 def test_write_config(tmp_path: Path) -> None:
