@@ -96,7 +96,7 @@ def complete(
     prompts = _checked(prompts)
     rule = DrawRule.of(sampling, vocabulary)
     seeds = seeds_for(seed, len(prompts))
-    stops = vocabulary.stops(stop)
+    stops = rule.stops(stop, vocabulary)
     return _complete(stepper, vocabulary, prompts, length, rule, seeds, stops, unknown, _CHUNK)
 
 
@@ -174,14 +174,13 @@ def new_items(
     check_length(length)
     excluded = _excluded(exclude, vocabulary)
     rule = DrawRule.of(with_keywords(sampling, keywords), vocabulary)
-    stops = vocabulary.stops(stop)
+    stops = rule.stops(stop, vocabulary)
     if not stops:
-        raise OptionError(
-            "where an item ends is not known: train with --documents, or give a stop text"
-        )
+        raise OptionError(_no_end(vocabulary))
     # An item is the prompt and what follows. Of documents, the last one of the prompt counts.
     begun = vocabulary.decode(vocabulary.encode_prompt(prompt, unknown)) if prompt else ""
     begun = begun.removeprefix(vocabulary.end or "")
+    _check_possible(count, max(1, min_length), len(begun) + length - min(map(len, stops)), rule)
     chosen = _Items(count, begun, max(1, min_length), excluded)
     (first,), tries = seeds_for(seed, 1), 0
     while (size := chosen.batch(tries)) > 0:
@@ -194,6 +193,37 @@ def new_items(
         )  # fmt: skip
         tries += size
     return chosen.found[:count]
+
+
+def _no_end(vocabulary: Vocabulary) -> str:
+    if vocabulary.end is None:
+        return "where an item ends is not known: train with --documents, or give a stop text"
+    return (
+        "no item can end: the end of a document is forbidden; allow it in logit_bias (--forbid, "
+        "--bias), or give a stop text"
+    )
+
+
+def _check_possible(count: int, min_length: int, longest: int, rule: DrawRule) -> None:
+    """Check that items can be found, before many are drawn.
+
+    Args:
+        count, min_length: as in `CharLM.new_items`.
+        longest: characters of the longest item that can end.
+        rule: how they are drawn.
+
+    Raises:
+        OptionError: they cannot.
+    """
+    if count and min_length > longest:
+        raise OptionError(
+            f"an item of min_length {min_length:,} and its end do not fit into the length; give a "
+            "larger length, or a smaller min_length"
+        )
+    if count > 1 and rule.sampling.temperature == 0:
+        raise OptionError(
+            "at temperature 0 all items are the same; raise the temperature, or ask for one"
+        )
 
 
 def _excluded(exclude: Iterable[str], vocabulary: Vocabulary) -> set[str]:

@@ -141,7 +141,7 @@ class Session:
         check_length(length)
         check_chunk(chunk)
         rule = DrawRule.of(with_keywords(sampling, keywords), self._vocabulary)
-        scanner = StopScanner(self._vocabulary.stops(stop))
+        scanner = StopScanner(rule.stops(stop, self._vocabulary))
         return self._pieces(length, rule, scanner, chunk)
 
     def _pieces(

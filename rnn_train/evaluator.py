@@ -8,8 +8,7 @@ windows    windows of 256 characters, each from the zero state, all positions sc
 stateful   one pass that carries the state from start to end
 dynamic    stateful, and the weights keep learning from the text already read
 
-For a classifier, they are accuracy, macro and weighted F1, top-3 and top-5 accuracy, nats,
-calibration error, the most frequent confusions, and precision, recall and F1 of each label.
+For a classifier, they are those of `ClassifierFigures`.
 """
 
 import tempfile
@@ -71,6 +70,7 @@ def evaluate(
     log: Log = print,
     table: TableOptions | None = None,
     unknown: Unknown = "default",
+    of_labels: str = "",
 ) -> CharLMFigures | ClassifierFigures:
     """Evaluates the averaged weights of a run, or an exported file, on data.
 
@@ -85,11 +85,12 @@ def evaluate(
         log: takes one warning at a time.
         table: how files of labelled texts are read.
         unknown: what the model does with characters outside its vocabulary.
+        of_labels: an option that needs labels. A character model is refused before it is scored.
 
     Raises:
         RnnTrainError, RnnInferError: the target or the data cannot be used.
     """
-    wanted = _Wanted(target, coverage, prior, unknown)
+    wanted = _Wanted(target, coverage, prior, unknown, of_labels)
     if not target.is_dir():
         if dynamic:
             raise EvaluationError(
@@ -99,21 +100,22 @@ def evaluate(
         return _evaluate_file(target, _Data(data, table, log), device, wanted)
     where = pick_device(device)
     with finished_task(target, log) as task:
+        if isinstance(task, CharLMTask):
+            wanted.refuse_classifier_options()
+        elif dynamic:
+            raise EvaluationError(
+                f"{target}: dynamic evaluation is for character models; drop --dynamic"
+            )
         result = task.measure(task.model)
         metadata = draft(task.model, task.card(result), "float32", draws=False)
         vocabulary = Vocabulary(metadata)
         task.model.to(where)
         if isinstance(task, CharLMTask):
-            wanted.refuse_classifier_options()
             if unknown == "default":
                 return _evaluate_charlm(task, data, result.temperature, dynamic)
             tokens = _tokens(data, vocabulary, unknown, task.plan.joining)
             return _charlm_figures(task, tokens, result.temperature, dynamic)
         assert isinstance(task, ClassifierTask)
-        if dynamic:
-            raise EvaluationError(
-                f"{target}: dynamic evaluation is for character models; drop --dynamic"
-            )
         wanted.check(metadata)
         rows = _Data(data, table, log).rows(task.data.alphabet.labels)
         if unknown != "default":
@@ -216,19 +218,20 @@ class _Wanted:
     coverage: float | None
     prior: Prior
     unknown: Unknown
+    of_labels: str
 
     def __post_init__(self) -> None:
-        if self.prior != "best":
-            Choice(prior=self.prior, coverage=self.coverage)  # it refuses wrong values
-        elif self.coverage is not None:
-            Choice(prior=1.0, coverage=self.coverage)
+        number = 1.0 if self.prior == "best" else self.prior
+        Choice(prior=number, coverage=self.coverage)  # it refuses wrong values
 
     def refuse_classifier_options(self) -> None:
-        """Refuses options of classifiers, because the model is none."""
-        if self.coverage is not None:
-            raise EvaluationError("prediction sets are of classifiers; drop --coverage")
-        if self.prior != 0:
-            raise EvaluationError("the prior is of labels, which only a classifier has; drop it")
+        """Refuses options that need labels."""
+        others = {"--coverage": self.coverage is not None, "--prior": self.prior != 0}
+        given = [*filter(others.get, others), *filter(None, [self.of_labels])]
+        if given:
+            raise EvaluationError(
+                f"{self.target}: a character model, which has no labels; drop {given[0]}"
+            )
 
     def check(self, metadata: Metadata) -> None:
         """Checks, before long work, that the model has what is asked for."""
@@ -289,10 +292,9 @@ class _Data:
     def rows(self, labels: Sequence[str]) -> Rows:
         """Reads the rows of a model with these labels."""
         rows = read_rows(self.sources, self.table, labels, self.log)
-        if new := sorted(set(rows.labels) - set(labels)):
-            shown = ", ".join(map(repr, new[:5]))
+        if new := sorted(set(rows.labels) - set(labels))[:5]:
             raise DataError(
-                f"{self.sources[0]}: labels that the model does not know: {shown}; drop these "
-                "rows, or name another --label-column"
+                f"{self.sources[0]}: labels that the model does not know: "
+                f"{', '.join(map(repr, new))}; drop these rows, or name another --label-column"
             )
         return rows

@@ -250,7 +250,7 @@ class StreamPool:
         check_timeout(timeout)
         stream = self._prepare(prompt, seed, **options)
         stream.runs_ahead = True
-        scanner = StopScanner(self._vocabulary.stops(stop))
+        scanner = StopScanner(stream.rule.stops(stop, self._vocabulary))
         return Pieces(self._batch, stream, length, scanner, chunk, timeout)
 
     # --- calls of the streams -------------------------------------------------------------
@@ -264,11 +264,11 @@ class StreamPool:
 
     def _draw(self, stream: PoolStream, length: int, stop: str | Sequence[str]) -> str:
         check_length(length)
-        return self._batch.draw(stream, length, self._vocabulary.stops(stop))
+        return self._batch.draw(stream, length, stream.rule.stops(stop, self._vocabulary))
 
     async def _adraw(self, stream: PoolStream, length: int, stop: str | Sequence[str]) -> str:
         check_length(length)
-        request = self._batch.request(stream, length, self._vocabulary.stops(stop))
+        request = self._batch.request(stream, length, stream.rule.stops(stop, self._vocabulary))
         try:
             await self._worker.ask(request)
         except BaseException:  # the task was cancelled, or the tick failed

@@ -1,6 +1,6 @@
 """The rule by which one stream draws: its options, made ready for the vocabulary of a model."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
@@ -53,6 +53,33 @@ class DrawRule:
         if not allowed.any():
             raise OptionError("logit_bias forbids every character; allow at least one")
         return cls(sampling, bias, unknown)
+
+    def stops(self, stop: str | Sequence[str], vocabulary: Vocabulary) -> tuple[str, ...]:
+        """Return the stop texts of `Vocabulary.stops`. All of them can be drawn.
+
+        The end of a document may be forbidden: it is left out, and a text goes on to its length.
+
+        Raises:
+            OptionError: as in `Vocabulary.stops`, or a stop text has a character that is never
+                drawn.
+        """
+        stops = vocabulary.stops(stop)
+        never = {text: self._never(text, vocabulary) for text in stops}
+        given = stops if vocabulary.end is None else stops[:-1]
+        for text in given:
+            if never[text]:
+                raise OptionError(
+                    f"the stop text {text!r:.60} can never come: {never[text]!r} is never drawn; "
+                    "allow it in logit_bias (--forbid, --bias), or drop the stop text"
+                )
+        return tuple(text for text in stops if not never[text])
+
+    def _never(self, text: str, vocabulary: Vocabulary) -> str:
+        """Return the first character of a known text that is never drawn, or an empty text."""
+        for char, token in zip(text, vocabulary.encode(text, "error").tolist(), strict=True):
+            if token == self.unknown or (self.bias is not None and self.bias[token] == -np.inf):
+                return char
+        return ""
 
     @cached_property
     def by_steps(self) -> bool:

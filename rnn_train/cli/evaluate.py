@@ -108,6 +108,7 @@ def evaluate(
             log=log,
             table=take_table_options(table),
             unknown=unknown,
+            of_labels="--plots" if plots else "--per-label" if per_label else "",
         )
         if plots is not None:
             for path in figures.draw(plots):

@@ -114,19 +114,20 @@ class Task(Protocol):
         """
 
 
-def temperature_warnings(held_out: int, temperature: float) -> list[str]:
+def temperature_warnings(held_out: int, temperature: float, student: bool = False) -> list[str]:
     """Returns a warning if neither held-out data nor an option gives the temperature, or both do.
 
     Args:
         held_out: number of held-out characters or rows.
         temperature: of the request; 1 is the default.
+        student: whether the soft targets of teachers already teach how sure to be.
     """
     if held_out and temperature != 1:
         return [
             f"--temperature {temperature:g} is not used: data is held out, and the temperature is "
             "fitted to it; give --val-fraction 0 to use it"
         ]
-    if held_out or temperature != 1:
+    if held_out or temperature != 1 or student:
         return []
     return [
         "nothing is held out, so the temperature is not fitted, and the probabilities may be too "

@@ -1,5 +1,6 @@
 """New items: all different, none of them known, each up to its end."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -91,13 +92,41 @@ def test_no_item_is_wanted(documents: CharLM) -> None:
 def test_too_few_items_end_the_search(documents: CharLM, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_LEAST_TRIES", 40)
     monkeypatch.setattr(module, "_TRIES_EACH", 4)
-    # At temperature 0 every text is the same.
+    # At such a temperature every text is the same.
     likeliest = documents.generate(length=400, temperature=0)
-    stop = likeliest[4:7]
+    cold: dict[str, Any] = {"temperature": 1e-6, "seed": 1, "stop": likeliest[4:7]}
     with pytest.raises(OptionError, match=r"only 1 of 3 new items in 40 tries; ask for fewer"):
-        documents.new_items(3, temperature=0, seed=1, stop=stop)
-    with pytest.raises(OptionError, match=r"only 0 of 2 new items in 40 tries"):
-        documents.new_items(2, length=1, min_length=2, seed=1)
+        documents.new_items(3, **cold)
+    with pytest.raises(OptionError, match=r"only 0 of 1 new items in 40 tries"):
+        documents.new_items(1, exclude=[likeliest[:4]], **cold)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"logit_bias": {"\n": -math.inf}}, "no item can end: the end of a document is forbidden"),
+        ({"logit_bias": {"a": -math.inf}, "stop": "ba"}, "stop text 'ba' can never come: 'a' is"),
+        ({"temperature": 0}, "at temperature 0 all items are the same"),
+        ({"length": 4, "min_length": 4}, "an item of min_length 4 and its end do not fit"),
+        ({"length": 4, "min_length": 6, "prompt": "ab"}, "do not fit into the length"),
+    ],
+)
+def test_what_no_try_can_give_is_refused_at_once(
+    documents: CharLM, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], message: str
+) -> None:
+    monkeypatch.delattr(module, "_complete")  # nothing is drawn
+    with pytest.raises(OptionError, match=message):
+        documents.new_items(2, **options)
+
+
+def test_stop_text_in_place_of_a_forbidden_end(documents: CharLM) -> None:
+    forbidden = {"\n": -math.inf}
+    items = documents.new_items(4, logit_bias=forbidden, stop="e", **HOT)
+    assert [each.stopped for each in items] == ["e"] * 4
+    assert documents.new_items(1, "ab", length=4, min_length=5, seed=1, stop="e")
+    (text,) = documents.complete([""], length=30, logit_bias=forbidden, seed=1)
+    assert text.stopped is None
+    assert len(text.text) == 30
 
 
 @pytest.mark.parametrize(
@@ -197,7 +226,7 @@ def test_command(run: Run, documents: CharLM, documents_file: Path, tmp_path: Pa
         (("--min-length", "3"), "--min-length needs --unique"),
         (("--exclude", "x.txt"), "--exclude needs --unique"),
         (("--unique", "--prompt", "-", "--exclude", "-"), "either --prompt or --exclude"),
-        (("--unique", "--stop", "."), "only 0 of 1 new items"),
+        (("--unique", "--stop", "."), "do not fit into the length; give a larger length"),
         (("--unique",), "where an item ends is not known"),
         (("--unique", "--exclude", "absent.txt"), "absent.txt: cannot be read"),
         (("--stop", "Ж"), "can never write the stop text 'Ж': character 'Ж' (U+0416)"),

@@ -57,9 +57,9 @@ class CharLMTask:
         self._streams = self.data.streams(training, training.seed)
         self.steps_per_epoch = self._streams.windows
         self._teaching = Teaching(run, self.plan, self.data)
-        # Soft targets already teach the right confidence, so no temperature is needed.
-        held_out, temperature = len(self.data.held_out), self.plan.temperature
-        self.warnings = [] if self._distilled else temperature_warnings(held_out, temperature)
+        self.warnings = temperature_warnings(
+            len(self.data.held_out), self.plan.temperature, student=self._distilled
+        )
         self.warnings += [*_batch_warnings(self.plan), *seen_warnings(self.plan)]
 
     @classmethod

@@ -101,3 +101,33 @@ def test_composed_form_of_two_characters_is_no_character(lm: CharLM) -> None:
     for char in ("é", "e\u0301", "a☃"):
         with pytest.raises(OptionError, match="not one character"):
             DrawRule.of(Sampling(logit_bias={char: 1}), known)
+
+
+# --- stop texts -----------------------------------------------------------------------
+
+
+def test_stop_texts_that_can_never_come(lm: CharLM, wide: CharLM) -> None:
+    vocabulary = Vocabulary(lm.metadata)
+    assert rule(lm, {"b": -INF, "a": -1000}).stops(["a", "ca"], vocabulary) == ("a", "ca")
+    with pytest.raises(OptionError, match="stop text 'cab' can never come: 'b' is never drawn"):
+        rule(lm, {"b": -INF}).stops(["a", "cab"], vocabulary)
+    token = wide.metadata.text.unknown
+    assert token is not None
+    unknown = wide.metadata.vocabulary[token]
+    with pytest.raises(OptionError, match="can never come"):
+        rule(wide).stops(unknown, Vocabulary(wide.metadata))
+    assert rule(wide, {unknown: 0}).stops(unknown, Vocabulary(wide.metadata)) == (unknown,)
+
+
+def test_every_draw_refuses_stop_texts_that_can_never_come(lm: CharLM) -> None:
+    bias = {"e": -INF}
+    with lm.pool() as pool, pool.open("a", seed=1, logit_bias=bias) as stream:
+        for refused in (
+            lambda: lm.complete(["a"], stop="e", logit_bias=bias),
+            lambda: lm.stream("a", stop="e", logit_bias=bias),
+            lambda: lm.session(seed=1).generate(3, stop="e", logit_bias=bias),
+            lambda: pool.stream("a", seed=1, stop="e", logit_bias=bias),
+            lambda: stream.draw(3, stop="e"),
+        ):
+            with pytest.raises(OptionError, match="can never come"):
+                refused()

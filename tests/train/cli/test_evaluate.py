@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
+from rnn_train import evaluator
+from rnn_train.tasks.charlm.task import CharLMTask
 from rnn_train.training_session import TrainingReport
 
 Call = Callable[..., Result]
@@ -26,13 +28,30 @@ def test_character_model(call: Call, finished: TrainingReport, story: Path) -> N
     assert float(printed) == pytest.approx(nats, abs=2e-4)
 
 
-def test_plots_are_for_classifiers(call: Call, finished: TrainingReport, story: Path) -> None:
-    result = call("evaluate", str(finished.out), "--data", str(story), "--plots", "plots")
-    assert result.exit_code == 1
-    assert result.stderr.splitlines()[-1].endswith(
-        "plots are for classifiers only; leave out --plots"
-    )
-    assert not Path("plots").exists()
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--plots", "plots"),
+        ("--per-label", "plots/labels.csv"),
+        ("--prior", "best"),
+        ("--coverage", "0.9"),
+    ],
+)
+@pytest.mark.parametrize("from_run", [True, False])
+def test_options_of_a_classifier_are_refused_before_the_scoring(
+    error_of: ErrorOf,
+    finished: TrainingReport,
+    story: Path,
+    options: tuple[str, str],
+    from_run: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delattr(CharLMTask, "measure")
+    monkeypatch.delattr(evaluator, "_losses")
+    target = str(finished.run if from_run else finished.out)
+    message = error_of("evaluate", target, "--data", str(story), *options)
+    assert message == f"Error: {target}: a character model, which has no labels; drop {options[0]}"
+    assert not Path("plots/labels.csv").exists()
 
 
 def test_classifier(call: Call, finished_classifier: TrainingReport, table: Path) -> None:

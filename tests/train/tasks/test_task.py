@@ -53,5 +53,12 @@ def test_temperature_warnings(held_out: int, temperature: float, expected: int) 
     assert all(cure in warning for warning in warnings)
 
 
+def test_temperature_warnings_of_a_student() -> None:
+    """Its soft targets teach how sure to be. But no option is dropped without a word."""
+    assert temperature_warnings(0, 1.0, student=True) == []
+    (warning,) = temperature_warnings(9, 1.2, student=True)
+    assert "--temperature 1.2 is not used" in warning
+
+
 def test_metrics_are_rounded_to_four_decimals() -> None:
     assert rounded({"nats": 1.23456, "rows": 10.0}) == {"nats": 1.2346, "rows": 10.0}
