@@ -181,7 +181,9 @@ def new_items(
     begun = vocabulary.decode(vocabulary.encode_prompt(prompt, unknown)) if prompt else ""
     begun = begun.removeprefix(vocabulary.end or "")
     _check_possible(count, max(1, min_length), len(begun) + length - min(map(len, stops)), rule)
-    chosen = _Items(count, begun, max(1, min_length), excluded)
+    # A prompt with unknown characters is read as another text. Both texts count.
+    typed = vocabulary.normalize(prompt).rpartition(vocabulary.end or "\0")[2]
+    chosen = _Items(count, (begun, typed), max(1, min_length), excluded)
     (first,), tries = seeds_for(seed, 1), 0
     while (size := chosen.batch(tries)) > 0:
         seeds = [first + tries + i for i in range(size)]
@@ -237,23 +239,30 @@ def _excluded(exclude: Iterable[str], vocabulary: Vocabulary) -> set[str]:
     texts = list(exclude)
     if not all(isinstance(each, str) for each in texts):
         raise OptionError("exclude must have texts only; convert the others")
-    return set(map(vocabulary.normalize, texts))
+    known = set(vocabulary.chars)
+    return {
+        text if known.issuperset(text) else vocabulary.in_known_forms(text)
+        for text in map(vocabulary.normalize, texts)
+    }
 
 
 class _Items:
     """The items that were found so far. They do not depend on the sizes of the batches."""
 
-    def __init__(self, count: int, begun: str, min_length: int, known: set[str]) -> None:
+    def __init__(
+        self, count: int, begins: tuple[str, ...], min_length: int, known: set[str]
+    ) -> None:
         self.found: list[Generation] = []
-        self._count, self._begun, self._min_length = count, begun, min_length
+        self._count, self._begins, self._min_length = count, begins, min_length
         self._known = known
 
     def take(self, drawn: Iterable[Generation]) -> None:
         """Keep the texts that are new items."""
         for each in drawn:
-            item = self._begun + each.text
-            if each.stopped and len(item) >= self._min_length and item not in self._known:
-                self._known.add(item)
+            items = {begin + each.text for begin in self._begins}
+            long_enough = min(map(len, items)) >= self._min_length
+            if each.stopped and long_enough and not items & self._known:
+                self._known |= items
                 self.found.append(each)
 
     def batch(self, tries: int) -> int:

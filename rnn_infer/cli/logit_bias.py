@@ -44,8 +44,9 @@ def logit_bias(metadata: Metadata, forbid: str, bias: tuple[str, ...]) -> dict[s
     Raises:
         click.BadParameter: a text is not CHAR=LOGIT, or a character is named twice.
     """
-    normalize = Vocabulary(metadata).normalize
-    found = dict.fromkeys(normalize(forbid), -math.inf)
+    vocabulary = Vocabulary(metadata)
+    normalize = vocabulary.normalize
+    found = dict.fromkeys(vocabulary.in_known_forms(normalize(forbid)), -math.inf)
     for text in bias:
         char, sign, logit = text.rpartition("=")
         try:

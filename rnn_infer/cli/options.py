@@ -11,9 +11,9 @@ from rnn_infer.runtime.providers import offers_cuda
 from rnn_infer.sampling import Sampling
 from rnn_infer.text.vocabulary import UNKNOWN_POLICIES
 
-_ESCAPES = {"n": "\n", "t": "\t", "\\": "\\"}
-_ESCAPED = {r"\n": "a line end", r"\t": "a tab", "\\\\": "a backslash"}
-_ESCAPE = re.compile(r"\\([nt\\])")
+_ESCAPES = {"n": "\n", r"r\n": "\n", "t": "\t", "\\": "\\"}
+_ESCAPED = {r"\n": "a line end", r"\r\n": "a line end", r"\t": "a tab", "\\\\": "a backslash"}
+_ESCAPE = re.compile(r"\\(r\\n|[nt\\])")
 
 
 def utf8(_: click.Context, __: click.Parameter, value: Any) -> Any:
@@ -27,10 +27,10 @@ def utf8(_: click.Context, __: click.Parameter, value: Any) -> Any:
 
 
 def typed(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
-    r"""Read escapes in a text that was typed: `\n`, `\t` and `\\`. Any other backslash stays.
+    r"""Read escapes in a text that was typed: `\n`, `\r\n`, `\t` and `\\`.
 
-    A line on standard error says so, since a text may mean the two characters. The text is refused
-    as by `utf8`.
+    Any other backslash stays. A line on standard error says so, since a text may mean the two
+    characters. The text is refused as by `utf8`.
     """
     value = utf8(context, parameter, value)
     if isinstance(value, tuple):

@@ -117,6 +117,12 @@ def _token(char: str, vocabulary: Vocabulary) -> int:
             "vocabulary; leave it out"
         )
     # A composed form may be two characters of the vocabulary, and two may be a composed one.
+    if len(known) > 1 and len(normalize("NFC", normal)) == 1:
+        parts = " and ".join(map(repr, vocabulary.decode(known)))
+        raise OptionError(
+            f"logit_bias: {char!r} is not one character of the model, which writes {parts}; name "
+            "one of these"
+        )
     if len(known) != 1 or vocabulary.decode(known) not in (normal, normalize("NFC", normal)):
         raise OptionError(f"logit_bias: {char!r:.60} is not one character; give each its own")
     return int(known[0])

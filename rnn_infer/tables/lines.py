@@ -60,13 +60,16 @@ def read_chunks(
         data = read(_CHUNK)
         if start:
             _refuse_other_files(data, name, encoding)
-            start = False
         try:
             text = newlines.decode(decoder.decode(data, not data), not data)
         except UnicodeDecodeError as error:
             before = str(error.object[: error.start], known, "replace")
             line += len(before.replace("\r\n", "\n").replace("\r", "\n").split("\n")) - 1
             raise _not_decoded(name, line, encoding) from None
+        except UnicodeError:  # of codecs that need a mark at the begin, or decode nothing
+            raise _not_decoded(name, line, encoding) from None
+        if start:  # utf-16-le and others leave the mark in the text
+            text, start = text.removeprefix("\ufeff"), False
         if "\0" in text:
             line += text[: text.index("\0")].count("\n")
             raise TableError(
@@ -129,10 +132,20 @@ def _refuse_other_files(data: bytes, name: str, encoding: str | None) -> None:
                 f"{name}: line 1: is not UTF-8 but {found.upper()}; give its encoding: "
                 f"--encoding {found}"
             )
+    other = encoding is not None and not codecs.lookup(encoding).name.startswith("utf-8")
+    if other and data.startswith(codecs.BOM_UTF8):
+        raise TableError(
+            f"{name}: line 1: is not {encoding} but UTF-8, by its byte order mark; leave out the "
+            "encoding"
+        )
 
 
 def _not_decoded(name: str, line: int, encoding: str | None) -> TableError:
     if encoding is None:
         advice = "give its encoding, for instance --encoding cp1252, or convert it with iconv"
         return TableError(f"{name}: line {line}: is not UTF-8; {advice}")
+    known = codecs.lookup(encoding).name
+    if line == 1 and known in _MARKS.values():
+        marked = f"another encoding; without a byte order mark it may be {known}-le or {known}-be"
+        return TableError(f"{name}: line 1: is not {encoding}; give {marked}")
     return TableError(f"{name}: line {line}: is not {encoding}; give another encoding")

@@ -35,6 +35,11 @@ class Vocabulary:
         return len(self._chars)
 
     @property
+    def chars(self) -> str:
+        """The characters of the tokens, in order."""
+        return self.decode(np.arange(len(self)))
+
+    @property
     def unknown(self) -> int | None:
         """The token for characters outside the vocabulary. None: there is none."""
         return self._rules.unknown
@@ -72,7 +77,7 @@ class Vocabulary:
         text = self.normalize(text)
         tokens = self._look_up(text)
         if (tokens == _MISSING).any():
-            whole, text = text, self._in_known_forms(text)
+            whole, text = text, self.in_known_forms(text)
             tokens = self._look_up(text)
         missing = tokens == _MISSING
         if not missing.any():
@@ -180,7 +185,7 @@ class Vocabulary:
         tokens = self._look_up(joined)
         missing = np.flatnonzero(tokens == _MISSING)
         if len(missing) and self._forms.possible(joined, missing):
-            texts = [self._in_known_forms(text) for text in texts]
+            texts = [self.in_known_forms(text) for text in texts]
             joined = "".join(texts)
             tokens = self._look_up(joined)
         known = tokens != _MISSING
@@ -200,8 +205,11 @@ class Vocabulary:
         )
         return shares
 
-    def _in_known_forms(self, text: str) -> str:
-        """Return a text with known forms in place of unknown characters, see `KnownForms`."""
+    def in_known_forms(self, text: str) -> str:
+        """Return a normalised text with known forms in place of unknown characters.
+
+        The other unknown characters stay. See `KnownForms`.
+        """
         return self._forms.replaced(text, np.flatnonzero(self._look_up(text) == _MISSING))
 
     def _is_normal(self, text: str) -> bool:

@@ -1,6 +1,7 @@
 """New items: all different, none of them known, each up to its end."""
 
 import math
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from click.testing import Result
 
 from rnn_infer import CharLM, OptionError
 from rnn_infer import generation as module
+from rnn_infer.text.vocabulary import Unknown
 
 HOT: dict[str, Any] = {"temperature": 1.5, "seed": 3, "length": 60}
 Run = Callable[..., Result]
@@ -58,6 +60,29 @@ def test_known_items_do_not_come_out(documents: CharLM) -> None:
     free = [each.text for each in documents.new_items(20, **HOT)]
     rest = documents.new_items(10, exclude=[*free[::2], "never\r\n"], **HOT)
     assert [each.text for each in rest] == free[1::2]
+
+
+def test_known_items_in_another_canonical_form_do_not_come_out(documents: CharLM) -> None:
+    often: dict[str, Any] = {"logit_bias": {"é": 6.0}, **HOT}
+    free = [each.text for each in documents.new_items(20, **often)]
+    accented = [text for text in free if "é" in text]
+    assert len(accented) > 5
+    known = [unicodedata.normalize("NFD", each) + "☃"[: i % 2] for i, each in enumerate(accented)]
+    rest = [each.text for each in documents.new_items(10, exclude=known, **often)]
+    assert not set(accented[::2]) & set(rest)
+    assert set(accented[1::2]) & set(rest)  # with a snowman they were other items
+
+
+@pytest.mark.parametrize(("unknown", "read"), [("skip", "the"), ("fold", "the")])
+def test_unknown_characters_of_the_prompt_are_part_of_the_item(
+    documents: CharLM, unknown: Unknown, read: str
+) -> None:
+    """The known items are compared with what the command prints, and with what was read."""
+    typed = "☃the" if unknown == "skip" else "ṫhe"
+    free = [each.text for each in documents.new_items(9, read, **HOT)]
+    known = [(typed, read)[i % 2] + each for i, each in enumerate(free[:4])]
+    found = documents.new_items(5, typed, exclude=known, unknown=unknown, **HOT)
+    assert [each.text for each in found] == free[4:]
 
 
 @pytest.mark.parametrize("least", [4, 15])

@@ -36,6 +36,12 @@ def test_forbidden_line_end_may_be_typed(
     assert "--forbid" in result.stderr  # type: ignore[attr-defined]
 
 
+def test_decomposed_character_is_the_one_that_the_model_has(
+    generate: Callable[..., str],
+) -> None:
+    assert generate("--forbid", "e\u0301a") == generate("--forbid", "éa")
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -58,6 +58,7 @@ def echo(**values: object) -> None:
     [
         (r"a\nb", "a\nb", r"\n as a line end"),
         (r"\t\n\n", "\t\n\n", r"\n as a line end, \t as a tab"),
+        (r"a\r\n\rx", "a\n\\rx", r"\r\n as a line end"),
         (r"C:\\new", r"C:\new", r"\\ as a backslash"),
         ("\\\\\\n", "\\\n", r"\\ as a backslash, \n as a line end"),
     ],

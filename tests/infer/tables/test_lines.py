@@ -40,6 +40,16 @@ def test_encoding(encoding: str) -> None:
     assert read("né\nü".encode(encoding), encoding) == [(1, "né"), (2, "ü")]
 
 
+@pytest.mark.parametrize("encoding", [None, "utf-8", "utf-8-sig", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("size", [4, 1 << 18])
+def test_byte_order_mark_is_no_text(
+    encoding: str | None, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines, "_CHUNK", size)
+    data = "\ufefftext\n\ufeffb".encode((encoding or "utf-8").removesuffix("-sig"))
+    assert read(data, encoding) == [(1, "text"), (2, "\ufeffb")]
+
+
 @pytest.mark.parametrize("size", [3, 1 << 18])
 @pytest.mark.parametrize(
     ("data", "encoding", "said"),
@@ -49,6 +59,10 @@ def test_encoding(encoding: str) -> None:
         (b"a\rb\rc\xe9", None, "line 3: is not UTF-8"),
         ("é".encode() * 9 + b"\n\xc3", None, "line 2: is not UTF-8"),
         (b"a\nb\x81", "cp1252", "line 2: is not cp1252; give another"),
+        (b"abc\nb", "utf-16", "line 1: is not utf-16; give another .* utf-16-le or utf-16-be"),
+        (b"a\nb", "utf-32-le", "line 1: is not utf-32-le; give another encoding$"),
+        (b"a\nb", "undefined", "line 1: is not undefined; give another encoding$"),
+        (b"\xef\xbb\xbfa\n", "cp1252", "line 1: is not cp1252 but UTF-8, by its byte order mark"),
         (b"a\nb\0c", None, "line 2: a NUL character"),
         ("a\nb".encode("utf-16-le"), None, "line 1: a NUL character.*--encoding utf-16"),
     ],
