@@ -186,8 +186,10 @@ def faults() -> str:
     for name, found in by_name.items():
         outcomes: Counter[str] = sum((Counter(row["outcomes"]) for row in found), Counter())
         ended = outcomes["ended by SIGTERM"] + outcomes["interrupted"]
-        counts = [sum(outcomes.values()), outcomes["done"], outcomes["error"], ended]
+        counts = [sum(outcomes.values()), outcomes["done"], outcomes["error"]]
+        counts += [outcomes["MemoryError"], ended, outcomes["another library fails"]]
         counts.append(sum(len(row["problems"]) for row in found))
         rows.append([name, str(max(row["calls"] for row in found)), *map(str, counts)])
-    head = ["", "calls", "faults tried", "right result", "error with a cure", "ended by SIGTERM"]
-    return markdown_table([*head, "problems"], rows)
+    head = ["", "calls", "faults tried", "right result", "error with a cure", "MemoryError"]
+    head += ["ended by SIGTERM", "another library fails", "problems"]
+    return markdown_table(head, rows)

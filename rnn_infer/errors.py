@@ -18,6 +18,7 @@ caller who does not know this package would catch.
 
 import errno
 import pickle
+from collections.abc import Iterator
 
 _LONGEST = 2000
 """Characters of a message that are shown."""
@@ -51,6 +52,36 @@ def because(error: Exception) -> str:
     reason = " ".join(str(getattr(error, "strerror", None) or error).split())
     cure = _CURES.get(getattr(error, "errno", None) or 0, "try again")
     return f"{reason or type(error).__name__}; {cure}"
+
+
+def check_memory(error: Exception) -> None:
+    """Raise MemoryError if an error of another library means that there is not enough memory.
+
+    Libraries in C++ have words of their own for it, and some lose the reason on the way.
+    """
+    if any(map(_says_no_memory, _causes(error))):
+        raise MemoryError(f"there is not enough memory ({first_line(error)})") from error
+
+
+def _says_no_memory(error: BaseException) -> bool:
+    if isinstance(error, MemoryError):
+        return True
+    words = ("allocate ", "bad_alloc")
+    if isinstance(error, SystemError):  # a function in C failed, and said nothing
+        words = ("without setting an exception", "without exception set")
+    return any(each in str(error) for each in words)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error, and those that it came from."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message. onnxruntime's messages can be pages long."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
 
 
 def _printable(char: str) -> str:

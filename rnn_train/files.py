@@ -9,8 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from rnn_infer.errors import because
-from rnn_train.errors import RunError
+from rnn_infer.errors import RnnInferError, because
+from rnn_train.errors import RnnTrainError, RunError
 
 
 @contextmanager
@@ -118,6 +118,50 @@ def check_model_path(path: Path, make_folder: bool = True) -> None:
     folder = next(each for each in path.absolute().parents if each.exists())
     if not folder.is_dir() or not os.access(folder, os.W_OK):
         raise RunError(f"cannot write {path}: {folder} cannot be written; name another --out")
+
+
+class Watched:
+    """A file that may be replaced."""
+
+    def __init__(self, path: Path) -> None:
+        """Looks at the file, which need not exist."""
+        self._path = path
+        self._before = self._identity()
+
+    @property
+    def replaced(self) -> bool:
+        """Whether another file stands there now."""
+        return self._identity() not in (self._before, None)
+
+    def _identity(self) -> tuple[int, ...] | None:
+        try:
+            facts = self._path.stat()
+        except OSError:
+            return None
+        return facts.st_dev, facts.st_ino, facts.st_mtime_ns, facts.st_size
+
+
+@contextmanager
+def telling(path: Path) -> Iterator[None]:
+    """An error of the block, which replaces a file, says so if it comes after that.
+
+    Args:
+        path: the file.
+
+    Raises:
+        RnnTrainError, RnnInferError: of the block.
+        KeyboardInterrupt: it always says whether the file was replaced.
+    """
+    watched = Watched(path)
+    try:
+        yield
+    except (RnnTrainError, RnnInferError) as error:
+        if watched.replaced:
+            raise type(error)(f"{error}; {path} is written, and whole") from error
+        raise
+    except KeyboardInterrupt as interrupt:
+        state = "is written, and whole" if watched.replaced else "is as it was"
+        raise KeyboardInterrupt(f"{path} {state}") from interrupt
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from rnn_train.exporting.hosts import HostName, described, variant_for
 from rnn_train.exporting.model_file import export as export_model
 from rnn_train.exporting.products import Weights
 from rnn_train.exporting.variants import Variant, fastest_steps
-from rnn_train.files import check_model_path
+from rnn_train.files import check_model_path, telling
 from rnn_train.progress import Log
 from rnn_train.run_task import (
     check_sources,
@@ -192,7 +192,7 @@ def resume(
                 f"{folder} is no {kind} run; go on with: {command()} {own} --resume {folder}"
             )
         plan = open_plan(run)
-        check_sources(run, plan)
+        check_sources(run, plan, log)
         out = out or Path(plan.out)
         check_model_path(out)
         where = pick_device(device or plan.device)
@@ -232,8 +232,6 @@ def _locked(run: Run) -> Iterator[None]:
         run.close()
 
 
-@system_errors()
-@terminable()
 def export(
     source: Path, out: Path, options: ExportOptions | None = None, *, log: Log = print
 ) -> dict[str, float]:
@@ -255,6 +253,12 @@ def export(
     options = options or ExportOptions()
     if options.host == "triton":
         out = triton.model_path(out, source)
+    with telling(out), system_errors(), terminable():
+        return _export(source, out, options, log)
+
+
+def _export(source: Path, out: Path, options: ExportOptions, log: Log) -> dict[str, float]:
+    """Exports a run or a file as one file, with Triton's configuration if that is the host."""
     check_model_path(out)
     variant = options.variant(log)
     with _opened(source, options.temperature, log) as (model, card, loss):

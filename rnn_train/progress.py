@@ -22,12 +22,14 @@ def progress_bar(total: int, what: str, **more: Any) -> "tqdm[Any]":
         what: description of the work.
         more: further options of `tqdm`.
     """
-    seconds = 0.1 if sys.stderr.isatty() else _LOG_SECONDS
+    shown = sys.stderr is not None  # a program without a console has none
+    seconds = 0.1 if shown and sys.stderr.isatty() else _LOG_SECONDS
     return tqdm(
         total=total,
         desc=what,
         dynamic_ncols=True,
         mininterval=seconds,
         maxinterval=max(10.0, seconds),
+        disable=not shown,
         **more,
     )

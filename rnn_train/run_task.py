@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from rnn_train.data.datasets import fingerprint
-from rnn_train.errors import RnnTrainError, RunError
+from rnn_train.errors import DataError, RnnTrainError, RunError
 from rnn_train.progress import Log
 from rnn_train.tasks.plan import Plan
 from rnn_train.tasks.registry import TASKS
@@ -94,18 +94,28 @@ def last_state(run: Run, log: Log) -> dict[str, Any]:
 
 
 def fingerprints(sources: Sequence[str]) -> dict[str, str | None]:
-    """Computes the fingerprint of each source, by source; None: it cannot be read."""
+    """Computes the fingerprint of each source, by source; None: it is missing.
+
+    Raises:
+        DataError: a source cannot be read.
+    """
     return {source: fingerprint([source]) for source in sources}
 
 
-def check_sources(run: Run, plan: Plan) -> None:
-    """Checks that no source has changed. A source may be missing: the run has its own copy.
+def check_sources(run: Run, plan: Plan, log: Log) -> None:
+    """Checks that no source has changed. A source may be missing: the run has its own copy. If it
+    cannot be read, a warning says that it was not compared.
 
     Raises:
         RunError: a source has changed.
     """
     for source, before in plan.sources.items():
-        if fingerprint([source]) not in (before, None):
+        try:
+            now = fingerprint([source])
+        except DataError as error:
+            log(f"warning: it is not known whether {source} has changed: {error}")
+            continue
+        if now not in (before, None):
             raise RunError(
                 f"{source} has changed since {run.folder} began; put the old contents back, or "
                 "start a new run, or move the file away: the run then uses its own copy"

@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rnn_infer.errors import because
+from rnn_infer.errors import because, check_memory
 from rnn_train.errors import RunError
+
+_NO_MEMORY = "there is not enough memory; free some, or take a smaller model, --batch or --window"
 
 
 @contextmanager
@@ -23,10 +25,10 @@ def system_errors() -> Iterator[None]:
     except OSError as error:
         where = error.filename or "a file, or the output,"
         raise RunError(f"{where} cannot be read or written: {because(error)}") from error
-    except (MemoryError, RuntimeError) as error:
-        # torch raises a RuntimeError that says how many bytes it could not allocate.
-        if not isinstance(error, MemoryError) and "allocate" not in str(error):
-            raise
-        raise RunError(
-            "there is not enough memory; free some, or take a smaller model, --batch or --window"
-        ) from error
+    except (MemoryError, RuntimeError, SystemError) as error:
+        try:
+            # torch raises a RuntimeError that says how many bytes it could not allocate.
+            check_memory(error)
+        except MemoryError:
+            raise RunError(_NO_MEMORY) from error
+        raise

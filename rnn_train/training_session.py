@@ -14,9 +14,10 @@ from rnn_train.distributed.environment import command
 from rnn_train.errors import ExportError, PeerError, RunError
 from rnn_train.evaluation import plots
 from rnn_train.exporting.model_file import ModelCard, export
-from rnn_train.files import keeping_previous, sha256, write_bytes
+from rnn_train.files import Watched, keeping_previous, sha256, telling, write_bytes
 from rnn_train.models.parameters import parameter_count
 from rnn_train.progress import Log
+from rnn_train.system_errors import system_errors
 from rnn_train.tasks.task import HeldOutResult, Task
 from rnn_train.training.loop import Trainer, TrainingOutcome
 from rnn_train.training.objective import Objective, TwoPhases
@@ -102,10 +103,13 @@ def train_task(
     again = f"{command()} {task.plan.command} --resume {run.folder} --out {out}"
     outcome = _fit(trainer, again)
     model: Any = outcome.model
+    watched = Watched(out)
     try:
-        result = _finish(run, task, model, out, log)
+        with telling(out), system_errors():
+            result = _finish(run, task, model, out, log)
     except KeyboardInterrupt:
-        log(f"interrupted before {out} was written; go on with: {again}")
+        when = "after" if watched.replaced else "before"
+        log(f"interrupted {when} {out} was written; go on with: {again}")
         raise
     if not outcome.finished:
         log(f"interrupted; go on with: {again}")

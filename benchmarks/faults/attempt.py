@@ -5,6 +5,7 @@ import json
 import math
 import os
 import random
+import re
 import shutil
 import signal
 import tempfile
@@ -17,8 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from .operation import Answer, Operation, Tree, redirect, tree
-from .shim import Fault, Shim
+from .shim import ALLOCATE, Fault, Shim
 
+ROOT = Path(__file__).parents[2]
+LIBRARY = "another library fails"
+"""An allocation of Python fails inside another library, which dies of it or hides the reason."""
 _PATIENCE = 60
 """Seconds after which an operation hangs."""
 
@@ -82,6 +86,7 @@ def _attempt(
     shutil.copytree(home / "before", work)
     report = home / "report.json"
     report.unlink(missing_ok=True)
+    (home / "died.txt").unlink(missing_ok=True)
     found: dict[str, Any]
     child = os.fork()
     if child == 0:
@@ -93,14 +98,24 @@ def _attempt(
         os._exit(0)
     _, status = os.waitpid(child, 0)
     if os.WIFSIGNALED(status):
-        number = os.WTERMSIG(status)
         left = _left(operation, tree(home / "before"), work)
-        killed = {"kind": "ended by SIGTERM", "problems": left, "injected": 1, "where": "a call"}
-        if number == signal.SIGTERM and fault.name == "SIGTERM":
-            return killed
-        return killed | {"kind": "foreign", "problems": [f"died of signal {number}"]}
+        return _killed(fault, os.WTERMSIG(status), left, home / "died.txt")
     found = json.loads(report.read_text("utf-8"))
     return found
+
+
+def _killed(fault: Fault, number: int, left: list[str], died: Path) -> dict[str, Any]:
+    """Returns what came of a process that a signal has ended."""
+    found = {"kind": "ended by SIGTERM", "problems": left, "injected": 1, "where": "a call"}
+    if number == signal.SIGTERM and fault.name == "SIGTERM":
+        return found
+    place = Path(died.read_text("utf-8")).name if died.exists() else "an unknown place"
+    if fault.calls & ALLOCATE and number == signal.SIGSEGV:
+        # The package has no code in C. As after SIGKILL, a temporary file may be left.
+        left = [each for each in left if ".part is new" not in each]
+        return found | {"kind": LIBRARY, "problems": left, "where": place}
+    said = f"died of signal {number} in {place}"
+    return found | {"kind": "foreign", "problems": [said, *left], "where": place}
 
 
 def _serve(
@@ -114,10 +129,12 @@ def _serve(
     """Does the work of the forked process, and returns what it reports."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.alarm(_PATIENCE)
+    shim.report_death(work.parent / "died.txt")
     before = tree(work)
     tempfile.tempdir = str(work)
     redirect(2, work.parent / "stderr.txt")
     answer = _run(operation, operation.run, work, lambda: shim.arm(work, fault, nth), shim.disarm)
+    answer = _judged(answer, fault)
     facts = {"met": shim.met, "injected": shim.injected, "where": shim.where}
     problems = _problems(operation, answer, before, work, right)
     then = answer
@@ -141,13 +158,26 @@ def _run(
     """Runs an operation. Its standard output, if it has one, is the result."""
     if operation.out:
         redirect(1, work / operation.out)
-    before()
     try:
+        before()
         answer = run(work)
+    except MemoryError:  # it came before or after the operation
+        answer = Answer("MemoryError", traceback.format_exc())
     finally:
         after()
     if operation.out and answer.kind == "done":
         return Answer("done", (work / operation.out).read_text("utf-8"))
+    return answer
+
+
+def _judged(answer: Answer, fault: Fault) -> Answer:
+    """Only without memory may there be a MemoryError, or what another library has made of it."""
+    if not fault.calls & ALLOCATE:
+        return Answer("foreign", answer.what) if answer.kind == "MemoryError" else answer
+    if answer.kind == "foreign":
+        *_, deepest = re.findall(r'File "([^"]+)"', answer.what) or [str(ROOT)]
+        if "Error: " in answer.what and not Path(deepest).is_relative_to(ROOT):
+            return Answer(LIBRARY, answer.what)
     return answer
 
 
@@ -158,7 +188,18 @@ def _problems(
         return [answer.what[-1500:], *_left(operation, before, work)]
     if answer.kind == "done":
         return [] if right is None or answer.what == right else [f"another result: {answer.what}"]
-    return _left(operation, before, work)
+    return [*_left(operation, before, work), *_untold(operation, answer, before, work)]
+
+
+def _untold(operation: Operation, answer: Answer, before: Tree, work: Path) -> list[str]:
+    """Finds a message that does not say whether the old file or the new one is there."""
+    name = operation.replaces
+    if name is None or answer.kind not in ("error", "interrupted"):
+        return []
+    replaced = (work / name).read_bytes() != before[name]
+    if replaced == ("is written, and whole" in answer.what):
+        return []
+    return [f"{name} is {'new' if replaced else 'old'}, and this is said: {answer.what}"]
 
 
 def _left(operation: Operation, before: Tree, work: Path) -> list[str]:

@@ -5,8 +5,10 @@ import sys
 import time
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from .attempt import try_all
+from .printing import STATES, try_output
 from .shim import FAULTS, Shim
 
 
@@ -14,15 +16,21 @@ def main() -> None:
     """Tries the operations of a module whose name holds a word, and writes what came of it.
 
     Arguments: the module (reader or trainer), the file to write, the seconds for each operation
-    and fault, and words; none: all operations.
+    and fault, and words; none: all operations. A word `fault=NAME` chooses a fault.
     """
     module, out, seconds, words = sys.argv[1], Path(sys.argv[2]), float(sys.argv[3]), sys.argv[4:]
-    shim, rows = Shim(), []
-    for operation in import_module(f"benchmarks.faults.{module}").OPERATIONS:
+    shim = Shim()
+    rows: list[dict[str, Any]] = []
+    chosen = [word.removeprefix("fault=") for word in words if word.startswith("fault=")]
+    words = [word for word in words if not word.startswith("fault=")]
+    operations = import_module(f"benchmarks.faults.{module}")
+    for operation in operations.OPERATIONS:
         if words and not any(word in operation.name for word in words):
             continue
         started = time.monotonic()
         for fault in FAULTS:
+            if chosen and fault.name not in chosen:
+                continue
             found = try_all(shim, operation, fault, seconds)
             rows.append(vars(found))
             out.write_text(json.dumps(rows, indent=1), "utf-8")
@@ -32,6 +40,14 @@ def main() -> None:
                 file=sys.stderr,
             )
         print(f"  {time.monotonic() - started:.1f} s", file=sys.stderr)
+    for printing in operations.PRINTING:
+        for state in STATES:
+            if words and not any(word in printing.name for word in words):
+                continue
+            if chosen and state not in chosen:
+                continue
+            rows.append(try_output(printing, state))
+    out.write_text(json.dumps(rows, indent=1), "utf-8")
 
 
 if __name__ == "__main__":

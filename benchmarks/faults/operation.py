@@ -19,7 +19,8 @@ class Answer:
     """How an operation ended."""
 
     kind: str
-    """`done`, `error` (of the package, in one line), `interrupted` or `foreign`."""
+    """`done`, `error` (of the package, in one line), `MemoryError` (of Python, from a call of the
+    library), `interrupted` or `foreign`."""
     what: str
     """What came out; the message; or the traceback."""
 
@@ -41,6 +42,8 @@ class Operation:
     """Finds what is wrong with the files that may change."""
     out: str | None = None
     """File of the standard output of a command."""
+    replaces: str | None = None
+    """File that is replaced. An error after that must say so."""
 
 
 def called(function: Callable[[], Any], own: tuple[type[Exception], ...] = ()) -> Answer:
@@ -60,6 +63,8 @@ def called(function: Callable[[], Any], own: tuple[type[Exception], ...] = ()) -
         return Answer("error", message)
     except KeyboardInterrupt:
         return Answer("interrupted", "")
+    except MemoryError:
+        return Answer("MemoryError", traceback.format_exc())
     except BaseException:
         return Answer("foreign", traceback.format_exc())
 

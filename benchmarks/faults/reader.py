@@ -9,6 +9,7 @@ from rnn_infer.cli.commands import main
 from rnn_infer.tables.table import Table
 
 from .operation import Answer, Operation, called, commanded
+from .printing import Printing
 
 MODELS = Path(__file__).parents[2] / "tests" / "data"
 
@@ -111,4 +112,18 @@ OPERATIONS = (
         may_change=["out.txt"],
         out="out.txt",
     ),
+)
+
+_CHARLM, _CLASSIFIER = ("--model", "{0}/charlm.onnx"), ("--model", "{0}/classifier.onnx")
+PRINTING = tuple(
+    Printing("rnn-infer, all commands: standard output", main, arguments, _prepare)
+    for arguments in (
+        ("generate", *_CHARLM, "--length", "40"),
+        ("classify", *_CLASSIFIER, "--input", "{0}/names.csv", "--output", "csv"),
+        ("classify", *_CLASSIFIER, "Rossi"),
+        ("score", *_CHARLM, "{0}/text.txt"),
+        ("next", *_CHARLM, "--prompt", "a word"),
+        ("show", *_CHARLM),
+        ("verify", *_CHARLM),
+    )
 )

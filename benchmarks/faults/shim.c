@@ -3,12 +3,13 @@
    Calls on files below one folder are counted. The n-th fails with an error number, or does less
    than was asked for, or is preceded by SIGTERM. Python sets this through ctypes, so that one
    process can try n = 1, 2, 3, ... A file descriptor is looked up in /proc/self/fd, which knows
-   copies and deleted files too. */
+   copies and deleted files too. The n-th allocation of Python can fail too. */
 
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
+#include <execinfo.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
@@ -23,7 +24,7 @@
 
 enum { OPEN = 1, READ = 2, WRITE = 4, SYNC = 8, RENAME = 16, MKDIR = 32, UNLINK = 64,
        CLOSE = 128, TRUNCATE = 256, STAT = 512, LIST = 1024, MAP = 2048, CHMOD = 4096,
-       CREATE = 8192 };
+       CREATE = 8192, ALLOCATE = 16384 };
 enum { SHORT = -1, TERMINATE = -2 };
 
 static char folder[PATH_MAX];
@@ -268,3 +269,73 @@ LIST_CALL(readdir64, dirent64)
         return real(at, size, rights, flags, fd, start); }
 MAP_CALL(mmap, off_t)
 MAP_CALL(mmap64, off64_t)
+
+/* Python's memory: the type is PyMemAllocatorEx of CPython's C interface. */
+struct allocator {
+    void *own;
+    void *(*malloc)(void *, size_t);
+    void *(*calloc)(void *, size_t, size_t);
+    void *(*realloc)(void *, void *, size_t);
+    void (*free)(void *, void *);
+};
+enum { DOMAINS = 3 };
+static struct allocator plain[DOMAINS];
+
+static int refused(void) { return (kinds & ALLOCATE) && due("allocation"); }
+static void *take(void *from, size_t size)
+{
+    struct allocator *real = from;
+    return refused() ? NULL : real->malloc(real->own, size);
+}
+static void *take_zeros(void *from, size_t count, size_t size)
+{
+    struct allocator *real = from;
+    return refused() ? NULL : real->calloc(real->own, count, size);
+}
+static void *take_again(void *from, void *old, size_t size)
+{
+    struct allocator *real = from;
+    return refused() ? NULL : real->realloc(real->own, old, size);
+}
+static void give(void *from, void *old)
+{
+    struct allocator *real = from;
+    real->free(real->own, old);
+}
+
+/* Stands before Python's allocators from now on. */
+void faults_hook_memory(void)
+{
+    void (*get)(int, struct allocator *) =
+        (void (*)(int, struct allocator *))dlsym(RTLD_DEFAULT, "PyMem_GetAllocator");
+    void (*set)(int, struct allocator *) =
+        (void (*)(int, struct allocator *))dlsym(RTLD_DEFAULT, "PyMem_SetAllocator");
+    for (int i = 0; i < DOMAINS; i++) {
+        get(i, &plain[i]);
+        struct allocator ours = { &plain[i], take, take_zeros, take_again, give };
+        set(i, &ours);
+    }
+}
+
+static char report[PATH_MAX];
+
+/* Writes in which library the process dies: the third frame is where the signal came. */
+static void died(int number)
+{
+    void *frames[3];
+    Dl_info facts;
+    kinds = 0;
+    int known = backtrace(frames, 3) == 3 && dladdr(frames[2], &facts) && facts.dli_fname;
+    int fd = open(report, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    if (known && write(fd, facts.dli_fname, strlen(facts.dli_fname)) > 0)
+        close(fd);
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
+void faults_report_death(const char *path)
+{
+    snprintf(report, sizeof report, "%s", path);
+    signal(SIGSEGV, died);
+    signal(SIGABRT, died);
+}

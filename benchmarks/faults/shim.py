@@ -12,7 +12,7 @@ from pathlib import Path
 SOURCE = Path(__file__).with_name("shim.c")
 _COMPILERS = ("cc", "gcc", "clang")
 OPEN, READ, WRITE, SYNC, RENAME, MKDIR, UNLINK, CLOSE = (1 << i for i in range(8))
-TRUNCATE, STAT, LIST, MAP, CHMOD, CREATE = (1 << i for i in range(8, 14))
+TRUNCATE, STAT, LIST, MAP, CHMOD, CREATE, ALLOCATE = (1 << i for i in range(8, 15))
 _MAKE = CREATE | WRITE | SYNC | CLOSE | RENAME | MKDIR | TRUNCATE
 _ALL = (1 << 14) - 1
 
@@ -38,6 +38,7 @@ FAULTS = (
     Fault("EACCES", errno.EACCES, OPEN | CREATE | RENAME | MKDIR | UNLINK | LIST | STAT | CHMOD),
     Fault("short", -1, READ | WRITE),
     Fault("SIGTERM", -2, CREATE | WRITE | SYNC | CLOSE | RENAME | UNLINK | MKDIR),
+    Fault("no memory", errno.ENOMEM, ALLOCATE),
 )
 
 
@@ -72,6 +73,7 @@ class Shim:
         self._library.faults_where.restype = ctypes.c_char_p
         for name in ("faults_met", "faults_injected"):
             getattr(self._library, name).restype = ctypes.c_long
+        self._library.faults_hook_memory()
 
     def arm(self, folder: Path, fault: Fault, nth: int) -> None:
         """Begins to count the calls below a folder. Number `nth` fails; 0: none does."""
@@ -79,9 +81,16 @@ class Shim:
             str(folder).encode(), fault.calls, ctypes.c_long(nth), fault.code, int(fault.lasting)
         )
 
+    def report_death(self, path: Path) -> None:
+        """If the process dies of a wrong access or an abort, writes the path of the library."""
+        self._library.faults_report_death(str(path).encode())
+
     def disarm(self) -> None:
         """Lets all calls pass."""
-        self._library.faults_disarm()
+        try:
+            self._library.faults_disarm()
+        except MemoryError:  # the fault came only now
+            self._library.faults_disarm()
 
     @property
     def met(self) -> int:

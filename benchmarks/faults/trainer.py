@@ -23,6 +23,7 @@ from rnn_train.training.metrics_log import MetricsLog
 from rnn_train.training.run import Run
 
 from .operation import Answer, Operation, called, commanded
+from .printing import Printing
 
 _TRAINING = {"batch": 4, "window": 16}
 _CHARLM = {"hidden": 12, "embedding": 6}
@@ -244,6 +245,7 @@ OPERATIONS = (
         may_change=["run/.lock", "out.txt", "old.onnx"],
         check=_old_or_new,
         out="out.txt",
+        replaces="old.onnx",
     ),
     Operation(
         "rnn-train export FILE --out FILE",
@@ -252,6 +254,7 @@ OPERATIONS = (
         may_change=["out.txt", "old.onnx"],
         check=_old_or_new,
         out="out.txt",
+        replaces="old.onnx",
     ),
     Operation(
         "rnn-train evaluate FILE --plots FOLDER",
@@ -265,4 +268,28 @@ OPERATIONS = (
     Operation("train a character model", _start("charlm"), _texts, _RUN, again=_on),
     Operation("train a classifier", _start("classifier"), _tables, _RUN, again=_on),
     Operation("resume a run", _resume, _unfinished, _RUN),
+)
+
+_TINY = ("--hidden", "8", "--embedding", "4", "--window", "16", "--epochs", "1")
+PRINTING = (
+    Printing(
+        "rnn-train evaluate: standard output",
+        main,
+        ("evaluate", "{0}/model.onnx", "--data", "{0}/names.csv"),
+        _with_run("classifier"),
+    ),
+    Printing(
+        "rnn-train export RUN --out FILE: standard output",
+        main,
+        ("export", "{0}/run", "--out", "{0}/old.onnx"),
+        _with_run("charlm"),
+        writes="old.onnx",
+    ),
+    Printing(
+        "rnn-train charlm: standard output",
+        main,
+        ("charlm", "--data", "{0}/texts", "--out", "{0}/m.onnx", "--run", "{0}/run", *_TINY),
+        _texts,
+        writes="m.onnx",
+    ),
 )

@@ -3,16 +3,18 @@
 import os
 import sys
 import warnings
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import wraps
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
-from rnn_infer.errors import RnnInferError, because
+from rnn_infer.errors import RnnInferError, because, check_memory
 
 _NO_OUTPUT = "the output cannot be written, and is not complete"
+_NO_MEMORY = "there is not enough memory; free some, or raise the limit with ulimit -v"
 
 
 class OneLineGroup(click.Group):
@@ -23,15 +25,21 @@ class OneLineGroup(click.Group):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run the program, and end it."""
-        _keep_standard_files()
         try:
+            _keep_standard_files()
             return super().main(*args, **kwargs)
         except MemoryError:
-            _end("there is not enough memory; free some, or raise the limit with ulimit -v")
+            _end(_NO_MEMORY)
         except OSError as error:
             # Errors of inputs have become errors of the library. What is left is output.
             where = f"{error.filename}: cannot be used" if error.filename else _NO_OUTPUT
             _end(f"{where}: {because(error)}")
+        except (RuntimeError, SystemError) as error:
+            try:
+                check_memory(error)
+            except MemoryError:
+                _end(_NO_MEMORY)
+            raise
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command."""
@@ -54,6 +62,7 @@ def guarded(function: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(function)
     def run(*args: Any, **kwargs: Any) -> None:
+        require_output()
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("default", RuntimeWarning)
@@ -70,6 +79,28 @@ def guarded(function: Callable[..., None]) -> Callable[..., None]:
             fail(f"the output cannot be written as {error.encoding}; set PYTHONIOENCODING=utf-8")
 
     return run
+
+
+def require_output() -> None:
+    """Fail if the result of a command has nowhere to go: standard output was closed before the
+    start, or the program has no console.
+
+    Raises:
+        click.ClickException: there is no standard output.
+    """
+    if sys.stdout is None:
+        fail("standard output is closed, and the result goes there; redirect it with > FILE")
+
+
+@contextmanager
+def written(path: Path) -> Iterator[None]:
+    """The block prints that a file is written. If that fails, the error says so all the same."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _end(f"{path} is written, and whole, but standard output is not: {because(error)}")
 
 
 def _keep_standard_files() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, Any, Literal, Protocol
 
 from rnn_infer import contract
-from rnn_infer.errors import ModelFileError, OptionError, because
+from rnn_infer.errors import ModelFileError, OptionError, because, check_memory
 
 _BYTES = "<bytes>"
 _FILE_OBJECT = "<file object>"
@@ -94,6 +94,7 @@ def _read_path(name: str) -> bytes:
     except ModelFileError:
         raise
     except Exception as error:
+        check_memory(error)
         raise _unreadable(name, error) from None
     if data and len(data) <= contract.MAX_FILE_BYTES and len(data) != facts.st_size:
         raise ModelFileError(f"{name}: is being written; load it again later")
@@ -105,6 +106,7 @@ def _read_resource(resource: Any) -> bytes:
     try:
         stream = resource.open("rb")
     except Exception as error:
+        check_memory(error)
         raise _unreadable(name, error) from None
     with stream:
         return _read_stream(name, stream)
@@ -117,6 +119,7 @@ def _read_stream(name: str, stream: Any) -> bytes:
         try:
             part = stream.read(left)
         except Exception as error:  # a stranger's object may raise anything
+            check_memory(error)
             raise _unreadable(name, error) from None
         if not isinstance(part, bytes | None):
             raise ModelFileError(f"{name}: is open as text; open it with mode 'rb'")

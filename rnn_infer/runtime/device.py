@@ -3,14 +3,13 @@
 import warnings
 from typing import Any, Literal
 
-from rnn_infer.errors import DeviceError, ModelFileError
+from rnn_infer.errors import DeviceError, ModelFileError, check_memory, first_line
 from rnn_infer.modelfile.reader import ModelFile
 from rnn_infer.runtime.cuda_graph import ReplaySession
 from rnn_infer.runtime.providers import (
     CPU,
     CUDA,
     cuda_problem,
-    first_line,
     offers_cuda,
     onnxruntime,
 )
@@ -92,6 +91,7 @@ def _open_on_cuda(file: ModelFile, threads: int) -> tuple[Any, str | None]:
         try:
             session.try_out()
         except Exception as error:  # onnxruntime raises errors of many types
+            check_memory(error)
             reason = first_line(error)
             return session, f"its step fails as a CUDA graph ({reason}); use an ordinary file"
     return session, None
@@ -134,6 +134,7 @@ def _create(file: ModelFile, providers: list[Any], threads: int) -> Any:
         # With its own fallback onnxruntime would print a banner and silently take the CPU.
         session = ort.InferenceSession(file.data, options, providers=providers, enable_fallback=0)
     except Exception as error:  # onnxruntime raises errors of many types
+        check_memory(error)
         raise ModelFileError(
             f"{file.path}: onnxruntime refuses the graph: {first_line(error)}"
         ) from None

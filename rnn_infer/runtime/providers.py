@@ -9,7 +9,7 @@ from types import ModuleType
 
 import numpy as np
 
-from rnn_infer.errors import RuntimeMissingError
+from rnn_infer.errors import RuntimeMissingError, check_memory, first_line
 
 # These commands name onnxruntime's own packages, not the extras of this package. So they are right
 # however this package was installed.
@@ -41,6 +41,7 @@ def onnxruntime() -> ModuleType:
         # A statement, not a call with a string: PyInstaller and its kind look for statements.
         import onnxruntime as module
     except Exception as error:  # a broken build may raise anything
+        check_memory(error)
         absent = isinstance(error, ModuleNotFoundError)
         reason = "" if absent else f" ({first_line(error)})"
         raise RuntimeMissingError(
@@ -125,12 +126,8 @@ def _probe(provider: str) -> str | None:
         (result,) = session.run(None, {"x": np.ones(1, np.float32)})
         return None if result[0] == 2 else "one plus one was not two"
     except Exception as error:  # onnxruntime raises errors of many types
+        check_memory(error)
         return first_line(error)
-
-
-def first_line(error: BaseException) -> str:
-    """Return the first line of an error's message. onnxruntime's messages can be pages long."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
 
 
 # y = x + x on one float, as an ONNX model of 60 bytes. The probe then needs no file.

@@ -14,14 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnn_infer import contract
-from rnn_infer.errors import DeviceError, ModelFileError
+from rnn_infer.errors import DeviceError, ModelFileError, check_memory, first_line
 from rnn_infer.modelfile.reader import ModelFile, check_model, read_model
 from rnn_infer.modelfile.source import ModelSource, SourceBytes, read_source
 from rnn_infer.runtime import golden
 from rnn_infer.runtime.device import open_session
 from rnn_infer.runtime.load_options import LoadKeywords, LoadOptions, with_keywords
 from rnn_infer.runtime.open_once import OpenOnce
-from rnn_infer.runtime.providers import first_line
 from rnn_infer.sampling import Sampling, draw
 
 State = tuple[NDArray[np.float32], ...]
@@ -196,6 +195,7 @@ class Stepper:
         try:
             found: list[NDArray[Any]] = self._session.run(outputs, feed)
         except Exception as error:  # onnxruntime raises errors of many types
+            check_memory(error)
             raise self._broken(f"fails when run: {first_line(error)}") from None
         return found
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from rnn_infer.cli.guards import require_output
 from rnn_infer.cli.options import unknown_option
 from rnn_infer.cli.table_options import table_options, take_table_options
 from rnn_train.cli.group import guarded, main
@@ -94,6 +95,7 @@ def evaluate(
     def work() -> None:
         from rnn_train import evaluator, pipeline
 
+        require_output()
         pipeline.set_threads(threads)
         if per_label is not None:
             check_writable(per_label)

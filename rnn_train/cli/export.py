@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from rnn_infer.cli.guards import written
 from rnn_infer.contract import MAX_STEPS
 from rnn_train.cli.group import OptionsError, guarded, main
 from rnn_train.cli.options import PATH, TEMPERATURE
@@ -92,6 +93,7 @@ def export(source: Path, out: Path, quantize: Any, **options: Any) -> None:
             raise OptionsError("--steps and --fastest-for exclude each other; drop one of them")
         variant = pipeline.ExportOptions(weights=quantize, **options)
         proof = pipeline.export(source, out, variant, log=click.echo)
-        click.echo(f"wrote {out}   (largest differences: {proof})")
+        with written(out):
+            click.echo(f"wrote {out}   (largest differences: {proof})")
 
     guarded(work)

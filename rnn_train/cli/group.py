@@ -76,8 +76,8 @@ def guarded(work: Callable[[], None]) -> None:
     """Runs `work`. An error that is raised on purpose becomes one line and exit code 1."""
     try:
         _checked(work)
-    except KeyboardInterrupt:
-        click.echo("interrupted", err=True)
+    except KeyboardInterrupt as interrupt:
+        click.echo("; ".join(["interrupted", *map(str, interrupt.args)]), err=True)
         sys.exit(130)
 
 

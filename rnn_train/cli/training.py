@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from rnn_infer.cli.guards import require_output
 from rnn_infer.cli.options import typed
 from rnn_infer.cli.table_options import TABLE_OPTIONS, table_options, take_table_options
 from rnn_train.cli.group import OptionsError, guarded, main
@@ -263,6 +264,7 @@ def _run(
         if options["dry_run"]:
             from rnn_train.preview import preview
 
+            require_output()
             preview(asked, log=click.echo, **settings)
             return
         folder = options["run"]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from platformdirs import user_cache_dir
 
+from rnn_infer.errors import because
 from rnn_train.data.sources import TextFile, find_texts
 from rnn_train.errors import DataError
 from rnn_train.files import replacing
@@ -50,7 +51,10 @@ def fingerprint(sources: Sequence[str]) -> str | None:
         sources: of texts or of labelled texts. Named sets are ignored.
 
     Returns:
-        The sha256; None: a source cannot be read.
+        The sha256; None: a source is missing.
+
+    Raises:
+        DataError: a source is there, and cannot be read.
     """
     paths = [each for each in sources if not _is_set(each, (*TEXT_SETS, *LABELLED_SETS))]
     digest = hashlib.sha256()
@@ -58,8 +62,14 @@ def fingerprint(sources: Sequence[str]) -> str | None:
         for file in find_texts(paths):
             with file.path.open("rb") as stream:
                 digest.update(hashlib.file_digest(stream, "sha256").digest())
-    except (DataError, OSError):
+    except FileNotFoundError:
         return None
+    except DataError as error:
+        if isinstance(error.__cause__, OSError):
+            raise
+        return None
+    except OSError as error:
+        raise DataError(f"{error.filename}: cannot be read: {because(error)}") from error
     return digest.hexdigest()
 
 

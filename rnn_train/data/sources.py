@@ -1,6 +1,7 @@
 """Text sources: files, folders and globs, read as chunks of clean text."""
 
 import codecs
+import fnmatch
 import glob
 import io
 import os
@@ -96,9 +97,7 @@ def find_texts(sources: Sequence[str]) -> list[TextFile]:
             if not found:
                 raise DataError(f"{source}: the folder holds no files; name one with texts")
         else:
-            # Path.glob accepts no absolute pattern.
-            matches = glob.glob(str(path), recursive=True)  # noqa: PTH207
-            found = sorted(each for match in matches if (each := Path(match)).is_file())
+            found = sorted(each for each in set(_matches(path)) if each.is_file())
             if not found:
                 raise DataError(f"{source}: no such file, folder, glob or named set; check it")
         files += [TextFile(each) for each in found]
@@ -116,7 +115,7 @@ def expand(source: str) -> Path:
         path.is_file()
     except (RuntimeError, OSError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise DataError(f"{source}: no such file or folder ({reason}); check the path") from None
+        raise DataError(f"{source}: no such file or folder ({reason}); check the path") from error
     return path
 
 
@@ -132,6 +131,51 @@ def _walk(folder: Path) -> Iterator[Path]:
 
     for home, _, names in os.walk(folder, onerror=refuse):
         yield from (Path(home, name) for name in names)
+
+
+def _matches(pattern: Path) -> Iterator[Path]:
+    """Finds the paths of a glob; `**` stands for any number of folders.
+
+    `glob.glob` leaves out what is below a folder that it may not read.
+
+    Raises:
+        DataError: a folder cannot be listed.
+    """
+    found = [Path(pattern.anchor)]
+    parts = list(pattern.parts[bool(pattern.anchor) :])
+    for part in [*parts, "*"] if parts[-1:] == ["**"] else parts:
+        if part == "**":
+            found = [each for start in found for each in _folders(start)]
+        elif glob.has_magic(part):
+            hidden = part.startswith(".")
+            found = [
+                folder / name
+                for folder in found
+                for name in fnmatch.filter(_names(folder), part)
+                if hidden or not name.startswith(".")
+            ]
+        else:
+            found = [each / part for each in found]
+    yield from found
+
+
+def _folders(start: Path) -> Iterator[Path]:
+    """Yields a folder and all folders below it, without hidden ones."""
+    if start.is_dir():
+        yield start
+        for name in _names(start):
+            if not name.startswith("."):
+                yield from _folders(start / name)
+
+
+def _names(folder: Path) -> list[str]:
+    """Lists a folder. What is no folder holds nothing."""
+    try:
+        return sorted(each.name for each in folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be listed: {because(error)}") from error
 
 
 def _hidden(path: Path, root: Path) -> bool:

@@ -16,6 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from rnn_infer.errors import check_memory
+
 FLOOR = 2e-5
 """Difference that is always allowed, relative to the largest number (at least 1)."""
 FACTOR = 100
@@ -44,7 +46,9 @@ class Exact:
         plain = _run(model, temperature, tokens)
         try:
             numbers = _run(copy.deepcopy(model).double(), temperature, tokens)
-        except (RuntimeError, TypeError):  # a cell of the user that computes in float32 only
+        except (RuntimeError, TypeError) as error:
+            check_memory(error)
+            # A cell of the user that computes in float32 only.
             numbers = plain
         differences = [np.abs(a - b) for a, b in zip(plain, numbers, strict=True)]
         logits, *states = differences

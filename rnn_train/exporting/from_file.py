@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from rnn_infer.contract import Metadata
+from rnn_infer.errors import check_memory
 from rnn_infer.runtime.last_logits import last_logits
 from rnn_infer.runtime.stepper import Stepper
 from rnn_infer.sampling import Sampling
@@ -69,6 +70,7 @@ def reopen(path: Path) -> Reopened:
     try:
         model = rebuild(metadata, arrays)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        check_memory(error)
         raise ExportError(
             f"{path}: does not tell the weights of its layers ({type(error).__name__}: {error}); "
             "export its run folder"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from rnn_infer.errors import check_memory
 from rnn_train.errors import CellError
 from rnn_train.models.cells import CELLS, Cell
 
@@ -47,6 +48,7 @@ def _import(module: str) -> object:
     try:
         return importlib.import_module(module)
     except Exception as error:  # a user's module may raise anything
+        check_memory(error)
         raise CellError(f"cell module {module} cannot be imported: {_first_line(error)}") from error
     finally:
         sys.path.remove(here)
@@ -66,6 +68,7 @@ def _try(name: str, make: Callable[[int, int], Cell]) -> None:
         after: object = cell(projected, before)
         output = cell.output(projected, after)  # type: ignore[arg-type]
     except Exception as error:  # a user's cell may raise anything, too
+        check_memory(error)
         raise CellError(f"{name} cannot be made and stepped: {_first_line(error)}") from error
     if not isinstance(after, tuple) or len(after) != len(before):
         raise CellError(

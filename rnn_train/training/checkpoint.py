@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from rnn_infer.errors import check_memory
 from rnn_train.errors import RunError
 from rnn_train.files import names, read_bytes, write_bytes
 
@@ -79,6 +80,7 @@ def read(path: Path) -> dict[str, Any]:
         # weights_only: loading a checkpoint must never run code.
         state = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
     except Exception as error:  # on foreign bytes torch raises errors of a dozen types
+        check_memory(error)  # the file is whole: the one before it must not be used
         raise RunError(f"{path} is of another version of torch or rnn_train") from error
     if not isinstance(state, dict):
         raise RunError(f"{path} is of another version of torch or rnn_train")

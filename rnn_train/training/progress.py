@@ -1,5 +1,6 @@
 """The progress bar of a training run."""
 
+import sys
 from types import TracebackType
 from typing import Any, Self
 
@@ -57,7 +58,8 @@ class TrainingBar:
 
     def write(self, line: str) -> None:
         """Writes a line above the bar."""
-        self._bar.write(line)
+        if sys.stdout is not None:  # a program without a console has none
+            self._bar.write(line)
 
     def _position(self) -> int:
         schedule, counters = self._schedule, self._counters

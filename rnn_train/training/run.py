@@ -150,7 +150,10 @@ class Run:
         with suppress(OSError, RunError):  # the error that is on its way is the one to report
             if self.folder not in self._made or self.has_work:
                 return
-            shutil.rmtree(self.folder, ignore_errors=True)
+            # Without it, what cannot be removed is no run, and the name can be used again.
+            (self.folder / "config.json").unlink(missing_ok=True)
+            for _ in range(2):
+                shutil.rmtree(self.folder, ignore_errors=True)
             for each in self._made[1:]:
                 each.rmdir()  # refuses a folder that holds something
 

@@ -64,3 +64,25 @@ def test_long_message_keeps_its_ends() -> None:
 )
 def test_because_says_what_to_do(error: Exception, said: str) -> None:
     assert errors.because(error).startswith(said)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("Failed to allocate memory for requested buffer of size 9"),
+        RuntimeError("std::bad_alloc"),
+        SystemError("<built-in method reduce> returned NULL without setting an exception"),
+    ],
+)
+def test_no_memory_in_the_words_of_other_libraries(error: Exception) -> None:
+    later = ValueError("unexpected pos 4704 vs 598")
+    later.__context__ = error
+    for each in (error, later):
+        with pytest.raises(MemoryError, match="there is not enough memory"):
+            errors.check_memory(each)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("no kernel"), SystemError("bad argument")])
+def test_other_errors_of_libraries_pass(error: Exception) -> None:
+    errors.check_memory(error)

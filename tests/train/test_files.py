@@ -9,8 +9,16 @@ from typing import BinaryIO, NoReturn
 
 import pytest
 
+from rnn_infer import ModelFileError
 from rnn_train.errors import RunError
-from rnn_train.files import check_writable, keeping_previous, replacing, sha256, write_bytes
+from rnn_train.files import (
+    check_writable,
+    keeping_previous,
+    replacing,
+    sha256,
+    telling,
+    write_bytes,
+)
 
 
 def names(folder: Path) -> list[str]:
@@ -139,6 +147,44 @@ def test_folder_that_cannot_be_synced(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(os, "open", refuse)
     write_bytes(tmp_path / "out.bin", b"new")
     assert (tmp_path / "out.bin").read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("error", [RunError, ModelFileError, KeyboardInterrupt])
+@pytest.mark.parametrize("old", [None, b"old"])
+def test_error_after_the_replacement_says_so(
+    tmp_path: Path, error: type[BaseException], old: bytes | None
+) -> None:
+    path = tmp_path / "out.bin"
+    if old:
+        path.write_bytes(old)
+    with pytest.raises(error, match=r"out\.bin is written, and whole"), telling(path):
+        write_bytes(path, b"new")
+        raise error("the folder fails; try again")
+
+
+def test_error_before_the_replacement(tmp_path: Path) -> None:
+    path = tmp_path / "out.bin"
+    path.write_bytes(b"old")
+    with pytest.raises(RunError, match="^no room; make some$"), telling(path):
+        raise RunError("no room; make some")
+    with pytest.raises(KeyboardInterrupt, match=r"out\.bin is as it was"), telling(path):
+        raise KeyboardInterrupt
+
+
+def test_rename_that_fails_after_it_was_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a network file system whose answer is lost."""
+    path, plain = tmp_path / "out.bin", os.replace
+
+    def replace(old: Path, new: Path) -> NoReturn:
+        plain(old, new)
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "replace", replace)
+    with pytest.raises(RunError, match="try again; .*is written, and whole"), telling(path):
+        write_bytes(path, b"new")
+    assert path.read_bytes() == b"new"
 
 
 # --- the file before ------------------------------------------------------------------

@@ -27,3 +27,11 @@ def test_log_gets_few_lines(
     shown = stream.getvalue()
     assert least <= shown.count("training:") <= most
     assert "100%" in shown
+
+
+def test_program_without_a_console(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, name, None)
+    with progress_bar(5, "training") as bar:
+        bar.set_description("measuring")
+        bar.update(1)

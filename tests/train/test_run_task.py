@@ -4,12 +4,12 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import torch
 
-from rnn_train.errors import CellError, RnnTrainError, RunError
+from rnn_train.errors import CellError, DataError, RnnTrainError, RunError
 from rnn_train.pipeline import export, resume
 from rnn_train.run_task import (
     check_sources,
@@ -106,14 +106,33 @@ def test_source_may_be_gone_but_not_changed(copy: Path, story: Path) -> None:
     (copy / "config.json").write_text(json.dumps(config), "utf-8")
     run = Run.open(copy)
     plan = open_plan(run)
-    check_sources(run, plan)
+    check_sources(run, plan, print)
     content = story.read_text()
     story.write_text(content + "x")
     with pytest.raises(RunError, match=rf"{story.name} has changed since .*copy began"):
-        check_sources(run, plan)
+        check_sources(run, plan, print)
     story.unlink()
-    check_sources(run, plan)
+    check_sources(run, plan, print)
     run.close()
+
+
+def test_source_that_cannot_be_read_gives_a_warning(
+    copy: Path, story: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = json.loads((copy / "config.json").read_text("utf-8"))
+    config["sources"] = fingerprints([str(story)])
+    (copy / "config.json").write_text(json.dumps(config), "utf-8")
+
+    def refuse(_: object) -> NoReturn:
+        raise DataError(f"{story}: cannot be read: Permission denied; give yourself the permission")
+
+    run = Run.open(copy)
+    plan, lines = open_plan(run), list[str]()
+    monkeypatch.setattr("rnn_train.run_task.fingerprint", refuse)
+    check_sources(run, plan, lines.append)
+    run.close()
+    (line,) = lines
+    assert line.startswith(f"warning: it is not known whether {story} has changed: ")
 
 
 @pytest.mark.parametrize("command", ["charlm", "classifier"])

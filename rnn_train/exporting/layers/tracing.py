@@ -18,6 +18,7 @@ from onnx import numpy_helper
 from torch import nn
 
 from rnn_infer import contract
+from rnn_infer.errors import check_memory
 from rnn_train.errors import ExportError
 from rnn_train.exporting import capture
 from rnn_train.exporting.graph import Graph
@@ -45,6 +46,7 @@ def trace(module: nn.Module, widths: Sequence[int]) -> onnx.GraphProto:
                 verbose=False,
             )
     except Exception as error:
+        check_memory(error)
         cause = error.__cause__ or error
         first = click.unstyle((str(cause).strip().splitlines() or ["no reason given"])[0])
         raise ExportError(

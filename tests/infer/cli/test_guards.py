@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from rnn_infer import OptionError
-from rnn_infer.cli.guards import OneLineGroup, command, fail
+from rnn_infer.cli.guards import OneLineGroup, command, fail, written
 
 
 def run(work: Callable[[], None], *arguments: str) -> Result:
@@ -110,8 +110,39 @@ def test_full_output(data: Path) -> None:
 def test_closed_output_and_input(data: Path) -> None:
     program = f"{sys.executable} -m rnn_infer"
     model = data / "charlm.onnx"
-    closed = f"{program} next --model {model} --prompt - <&- || {program} show --model {model} >&-"
-    result = subprocess.run(["sh", "-c", closed], capture_output=True, text=True, check=False)
-    assert result.returncode == 0
-    assert result.stdout == ""
-    assert re.fullmatch("Error: standard input is closed; .*\n", result.stderr)
+    for closed, said in (
+        (f"{program} next --model {model} --prompt - <&-", "input is closed; "),
+        (f"{program} show --model {model} >&-", "output is closed, .*; redirect it with > FILE"),
+    ):
+        result = subprocess.run(["sh", "-c", closed], capture_output=True, text=True, check=False)
+        assert (result.returncode, result.stdout) == (1, "")
+        assert re.fullmatch(f"Error: standard {said}.*\n", result.stderr)
+
+
+def test_program_without_a_console(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its result has nowhere to go, and it must not end as if all were well."""
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    group = OneLineGroup("program", commands={"work": command(lambda: None)})
+    with pytest.raises(SystemExit) as ended:
+        group.main(["work"])
+    assert ended.value.code == 1
+
+
+def test_output_is_lost_after_a_file_was_written(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended, written(Path("x.onnx")):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert ended.value.code == 1
+    assert re.fullmatch(
+        "Error: x.onnx is written, and whole, but .*; make room.*\n", capsys.readouterr().err
+    )
+
+
+@pytest.mark.parametrize("error", [RuntimeError("std::bad_alloc"), RuntimeError("a mistake")])
+def test_only_a_lack_of_memory_becomes_one_line(error: RuntimeError) -> None:
+    def work() -> None:
+        raise error
+
+    result = run(work)
+    assert ("not enough memory" in result.stderr) == ("bad_alloc" in str(error))
+    assert (result.exception is error) == ("mistake" in str(error))

@@ -1,13 +1,17 @@
 """The stepper: tokens in, logits or drawn tokens out."""
 
+import hashlib
+import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
 
 from rnn_infer import CharLM, LoadOptions, ModelFileError
+from rnn_infer.modelfile.source import SourceBytes, read_source
 from rnn_infer.runtime.stepper import Stepper
 from rnn_infer.sampling import Sampling
 
@@ -80,3 +84,28 @@ def test_options_and_keywords(data: Path) -> None:
     assert Stepper.open(data / "gru.onnx", options=options).device == "cpu"
     with pytest.raises(ModelFileError, match="sha256"):
         Stepper.open(data / "gru.onnx", options=options, sha256="0" * 64)
+
+
+def test_file_is_read_once(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What runs is what was checked, although another file stands there by then."""
+    path = Path(shutil.copy(data / "charlm.onnx", tmp_path / "model.onnx"))
+
+    def read_and_replace(source: Path) -> SourceBytes:
+        found = read_source(source)
+        path.write_bytes((data / "gru.onnx").read_bytes())
+        return found
+
+    expected = CharLM.load(path, device="cpu").generate("dead", length=20, seed=1)
+    monkeypatch.setattr("rnn_infer.modelfile.reader.read_source", read_and_replace)
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    opened = CharLM.load(path, device="cpu", sha256=sha256)
+    assert opened.generate("dead", length=20, seed=1) == expected
+
+
+def test_no_memory_is_no_damage(stepper: Stepper, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> NoReturn:
+        raise RuntimeError("Failed to allocate memory for requested buffer of size 99")
+
+    monkeypatch.setattr(stepper, "_session", SimpleNamespace(run=fail))
+    with pytest.raises(MemoryError, match="not enough memory .*size 99"):
+        stepper.forward(np.array([[1]]), stepper.zeros(1))

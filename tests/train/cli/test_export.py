@@ -1,5 +1,6 @@
 """The command `export`."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -107,3 +108,25 @@ def test_for_triton(call: Call, finished: TrainingReport) -> None:
     assert "a model repository is a folder" in result.output
     result = call("export", str(finished.out), "--out", "repository", "--for", "tract")
     assert (result.exit_code, "repository: it is a folder" in result.output) == (1, True)
+
+
+def test_interruption_says_whether_the_file_is_new(
+    call: Call, finished: TrainingReport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = os.replace
+    Path("x.onnx").write_bytes(b"old")
+
+    def replace(old: Path, new: Path) -> None:
+        plain(old, new)
+        raise KeyboardInterrupt
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", interrupt)
+    result = call("export", str(finished.out), "--out", "x.onnx")
+    assert (result.exit_code, result.stderr) == (130, "interrupted; x.onnx is as it was\n")
+    monkeypatch.setattr(os, "replace", replace)
+    result = call("export", str(finished.out), "--out", "x.onnx")
+    assert (result.exit_code, result.stderr) == (130, "interrupted; x.onnx is written, and whole\n")
+    assert Stepper.open("x.onnx").file.generates

@@ -1,5 +1,6 @@
 """Named data sets, and the download of one of them."""
 
+import errno
 import hashlib
 import http.client
 import io
@@ -9,6 +10,7 @@ import urllib.error
 import urllib.request
 from collections import defaultdict
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -178,3 +180,18 @@ def test_fingerprint_changes_with_the_files(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("other")
     assert fingerprint(["a.txt"]) not in prints
     assert fingerprint(["gone.txt"]) is None
+
+
+def test_fingerprint_of_a_file_that_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.txt").write_text("text")
+
+    def refuse(*_: object) -> NoReturn:
+        raise PermissionError(errno.EACCES, "Permission denied", "a.txt")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(
+        DataError, match=r"a\.txt: cannot be read: Permission denied; give yourself"
+    ):
+        fingerprint(["a.txt"])

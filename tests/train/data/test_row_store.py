@@ -1,6 +1,7 @@
 """Labelled texts on disk."""
 
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -49,3 +50,15 @@ def test_damaged_rows(tmp_path: Path) -> None:
 def test_folder_without_room(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="with more room"), row_writer(tmp_path):
         raise OSError(28, "No space left on device")
+
+
+def test_short_reads_are_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """numpy reads a file past Python, and takes a short read for the end of the file."""
+    store(tmp_path)
+
+    def short(*_: object, **__: object) -> NoReturn:
+        raise ValueError("Failed to read all data for array")
+
+    monkeypatch.setattr(np, "fromfile", short)
+    train, _, _ = open_rows(tmp_path)
+    assert len(train.texts) == 3

@@ -1,7 +1,9 @@
 """Files, folders and globs, read as clean text."""
 
 import errno
+import glob
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 from unittest import mock
@@ -229,3 +231,27 @@ def test_folder_that_cannot_be_listed_is_not_left_out(
     monkeypatch.setattr(os, "scandir", refuse)
     with pytest.raises(DataError, match="cannot be listed: Permission denied; give yourself"):
         find_texts([str(tree)])
+
+
+@pytest.mark.usefixtures("tree")
+@pytest.mark.parametrize("pattern", ["tree/**", "tree/**/*", "*/**/[a-g]*", "**/.e/*", "**/sub/.*"])
+def test_glob_finds_what_the_standard_library_finds(pattern: str) -> None:
+    found = {each for each in glob.glob(pattern, recursive=True) if Path(each).is_file()}  # noqa: PTH207
+    assert set(paths(pattern)) == found
+
+
+@pytest.mark.usefixtures("tree")
+@pytest.mark.parametrize("pattern", ["tree/**/*.txt", "tree/*/*.txt", "tr*/sub/?.txt"])
+def test_glob_refuses_a_folder_that_cannot_be_listed(
+    pattern: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = Path.iterdir
+
+    def refuse(folder: Path) -> Iterator[Path]:
+        if folder.name == "sub":
+            raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+        return plain(folder)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(DataError, match="sub: cannot be listed: Permission denied; give yourself"):
+        paths(pattern)

@@ -148,6 +148,7 @@ def test_each_layer_has_one_tensor_for_each_state(exported: Exported) -> None:
             expected += [(f"sum{n}", 6), (f"max{n}", 6), (f"count{n}", 1)]
         if (longest := max(config.ngrams, config.evidence)) > 1:
             passed = (config.evidence - 1) * len(LABELS)
+            passed += config.bag * (config.ngrams - 1) * config.ngram_width
             expected = [("codes0", longest)] + [
                 (f"{name[:-1]}{int(name[-1]) + 1}", width + passed * (name[:3] == "sum"))
                 for name, width in expected

@@ -243,3 +243,16 @@ def test_old_checkpoint_that_stays_is_no_error(
     monkeypatch.setattr(Path, "unlink", refuse)
     checkpoint.save(tmp_path, 4, {"a": 4})
     assert checkpoint.load_latest(tmp_path)[0] == {"a": 4}
+
+
+def test_no_memory_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise the checkpoint before it would be used, and steps would be lost."""
+    for step in (5, 6):
+        checkpoint.save(tmp_path, step, state(step))
+
+    def fail(*_: object, **__: object) -> NoReturn:
+        raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(torch, "load", fail)
+    with pytest.raises(MemoryError, match="not enough memory"):
+        checkpoint.load_latest(tmp_path)

@@ -1,5 +1,7 @@
 """The progress bar of a training run."""
 
+import sys
+
 import pytest
 
 from rnn_train.training.counters import Counters
@@ -31,3 +33,12 @@ def test_lines_are_written_above_the_bar(capsys: pytest.CaptureFixture[str]) -> 
     with TrainingBar(Schedule(0.1, steps=40, minutes=None), Counters(), "texts") as bar:
         bar.write("a line")
     assert "a line\n" in capsys.readouterr().out
+
+
+def test_program_without_a_console(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, name, None)
+    with TrainingBar(Schedule(0.1, steps=40, minutes=None), Counters(), "texts") as bar:
+        bar.write("a line")
+        bar.show("measuring")
+        bar.update()

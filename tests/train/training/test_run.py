@@ -1,7 +1,10 @@
 """Run folders: numbering, lock, configuration, parts, changed data, metrics."""
 
+import errno
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -151,6 +154,33 @@ def test_folder_without_work_is_removed(tmp_path: Path) -> None:
     (tmp_path / "some" / "file").touch()
     Run.create("charlm", tmp_path / "some" / "run").discard()
     assert [each.name for each in (tmp_path / "some").iterdir()] == ["file"]
+
+
+def test_folder_is_removed_at_the_second_try(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run.create("charlm", tmp_path / "run")
+    run.write_config({"command": "charlm"})
+    plain, failed = os.rmdir, list[object]()
+
+    def fail_once(*arguments: Any, **options: Any) -> None:
+        if not failed:
+            failed.append(arguments)
+            raise OSError(errno.EIO, "Input/output error")
+        plain(*arguments, **options)
+
+    monkeypatch.setattr(os, "rmdir", fail_once)
+    run.discard()
+    assert failed
+    assert not run.folder.exists()
+
+
+def test_what_cannot_be_removed_is_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run.create("charlm", tmp_path / "run")
+    run.write_config({"command": "charlm"})
+    monkeypatch.setattr("shutil.rmtree", lambda *_, **__: None)
+    run.discard()
+    Run.create("charlm", tmp_path / "run").close()
 
 
 @pytest.mark.parametrize("work", ["checkpoints/step-000000001.ckpt", "teachers/1.onnx"])
