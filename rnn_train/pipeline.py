@@ -1,7 +1,6 @@
 """From a request or a run folder to a model file: train, resume, export.
 
-Each function opens or creates the run folder, and leaves the rest to `training_session` or
-`exporting`.
+Each function opens the run folder, and leaves the rest to `training_session` or `exporting`.
 """
 
 import dataclasses
@@ -57,8 +56,7 @@ class ExportOptions:
     fastest_for: int | None = None
     """Choose `steps` for this many streams at once, by measuring on CUDA."""
     weights: Weights | None = None
-    """Type of the large matrices. int8 is for the CPU, float16 is for CUDA. None: float32, or what
-    suits the `host`."""
+    """Type of the large matrices: int8 (CPU) or float16 (CUDA). None: float32, or as `host` asks."""
     without_if: bool = False
     """Draw without If nodes, for engines that do not run them. It is a little slower."""
     temperature: float | None = None
@@ -220,8 +218,7 @@ def _refuse_repetition(crew: Crew, kind: str) -> None:
 
 @contextmanager
 def _locked(run: Run) -> Iterator[None]:
-    """Unlocks a run at the end of the block. If the block fails before any work, a new run folder
-    is removed. SIGTERM has the effect of Ctrl-C."""
+    """Unlocks a run at the end. A new run that fails before any work is removed. SIGTERM is Ctrl-C."""
     try:
         with terminable():
             yield
@@ -282,8 +279,7 @@ def _export(source: Path, out: Path, options: ExportOptions, log: Log) -> dict[s
 
 @contextmanager
 def _opened(source: Path, temperature: float | None, log: Log) -> Iterator[Reopened]:
-    """Opens what is to be exported: a run folder, which stays locked until the context ends, or a
-    file."""
+    """Opens what is to be exported: a run folder, locked until the context ends, or a file."""
     if source.is_file():
         if temperature is not None:
             raise ExportError("the temperature of a file is fixed; name its run folder to set it")
