@@ -56,7 +56,7 @@ class ExportOptions:
     fastest_for: int | None = None
     """Choose `steps` for this many streams at once, by measuring on CUDA."""
     weights: Weights | None = None
-    """Type of the large matrices: int8 (CPU) or float16 (CUDA). None: float32, or as `host` asks."""
+    """Type of the large matrices: int8 (CPU) or float16 (CUDA). None: float32, or as `host`."""
     without_if: bool = False
     """Draw without If nodes, for engines that do not run them. It is a little slower."""
     temperature: float | None = None
@@ -218,7 +218,7 @@ def _refuse_repetition(crew: Crew, kind: str) -> None:
 
 @contextmanager
 def _locked(run: Run) -> Iterator[None]:
-    """Unlocks a run at the end. A new run that fails before any work is removed. SIGTERM is Ctrl-C."""
+    """Unlocks a run at the end, and removes a new one without work. SIGTERM acts as Ctrl-C."""
     try:
         with terminable():
             yield
