@@ -194,8 +194,11 @@ class Labeller:
         largest = threshold(self._held_out, choice.coverage)
         choice = replace(choice, top=len(self.labels))
         order, probabilities = self._ranked(logits, choice)
-        found = make_predictions(texts, self._names[order], probabilities, choice, known)
-        return cut_to(found, set_sizes(probabilities, largest))
+        sizes = set_sizes(probabilities, largest)
+        # Sets are small, and a Python object for each of many labels takes much memory.
+        widest = slice(int(sizes.max(initial=1)))
+        names, shares = self._names[order[:, widest]], probabilities[:, widest]
+        return cut_to(make_predictions(texts, names, shares, choice, known), sizes)
 
 
 def _first_missing(rows: NDArray[np.int64], count: int) -> int:

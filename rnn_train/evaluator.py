@@ -118,9 +118,8 @@ def evaluate(
         assert isinstance(task, ClassifierTask)
         wanted.check(metadata)
         rows = _Data(data, table, log).rows(task.data.alphabet.labels)
-        if unknown != "default":
-            rows = _readable(rows, vocabulary, unknown)
-        logits, _ = held_out_logits(task.model, task.data.alphabet, rows)
+        read = rows if unknown == "default" else _readable(rows, vocabulary, unknown)
+        logits, _ = held_out_logits(task.model, task.data.alphabet, read)
         return wanted.figures(logits / result.temperature, rows, metadata)
 
 

@@ -16,10 +16,12 @@ Write = Callable[[list[Prediction]], list[str]]
 """Writes the answer of each prediction."""
 _ROWS, _CHARACTERS = 1 << 14, 1 << 22
 """Rows of a block, and characters after which it ends: memory does not grow with the input."""
-_PIECE = 1 << 10
-"""Rows that are read at once."""
+_FIRST_PIECE, _PIECE = 1 << 4, 1 << 10
+"""Rows that are read at once: few at first, then twice as many each time, up to the second. So a
+block of books ends after a few."""
 _KEPT = 1 << 15
-"""Answers that are kept from block to block, about. Names come again and again in a table."""
+"""Answers that are kept from block to block, about, while their texts have at most `_CHARACTERS`
+characters. Names come again and again in a table."""
 
 
 class _Block(NamedTuple):
@@ -50,14 +52,16 @@ def answered(
         write: writes the answers.
     """
     answers: dict[str, str] = {}
+    size = 0  # characters of the texts that have an answer
     waiting: list[_Block] = []
     with _no_collector(), ThreadPoolExecutor(1) as worker:
         while rows := _take(table):
             texts = dict.fromkeys([row.text for row in rows])
             new = [text for text in texts if text not in answers]
-            if len(answers) + len(new) > _KEPT or _size(new) > _CHARACTERS:
+            if len(answers) + len(new) > _KEPT or size + _size(new) > _CHARACTERS:
                 # The blocks before go on with their own answers.
-                answers, new = {}, list(texts)
+                answers, new, size = {}, list(texts), 0
+            size += _size(new)
             answers.update(dict.fromkeys(new, ""))  # they are on their way
             waiting.append(_Block(rows, new, answers, worker.submit(classify, new)))
             if len(waiting) > 1:
@@ -82,13 +86,14 @@ def _no_collector() -> Iterator[None]:
 def _take(table: Table) -> list[Row]:
     """Read the rows of one block."""
     rows: list[Row] = []
-    size = 0
+    size, most = 0, _FIRST_PIECE
     while len(rows) < _ROWS and size < _CHARACTERS:
-        piece = list(islice(table, min(_PIECE, _ROWS - len(rows))))
+        piece = list(islice(table, min(most, _ROWS - len(rows))))
         if not piece:
             break
         rows += piece
         size += _size([row.text for row in piece])
+        most = min(2 * most, _PIECE)
     return rows
 
 

@@ -9,6 +9,9 @@ from torch import Tensor
 
 from rnn_infer.conformal.threshold import set_sizes
 
+_BLOCK = 1 << 14
+"""Rows whose probabilities are in memory at once."""
+
 
 @dataclass(frozen=True)
 class PredictionSets:
@@ -28,11 +31,9 @@ class PredictionSets:
             truth: index of each row's right label, [rows].
             threshold: largest score of a label in a set.
         """
-        all_shares = torch.softmax(logits.double(), -1)
-        shares, order = all_shares.sort(dim=-1, descending=True, stable=True)
-        sizes = set_sizes(shares.numpy(), threshold)
-        ranks = (order == truth[:, None]).int().argmax(-1).numpy()
-        return cls(ranks < sizes, sizes)
+        blocks = zip(torch.split(logits, _BLOCK), torch.split(truth, _BLOCK), strict=True)
+        holds, sizes = zip(*(_sets(*block, threshold) for block in blocks), strict=True)
+        return cls(np.concatenate(holds), np.concatenate(sizes))
 
     def of_rows(self, rows: Tensor) -> tuple[float | None, float | None]:
         """Returns coverage and mean size of some rows; None without a row.
@@ -44,3 +45,14 @@ class PredictionSets:
             return None, None
         chosen = rows.numpy()
         return float(self.holds[chosen].mean()), float(self.sizes[chosen].mean())
+
+
+def _sets(
+    logits: Tensor, truth: Tensor, threshold: float
+) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """Returns whether the set of each row holds its right label, and its size, each [rows]."""
+    every = torch.softmax(logits.double(), -1)
+    shares, order = every.sort(dim=-1, descending=True, stable=True)
+    sizes = set_sizes(shares.numpy(), threshold)
+    ranks = (order == truth[:, None]).int().argmax(-1).numpy()
+    return ranks < sizes, sizes

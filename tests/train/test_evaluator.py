@@ -200,7 +200,8 @@ def test_unknown_characters(
 ) -> None:
     """A run reads them as its exported file does."""
     (tmp_path / "a.txt").write_text("thë fox Ж sees")
-    (tmp_path / "a.csv").write_text("badoЖkä,east\nbádoson,north\n")
+    # Without its unknown character, the first text would be the last one.
+    (tmp_path / "a.csv").write_text("badoЖka,east\nbádoson,north\nbadoka,north\n")
     with pytest.raises(UnknownCharacterError):
         evaluate(finished.out, ["a.txt"])
     run, file = (
@@ -218,6 +219,7 @@ def test_unknown_characters(
     assert isinstance(of_run, ClassifierFigures)
     assert isinstance(of_file, ClassifierFigures)
     assert of_run.metrics == pytest.approx(of_file.metrics, abs=1e-4)
+    assert (of_run.contradictions, of_file.contradictions) == (None, None)
 
 
 def test_unknown_characters_are_an_error(

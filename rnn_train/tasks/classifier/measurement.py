@@ -29,6 +29,8 @@ from rnn_train.tasks.task import HeldOutResult, rounded
 
 _LEAST_KNOWN = 0.5
 """Share of a row's characters that the training rows must have, for the row to decide anything."""
+_BLOCK = 1 << 14
+"""Rows whose probabilities in float64 are in memory at once."""
 _LOSS_ROWS = 2_000
 """Rows that are read to measure the loss of a file."""
 
@@ -73,8 +75,12 @@ class Measurement:
         Args:
             temperature: divides the logits.
         """
-        shares = torch.softmax(self._logits.double() / temperature, -1)
-        return held_out_scores(shares.gather(-1, self._labels[:, None])[:, 0].numpy())
+        rows = zip(self._logits.split(_BLOCK), self._labels.split(_BLOCK), strict=True)
+        shares = [
+            torch.softmax(logits.double() / temperature, -1).gather(-1, labels[:, None])[:, 0]
+            for logits, labels in rows
+        ]
+        return held_out_scores(torch.cat(shares).numpy())
 
     def plot(self, folder: Path) -> None:
         """Draws the confusion matrix and the reliability diagram."""

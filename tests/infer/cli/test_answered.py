@@ -58,10 +58,28 @@ def test_each_row_has_its_answer(
 
 def test_long_texts_end_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_CHARACTERS", 20)
+    monkeypatch.setattr(module, "_FIRST_PIECE", 1)
     monkeypatch.setattr(module, "_PIECE", 1)
     texts = ["x" * 15, "y" * 15, "z" * 15]
     blocks = answered(table_of(texts), predictions, write)
     assert [len(rows) for rows, _ in blocks] == [2, 1]
+
+
+def test_answers_of_long_texts_are_not_kept(
+    monkeypatch: pytest.MonkeyPatch, asked: list[str]
+) -> None:
+    """Two blocks have few characters each, and too many together."""
+    monkeypatch.setattr(module, "_ROWS", 2)
+    monkeypatch.setattr(module, "_CHARACTERS", 20)
+    texts = ["x" * 8, "y", "z" * 8, "y", "v" * 8, "y"]
+    assert [text for text, _ in answers_of(table_of(texts), asked)] == texts
+    assert asked == ["x" * 8, "y", "z" * 8, "v" * 8, "y"]
+
+
+def test_a_block_of_long_texts_has_few_rows() -> None:
+    texts = ["x" * (module._CHARACTERS // 20)] * 200
+    rows, _ = next(iter(answered(table_of(texts), predictions, write)))
+    assert len(rows) == 16 + 32
 
 
 def test_error_of_a_text_comes_after_the_blocks_before(

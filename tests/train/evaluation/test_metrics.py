@@ -41,6 +41,22 @@ def test_top_5_accuracy_of_many_labels() -> None:
     assert found["top_5_accuracy"] == pytest.approx(expected)
 
 
+def test_of_equal_logits_the_first_label_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in `argmax`: else top-3 accuracy could be lower than accuracy."""
+    monkeypatch.setattr(metrics, "_BLOCK", 2)
+    logits, labels = torch.zeros(6, 7), torch.arange(6)
+    logits[5, 6] = 1
+    found = metrics.summary(logits, labels)
+    assert found["accuracy"] == 1 / 6
+    assert found["top_3_accuracy"] == 3 / 6
+    assert found["top_5_accuracy"] == 5 / 6
+
+
+def test_logits_that_are_no_numbers_are_never_right() -> None:
+    logits = torch.full((1, 7), math.nan)
+    assert metrics._ranks(logits, torch.tensor([0])).tolist() == [7]
+
+
 def test_reliability_in_blocks(
     predictions: tuple[Tensor, Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:

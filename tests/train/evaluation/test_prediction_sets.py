@@ -2,8 +2,10 @@
 
 import math
 
+import pytest
 import torch
 
+from rnn_train.evaluation import prediction_sets
 from rnn_train.evaluation.figures import ClassifierFigures
 from rnn_train.evaluation.prediction_sets import PredictionSets
 
@@ -19,6 +21,14 @@ def test_by_hand() -> None:
     assert found.holds.tolist() == [False, False, True, True]
     assert found.of_rows(TRUTH == 2) == (0.5, 1.5)
     assert found.of_rows(TRUTH == 7) == (None, None)
+
+
+def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = PredictionSets.of(SHARES.log(), TRUTH, THRESHOLD)
+    monkeypatch.setattr(prediction_sets, "_BLOCK", 3)
+    found = PredictionSets.of(SHARES.log(), TRUTH, THRESHOLD)
+    assert found.holds.tolist() == whole.holds.tolist()
+    assert found.sizes.tolist() == whole.sizes.tolist()
 
 
 def test_figures() -> None:
