@@ -40,12 +40,7 @@ from rnn_train.evaluation import metrics
 from rnn_train.evaluation.classification import held_out_logits
 from rnn_train.evaluation.dynamic import dynamic_loss
 from rnn_train.evaluation.figures import CharLMFigures, ClassifierFigures
-from rnn_train.evaluation.protocols import (
-    Reader,
-    TorchReader,
-    documents_loss,
-    static_losses,
-)
+from rnn_train.evaluation.protocols import Reader, TorchReader, documents_loss, static_losses
 from rnn_train.exporting.metadata import draft
 from rnn_train.progress import Log
 from rnn_train.run_task import finished_task
@@ -91,15 +86,21 @@ def evaluate(
         RnnTrainError, RnnInferError: the target or the data cannot be used.
     """
     wanted = _Wanted(target, coverage, prior, unknown, of_labels)
-    if not target.is_dir():
-        if dynamic:
-            raise EvaluationError(
-                f"{target}: an exported file cannot be trained, which dynamic evaluation does; "
-                "name its run folder"
-            )
-        return _evaluate_file(target, _Data(data, table, log), device, wanted)
-    where = pick_device(device)
-    with finished_task(target, log) as task:
+    if target.is_dir():
+        return _evaluate_run(_Data(data, table, log), pick_device(device), wanted, dynamic)
+    if dynamic:
+        raise EvaluationError(
+            f"{target}: an exported file cannot be trained, which dynamic evaluation does; "
+            "name its run folder"
+        )
+    return _evaluate_file(target, _Data(data, table, log), device, wanted)
+
+
+def _evaluate_run(
+    data: "_Data", device: torch.device, wanted: "_Wanted", dynamic: bool
+) -> CharLMFigures | ClassifierFigures:
+    target, unknown = wanted.target, wanted.unknown
+    with finished_task(target, data.log) as task:
         if isinstance(task, CharLMTask):
             wanted.refuse_classifier_options()
         elif dynamic:
@@ -109,15 +110,15 @@ def evaluate(
         result = task.measure(task.model)
         metadata = draft(task.model, task.card(result), "float32", draws=False)
         vocabulary = Vocabulary(metadata)
-        task.model.to(where)
+        task.model.to(device)
         if isinstance(task, CharLMTask):
             if unknown == "default":
-                return _evaluate_charlm(task, data, result.temperature, dynamic)
-            tokens = _tokens(data, vocabulary, unknown, task.plan.joining)
+                return _evaluate_charlm(task, data.sources, result.temperature, dynamic)
+            tokens = _tokens(data.sources, vocabulary, unknown, task.plan.joining)
             return _charlm_figures(task, tokens, result.temperature, dynamic)
         assert isinstance(task, ClassifierTask)
         wanted.check(metadata)
-        rows = _Data(data, table, log).rows(task.data.alphabet.labels)
+        rows = data.rows(task.data.alphabet.labels)
         read = rows if unknown == "default" else _readable(rows, vocabulary, unknown)
         logits, _ = held_out_logits(task.model, task.data.alphabet, read)
         return wanted.figures(logits / result.temperature, rows, metadata)

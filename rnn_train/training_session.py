@@ -92,14 +92,7 @@ def train_task(
     if state:
         if task.plan.processes != crew.size:
             log(_other_processes(task.plan.processes, crew.size))
-        trainer.restore(state)
-        if new_part:
-            trainer.begin_part(schedule)
-            log(_new_part(trainer))
-        else:
-            log(f"going on from step {trainer.step}, {_time_left(trainer)}")
-            if trainer.progress >= 1:
-                log("the run has finished; to train on, add --minutes or --epochs")
+        _go_on(trainer, state, schedule if new_part else None, log)
     again = f"{command()} {task.plan.command} --resume {run.folder} --out {out}"
     outcome = _fit(trainer, again)
     model: Any = outcome.model
@@ -114,6 +107,25 @@ def train_task(
     if not outcome.finished:
         log(f"interrupted; go on with: {again}")
     return TrainingReport(run.folder, out, outcome.finished, result.metrics)
+
+
+def _go_on(trainer: Trainer, state: dict[str, Any], new_part: Schedule | None, log: Log) -> None:
+    """Takes training up where a checkpoint left it.
+
+    Args:
+        trainer: new.
+        state: content of the checkpoint.
+        new_part: schedule of a further part of the run; None: the part of the checkpoint goes on.
+        log: takes one line of text at a time.
+    """
+    trainer.restore(state)
+    if new_part is not None:
+        trainer.begin_part(new_part)
+        log(_new_part(trainer))
+        return
+    log(f"going on from step {trainer.step}, {_time_left(trainer)}")
+    if trainer.progress >= 1:
+        log("the run has finished; to train on, add --minutes or --epochs")
 
 
 def _fit(trainer: Trainer, again: str) -> TrainingOutcome:

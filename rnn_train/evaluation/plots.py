@@ -9,7 +9,7 @@ import matplotlib
 import numpy as np
 from numpy.typing import NDArray
 
-from rnn_train.evaluation.confusion_groups import count_pairs, most_confused
+from rnn_train.evaluation.confusion_groups import most_confused
 from rnn_train.evaluation.metrics import Reliability
 from rnn_train.files import replacing
 
@@ -94,7 +94,7 @@ def _grouped(
     """
     if len(labels) <= _MAX_LABELS:
         return truth, predictions, labels, "held-out rows"
-    shown = most_confused(count_pairs(truth, predictions, len(labels)), _MAX_LABELS - 1)
+    shown = most_confused(truth, predictions, len(labels), _MAX_LABELS - 1)
     place = np.full(len(labels), len(shown))
     place[shown] = np.arange(len(shown))
     names = [labels[i] for i in shown] + [f"{len(labels) - len(shown)} other labels"]

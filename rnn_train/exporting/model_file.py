@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from rnn_infer.contract import Golden
 from rnn_train.errors import ExportError
 from rnn_train.exporting import metadata, proof
+from rnn_train.exporting.graph import Graph
 from rnn_train.exporting.metadata import ModelCard
 from rnn_train.exporting.model_graph import build_graph, file_bytes
 from rnn_train.exporting.products import SMALLEST, Weights, holds_rounded
@@ -58,13 +60,7 @@ def export(
     # Build: first with a draft of the document, which lacks what only a run of the file can show.
     graph = build_graph(model, card.temperature, variant)
     draws = isinstance(model, CharLSTM) and not step_only
-    rounded = holds_rounded(graph)
-    if weights != "float32" and not rounded:
-        log(
-            f"no matrix of this network has {SMALLEST:,} weights, so {weights} rounds nothing: the "
-            "file is float32"
-        )
-    document = metadata.draft(model, card, weights if rounded else "float32", draws)
+    document = metadata.draft(model, card, _weights_of(graph, weights, log), draws)
     with proof.opened(file_bytes(graph, document)) as stepper:
         golden = proof.record(stepper)
         if weights == "float32":
@@ -76,12 +72,7 @@ def export(
                 figures = proof.prove_rounded(reference, stepper, loss, weights)
     golden = replace(golden, tolerance=proof.golden_tolerance(golden, figures))
     data = file_bytes(graph, replace(document, golden=golden, proof=figures).with_version())
-    with proof.opened(data) as stepper:
-        if not np.allclose(proof.record(stepper).logits, golden.logits, rtol=1e-6, atol=1e-6):
-            raise ExportError(
-                "the finished file gives other logits than its draft; nothing was written: "
-                "please report this"
-            )
+    _check_like_draft(data, golden)
     write_bytes(path, data)
     return figures
 
@@ -101,3 +92,25 @@ def _check_finite(model: CharLSTM | RecurrentClassifier) -> None:
         raise ExportError(
             f"weights of {bad[0]} are not finite numbers; train again at a lower learning rate"
         )
+
+
+def _weights_of(graph: Graph, asked: Weights, log: Log) -> Weights:
+    """Return the number type of the large matrices. It is float32 if there are none to round, which
+    the user is told."""
+    if asked == "float32" or holds_rounded(graph):
+        return asked
+    log(
+        f"no matrix of this network has {SMALLEST:,} weights, so {asked} rounds nothing: the file "
+        "is float32"
+    )
+    return "float32"
+
+
+def _check_like_draft(data: bytes, golden: Golden) -> None:
+    """Run the finished file. Raises `ExportError`: it gives other logits than its draft gave."""
+    with proof.opened(data) as stepper:
+        if not np.allclose(proof.record(stepper).logits, golden.logits, rtol=1e-6, atol=1e-6):
+            raise ExportError(
+                "the finished file gives other logits than its draft; nothing was written: "
+                "please report this"
+            )

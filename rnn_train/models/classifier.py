@@ -35,7 +35,8 @@ class ClassifierConfig:
     ngram_width: int = 16
     """Width of the vector of an n-gram."""
     bag: bool = False
-    """Whether the readout also reads the running mean of the n-grams' vectors."""
+    """Whether the n-grams' vectors pass the recurrent layers by: the readout reads them, and with
+    `pool` their running mean."""
 
 
 class CodedEmbedding(nn.Module):
@@ -150,9 +151,11 @@ class RecurrentClassifier(nn.Module):
         ngrams = [cell for cell in self.cells() if isinstance(cell, NGramCell)]
         for cell in ngrams:
             cell.own = own
-        x, after = self._hidden(tokens, state, lengths)
-        for cell in ngrams:
-            cell.own = None
+        try:
+            x, after = self._hidden(tokens, state, lengths)
+        finally:  # rows that come after an error have other labels
+            for cell in ngrams:
+                cell.own = None
         logits: Tensor = self.readout(x[:, 0])
         return logits.float(), after
 

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 from rnn_train.data.corpus import Corpus
@@ -14,6 +15,7 @@ from rnn_train.models.charlm import CharLSTMConfig
 from rnn_train.tasks.charlm import recipe
 from rnn_train.tasks.plan import Plan, Settings, with_fields
 from rnn_train.tasks.request import CharLMRequest
+from rnn_train.training.config import TrainingConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,19 +99,7 @@ def decide(
         minutes = recipe.charlm_minutes(characters, settings.device) * networks
     each = None if minutes is None else minutes / networks
     operations = recipe.operations_a_second(settings.device)
-
-    def model(*, distilled: bool) -> CharLSTMConfig:
-        size = len(corpus.vocabulary)
-        chosen = dataclasses.replace(warm.model, vocabulary=size) if warm else recipe.charlm_model(
-            size,
-            characters,
-            operations,
-            minutes=each,
-            epochs=request.epochs,
-            distilled=distilled,
-        )  # fmt: skip
-        return with_fields(chosen, request.model)
-
+    model = partial(_model, request, corpus, warm, each, operations)
     teacher_plan = TeacherPlan(
         given=len(request.teachers),
         trained=request.ensemble,
@@ -117,13 +107,6 @@ def decide(
         epochs=request.epochs,
         model=dataclasses.asdict(model(distilled=False)) if request.ensemble else {},
     )
-    training = recipe.charlm_training(
-        characters, each, operations, request.seed, fine_tuning=warm is not None
-    )
-    if request.documents:
-        mark = corpus.vocabulary.index(str(joining_of(request).mark))
-        documents = documents_of(corpus.tokens, mark)
-        training = recipe.for_documents(training, documents[:, 1] - documents[:, 0])
     return CharLMPlan(
         command=request.kind,
         data=sources,
@@ -143,9 +126,59 @@ def decide(
         teacher_plan=teacher_plan,
         teacher_weight=recipe.TEACHER_WEIGHT,
         model=model(distilled=teacher_plan.teachers > 0),
-        training=with_fields(training, request.training),
+        training=_training(request, corpus, warm, each, operations),
         spread=request.val_data is None,
         learn_all_from=recipe.LEARN_ALL_FROM if request.learn_held_out else 1.0,
         separator=request.separator,
         documents=request.documents,
     )
+
+
+def _model(
+    request: CharLMRequest,
+    corpus: Corpus,
+    warm: WarmStart | None,
+    minutes: float | None,
+    operations: float,
+    *,
+    distilled: bool,
+) -> CharLSTMConfig:
+    """Returns the model of the recipe, or that of the warm start, with the fields of the request.
+
+    Args:
+        request, corpus, warm: see `decide`.
+        minutes: of this network alone; None: it has no limit in minutes.
+        operations: that the device does in a second.
+        distilled: whether it learns from teachers.
+    """
+    size = len(corpus.vocabulary)
+    if warm:
+        return with_fields(dataclasses.replace(warm.model, vocabulary=size), request.model)
+    chosen = recipe.charlm_model(
+        size,
+        len(corpus.tokens),
+        operations,
+        minutes=minutes,
+        epochs=request.epochs,
+        distilled=distilled,
+    )
+    return with_fields(chosen, request.model)
+
+
+def _training(
+    request: CharLMRequest,
+    corpus: Corpus,
+    warm: WarmStart | None,
+    minutes: float | None,
+    operations: float,
+) -> TrainingConfig:
+    """Returns the training of the recipe, with the fields of the request; arguments as in
+    `_model`."""
+    training = recipe.charlm_training(
+        len(corpus.tokens), minutes, operations, request.seed, fine_tuning=warm is not None
+    )
+    if request.documents:
+        mark = corpus.vocabulary.index(str(joining_of(request).mark))
+        documents = documents_of(corpus.tokens, mark)
+        training = recipe.for_documents(training, documents[:, 1] - documents[:, 0])
+    return with_fields(training, request.training)

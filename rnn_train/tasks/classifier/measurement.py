@@ -75,10 +75,10 @@ class Measurement:
         Args:
             temperature: divides the logits.
         """
-        rows = zip(self._logits.split(_BLOCK), self._labels.split(_BLOCK), strict=True)
+        blocks = (torch.split(each, _BLOCK) for each in (self._logits, self._labels))
         shares = [
             torch.softmax(logits.double() / temperature, -1).gather(-1, labels[:, None])[:, 0]
-            for logits, labels in rows
+            for logits, labels in zip(*blocks, strict=True)
         ]
         return held_out_scores(torch.cat(shares).numpy())
 

@@ -69,19 +69,10 @@ def decide(
         DataError: there are too many distinct characters.
         RunError: the request names a field that does not exist.
     """
-    alphabet, rows = data.alphabet, len(data.train)
-    if len(alphabet.vocabulary) > MAX_VOCABULARY:
-        raise DataError(
-            f"{sources[0]}: {len(alphabet.vocabulary)} distinct characters, over the limit of "
-            f"{MAX_VOCABULARY}; check the encoding of the file, or leave rare characters out"
-        )
-    model = recipe.classifier_model(
-        len(alphabet.vocabulary), len(alphabet.labels), rows, request.minutes
-    )
-    if earlier:
-        model = dataclasses.replace(earlier, vocabulary=model.vocabulary, labels=model.labels)
+    rows = len(data.train)
+    _check_alphabet(data.alphabet, sources)
     # A teacher is the network that a run without teachers would train.
-    teacher = with_fields(model, request.model)
+    teacher = with_fields(_first_model(request, data, earlier), request.model)
     student = recipe.student_model(teacher) if request.ensemble else teacher
     teachers: dict[str, Any] = {"model": dataclasses.asdict(teacher)}
     epochs = request.epochs
@@ -89,14 +80,6 @@ def decide(
         epochs = teachers["epochs"] = recipe.classifier_epochs(rows)
         epochs *= recipe.STUDENT_EPOCHS if request.ensemble else 1
     training = recipe.classifier_training(rows, request.seed, fine_tuning=earlier is not None)
-    start: dict[str, Any] = {}
-    if earlier:
-        start = {
-            "init_from": str(request.init_from),
-            "vocabulary": "".join(alphabet.vocabulary),
-            "labels": alphabet.labels,
-            "known": {"characters": earlier.vocabulary, "labels": earlier.labels},
-        }
     return ClassifierPlan(
         command=request.kind,
         data=sources,
@@ -106,7 +89,7 @@ def decide(
         epochs=epochs,
         temperature=request.temperature,
         **dataclasses.asdict(settings),
-        **start,
+        **_start(request, data.alphabet, earlier),
         ensemble=request.ensemble,
         teacher=teachers,
         character_dropout=recipe.CHARACTER_DROPOUT,
@@ -115,3 +98,36 @@ def decide(
         max_length=request.max_length,
         training=with_fields(training, request.training),
     )
+
+
+def _check_alphabet(alphabet: Alphabet, sources: tuple[str, ...]) -> None:
+    """Raises `DataError` if there are too many distinct characters for a model file."""
+    if (characters := len(alphabet.vocabulary)) > MAX_VOCABULARY:
+        raise DataError(
+            f"{sources[0]}: {characters} distinct characters, over the limit of "
+            f"{MAX_VOCABULARY}; check the encoding of the file, or leave rare characters out"
+        )
+
+
+def _first_model(
+    request: ClassifierRequest, data: ClassifierData, earlier: ClassifierConfig | None
+) -> ClassifierConfig:
+    """Returns the model of the recipe, or that of a warm start, for the characters and labels."""
+    vocabulary, labels = len(data.alphabet.vocabulary), len(data.alphabet.labels)
+    if earlier:
+        return dataclasses.replace(earlier, vocabulary=vocabulary, labels=labels)
+    return recipe.classifier_model(vocabulary, labels, len(data.train), request.minutes)
+
+
+def _start(
+    request: ClassifierRequest, alphabet: Alphabet, earlier: ClassifierConfig | None
+) -> dict[str, Any]:
+    """Returns the fields of the plan that only a warm start has."""
+    if not earlier:
+        return {}
+    return {
+        "init_from": str(request.init_from),
+        "vocabulary": "".join(alphabet.vocabulary),
+        "labels": alphabet.labels,
+        "known": {"characters": earlier.vocabulary, "labels": earlier.labels},
+    }

@@ -142,7 +142,8 @@ def first_network(run: Run, plan: ClassifierPlan, data: ClassifierData) -> Recur
     torch.manual_seed(plan.training.seed)
     model = RecurrentClassifier(plan.model)
     model.load_state_dict(checkpoint.read(run.folder / INITIAL_WEIGHTS))
-    count_evidence(model, data.alphabet, data.train.plus(read_rows(run)["train"]))
+    if plan.model.evidence > 1:  # else all rows would be in memory for nothing
+        count_evidence(model, data.alphabet, data.train.plus(read_rows(run)["train"]))
     return model
 
 

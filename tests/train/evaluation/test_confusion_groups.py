@@ -25,6 +25,23 @@ def test_without_confusion() -> None:
 
 
 def test_most_confused() -> None:
-    counts = np.diag([100, 5, 5, 50])
-    counts[1, 2] = 3
-    assert set(most_confused(counts, 2).tolist()) == {1, 2}
+    truth = np.repeat([0, 1, 2, 3], [100, 8, 5, 50])
+    predictions = truth.copy()
+    predictions[100:103] = 2  # of label 1
+    assert set(most_confused(truth, predictions, 4, 2).tolist()) == {1, 2}
+    # Of the others the one with the most rows; a label without rows comes last.
+    assert set(most_confused(truth, predictions, 5, 3).tolist()) == {0, 1, 2}
+
+
+def test_most_confused_are_grouped_by_their_own_rows() -> None:
+    """Label 4, which is not shown, is confused with 0 and 1 alike: that does not join them."""
+    pairs = [(0, 3)] * 4 + [(1, 2)] * 6 + [(0, 4), (1, 4)]
+    truth, predictions = map(np.array, zip(*pairs, strict=True))
+    order = most_confused(truth, predictions, 5, 4).tolist()
+    assert order == [1, 2, 0, 3]
+
+
+def test_many_labels_take_little_memory() -> None:
+    """The matrix of so many labels would have 10 billion numbers."""
+    found = most_confused(np.array([7, 9]), np.array([9, 9]), 100_000, 2)
+    assert set(found.tolist()) == {7, 9}

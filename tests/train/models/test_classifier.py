@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from rnn_train.models.classifier import ClassifierConfig, CodedEmbedding, RecurrentClassifier
-from rnn_train.models.ngrams import Counted
+from rnn_train.models.ngrams import Counted, NGramCell
 
 BATCH, TIME, VOCABULARY = 3, 9, 11
 
@@ -127,6 +127,14 @@ def test_padding_does_not_change_the_last_logits(tokens: Tensor) -> None:
     other[0, 4:] = 0
     other[2, 1:] = 5
     same(model.last(other, lengths), model.last(tokens, lengths))
+
+
+def test_own_labels_are_forgotten_after_an_error(tokens: Tensor) -> None:
+    """Else the next rows would be left out of the evidence of labels that they do not have."""
+    model, lengths = classifier(ngrams=2, evidence=2), torch.full((BATCH,), TIME)
+    with pytest.raises(IndexError):
+        model.last(tokens + VOCABULARY, lengths, torch.tensor([0, 1, 2]))
+    assert [cell.own for cell in model.cells() if isinstance(cell, NGramCell)] == [None]
 
 
 def test_coded_embedding_ends_with_the_code() -> None:
