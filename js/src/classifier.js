@@ -95,9 +95,10 @@ export class Classifier {
     const kept = tokens.filter((each) => each.length);
     const rows = kept.map((each) => [...this.#begin, ...each, ...this.#end]);
     const logits = await lastLogits(this.#stepper, rows);
+    const next = logits.values();
     const found = texts.map((each, i) =>
       tokens[i].length
-        ? this.#predict(each, /** @type {Float32Array} */ (logits.shift()), choice)
+        ? this.#predict(each, /** @type {Float32Array} */ (next.next().value), choice)
         : nothingToLabel(each),
     );
     return /** @type {any} */ (single ? found[0] : found);

@@ -3,7 +3,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { drawRule } from "../src/drawing/draw_rule.js";
 import { OptionError, UnknownCharacterError } from "../src/errors.js";
+import { Vocabulary } from "../src/text/vocabulary.js";
 import { model, optionsOf, sameText, variant, vectors } from "./models.js";
 
 const TINY = "tests/data/charlm.onnx";
@@ -78,6 +80,22 @@ test("a bias may be a map, or one number for each character", async () => {
   for (const logitBias of [null, {}, []]) {
     assert.equal(await lm.generate("a", { ...options, logitBias }), plain);
   }
+});
+
+test("a bias takes every canonical form of a character, as in Python", () => {
+  const filters = { temperature: 1, topK: 0, topP: 1, repetitionPenalty: 1 };
+  const biasOf = (vocabulary, char) => {
+    const text = { newlines: "none", normalization: "none", unknown: null };
+    const rule = drawRule({ ...filters, logitBias: { [char]: 5 } }, new Vocabulary({ text, vocabulary }));
+    return [...rule.bias];
+  };
+  assert.deepEqual(biasOf(["a", "\u00e9"], "e\u0301"), [0, 5]);
+  const apart = ["e", "\u0301"];
+  assert.deepEqual(biasOf(apart, "e"), [5, 0]);
+  // Two characters of the vocabulary: the letter alone would be another character.
+  assert.throws(() => biasOf(apart, "\u00e9"), /is not one character; give each its own/);
+  assert.throws(() => biasOf(["a", "b"], "a\u0416"), /is not one character/);
+  assert.throws(() => biasOf(["a", "b"], "\u00e9"), UnknownCharacterError);
 });
 
 test("a bad bias or penalty is refused", async () => {

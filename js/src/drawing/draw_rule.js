@@ -73,16 +73,25 @@ function readBias(given, vocabulary) {
   return { bias, named: (token) => named.has(token) };
 }
 
-/** @param {unknown} char @param {import("../text/vocabulary.js").Vocabulary} vocabulary */
+/**
+ * Return the token of a character, in any canonical form of it.
+ *
+ * @param {unknown} char
+ * @param {import("../text/vocabulary.js").Vocabulary} vocabulary
+ */
 function tokenOf(char, vocabulary) {
-  if (Array.from(vocabulary.normalize(char)).length !== 1) {
-    throw new OptionError(`logitBias: ${shown(char)} is not one character; give each its own`);
+  const normal = vocabulary.normalize(char);
+  const known = vocabulary.encode(normal, "skip");
+  if (!known.length && Array.from(normal).length === 1) {
+    throw new UnknownCharacterError(
+      `logitBias: character ${shown(char)} is not in the model's vocabulary; leave it out`,
+    );
   }
-  const [token] = vocabulary.encode(/** @type {string} */ (char), "skip");
-  if (token !== undefined) return token;
-  throw new UnknownCharacterError(
-    `logitBias: character ${shown(char)} is not in the model's vocabulary; leave it out`,
-  );
+  // A composed form may be two characters of the vocabulary, and two may be a composed one.
+  if (known.length === 1 && [normal, normal.normalize("NFC")].includes(vocabulary.decode(known))) {
+    return known[0];
+  }
+  throw new OptionError(`logitBias: ${shown(char)} is not one character; give each its own`);
 }
 
 /** @param {number} value @param {unknown} of */
