@@ -18,6 +18,7 @@ NOT_RUN = {
     "it starts a server": 1,
     "it needs a GPU": 2,
     "it takes minutes": 1,
+    "it starts two processes, and trains for minutes": 1,
     "it takes minutes, and needs the network and pyenv": 1,
     "it takes seven and a half hours": 1,
     "the guide to exporting runs it on the classifier": 1,
