@@ -2,13 +2,13 @@
 
 import os
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from rnn_infer.errors import OptionError
 from rnn_infer.sampling import is_integer
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor  # imported late, because few programs need it
+    from concurrent.futures import Executor, Future  # imported late, because few programs need it
 
 Item = TypeVar("Item")
 LEAST_SHARE = 4
@@ -49,16 +49,42 @@ class Crew:
             if error is not None:
                 raise error
 
-    def _submit(self, work: Callable[[], object]) -> Any:
-        from concurrent.futures import Future, ThreadPoolExecutor
+    def close(self) -> None:
+        """End the threads when they are done. A later `run` starts new ones."""
+        executor, self._executor = self._executor, None
+        if executor is not None and os.getpid() == self._process:
+            executor.shutdown(wait=False)
 
-        if self._executor is None or os.getpid() != self._process:  # a forked child has no threads
-            self._executor = ThreadPoolExecutor(self._threads - 1, "rnn_infer tick")
-            self._process = os.getpid()
+    def _submit(self, work: Callable[[], object]) -> "Future[None]":
+        from concurrent.futures import Future
+
+        done: Future[None] = Future()
         try:
-            return self._executor.submit(work)
-        except RuntimeError:  # Python ends, and starts no more threads
-            work()
-            done: Future[None] = Future()
-            done.set_result(None)
-            return done
+            self._workers().submit(_do, work, done)
+        except RuntimeError:  # no thread can be started; or Python ends, or the pool was closed
+            # The executor may have the work all the same. It is done here if nobody has begun it.
+            if done.cancel():
+                done = Future()
+                _do(work, done)
+        return done
+
+    def _workers(self) -> "Executor":
+        from concurrent.futures import ThreadPoolExecutor
+
+        executor = self._executor
+        if executor is None or os.getpid() != self._process:  # a forked child has no threads
+            executor = ThreadPoolExecutor(self._threads - 1, "rnn_infer tick")
+            self._executor, self._process = executor, os.getpid()
+        return executor
+
+
+def _do(work: Callable[[], object], done: "Future[None]") -> None:
+    """Do a work that was not cancelled, and note its end."""
+    if not done.set_running_or_notify_cancel():
+        return
+    try:
+        work()
+    except BaseException as error:
+        done.set_exception(error)
+    else:
+        done.set_result(None)

@@ -2,6 +2,7 @@
 
 import threading
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from rnn_infer.errors import OptionError, PoolFullError
@@ -49,7 +50,7 @@ class Places:
         try:
             waiter.result(seconds)
         except TimeoutError:
-            if waiter.cancel():
+            if self._cancel(waiter):
                 raise self._full(timeout) from None
             waiter.result()  # the place, or the end of the pool, came in the last moment
         except BaseException:  # Ctrl-C
@@ -67,7 +68,7 @@ class Places:
         done = asyncio.wrap_future(waiter)
         try:
             await asyncio.wait([done], timeout=seconds)
-            if not waiter.cancel():
+            if not self._cancel(waiter):
                 return await done
         except BaseException:  # the task was cancelled, or the pool closed
             self._leave(waiter)
@@ -110,8 +111,16 @@ class Places:
 
     def _leave(self, waiter: "Future[None]") -> None:
         """Wait no longer. A place that came in the last moment is given back."""
-        if not waiter.cancel() and waiter.exception() is None:
+        if not self._cancel(waiter) and waiter.exception() is None:
             self.give_back()
+
+    def _cancel(self, waiter: "Future[None]") -> bool:
+        """Take a waiter out of the line. Return whether it had not got its place yet."""
+        if not waiter.cancel():
+            return False
+        with self._lock, suppress(ValueError):  # otherwise it would stay until its turn
+            self._waiting.remove(waiter)
+        return True
 
     def _full(self, timeout: float | None) -> PoolFullError:
         meanwhile = f", and none became free in {timeout:g} s" if timeout else ""

@@ -203,10 +203,8 @@ class StreamPool:
         return self._pieces(prompt, seed, **options).adraw(self._worker)
 
     def close(self) -> None:
-        """Close all streams, refuse those that wait for a row, and end the coroutines' thread."""
-        self._batch.places.refuse()
-        for stream in self._batch.streams:
-            stream.close()
+        """Close all streams, refuse those that wait for a row, and end the pool's threads."""
+        self._batch.close()
         self._worker.close()
 
     def __enter__(self) -> Self:

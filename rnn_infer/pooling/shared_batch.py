@@ -17,7 +17,7 @@ from rnn_infer.errors import OptionError
 from rnn_infer.pooling.crew import Crew
 from rnn_infer.pooling.places import Places
 from rnn_infer.pooling.pool_stream import CLOSED, PoolStream
-from rnn_infer.pooling.tick import Tick
+from rnn_infer.pooling.tick import Tick, reading_length
 from rnn_infer.runtime.state_table import StateTable
 from rnn_infer.runtime.stepper import Stepper
 from rnn_infer.text.vocabulary import Vocabulary
@@ -80,6 +80,13 @@ class SharedBatch:
             stream.row, stream.wanted = CLOSED, 0
             self._turn.notify_all()
         self.places.give_back()
+
+    def close(self) -> None:
+        """Close all streams, and refuse those that wait for a row."""
+        self.places.refuse()
+        for stream in self.streams:
+            self.remove(stream)
+        self._crew.close()
 
     def feed(self, stream: PoolStream, tokens: NDArray[np.int64]) -> None:
         """Add tokens [time] that the next tick reads.
@@ -212,29 +219,46 @@ class SharedBatch:
         """
         self._ticking = True
         try:
-            waiting = [stream for stream in list(self._streams) if stream.wanted]
-            shares = self._crew.shares(waiting)
-            ticks = [Tick(share, self._table, self._vocabulary.mark) for share in shares]
-            try:
-                with self._unlocked():
-                    self._crew.run([partial(tick.compute, self._stepper) for tick in ticks])
-            except BaseException:
-                for tick in ticks:
-                    tick.undo()
-                raise
-            for tick in ticks:
-                tick.write(self._table, self._vocabulary)
+            self._write(self._computed())
         finally:
             self._ticking = False
             self._turn.notify_all()
 
-    @contextmanager
-    def _unlocked(self) -> Iterator[None]:
-        self._turn.release()
+    def _computed(self) -> list[Tick]:
+        """Return the ticks of all shares. If one fails, none has taken anything."""
+        waiting = [stream for stream in list(self._streams) if stream.wanted]
+        most, ticks = reading_length(waiting), list[Tick]()
         try:
-            yield
-        finally:
-            self._turn.acquire()
+            for share in self._crew.shares(waiting):
+                ticks.append(Tick(share, self._table, self._vocabulary.mark, most))
+            model = self._stepper, self._vocabulary
+            with _unlocked(self._turn):
+                self._crew.run([partial(tick.compute, *model) for tick in ticks])
+        except BaseException:
+            for tick in ticks:
+                tick.undo()
+            raise
+        return ticks
+
+    def _write(self, ticks: list[Tick]) -> None:
+        """Write ticks. If that fails, their streams are closed: text and state may not fit."""
+        try:
+            for tick in ticks:
+                tick.write(self._table)
+        except BaseException:
+            for tick in ticks:
+                for stream in tick.streams:
+                    self.remove(stream)
+            raise
+
+
+@contextmanager
+def _unlocked(lock: threading.Condition) -> Iterator[None]:
+    lock.release()
+    try:
+        yield
+    finally:
+        lock.acquire()
 
 
 def _closed() -> OptionError:

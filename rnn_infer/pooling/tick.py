@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnn_infer.pooling.pool_stream import PoolStream
 from rnn_infer.runtime.drawing import Moment, draw_tokens
@@ -30,55 +31,71 @@ class Tick:
         streams: the streams. Each wants some characters.
         table: the states of the pool.
         mark: the token that ends a document, or None.
+        most: tokens that each stream reads at most.
     """
 
-    def __init__(self, streams: Sequence[PoolStream], table: StateTable, mark: int | None) -> None:
-        self._streams = list(streams)
+    def __init__(
+        self,
+        streams: Sequence[PoolStream],
+        table: StateTable,
+        mark: int | None,
+        most: int = MAX_READ,
+    ) -> None:
+        self.streams = list(streams)
         self._rows = [stream.row for stream in streams]
         self._state, self._pending = table.gather(self._rows)
-        alone = all(sum(map(len, stream.unread)) > MAX_READ for stream in streams)
-        most = MAX_READ_ALONE if alone else MAX_READ
-        self._texts = [stream._take_unread(most, mark) for stream in streams]
         self._mark = mark
-        # A stream that has more to read draws in a later tick.
-        self._drawing = [i for i, stream in enumerate(streams) if not stream.unread]
-        drawing = [streams[i] for i in self._drawing]
-        self._steps = _steps(drawing)
         self._positions = [stream.uniforms.position for stream in streams]
-        self._uniform = [stream.uniforms.take(self._steps) for stream in drawing]
-        self._rules = [stream.rule for stream in drawing]
         self._recent = [stream.recent for stream in streams]
         self._scanners = [stream.scanner for stream in streams]
+        self._texts: list[NDArray[np.int64]] = []
+        try:
+            self._take(most)
+        except BaseException:
+            self.undo()
+            raise
 
-    def compute(self, stepper: Stepper) -> None:
+    def _take(self, most: int) -> None:
+        """Take what the streams have fed, and their random numbers."""
+        for stream in self.streams:
+            self._texts.append(stream._take_unread(most, self._mark))
+        # A stream that has more to read draws in a later tick.
+        self._drawing = [i for i, stream in enumerate(self.streams) if not stream.unread]
+        drawing = [self.streams[i] for i in self._drawing]
+        self._steps = _steps(drawing)
+        self._uniform = [stream.uniforms.take(self._steps) for stream in drawing]
+        self._rules = [stream.rule for stream in drawing]
+
+    def compute(self, stepper: Stepper, vocabulary: Vocabulary) -> None:
         """Read and draw."""
         self._read(stepper)
         # The moment before the draw is kept: a stream may have to go back to it.
         start = Moment(self._pending, self._state, self._recent)
         if not self._drawing:
             return
-        if len(self._drawing) < len(self._streams):
+        if len(self._drawing) < len(self.streams):
             start = start.rows(self._drawing)
         uniform = np.stack(self._uniform)
         self._tokens, self._after = draw_tokens(stepper, start, uniform, self._rules)
+        self._whole = vocabulary.decode(self._tokens.ravel())  # one call for all rows
 
     def undo(self) -> None:
         """Give back what the streams gave, because the tick failed."""
-        for stream, text, position in zip(self._streams, self._texts, self._positions, strict=True):
+        given = zip(self.streams, self._texts, self._positions, strict=False)
+        for stream, text, position in given:  # of the others nothing was taken
             stream._give_back(text, position)
 
-    def write(self, table: StateTable, vocabulary: Vocabulary) -> None:
+    def write(self, table: StateTable) -> None:
         """Hand the text to the streams, and write their rows.
 
         A stream that was closed meanwhile has lost its row, perhaps to another stream.
         """
-        here = {i for i, stream in enumerate(self._streams) if stream.row == self._rows[i]}
+        here = {i for i, stream in enumerate(self.streams) if stream.row == self._rows[i]}
         late = here.difference(self._drawing)
         on: list[int] = []
         if self._drawing:
-            whole = vocabulary.decode(self._tokens.ravel())  # one call for all rows
             for k, i in enumerate(self._drawing):
-                text = whole[k * self._steps : (k + 1) * self._steps]
+                text = self._whole[k * self._steps : (k + 1) * self._steps]
                 if i not in here:
                     continue
                 if self._hand_over(i, k, text):
@@ -100,7 +117,7 @@ class Tick:
             Whether it goes on from the end of the draw. Otherwise it goes back to the moment
             before the draw, and has tokens to read.
         """
-        stream, tokens = self._streams[i], self._tokens[k]
+        stream, tokens = self.streams[i], self._tokens[k]
         # A draw that began meanwhile has another scanner, which must see all characters in order.
         used = stream._add(text) if stream.scanner is self._scanners[i] else 0
         ended = used > 0 and tokens[used - 1] == self._mark
@@ -131,6 +148,12 @@ class Tick:
         for each, part in zip(self._state, after, strict=True):
             each[reading] = part
         self._pending[reading] = [text[-1] for text in known]
+
+
+def reading_length(streams: Sequence[PoolStream]) -> int:
+    """Return how many tokens each stream reads at most in a tick of all these streams."""
+    alone = all(sum(map(len, stream.unread)) > MAX_READ for stream in streams)
+    return MAX_READ_ALONE if alone else MAX_READ
 
 
 def _steps(streams: Sequence[PoolStream]) -> int:

@@ -46,6 +46,34 @@ def test_error_comes_after_all_works(wrong: int) -> None:
     assert sorted(done) == [each for each in range(3) if each != wrong]
 
 
+@pytest.mark.parametrize("begun", [False, True])
+def test_work_that_was_queued_before_its_thread_failed_is_done_once(
+    monkeypatch: pytest.MonkeyPatch, begun: bool
+) -> None:
+    """`submit` queues the work, then starts a thread: if that fails, another one may have it."""
+    crew, done, queued = Crew(3), list[int](), list[Any]()
+
+    def submit(function: Any, *arguments: Any) -> None:
+        if begun:
+            function(*arguments)
+        else:
+            queued.append((function, arguments))
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(crew._workers(), "submit", submit)
+    crew.run([lambda: done.append(0), lambda: done.append(1)])
+    for function, arguments in queued:
+        function(*arguments)
+    assert sorted(done) == [0, 1]
+
+    def fail() -> None:
+        raise MemoryError
+
+    with pytest.raises(MemoryError):
+        crew.run([lambda: done.append(2), fail])
+    assert done[-1] == 2, "the other works are done first"
+
+
 @pytest.mark.parametrize("bad", [0, -1, 1.5, True, "2"])
 def test_bad_threads(lm: CharLM, bad: Any) -> None:
     with pytest.raises(OptionError, match="threads must be 1 or more"):
@@ -102,6 +130,12 @@ def test_threads_end_with_their_pool(lm: CharLM) -> None:
     pool.tick(5)
     (thread,) = running() - before
     pool.close()
+    thread.join(timeout=20)
+    assert not thread.is_alive()
+    for seed in range(2 * LEAST_SHARE):
+        pool.open("the", seed=seed)
+    assert set(pool.tick(5).values()) == set(lm.generate(["the"] * 8, length=5, seed=0))
+    (thread,) = running() - before
     del pool
     gc.collect()
     thread.join(timeout=20)

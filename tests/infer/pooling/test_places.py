@@ -58,6 +58,7 @@ def test_wait_ends_with_an_error() -> None:
     assert time.monotonic() - started >= 0.05
     with pytest.raises(PoolFullError, match=r"none became free in 0\.05 s"):
         asyncio.run(places.atake(0.05))
+    assert not places._waiting, "they do not stay in the line until a place is free"
     places.give_back()
     assert free(places) == 1
 

@@ -11,6 +11,8 @@ from rnn_infer.batch_worker import Call
 from rnn_infer.pooling.pool_stream import CLOSED, PoolStream
 from rnn_infer.pooling.shared_batch import SharedBatch
 from rnn_infer.pooling.tick import MAX_TICK
+from rnn_infer.runtime.state_table import StateTable
+from rnn_infer.sampling import Uniforms
 
 
 def opened(lm: CharLM, count: int) -> tuple[SharedBatch, list[PoolStream]]:
@@ -84,6 +86,41 @@ def test_advance_fails_the_calls_of_closed_streams(lm: CharLM) -> None:
         return batch.take(two)
 
     assert asyncio.run(main()) == lm.generate("the", length=5, seed=1)
+
+
+def test_tick_that_cannot_begin_takes_nothing(lm: CharLM, monkeypatch: pytest.MonkeyPatch) -> None:
+    batch, streams = opened(lm, 3)
+
+    def second_fails(function: Any) -> Any:
+        calls = iter((False, True))
+
+        def call(*arguments: Any) -> Any:
+            if next(calls):
+                raise MemoryError
+            return function(*arguments)
+
+        return call
+
+    for owner, name in ((PoolStream, "_take_unread"), (Uniforms, "take")):
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, second_fails(getattr(owner, name)))
+            with pytest.raises(MemoryError):
+                batch.tick(streams, 9)
+    assert list(batch.tick(streams, 9).values()) == lm.generate(["the"] * 3, length=9, seed=0)
+
+
+def test_streams_that_are_half_written_are_closed(
+    lm: CharLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They would go on with a text that their state has not read."""
+    batch, (one, other) = opened(lm, 2)
+    with monkeypatch.context() as patch:
+        patch.setattr(StateTable, "scatter", lambda *_: (_ for _ in ()).throw(MemoryError))
+        with pytest.raises(MemoryError):
+            batch.draw(one, 5)
+    with pytest.raises(OptionError, match="closed"):
+        batch.draw(one, 5)
+    assert batch.draw(other, 5) == lm.generate("the", length=5, seed=1)
 
 
 @pytest.mark.parametrize("ahead", [True, False])

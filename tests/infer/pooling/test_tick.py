@@ -7,7 +7,7 @@ import pytest
 
 from rnn_infer import CharLM, StreamPool
 from rnn_infer.pooling.pool_stream import PoolStream
-from rnn_infer.pooling.tick import MAX_READ, MAX_READ_ALONE, MAX_TICK, Tick
+from rnn_infer.pooling.tick import MAX_READ, MAX_READ_ALONE, MAX_TICK, Tick, reading_length
 
 
 def started(pool: StreamPool, length: int, prompt: str = "the", **options: Any) -> PoolStream:
@@ -18,12 +18,12 @@ def started(pool: StreamPool, length: int, prompt: str = "the", **options: Any) 
 
 
 def tick(pool: StreamPool, *streams: PoolStream) -> Tick:
-    return Tick(streams, pool._batch._table, None)
+    return Tick(streams, pool._batch._table, None, reading_length(streams))
 
 
 def run(pool: StreamPool, one: Tick) -> None:
-    one.compute(pool._stepper)
-    one.write(pool._batch._table, pool._vocabulary)
+    one.compute(pool._stepper, pool._vocabulary)
+    one.write(pool._batch._table)
 
 
 def test_tick_ends_with_the_stream_that_wants_least(lm: CharLM) -> None:
@@ -69,8 +69,7 @@ def test_row_of_a_stream_that_was_closed_meanwhile(lm: CharLM) -> None:
     one = tick(pool, gone, here)
     gone.close()
     other = pool.open("cat", seed=2)
-    one.compute(pool._stepper)
-    one.write(pool._batch._table, pool._vocabulary)
+    run(pool, one)
     assert here._end() == lm.generate("the", length=9, seed=1)
     assert not gone.drawn
     assert other.draw(9) == lm.generate("cat", length=9, seed=2)
