@@ -1,10 +1,13 @@
 """Training in one process and in two, at one thread each.
 
-    python -m benchmarks.ddp [--rounds 3] [--seconds 60] [--models "charlm 2×512"]
+    python -m benchmarks.ddp [--quick] [--rounds 3] [--seconds 60] [--models "charlm 2×512"]
 
 Each round trains the same models with the same batches: in one process of one thread, and in two
 under torchrun. Each model is trained alone, and then with an ensemble of two. It needs two free
 cores, and takes about 20 times `--rounds` times `--seconds`.
+
+`--quick` takes about six minutes: two models of the same sizes, 8 seconds of training a network,
+and only with an ensemble. Shared steps are then those of the student.
 """
 
 import argparse
@@ -34,6 +37,7 @@ MODELS = {
     "classifier 1×256": ["classifier", "--batch", "128", "--hidden", "256"],
 }
 CHARACTERS = 400_000
+QUICK_MODELS, QUICK_SECONDS = ["charlm 1×256", "classifier 1×256"], 8.0
 PROBE = 0.2
 """Epochs that are trained to see how long one takes."""
 
@@ -89,41 +93,80 @@ def epochs(arguments: list[str], seconds: float, folder: Path) -> str:
     return f"{PROBE * seconds / last(folder)['elapsed']:.3f}"
 
 
+class Races:
+    """The races of one model."""
+
+    def __init__(self, name: str) -> None:
+        ways = (ONE, TWO)
+        self.steps = Race(name, "unit", {way: [] for way in ways})
+        self.members = Race(f"{name}; ensemble of 2", "network", {way: [] for way in ways})
+        self.whole = Race(f"{name}; whole command", "command", {way: [] for way in ways})
+        self.sizes: dict[str, float] = {}
+
+    def add_steps(self, way: str, folder: Path) -> None:
+        """Adds the steps of a run, or of the student of its ensemble."""
+        state = last(folder)
+        self.steps.samples[way].append(state["elapsed"] / state["units"])
+        self.sizes = sizes(folder)
+
+    def add_ensemble(self, way: str, folder: Path, seconds: float) -> None:
+        """Adds the networks of a run that took so many seconds in all."""
+        self.whole.samples[way].append(seconds)
+        each = [last(folder / "teachers" / n)["elapsed"] for n in "12"]
+        self.members.samples[way].append(sum(each) if way == ONE else max(each))
+
+
+def measure(
+    name: str, text: Path, folder: Path, rounds: int, seconds: float, *, alone: bool
+) -> Races:
+    """Trains one model in turns in one process and in two.
+
+    Args:
+        name: of the model.
+        text: what charlm learns.
+        folder: where the runs go.
+        rounds: how many times.
+        seconds: training of one network in one process.
+        alone: train the model without an ensemble too, for its steps.
+    """
+    model, races = MODELS[name], Races(name)
+    data = ["--data", str(text)] if model[0] == "charlm" else []
+    arguments = [*model, *data, "--validate-every", "1000000"]
+    arguments += ["--epochs", epochs(arguments, seconds, folder / "probe")]
+    for number in range(rounds):
+        for way in WAYS:
+            run = folder / f"{way}-{number}"
+            if alone:
+                train(way, arguments, run)
+                races.add_steps(way, run)
+                run = run.with_name(f"{run.name}-ensemble")
+            races.add_ensemble(way, run, train(way, [*arguments, "--ensemble", "2"], run))
+            if not alone:
+                races.add_steps(way, run)
+    return races
+
+
 def main() -> None:
     """Measures, and writes the result."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=60.0)
-    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
+    parser.add_argument("--seconds", type=float)
+    parser.add_argument("--models", nargs="+", choices=MODELS)
     options = parser.parse_args()
-    races: list[Race] = []
-    facts: dict[str, dict[str, float]] = {}
+    quick = options.quick
+    seconds = options.seconds or (QUICK_SECONDS if quick else 60.0)
+    found: dict[str, Races] = {}
     with tempfile.TemporaryDirectory() as home:
         text = Path(home) / "text.txt"
         chunks = chain.from_iterable(file.chunks() for file in open_texts(["python"]))
         text.write_text("".join(islice(chain.from_iterable(chunks), CHARACTERS)), "utf-8")
-        for name in options.models:
-            model = MODELS[name]
-            data = ["--data", str(text)] if model[0] == "charlm" else []
-            arguments = [*model, *data, "--validate-every", "1000000"]
-            budget = ["--epochs", epochs(arguments, options.seconds, Path(home) / name / "probe")]
-            steps = Race(name, "unit", {ONE: [], TWO: []})
-            members = Race(f"{name}; ensemble of 2", "network", {ONE: [], TWO: []})
-            whole = Race(f"{name}; whole command", "command", {ONE: [], TWO: []})
-            for number in range(options.rounds):
-                for way in WAYS:
-                    folder = Path(home) / name / f"{way}-{number}"
-                    train(way, [*arguments, *budget], folder)
-                    state = last(folder)
-                    steps.samples[way].append(state["elapsed"] / state["units"])
-                    facts[name] = sizes(folder)
-                    folder = folder.with_name(f"{folder.name}-ensemble")
-                    seconds = train(way, [*arguments, *budget, "--ensemble", "2"], folder)
-                    whole.samples[way].append(seconds)
-                    each = [last(folder / "teachers" / n)["elapsed"] for n in "12"]
-                    members.samples[way].append(sum(each) if way == ONE else max(each))
-            races += [steps, members, whole]
-    write("ddp", races, seconds=options.seconds, threads=1, models=facts)
+        for name in options.models or (QUICK_MODELS if quick else MODELS):
+            folder = Path(home) / name
+            found[name] = measure(name, text, folder, options.rounds, seconds, alone=not quick)
+    races = [each for own in found.values() for each in (own.steps, own.members, own.whole)]
+    models = {name: own.sizes for name, own in found.items()}
+    write("ddp", races, seconds=seconds, threads=1, quick=quick, models=models)
 
 
 if __name__ == "__main__":

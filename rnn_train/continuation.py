@@ -4,7 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from rnn_train.distributed.environment import command
+from rnn_train.distributed.environment import resume_command
 from rnn_train.errors import RunError
 from rnn_train.files import read_bytes, write_bytes
 from rnn_train.progress import Log
@@ -30,7 +30,7 @@ def check_finished(run: Run, plan: Plan, state: dict[str, Any] | None) -> None:
     if state is None or awaits_part(plan, state) or not is_finished(state):
         raise RunError(
             f"{run.folder} has not finished, and keeps its budget; go on with: "
-            f"{command()} {plan.command} --resume {run.folder}, and give --minutes or --epochs "
+            f"{resume_command(plan.command, run.folder)}, and give --minutes or --epochs "
             "when it has finished"
         )
 

@@ -21,6 +21,10 @@ class PeerError(RunError):
     """Another process that trains the same run has ended, or did not start."""
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C or SIGTERM has ended training, and the log has said how to go on."""
+
+
 class TrainingError(RnnTrainError, ArithmeticError):
     """Training has diverged, or cannot run on the chosen device."""
 

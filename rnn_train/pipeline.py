@@ -15,7 +15,7 @@ from typing import get_args
 import torch
 
 from rnn_train.continuation import add_part, check_finished
-from rnn_train.distributed.environment import command, place
+from rnn_train.distributed.environment import command, place, resume_command
 from rnn_train.errors import ExportError, RunError
 from rnn_train.exporting import triton
 from rnn_train.exporting.from_file import Reopened, reopen
@@ -186,9 +186,7 @@ def resume(
     with _locked(run):
         own = run.config().get("command")
         if kind and own != kind and own in TASKS:
-            raise RunError(
-                f"{folder} is no {kind} run; go on with: {command()} {own} --resume {folder}"
-            )
+            raise RunError(f"{folder} is no {kind} run; go on with: {resume_command(own, folder)}")
         plan = open_plan(run)
         check_sources(run, plan, log)
         out = out or Path(plan.out)

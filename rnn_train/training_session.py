@@ -4,14 +4,15 @@ import dataclasses
 import shlex
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from rnn_train.distributed.environment import command
-from rnn_train.errors import ExportError, PeerError, RunError
+from rnn_train.distributed.environment import resume_command
+from rnn_train.errors import ExportError, Interrupted, PeerError, RunError
 from rnn_train.evaluation import plots
 from rnn_train.exporting.model_file import ModelCard, export
 from rnn_train.files import Watched, keeping_previous, sha256, telling, write_bytes
@@ -19,7 +20,7 @@ from rnn_train.models.parameters import parameter_count
 from rnn_train.progress import Log
 from rnn_train.system_errors import system_errors
 from rnn_train.tasks.task import HeldOutResult, Task
-from rnn_train.training.loop import Trainer, TrainingOutcome
+from rnn_train.training.loop import Trainer
 from rnn_train.training.objective import Objective, TwoPhases
 from rnn_train.training.run import Run
 from rnn_train.training.schedule import Schedule
@@ -77,6 +78,33 @@ def train_task(
     task.model.to(device)
     for warning in task.warnings:
         log(f"warning: {warning}")
+    again = f"{resume_command(task.plan.command, run.folder)} --out {shlex.quote(str(out))}"
+    with _resumable(run, again, log):
+        outcome = _prepare(run, task, device, log, spent, state, crew).fit()
+    watched = Watched(out)
+    try:
+        with telling(out), system_errors():
+            result = _finish(run, task, outcome.model, out, log)
+    except KeyboardInterrupt:
+        when = "after" if watched.replaced else "before"
+        log(f"interrupted {when} {out} was written; go on with: {again}")
+        raise
+    if not outcome.finished:
+        log(f"interrupted; go on with: {again}")
+    return TrainingReport(run.folder, out, outcome.finished, result.metrics)
+
+
+def _prepare(
+    run: Run,
+    task: Task,
+    device: torch.device,
+    log: Log,
+    spent: float,
+    state: dict[str, Any] | None,
+    crew: Crew,
+) -> Trainer:
+    """Prepares a task and its schedule, and goes back to a checkpoint. Arguments: see
+    `train_task`."""
     began = time.monotonic()
     prepared = task.prepare(device, log, crew)
     objective = task.objective(device)
@@ -93,20 +121,7 @@ def train_task(
         if task.plan.processes != crew.size:
             log(_other_processes(task.plan.processes, crew.size))
         _go_on(trainer, state, schedule if new_part else None, log)
-    again = f"{command()} {task.plan.command} --resume {run.folder} --out {out}"
-    outcome = _fit(trainer, again)
-    model: Any = outcome.model
-    watched = Watched(out)
-    try:
-        with telling(out), system_errors():
-            result = _finish(run, task, model, out, log)
-    except KeyboardInterrupt:
-        when = "after" if watched.replaced else "before"
-        log(f"interrupted {when} {out} was written; go on with: {again}")
-        raise
-    if not outcome.finished:
-        log(f"interrupted; go on with: {again}")
-    return TrainingReport(run.folder, out, outcome.finished, result.metrics)
+    return trainer
 
 
 def _go_on(trainer: Trainer, state: dict[str, Any], new_part: Schedule | None, log: Log) -> None:
@@ -128,12 +143,24 @@ def _go_on(trainer: Trainer, state: dict[str, Any], new_part: Schedule | None, l
         log("the run has finished; to train on, add --minutes or --epochs")
 
 
-def _fit(trainer: Trainer, again: str) -> TrainingOutcome:
-    """Trains. If another process has ended, the error says how to go on."""
+@contextmanager
+def _resumable(run: Run, again: str, log: Log) -> Iterator[None]:
+    """Says how to go on, with the command `again`, if the block is interrupted, or if another
+    process has ended.
+
+    Raises:
+        Interrupted: the user interrupted it, and `log` has the command.
+        PeerError: another process has ended.
+    """
     try:
-        return trainer.fit()
+        yield
+    except KeyboardInterrupt:
+        if not run.has_work:
+            raise
+        log(f"interrupted; go on with: {again}")
+        raise Interrupted from None
     except PeerError as error:
-        cure = f"go on with: {again}" if trainer.run.has_work else "start again"
+        cure = f"go on with: {again}" if run.has_work else "start again"
         raise PeerError(f"{error}; {cure}") from error
 
 

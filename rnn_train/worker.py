@@ -10,10 +10,12 @@ from typing import Any, NoReturn
 
 import torch
 
-from rnn_train.distributed.environment import Place, command
+from rnn_infer.errors import RnnInferError
+from rnn_train.distributed.environment import Place, resume_command
 from rnn_train.distributed.group import Group
 from rnn_train.errors import PeerError, RnnTrainError
 from rnn_train.run_task import open_task
+from rnn_train.system_errors import system_errors
 from rnn_train.training.run import Run
 from rnn_train.training.shared.crew import ShareSteps, TrainMembers
 from rnn_train.training.shared.steps import SharedSteps, StepOrder
@@ -32,13 +34,14 @@ def work(place: Place) -> int:
     runs: list[Run] = []
     try:
         group = Group(place)
-        _serve(group, runs)
+        with system_errors():
+            _serve(group, runs)
         group.close()
     except PeerError as error:
         if place.rank == 1:  # one line is enough; process 0 prints it if it still can
             print(f"Error: {error}{_cure(runs)}", file=sys.stderr, flush=True)
         return 1
-    except RnnTrainError as error:
+    except (RnnTrainError, RnnInferError) as error:
         print(f"Error: process {place.rank}: {error}", file=sys.stderr, flush=True)
         return 1
     except KeyboardInterrupt:
@@ -54,11 +57,11 @@ def ignore_signals() -> None:
 
 
 def _cure(runs: list[Run]) -> str:
-    """Says how to go on with the last run, if there is one."""
-    if not runs:
+    """Says how to go on with the last run, if there is work in it."""
+    if not runs or not runs[-1].has_work:
         return ""
     run = runs[-1]
-    return f"; go on with: {command()} {run.config()['command']} --resume {run.folder}"
+    return f"; go on with: {resume_command(run.config()['command'], run.folder)}"
 
 
 def _serve(group: Group, runs: list[Run]) -> None:

@@ -9,7 +9,7 @@ import click
 from rnn_infer import __version__
 from rnn_infer.cli.guards import OneLineGroup
 from rnn_train.distributed.environment import Place, place
-from rnn_train.errors import RnnTrainError
+from rnn_train.errors import Interrupted, RnnTrainError
 
 _EXTRA = "rnn-train needs the train extra; run: pip install 'rnn-infer[train,cpu]'"
 
@@ -76,6 +76,8 @@ def guarded(work: Callable[[], None]) -> None:
     """Runs `work`. An error that is raised on purpose becomes one line and exit code 1."""
     try:
         _checked(work)
+    except Interrupted:
+        sys.exit(130)
     except KeyboardInterrupt as interrupt:
         click.echo("; ".join(["interrupted", *map(str, interrupt.args)]), err=True)
         sys.exit(130)

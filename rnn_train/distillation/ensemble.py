@@ -2,7 +2,6 @@
 
 import torch
 
-from rnn_train.distributed.environment import command
 from rnn_train.progress import Log
 from rnn_train.training import checkpoint
 from rnn_train.training.config import TrainingConfig
@@ -34,7 +33,7 @@ def train_teacher(
         log: takes one line of text at a time.
 
     Raises:
-        KeyboardInterrupt: the user interrupted training; `log` has the command to go on.
+        KeyboardInterrupt: the user interrupted training.
     """
     part = run.part(f"teachers/{name}")
     trainer = Trainer(part, objective, schedule, config, device)
@@ -45,8 +44,6 @@ def train_teacher(
         trainer.restore(state)
     outcome = trainer.fit()
     if not outcome.finished:
-        kind = run.config()["command"]
-        log(f"interrupted; go on with: {command()} {kind} --resume {run.folder}")
         raise KeyboardInterrupt
     return outcome
 

@@ -1,7 +1,9 @@
 """The environment variables with which torchrun tells each process its place."""
 
 import os
+import shlex
 from dataclasses import dataclass
+from pathlib import Path
 
 from rnn_train.errors import RunError
 
@@ -64,3 +66,13 @@ def command() -> str:
     nodes = -(-own.size // own.local_size)
     more = f" --nnodes {nodes}" if nodes > 1 else ""
     return f"torchrun{more} --nproc-per-node {own.local_size} -m rnn_train"
+
+
+def resume_command(kind: str, folder: Path) -> str:
+    """Returns the command that goes on with a run.
+
+    Args:
+        kind: of the run: `charlm` or `classifier`.
+        folder: the run folder.
+    """
+    return f"{command()} {kind} --resume {shlex.quote(str(folder))}"

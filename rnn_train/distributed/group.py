@@ -35,8 +35,9 @@ class Group:
             PeerError: not all have come.
         """
         self.place = place
-        self.broken = False
-        """Whether another process has ended, so that no message can be sent."""
+        self.busy = False
+        """Whether the others are in the middle of something, or have ended: an order would not
+        reach them."""
         with self._peers("the processes of torchrun do not find each other; start them again"):
             store, rank, size = next(rendezvous("env://", timeout=_START))
             dist.init_process_group(
@@ -106,9 +107,11 @@ class Group:
 
     @contextmanager
     def _peers(self, what: str = "another process of this training has ended") -> Iterator[None]:
-        """Turns errors of communication into a `PeerError`."""
+        """Turns errors of communication into a `PeerError`. After a message that has failed, or was
+        interrupted, the others are busy."""
+        before, self.busy = self.busy, True
         try:
             yield
         except (RuntimeError, ValueError, OSError) as error:
-            self.broken = True
             raise PeerError(what) from error
+        self.busy = before

@@ -82,7 +82,7 @@ class Task(Protocol):
             log: takes one line of text at a time.
 
         Raises:
-            KeyboardInterrupt: the user interrupted it; `log` has the command to go on.
+            KeyboardInterrupt: the user interrupted it.
         """
 
     def objective(self, device: torch.device) -> SharedObjective:

@@ -45,15 +45,13 @@ def run_together(
     arguments: Sequence[str],
     processes: int = 2,
     trouble: tuple[str, int, int] | None = None,
-    whole: bool = False,
 ) -> tuple[list[int | None], list[str]]:
-    """Runs `rnn-train` in several processes.
+    """Runs `rnn-train` in several processes. They neither measure nor export what they train.
 
     Args:
         arguments: of the command.
         processes: how many.
         trouble: what happens, in which process, and at which step.
-        whole: whether the command also measures and exports what it has trained.
 
     Returns:
         The exit code of each process, and what each has printed.
@@ -64,7 +62,7 @@ def run_together(
     started = [
         CONTEXT.Process(
             target=_run,
-            args=(rank, processes, port, str(Path.cwd()), list(arguments), trouble, whole),
+            args=(rank, processes, port, str(Path.cwd()), list(arguments), trouble),
             daemon=True,
         )
         for rank in range(processes)
@@ -86,7 +84,6 @@ def _run(
     folder: str,
     arguments: list[str],
     trouble: tuple[str, int, int] | None,
-    whole: bool,
 ) -> None:
     os.chdir(folder)
     target = os.open(f"printed-{rank}", os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
@@ -102,8 +99,7 @@ def _run(
     # Hide the bfloat16 of the processor: then sums in another order differ by little.
     vars(torch.cpu)["get_capabilities"] = dict
     torch.set_num_threads(1)
-    if not whole:
-        vars(training_session)["_finish"] = no_end
+    vars(training_session)["_finish"] = no_end
     if trouble and trouble[1] == rank:
         _make(trouble[0], trouble[2])
     from rnn_train.cli import main

@@ -77,14 +77,11 @@ def assert_same(one: dict[str, Any], other: dict[str, Any], **tolerance: Any) ->
 def test_charlm_is_that_of_one_process(story: Path, processes: int) -> None:
     model = MODEL | {"weight_drop": 0.3, "dropout_input": 0.2, "dropout_output": 0.2}
     alone("charlm", story, "one", model=model)
-    whole = processes == 2
-    codes, printed = together("charlm", story, "two", *DROPOUT, processes=processes, whole=whole)
+    codes, printed = together("charlm", story, "two", *DROPOUT, processes=processes)
     assert codes == [0] * processes, printed
     assert_same(last("two"), last("one"), rtol=1e-3, atol=1e-5)
     assert printed[1:] == [""] * (processes - 1), "only process 0 prints"
     assert f"on cpu in {processes} processes, run folder two" in printed[0]
-    assert Path("two.onnx").exists() is whole
-    assert printed[0].count("(run folder two)") == whole
 
 
 @pytest.mark.parametrize("kind", ["charlm", "classifier"])
@@ -95,8 +92,8 @@ def test_rows_that_end_early(kind: str, story: Path, table: Path) -> None:
         codes, printed = together(kind, story, "two", "--documents", "line")
     else:
         model = MODEL | {"dropout": 0.3, "ngrams": 3, "evidence": 2}
-        alone(kind, table, "one", model=model)
-        more = ("--dropout", "0.3", "--ngrams", "3", "--evidence", "2")
+        alone(kind, table, "one", model=model, val_fraction=0.0)
+        more = ("--dropout", "0.3", "--ngrams", "3", "--evidence", "2", "--val-fraction", "0")
         codes, printed = together(kind, table, "two", *more, processes=3)
     assert set(codes) == {0}, printed
     assert_same(last("two"), last("one"), rtol=1e-3, atol=1e-5)
@@ -173,33 +170,62 @@ def test_killed_process_ends_all(story: Path, killed: int) -> None:
     assert last("run")["step"] == 3
 
 
-@pytest.mark.parametrize("kind", ["charlm", "classifier"])
-def test_members_are_those_of_one_process(kind: str, story: Path, table: Path) -> None:
+def test_interrupt_before_the_first_step_leaves_nothing(story: Path) -> None:
+    codes, printed = together("charlm", story, "run", trouble=("SIGINT", 0, 0))
+    assert codes == [130, 1], printed
+    assert printed[0].endswith("interrupted\n")
+    assert printed[1] == "Error: another process of this training has ended\n"
+    assert not Path("run").exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "trouble", "codes", "message"),
+    [
+        ("charlm", ("SIGKILL", 1, 3), [1, -9], "Error: another process of this training has ended"),
+        ("classifier", ("SIGINT", 0, 1), [130, 1], "interrupted"),
+    ],
+)
+def test_members_are_those_of_one_process(
+    kind: str,
+    trouble: tuple[str, int, int],
+    codes: list[int],
+    message: str,
+    story: Path,
+    table: Path,
+) -> None:
+    """Even if one of them is killed or interrupted, and the run then goes on."""
     data = story if kind == "charlm" else table
-    alone(kind, data, "one", ensemble=2)
-    codes, printed = together(kind, data, "two", "--ensemble", "2")
-    assert codes == [0, 0], printed
-    assert printed[1] == ""
+    alone(kind, data, "one", ensemble=2, val_fraction=0.0)
+    more = ("--ensemble", "2", "--val-fraction", "0")
+    found, printed = together(kind, data, "two", *more, trouble=trouble)
+    assert found == codes, printed
+    again = f"torchrun --nproc-per-node 2 -m rnn_train {kind} --resume two --out two.onnx"
+    assert printed[0].endswith(f"{message}; go on with: {again}\n")
     assert "2 teachers, 2 at once, each in a process of its own" in printed[0]
+    found, printed = run_together((kind, "--resume", "two"))
+    assert found == [0, 0], printed
+    assert printed[1] == ""
     for number in "12":
         member = Path("teachers") / number
         assert_same(last("two" / member), last("one" / member), rtol=0, atol=0)
     assert_same(last("two"), last("one"), rtol=1e-3, atol=1e-5)
 
 
-def test_killed_member_goes_on(story: Path) -> None:
-    ensemble = ("--ensemble", "2")
-    codes, printed = together("charlm", story, "run", *ensemble, trouble=("SIGKILL", 1, 3))
-    assert codes == [1, -9], printed
-    assert "Error: another process of this training has ended" in printed[0]
-    codes, printed = run_together(("charlm", "--resume", "run"))
+def test_minutes_are_shared_out_to_rounds_of_members(story: Path) -> None:
+    files = ("--data", str(story), "--run-folder", "run", "--out", "run.onnx", "--device", "cpu")
+    budget = ("--ensemble", "3", "--minutes", "0.03", "--threads", "1")
+    codes, printed = run_together(("charlm", *files, *SMALL, *budget, "--val-fraction", "0"))
     assert codes == [0, 0], printed
-    assert "teacher 2 of 2" in printed[0]
-    assert "teacher 1 of 2" not in printed[0]
+    assert "3 teachers, 2 at once" in printed[0]
+    for number in "123":  # two rounds, and the student
+        assert last(Path("run/teachers") / number)["plan"]["minutes"] == 0.03 / 3
+    assert last("run")["plan"]["minutes"] <= 0.03
+    assert last("run")["step"] > 0
 
 
 def test_bad_member_is_named(table: Path) -> None:
-    codes, printed = together("classifier", table, "run", "--ensemble", "2", trouble=("nan", 1, 1))
+    more = ("--ensemble", "2", "--val-fraction", "0")
+    codes, printed = together("classifier", table, "run", *more, trouble=("nan", 1, 1))
     assert codes == [1, 1], printed
     assert printed[1].startswith("Error: process 1: training has diverged: ")
     assert "Error: another process of this training has ended" in printed[0]

@@ -98,7 +98,9 @@ def decide(
     if minutes is None and request.epochs is None:
         minutes = recipe.charlm_minutes(characters, settings.device) * networks
     each = None if minutes is None else minutes / networks
-    operations = recipe.operations_a_second(settings.device)
+    # Each network of an ensemble is trained by one process, and its student is of the same size.
+    together = 1 if request.ensemble else settings.processes
+    operations = recipe.operations_a_second(settings.device, together)
     model = partial(_model, request, corpus, warm, each, operations)
     teacher_plan = TeacherPlan(
         given=len(request.teachers),

@@ -37,18 +37,20 @@ _SCARCE_CHARACTERS = 200_000
 """A shorter text is read so often that a large model overfits it."""
 
 
-def operations_a_second(device: str) -> float:
+def operations_a_second(device: str, processes: int = 1) -> float:
     """Guesses how many operations a second training does on this machine.
 
     The choices depend on it only weakly.
 
     Args:
         device: "cpu" or "cuda".
+        processes: how many share a batch. Their threads count together. Their GPUs do not: a
+            batch of this size does not fill one.
     """
     if device == "cuda":
         return _OPERATIONS_OF_A_GPU
     own = pick_precision(torch.device(device), bfloat16=True) is torch.bfloat16
-    cores = min(torch.get_num_threads(), _USEFUL_CORES)
+    cores = min(processes * torch.get_num_threads(), _USEFUL_CORES)
     return cores * _OPERATIONS_OF_A_CORE * (2 if own else 1)
 
 

@@ -10,7 +10,6 @@ from rnn_infer.runtime.device import Device
 from rnn_train.data.streams import ArrayRing
 from rnn_train.distillation.ensemble import announce, teacher_seconds, train_teacher
 from rnn_train.distillation.teachers import Teachers, open_soft_targets
-from rnn_train.distributed.environment import command
 from rnn_train.exporting.model_file import export
 from rnn_train.models.charlm import CharLSTM, CharLSTMConfig
 from rnn_train.progress import Log
@@ -49,7 +48,7 @@ class Teaching:
             Seconds that it took; training time is that of all sessions.
 
         Raises:
-            KeyboardInterrupt: the user interrupted it; `log` has the command to go on.
+            KeyboardInterrupt: the user interrupted it.
         """
         teachers = self.plan.teacher_plan
         files = [self.run.folder / name for name in teachers.files]
@@ -107,9 +106,5 @@ class Teaching:
         tokens = self.data.corpus.tokens
         log(f"{len(files)} teachers read the text ({len(tokens):,} characters)")
         where: Device = "auto" if device.type == "cuda" else "cpu"
-        try:
-            teachers = Teachers(files, where, torch.get_num_threads())
-            teachers.write_soft_targets(tokens, self.run.folder / SOFT_TARGETS, self.data.mark)
-        except KeyboardInterrupt:
-            log(f"interrupted; go on with: {command()} charlm --resume {self.run.folder}")
-            raise
+        teachers = Teachers(files, where, torch.get_num_threads())
+        teachers.write_soft_targets(tokens, self.run.folder / SOFT_TARGETS, self.data.mark)

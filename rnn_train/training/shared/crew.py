@@ -1,7 +1,6 @@
 """The processes that train one run, as process 0 sees them."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -44,8 +43,6 @@ class Crew:
             group: the processes; None: this one is alone.
         """
         self._group = group
-        self._busy = False
-        """Whether the others do not listen, because they train networks of their own."""
 
     @property
     def size(self) -> int:
@@ -103,18 +100,12 @@ class Crew:
             return
         threads = torch.get_num_threads()
         folder = str(run.folder.absolute())
+        self._group.busy = True
         self._group.send(TrainMembers(folder, device.type, threads, tuple(numbers), minutes))
-        with self._others_busy():
-            for number in numbers[:: self.size]:
-                train(number)
-            self._group.wait_for_all()
-
-    @contextmanager
-    def _others_busy(self) -> Iterator[None]:
-        """If the block fails, the others stay busy: an order would not reach them."""
-        self._busy = True
-        yield
-        self._busy = False
+        for number in numbers[:: self.size]:
+            train(number)
+        self._group.wait_for_all()
+        self._group.busy = False
 
     def shared_steps(
         self, run: Run, objective: SharedObjective, device: torch.device
@@ -137,12 +128,12 @@ class Crew:
         return SharedSteps(self._group, objective, device)
 
     def dismiss(self) -> None:
-        """Ends the other processes, unless they are busy: then torchrun ends them.
+        """Ends the other processes, unless they are busy: then they end with this one.
 
         Raises:
             PeerError: another process has ended before.
         """
-        if self._group and not self._busy and not self._group.broken:
+        if self._group and not self._group.busy:
             self._group.send(None)
             self._group.close()
 

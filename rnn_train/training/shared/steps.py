@@ -67,6 +67,7 @@ class SharedSteps:
         shapes = tuple(tuple(each.shape) for each in carried)
         phase = self._objective.phase
         order = StepOrder(step, scale, phase, shapes, tuple(random), self._first)
+        self._group.busy = True
         self._group.send(order)
         self._group.broadcast([*self._values(order.first), *carried])
         self._first = False
@@ -85,6 +86,7 @@ class SharedSteps:
         # Optimizers leave a parameter alone that has no gradient, so it must not get one of zeros.
         gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
         self._group.add_up([*gradients, total, *self._objective.carried])
+        self._group.busy = False
         return total
 
     def follow(self, order: StepOrder) -> None:

@@ -12,7 +12,7 @@ from click.testing import Result
 import rnn_train
 from rnn_infer.errors import ModelFileError
 from rnn_train.cli.group import OptionsError, guarded
-from rnn_train.errors import RunError
+from rnn_train.errors import Interrupted, RunError
 from rnn_train.tasks.charlm.task import CharLMTask
 
 Call = Callable[..., Result]
@@ -37,6 +37,20 @@ def test_intended_error_is_one_line(error: Exception) -> None:
         guarded(work)
     assert raised.value.exit_code == 1
     assert raised.value.__suppress_context__
+
+
+@pytest.mark.parametrize(
+    ("error", "line"), [(KeyboardInterrupt(), "interrupted\n"), (Interrupted(), "")]
+)
+def test_interruption_is_said_once(
+    error: KeyboardInterrupt, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def work() -> None:
+        raise error
+
+    with pytest.raises(SystemExit) as raised:
+        guarded(work)
+    assert (raised.value.code, capsys.readouterr().err) == (130, line)
 
 
 def test_other_errors_keep_their_traceback() -> None:

@@ -1,8 +1,10 @@
 """What torchrun tells a process."""
 
+from pathlib import Path
+
 import pytest
 
-from rnn_train.distributed.environment import Place, command, place
+from rnn_train.distributed.environment import Place, command, place, resume_command
 from rnn_train.errors import RunError
 
 TORCHRUN = {
@@ -36,8 +38,12 @@ def test_several_processes(torchrun: pytest.MonkeyPatch) -> None:
     assert command() == "torchrun --nnodes 2 --nproc-per-node 2 -m rnn_train"
     torchrun.setenv("LOCAL_WORLD_SIZE", "4")
     assert command() == "torchrun --nproc-per-node 4 -m rnn_train"
+    assert resume_command("charlm", Path("my run")) == (
+        "torchrun --nproc-per-node 4 -m rnn_train charlm --resume 'my run'"
+    )
     torchrun.setenv("WORLD_SIZE", "1")
     assert place() == Place()
+    assert resume_command("charlm", Path("run")) == "rnn-train charlm --resume run"
 
 
 @pytest.mark.parametrize(

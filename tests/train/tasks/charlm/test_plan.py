@@ -27,8 +27,10 @@ def decided(story: Path, tmp_path: Path) -> Callable[..., CharLMPlan]:
     """`decided(warm=None, **fields)`: the plan of a request for 4,000 characters."""
     corpus = build_corpus([TextFile(story)], tmp_path / "corpus.bin")
 
-    def of(warm: WarmStart | None = None, **fields: Any) -> CharLMPlan:
-        return decide(CharLMRequest(**fields), ("a.txt",), corpus, warm, SETTINGS)
+    def of(
+        warm: WarmStart | None = None, settings: Settings = SETTINGS, **fields: Any
+    ) -> CharLMPlan:
+        return decide(CharLMRequest(**fields), ("a.txt",), corpus, warm, settings)
 
     return of
 
@@ -109,6 +111,22 @@ def test_default_budget_is_for_each_network(decided: Decided) -> None:
     assert (plan.minutes, plan.teacher_plan.minutes) == (3 * each, each)
     speed = recipe.operations_a_second("cpu")
     assert plan.training == recipe.charlm_training(CHARACTERS, each, speed, 0)
+
+
+def test_processes_that_share_the_steps_count_as_threads(
+    decided: Decided, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[int] = []
+
+    def operations(_: str, processes: int) -> float:
+        counted.append(processes)
+        return 6e10
+
+    monkeypatch.setattr(recipe, "operations_a_second", operations)
+    three = dataclasses.replace(SETTINGS, processes=3)
+    decided(settings=three)
+    decided(settings=three, ensemble=6)  # each network has one process
+    assert counted == [3, 1]
 
 
 def test_minutes_are_shared_among_the_networks(decided: Decided) -> None:

@@ -127,6 +127,10 @@ def test_speed_is_guessed_from_cores_and_precision(monkeypatch: pytest.MonkeyPat
     assert found(2, torch.bfloat16) == found(4, torch.float32) == 2 * CPU
     assert found(64, torch.float32) == found(8, torch.float32)
     assert recipe.operations_a_second("cuda") == GPU > found(64, torch.bfloat16)
+    threads_of_one = found(1, torch.float32)
+    assert recipe.operations_a_second("cpu", 2) == 2 * threads_of_one
+    assert recipe.operations_a_second("cpu", 64) == 8 * threads_of_one
+    assert recipe.operations_a_second("cuda", 2) == GPU
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,8 @@ def test_interrupted_while_teachers_read(
         patch.setattr(reading, "MAX_CHUNK", 128)
         patch.setattr(Stepper, "forward", die)
         learn(story, tmp_path / "run", finished.out, log=lines.append)
-    assert lines[-1] == f"interrupted; go on with: rnn-train charlm --resume {tmp_path / 'run'}"
+    command = f"rnn-train charlm --resume {tmp_path / 'run'} --out "
+    assert lines[-1].startswith(f"interrupted; go on with: {command}")
     assert not (tmp_path / "run" / "answers.bin").exists()
     again = pipeline.resume(tmp_path / "run", log=lambda _: None)
     assert again.out.read_bytes() == whole.out.read_bytes()

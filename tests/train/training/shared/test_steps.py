@@ -23,7 +23,7 @@ class Post(Group):
     """Keeps what process 0 sends, for process 1 to find."""
 
     def __init__(self, rank: int, letters: list[object]) -> None:
-        self._rank, self.letters = rank, letters
+        self._rank, self.letters, self.busy = rank, letters, False
 
     @property
     def rank(self) -> int:
@@ -81,7 +81,9 @@ def test_follower_takes_over_weights_masks_and_state() -> None:
         expected = gradient(whole, step)
         torch.manual_seed(step)
         leading.begin(step, 1.0)
+        busy = [leading._group.busy]
         assert leading.finish(gradient(leader, step)).shape == expected.shape
+        assert [*busy, leading._group.busy] == [True, False], "no order would reach the others"
         mine = letters.pop()
         torch.manual_seed(99)
         order = letters.pop(0)
