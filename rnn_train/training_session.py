@@ -4,7 +4,6 @@ import dataclasses
 import shlex
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import torch
 
 from rnn_train.distributed.environment import resume_command
-from rnn_train.errors import ExportError, Interrupted, PeerError, RunError
+from rnn_train.errors import ExportError, RunError
 from rnn_train.evaluation import plots
 from rnn_train.exporting.model_file import ModelCard, export
 from rnn_train.files import Watched, keeping_previous, sha256, telling, write_bytes
@@ -20,6 +19,7 @@ from rnn_train.models.parameters import parameter_count
 from rnn_train.progress import Log
 from rnn_train.system_errors import system_errors
 from rnn_train.tasks.task import HeldOutResult, Task
+from rnn_train.training.interrupt import resumable
 from rnn_train.training.loop import Trainer
 from rnn_train.training.objective import Objective, TwoPhases
 from rnn_train.training.run import Run
@@ -79,7 +79,7 @@ def train_task(
     for warning in task.warnings:
         log(f"warning: {warning}")
     again = f"{resume_command(task.plan.command, run.folder)} --out {shlex.quote(str(out))}"
-    with _resumable(run, again, log):
+    with resumable(run, again, log):
         outcome = _prepare(run, task, device, log, spent, state, crew).fit()
     watched = Watched(out)
     try:
@@ -141,27 +141,6 @@ def _go_on(trainer: Trainer, state: dict[str, Any], new_part: Schedule | None, l
     log(f"going on from step {trainer.step}, {_time_left(trainer)}")
     if trainer.progress >= 1:
         log("the run has finished; to train on, add --minutes or --epochs")
-
-
-@contextmanager
-def _resumable(run: Run, again: str, log: Log) -> Iterator[None]:
-    """Says how to go on, with the command `again`, if the block is interrupted, or if another
-    process has ended.
-
-    Raises:
-        Interrupted: the user interrupted it, and `log` has the command.
-        PeerError: another process has ended.
-    """
-    try:
-        yield
-    except KeyboardInterrupt:
-        if not run.has_work:
-            raise
-        log(f"interrupted; go on with: {again}")
-        raise Interrupted from None
-    except PeerError as error:
-        cure = f"go on with: {again}" if run.has_work else "start again"
-        raise PeerError(f"{error}; {cure}") from error
 
 
 def _other_processes(before: int, now: int) -> str:

@@ -5,6 +5,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
+from rnn_train.errors import Interrupted, PeerError
+from rnn_train.progress import Log
+from rnn_train.training.run import Run
+
 
 @contextmanager
 def terminable() -> Iterator[None]:
@@ -58,3 +62,24 @@ def interruptible(at_once: Callable[[], bool] = lambda: False) -> Iterator[Calla
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def resumable(run: Run, again: str, log: Log) -> Iterator[None]:
+    """Says how to go on, with the command `again`, if the block is interrupted, or if another
+    process has ended.
+
+    Raises:
+        Interrupted: the user interrupted it, and `log` has the command.
+        PeerError: another process has ended.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not run.has_work:
+            raise
+        log(f"interrupted; go on with: {again}")
+        raise Interrupted from None
+    except PeerError as error:
+        cure = f"go on with: {again}" if run.has_work else "start again"
+        raise PeerError(f"{error}; {cure}") from error
