@@ -16,7 +16,6 @@ NOT_RUN = {
     "it installs packages from the network": 2,
     "it downloads a file": 1,
     "it starts a server": 1,
-    "it starts two processes, and trains for minutes": 1,
     "it needs a GPU": 2,
     "it takes minutes": 1,
     "it starts two processes, and trains for minutes": 1,
