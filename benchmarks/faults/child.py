@@ -31,7 +31,7 @@ def main() -> None:
         for fault in FAULTS:
             if chosen and fault.name not in chosen:
                 continue
-            found = try_all(shim, operation, fault, seconds)
+            found = try_all(shim, operation, fault, seconds * operation.depth)
             rows.append(vars(found))
             out.write_text(json.dumps(rows, indent=1), "utf-8")
             print(

@@ -42,6 +42,8 @@ class Operation:
     """Finds what is wrong with the files that may change."""
     out: str | None = None
     """File of the standard output of a command."""
+    depth: float = 1.0
+    """Multiplies the seconds: a slow operation needs more of them."""
     replaces: str | None = None
     """File that is replaced. An error after that must say so."""
 

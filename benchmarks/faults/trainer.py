@@ -29,6 +29,7 @@ _TRAINING = {"batch": 4, "window": 16}
 _CHARLM = {"hidden": 12, "embedding": 6}
 _CLASSIFIER = {"hidden": 8, "embedding": 4, "pool": False}
 _RUN = ["run/*", "model.onnx"]
+_SLOW = 6.0
 
 
 def _texts(folder: Path) -> None:
@@ -246,6 +247,7 @@ OPERATIONS = (
         check=_old_or_new,
         out="out.txt",
         replaces="old.onnx",
+        depth=_SLOW,
     ),
     Operation(
         "rnn-train export FILE --out FILE",
@@ -255,6 +257,7 @@ OPERATIONS = (
         check=_old_or_new,
         out="out.txt",
         replaces="old.onnx",
+        depth=_SLOW,
     ),
     Operation(
         "rnn-train evaluate FILE --plots FOLDER",
@@ -264,10 +267,11 @@ OPERATIONS = (
         _with_run("classifier"),
         may_change=["figures/confusion.png", "figures/reliability.png", "out.txt"],
         out="out.txt",
+        depth=_SLOW,
     ),
-    Operation("train a character model", _start("charlm"), _texts, _RUN, again=_on),
-    Operation("train a classifier", _start("classifier"), _tables, _RUN, again=_on),
-    Operation("resume a run", _resume, _unfinished, _RUN),
+    Operation("train a character model", _start("charlm"), _texts, _RUN, again=_on, depth=_SLOW),
+    Operation("train a classifier", _start("classifier"), _tables, _RUN, again=_on, depth=_SLOW),
+    Operation("resume a run", _resume, _unfinished, _RUN, depth=_SLOW),
 )
 
 _TINY = ("--hidden", "8", "--embedding", "4", "--window", "16", "--epochs", "1")
