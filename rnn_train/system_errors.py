@@ -25,7 +25,7 @@ def system_errors() -> Iterator[None]:
     except OSError as error:
         where = error.filename or "a file, or the output,"
         raise RunError(f"{where} cannot be read or written: {because(error)}") from error
-    except (MemoryError, RuntimeError, SystemError) as error:
+    except (MemoryError, RuntimeError, SystemError, TypeError) as error:
         try:
             # torch raises a RuntimeError that says how many bytes it could not allocate.
             check_memory(error)

@@ -59,7 +59,9 @@ def try_all(shim: Shim, operation: Operation, fault: Fault, seconds: float) -> T
             raise RuntimeError(f"{operation.name} fails without a fault: {plain}")
         result.calls = plain["met"]
         step = max(1, math.ceil(result.calls * each / seconds))
-        nth = random.Random(f"{operation.name} {fault.name}").randint(1, step)
+        nth = random.Random(f"{operation.name} {fault.name}").randint(
+            1, max(1, min(step, result.calls))
+        )
         while True:
             found = _attempt(shim, operation, fault, nth, home, plain["what"])
             if not found["injected"]:

@@ -34,7 +34,7 @@ class OneLineGroup(click.Group):
             # Errors of inputs have become errors of the library. What is left is output.
             where = f"{error.filename}: cannot be used" if error.filename else _NO_OUTPUT
             _end(f"{where}: {because(error)}")
-        except (RuntimeError, SystemError) as error:
+        except (RuntimeError, SystemError, TypeError) as error:
             try:
                 check_memory(error)
             except MemoryError:

@@ -73,6 +73,8 @@ def test_because_says_what_to_do(error: Exception, said: str) -> None:
         RuntimeError("Failed to allocate memory for requested buffer of size 9"),
         RuntimeError("std::bad_alloc"),
         SystemError("<built-in method reduce> returned NULL without setting an exception"),
+        TypeError("replace: src should be string, bytes or os.PathLike, not PosixPath"),
+        TypeError("stat: path should be string, bytes, os.PathLike or integer, not WindowsPath"),
     ],
 )
 def test_no_memory_in_the_words_of_other_libraries(error: Exception) -> None:
@@ -83,6 +85,13 @@ def test_no_memory_in_the_words_of_other_libraries(error: Exception) -> None:
             errors.check_memory(each)
 
 
-@pytest.mark.parametrize("error", [RuntimeError("no kernel"), SystemError("bad argument")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("no kernel"),
+        SystemError("bad argument"),
+        TypeError("open: path should be string, bytes or os.PathLike, not int"),
+    ],
+)
 def test_other_errors_of_libraries_pass(error: Exception) -> None:
     errors.check_memory(error)
