@@ -70,8 +70,8 @@ def _says_no_memory(error: BaseException) -> bool:
     if isinstance(error, SystemError):  # a function in C failed, and said nothing
         words = ("without setting an exception", "without exception set")
     if isinstance(error, TypeError):  # Python could not ask a path for its text
-        end = str(error).rpartition("os.PathLike")[2]
-        return end.endswith(("not PosixPath", "not WindowsPath"))
+        _, asked, given = str(error).partition("os.PathLike")
+        return bool(asked) and given.endswith(("not PosixPath", "not WindowsPath"))
     return any(each in str(error) for each in words)
 
 

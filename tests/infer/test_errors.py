@@ -91,6 +91,7 @@ def test_no_memory_in_the_words_of_other_libraries(error: Exception) -> None:
         RuntimeError("no kernel"),
         SystemError("bad argument"),
         TypeError("open: path should be string, bytes or os.PathLike, not int"),
+        TypeError("expected a number, not PosixPath"),
     ],
 )
 def test_other_errors_of_libraries_pass(error: Exception) -> None:
