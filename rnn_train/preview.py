@@ -70,7 +70,8 @@ def preview(
 
 def _data_lines(request: CharLMRequest | ClassifierRequest, task: Task) -> Iterator[str]:
     if isinstance(task, CharLMTask):
-        yield from text_report(task.data.corpus.tokens, task.data.corpus.vocabulary)
+        corpus = task.data.corpus
+        yield from text_report(corpus.tokens, corpus.vocabulary, task.data.mark)
         yield f"held out: {len(task.data.held_out):,} characters"
     else:
         assert isinstance(request, ClassifierRequest)

@@ -46,24 +46,38 @@ def row_report(pairs: Iterable[Pair]) -> list[str]:
     return lines
 
 
-def text_report(tokens: NDArray[np.integer], vocabulary: Sequence[str]) -> list[str]:
+def text_report(
+    tokens: NDArray[np.integer], vocabulary: Sequence[str], mark: int | None = None
+) -> list[str]:
     """Describes an encoded text.
 
     Args:
         tokens: of the text, [characters].
         vocabulary: character of each token.
+        mark: the token before and after each document; None: it is one text.
 
     Returns:
-        Lines about the characters and the lines of the text, and its first lines.
+        Lines about the characters and the lines of the text, or its documents; and the first ones.
     """
     lines = [f"text: {len(tokens):,} characters, {len(vocabulary):,} distinct"]
+    start = "".join(vocabulary[token] for token in tokens[:1000])
+    if mark is not None:
+        lengths = np.diff(np.flatnonzero(np.asarray(tokens) == mark)) - 1
+        longest = int(lengths.max(initial=0))
+        lines.append(
+            f"documents: {int((lengths > 0).sum()):,}, the longest of {longest:,} characters"
+        )
+        return lines + _first("document", start.split(vocabulary[mark]))
     if "\n" in vocabulary:
         ends = np.flatnonzero(np.asarray(tokens) == vocabulary.index("\n"))
         longest = int(np.diff(ends, prepend=-1).max()) - 1 if len(ends) else len(tokens)
         lines.append(f"lines: {len(ends):,}, the longest of {longest:,} characters")
-    start = "".join(vocabulary[token] for token in tokens[:1000])
-    first = [line for line in start.split("\n") if line.strip()][:_SHOWN_ROWS]
-    return lines + [f"line {i}: {_shown(line)}" for i, line in enumerate(first, 1)]
+    return lines + _first("line", start.split("\n"))
+
+
+def _first(what: str, texts: Sequence[str]) -> list[str]:
+    found = [text for text in texts if text.strip()][:_SHOWN_ROWS]
+    return [f"{what} {i}: {_shown(text)}" for i, text in enumerate(found, 1)]
 
 
 def _listed(labels: Counter[str]) -> str:

@@ -38,3 +38,14 @@ def test_text() -> None:
         'line 3: "b"',
     ]
     assert text_report(tokens[:2] - 1, ("a", "b"))[1] == 'line 1: "ab"'
+
+
+def test_documents() -> None:
+    """Their mark is no character of theirs, and a line end in one ends no document."""
+    vocabulary = ("\x03", "\n", "a", "b")
+    tokens = np.array([vocabulary.index(char) for char in "\x03ab\nb\x03a\x03"], np.uint8)
+    assert text_report(tokens, vocabulary, 0)[1:] == [
+        "documents: 2, the longest of 4 characters",
+        'document 1: "ab\\nb"',
+        'document 2: "a"',
+    ]
