@@ -71,6 +71,11 @@ def find_layout(rows: Sequence[Cells], question: Question) -> Layout:
         )
     text = _asked(question, "text_column", names, width)
     label = _asked(question, "label_column", names, width)
+    if text is not None and text == label:
+        raise TableError(
+            f"{question.name}: column {column_names(names, width)[text]!r} is named for the text "
+            "and for the label; name another --text-column or --label-column"
+        )
     try:
         text, label = choose(names, columns, question, text, label)
     except LookupError as error:

@@ -129,9 +129,10 @@ class RowStream:
 
 
 def _nameless(table: Table) -> list[int]:
-    """Returns the columns that the header of a table does not name: they go by their numbers."""
-    numbers = [column for column, name in enumerate(table.columns) if name == str(column + 1)]
-    return numbers if len(numbers) < len(table.columns) else []
+    """Returns the last columns, which the header of a table does not name: they go by their
+    numbers. A column before a named one is no rest of a text, but an index: pandas names none."""
+    named = [column for column, name in enumerate(table.columns) if name != str(column + 1)]
+    return list(range(named[-1] + 1, len(table.columns))) if named else []
 
 
 def _path(source: str) -> Path:

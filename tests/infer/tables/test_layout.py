@@ -57,7 +57,8 @@ def test_known_labels() -> None:
         ([HEADER, *BODY], {"label_column": "class"}, "the columns are 'name', 'note', 'label'"),
         ([HEADER, *BODY], {"text_column": 4}, "no column 4; there are 3, numbered from 1"),
         (BODY, {"text_column": "name", "header": False}, "without a header a column has no name"),
-        ([HEADER, *BODY], {"text_column": 1, "label_column": 1}, "which column holds the label"),
+        ([HEADER, *BODY], {"text_column": 1, "label_column": 1}, "column 'name' is named for"),
+        (BODY, {"text_column": 2, "label_column": 2, "labelled": False}, "for the text and for"),
         (
             [["Rossi", "one more note", "Z"], *BODY],
             {},

@@ -97,6 +97,9 @@ def test_text_that_spills_into_columns_without_a_name_is_counted(tmp_path: Path)
     path.write_text("\n".join(f"{'ab'[i % 2]},text number {i}" for i in range(30)) + "\n")
     assert len(list(stream)) == 30
     assert stream.warnings() == []
+    path.write_text(",v1,v2\n" + "\n".join(f"{i},{'ab'[i % 2]},text {i}" for i in range(30)) + "\n")
+    assert len(list(stream)) == 30  # the first column is the index that pandas writes
+    assert stream.warnings() == []
     path = tmp_path / "keys.jsonl"
     path.write_text('{"1": "x", "text": "abc", "label": "a"}\n' * 30)
     stream = RowStream([str(path)])
