@@ -21,6 +21,8 @@ from typing import Any
 from ..harness import RESULTS, machine
 from . import shim
 
+ROOT = Path(__file__).parents[2]
+
 
 def main() -> None:
     """Runs all operations, writes the result, and fails if there is a problem."""
@@ -54,8 +56,9 @@ def main() -> None:
 
 
 def _short(row: dict[str, Any]) -> dict[str, Any]:
-    """Leaves out the messages: they name temporary folders."""
-    return {key: value for key, value in row.items() if key != "messages"}
+    """Leaves out the messages, which name temporary folders, and the place of this checkout."""
+    kept = {key: value for key, value in row.items() if key != "messages"}
+    return kept | {"problems": [each.replace(f"{ROOT}/", "") for each in row["problems"]]}
 
 
 if __name__ == "__main__":
