@@ -59,8 +59,13 @@ def check_memory(error: Exception) -> None:
 
     Libraries in C++ have words of their own for it, and some lose the reason on the way.
     """
-    if any(map(_says_no_memory, _causes(error))):
+    if lacks_memory(error):
         raise MemoryError(f"there is not enough memory ({first_line(error)})") from error
+
+
+def lacks_memory(error: Exception) -> bool:
+    """Return whether an error of another library means that there is not enough memory."""
+    return any(map(_says_no_memory, _causes(error)))
 
 
 def _says_no_memory(error: BaseException) -> bool:

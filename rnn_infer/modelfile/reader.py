@@ -53,6 +53,16 @@ class ModelFile:
             "or its training diverged; export it again"
         )
 
+    def too_large(self, reason: str) -> ModelFileError:
+        """Return the error for a model that asks for more memory than there is.
+
+        It is no MemoryError: a file can be made so, and its graph decides what it asks for.
+        """
+        return ModelFileError(
+            f"{self.path}: there is not enough memory for the graph ({reason}); free memory, or "
+            "ask for fewer texts at once; a file from a stranger may be made so"
+        )
+
 
 def read_model(source: ModelSource, *, sha256: str | None = None) -> ModelFile:
     """Read and check a model file.

@@ -3,7 +3,7 @@
 import warnings
 from typing import Any, Literal
 
-from rnn_infer.errors import DeviceError, ModelFileError, check_memory, first_line
+from rnn_infer.errors import DeviceError, ModelFileError, check_memory, first_line, lacks_memory
 from rnn_infer.modelfile.reader import ModelFile
 from rnn_infer.runtime.cuda_graph import ReplaySession
 from rnn_infer.runtime.providers import (
@@ -134,7 +134,8 @@ def _create(file: ModelFile, providers: list[Any], threads: int) -> Any:
         # With its own fallback onnxruntime would print a banner and silently take the CPU.
         session = ort.InferenceSession(file.data, options, providers=providers, enable_fallback=0)
     except Exception as error:  # onnxruntime raises errors of many types
-        check_memory(error)
+        if lacks_memory(error):
+            raise file.too_large(first_line(error)) from None
         raise ModelFileError(
             f"{file.path}: onnxruntime refuses the graph: {first_line(error)}"
         ) from None

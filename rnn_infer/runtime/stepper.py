@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnn_infer import contract
-from rnn_infer.errors import DeviceError, ModelFileError, check_memory, first_line
+from rnn_infer.errors import DeviceError, ModelFileError, first_line, lacks_memory
 from rnn_infer.modelfile.reader import ModelFile, check_model, read_model
 from rnn_infer.modelfile.source import ModelSource, SourceBytes, read_source
 from rnn_infer.runtime import golden
@@ -195,7 +195,8 @@ class Stepper:
         try:
             found: list[NDArray[Any]] = self._session.run(outputs, feed)
         except Exception as error:  # onnxruntime raises errors of many types
-            check_memory(error)
+            if lacks_memory(error):
+                raise self.file.too_large(first_line(error)) from None
             raise self._broken(f"fails when run: {first_line(error)}") from None
         return found
 

@@ -76,7 +76,10 @@ def test_machine_without_a_home(program: Path, expected: str, tmp_path: Path) ->
 
 
 def test_program_without_a_console(data: Path, expected: str, tmp_path: Path) -> None:
-    """A window program has no standard streams: they are None."""
+    """A window program has no standard streams: they are None.
+
+    The library works. A command whose result has nowhere to go says so by its exit code.
+    """
     code = f"""
         import sys
         from pathlib import Path
@@ -100,7 +103,7 @@ def test_program_without_a_console(data: Path, expected: str, tmp_path: Path) ->
         sys.stdin, sys.stdout, sys.stderr = streams
         print(results)
     """
-    assert run("-c", textwrap.dedent(code), cwd=tmp_path).strip() == "[0, 0, 0, 1]"
+    assert run("-c", textwrap.dedent(code), cwd=tmp_path).strip() == "[1, 1, 1, 1]"
     assert (tmp_path / "text").read_text("utf-8") == expected
 
 

@@ -22,7 +22,7 @@ def test_one_handler_catches_all(kind: type[Exception]) -> None:
 
 
 def test_number_of_kinds() -> None:
-    assert len(KINDS) == 6
+    assert len(KINDS) == 7
 
 
 def test_built_in_kinds() -> None:

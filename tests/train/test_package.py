@@ -25,6 +25,7 @@ PUBLIC = [
     "ExportError",
     "ExportOptions",
     "LabelFigures",
+    "PeerError",
     "RnnTrainError",
     "RunError",
     "TrainingError",
