@@ -107,7 +107,5 @@ def test_no_memory_is_no_damage(stepper: Stepper, monkeypatch: pytest.MonkeyPatc
         raise RuntimeError("Failed to allocate memory for requested buffer of size 99")
 
     monkeypatch.setattr(stepper, "_session", SimpleNamespace(run=fail))
-    with pytest.raises(
-        ModelFileError, match=r"not enough memory for the graph .*size 99"
-    ):
+    with pytest.raises(ModelFileError, match=r"not enough memory for the graph .*size 99"):
         stepper.forward(np.array([[1]]), stepper.zeros(1))
