@@ -1,8 +1,9 @@
 """The command group, and what every command does with an error."""
 
+import os
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -35,8 +36,13 @@ class TrainGroup(OneLineGroup):
         if own.rank:
             from rnn_train.worker import work
 
-            sys.exit(work(own))
-        return self._lead(own, *args, **kwargs)
+            _leave(work(own))
+        try:
+            return self._lead(own, *args, **kwargs)
+        except SystemExit as end:
+            if isinstance(end.code, int | None):
+                _leave(end.code or 0)
+            raise
 
     def _lead(self, own: Place, *args: Any, **kwargs: Any) -> Any:
         """Run a command in process 0, and end the other processes after it."""
@@ -52,6 +58,18 @@ class TrainGroup(OneLineGroup):
         except RnnTrainError as error:
             click.echo(f"Error: {error}", err=True)
             sys.exit(1)
+
+
+def _leave(code: int) -> NoReturn:
+    """Ends this process at once.
+
+    A thread of gloo may still want the interpreter while that is torn down. It would then end the
+    process with SIGABRT, and torchrun would call a finished run a failure.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if stream:
+            stream.flush()
+    os._exit(code)
 
 
 @click.group(

@@ -1,6 +1,8 @@
 """The command group: version, missing packages, and one line for each error."""
 
+import subprocess
 import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
@@ -56,6 +58,20 @@ def test_interruption_is_said_once(
 def test_other_errors_keep_their_traceback() -> None:
     with pytest.raises(ZeroDivisionError):
         guarded(lambda: click.echo(str(1 / 0)))
+
+
+def test_process_of_torchrun_leaves_at_once() -> None:
+    code = """
+        import atexit
+        from rnn_train.cli.group import _leave
+        atexit.register(print, "late")
+        print("said")
+        _leave(3)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (3, "said\n", "")
 
 
 def test_options_error_has_exit_code_2() -> None:
