@@ -21,8 +21,6 @@ from typing import Any
 from ..harness import RESULTS, machine
 from . import shim
 
-ROOT = Path(__file__).parents[2]
-
 
 def main() -> None:
     """Runs all operations, writes the result, and fails if there is a problem."""
@@ -56,9 +54,15 @@ def main() -> None:
 
 
 def _short(row: dict[str, Any]) -> dict[str, Any]:
-    """Leaves out the messages, which name temporary folders, and the place of this checkout."""
+    """Leaves out the messages and the tracebacks: they name folders of one machine."""
     kept = {key: value for key, value in row.items() if key != "messages"}
-    return kept | {"problems": [each.replace(f"{ROOT}/", "") for each in row["problems"]]}
+    return kept | {"problems": list(map(_without_trace, row["problems"]))}
+
+
+def _without_trace(problem: str) -> str:
+    """Returns which call failed, and the last line of a traceback."""
+    call, trace, rest = problem.partition("Traceback (most recent call last):")
+    return call + rest.strip().splitlines()[-1] if trace else problem
 
 
 if __name__ == "__main__":

@@ -195,18 +195,7 @@ def classifier(**options: Any) -> None:
 
         return ClassifierRequest(**common, **own, table=take_table_options(table))
 
-    shape = (
-        "cell",
-        "hidden",
-        "layers",
-        "embedding",
-        "pool",
-        "bag",
-        "dropout",
-        "ngrams",
-        "evidence",
-    )
-    _run("classifier", options, request, model=shape, training=_TRAINING)
+    _run("classifier", options, request, model=_CLASSIFIER, training=_TRAINING)
 
 
 _CLASSIFIER = (
