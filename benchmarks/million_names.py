@@ -105,8 +105,9 @@ def linear(folder: Path, minutes: float) -> dict[str, Any]:
     scores = model.scores(data.held_out)
     labels = torch.from_numpy(label_indices(data.held_out, data.alphabet))
     run.close()
-    found = metrics.summary(metrics.temperature_scaled(scores, labels), labels)
-    priors = metrics.by_prior(scores, labels, data.log_prior(0.0))
+    scaled = metrics.temperature_scaled(scores, labels)
+    found = metrics.summary(scaled, labels)
+    priors = metrics.by_prior(scaled, labels, data.log_prior(0.0))
     best = max(each["macro_f1"] for each in priors.values())
     return {"minutes": minutes, "rows_read": model.trained, **found, "best_prior_macro_f1": best}
 
