@@ -2,12 +2,13 @@
 
     python -m benchmarks.million_names --data TABLE.csv --minutes 30 [--before FOLDER]
 
-The recipe trains on the table for the minutes, with all cores and no other option. The held-out
-tenth is cut by text. Then the hashed linear model reads the same training rows for
-`--linear-minutes` (default: as many), and is measured on the same held-out rows. Ten thousand rows
-of the table, sixty rows of 12,000 characters and one row of 2,000,000 characters follow. `--before`
-is a folder with another version of the sources: both versions then train on the table at the same
-time for `--race-minutes`, with one thread each.
+The recipe trains on the table for the minutes, with `--threads` (default: all cores) and no other
+option, and once more for `--short-minutes`. The held-out tenth is cut by text. Then the hashed
+linear model, which has one thread, reads the same training rows for `--linear-minutes` (default: as
+many), and is measured on the same held-out rows. Ten thousand rows of the table, sixty rows of
+12,000 characters and one row of 2,000,000 characters follow. `--before` is a folder with another
+version of the sources: both versions then train on the table at the same time for `--race-minutes`,
+with one thread each.
 """
 
 import argparse
@@ -80,13 +81,22 @@ def long_rows(path: Path, lengths: list[int]) -> Path:
 def quality(folder: Path) -> dict[str, Any]:
     """Returns the held-out figures of a run, and its number of parameters."""
     from rnn_infer import load
+    from rnn_train.evaluation import metrics
+    from rnn_train.evaluation.classification import held_out_logits
+    from rnn_train.evaluation.temperature import fit_to_logits
     from rnn_train.models.parameters import parameter_count
     from rnn_train.run_task import finished_task
+    from rnn_train.tasks.classifier.task import ClassifierTask
 
     facts = load(folder / "out.onnx", device="cpu").metadata.training
     with finished_task(folder / "run", lambda _: None) as task:
+        assert isinstance(task, ClassifierTask)
         size = parameter_count(task.model)
-    return {"parameters": size} | {k: v for k, v in facts.items() if not k.startswith("model.")}
+        logits, labels = held_out_logits(task.model, task.data.alphabet, task.data.held_out)
+    alone = fit_to_logits(logits, labels).temperature
+    error = metrics.reliability(logits / alone, labels).error
+    kept = {key: value for key, value in facts.items() if not key.startswith("model.")}
+    return {"parameters": size} | kept | {"calibration_error_by_temperature_alone": error}
 
 
 def linear(folder: Path, minutes: float) -> dict[str, Any]:
@@ -105,7 +115,7 @@ def linear(folder: Path, minutes: float) -> dict[str, Any]:
     scores = model.scores(data.held_out)
     labels = torch.from_numpy(label_indices(data.held_out, data.alphabet))
     run.close()
-    scaled = metrics.temperature_scaled(scores, labels)
+    scaled = metrics.calibrated(scores, labels, data.log_prior(0.0))
     found = metrics.summary(scaled, labels)
     priors = metrics.by_prior(scaled, labels, data.log_prior(0.0))
     best = max(each["macro_f1"] for each in priors.values())
@@ -154,6 +164,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, help="a large table; without it, long rows alone")
     parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--threads", type=int, help="default: all cores")
+    parser.add_argument("--short-minutes", type=float, default=8, help="0: none")
     parser.add_argument("--linear-minutes", type=float, help="default: as --minutes; 0: none")
     parser.add_argument("--before", type=Path)
     parser.add_argument("--race-minutes", type=float, default=4)
@@ -163,10 +175,13 @@ def main() -> None:
         root = Path(name)
         table = unpacked(asked.data, root) if asked.data else None
         if table:
-            found |= {"minutes": asked.minutes, "data": asked.data.name}
-            (root / "now").mkdir()
-            begun = start(HERE.parent, table, asked.minutes, root / "now")
-            found["now"] = finish(*begun, root / "now", asked.minutes)
+            found |= {"data": asked.data.name, "threads": asked.threads or os.cpu_count()}
+            for title, minutes in {"now": asked.minutes, "short": asked.short_minutes}.items():
+                if minutes:
+                    (root / title).mkdir()
+                    begun = start(HERE.parent, table, minutes, root / title, asked.threads)
+                    found[title] = {"minutes": minutes}
+                    found[title] |= finish(*begun, root / title, minutes)
         for title, small in small_tables(root, table).items():
             (folder := root / small.stem).mkdir()
             found[title] = finish(*start(HERE.parent, small, 0.2, folder, 1), folder, 0.2)
@@ -176,7 +191,10 @@ def main() -> None:
         if table and "failed" not in found["now"]:
             few = found["ten thousand rows"].get("peak_megabytes", 0)
             above = found["now"]["peak_megabytes"] - few
-            found["now"] |= {"megabytes_above_ten_thousand_rows": above, **quality(root / "now")}
+            found["now"] |= {"megabytes_above_ten_thousand_rows": above}
+            for title in ("now", "short"):
+                if title in found and "failed" not in found[title]:
+                    found[title] |= quality(root / title)
             RESULT.write_text(json.dumps(found, indent=2) + "\n")  # the linear model takes long
             minutes = asked.minutes if asked.linear_minutes is None else asked.linear_minutes
             if minutes:

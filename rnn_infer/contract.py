@@ -150,6 +150,9 @@ class ClassifierSection:
     `Classifier.classify` uses it."""
     held_out: HeldOutScores | None = optional(since=2)  # noqa: RUF009
     """For `coverage` of `Classifier.classify`. None: nothing was held out."""
+    noise: tuple[float, ...] | None = optional(since=2)
+    """For each label the probability that a text has it by chance, whatever the text says. Their
+    sum is the share of such texts. None: no text has."""
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from rnn_infer.predictions import (
     make_predictions,
     nothing_to_label,
     rank,
+    with_noise,
 )
 from rnn_infer.runtime.last_logits import last_logits
 from rnn_infer.runtime.stepper import Stepper
@@ -41,6 +42,7 @@ class Labeller:
         self._held_out = section.held_out
         with np.errstate(over="ignore"):
             self._log_prior = np.array(section.log_prior, np.float32)
+        self._noise = None if section.noise is None else np.array(section.noise, np.float32)
 
     def predictions(
         self, texts: Sequence[Text], choice: Choice, refuse: bool = True
@@ -155,7 +157,7 @@ class Labeller:
         # Left-out characters have no prediction: then each prefix has the share of the text.
         whole = self._known([text], choice) if len(shown) != len(text) else None
         known = None if whole is None else np.repeat(whole, len(shown))
-        return self._predictions(prefixes, np.array(rows), choice, known)
+        return self._predictions(prefixes, self._with_noise(np.array(rows)), choice, known)
 
     def _logits(
         self, texts: Sequence[str], unknown: Unknown
@@ -166,7 +168,11 @@ class Labeller:
         readable = np.flatnonzero(tokens.lengths)
         # A text without tokens adds none, so the others stand next to each other without it.
         kept = Ragged(tokens.tokens, tokens.lengths[readable])
-        return last_logits(self._stepper, kept.between(self._begin, self._end)), readable
+        logits = last_logits(self._stepper, kept.between(self._begin, self._end))
+        return self._with_noise(logits), readable
+
+    def _with_noise(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        return logits if self._noise is None else with_noise(logits, self._noise)
 
     def _ranked(
         self, logits: NDArray[np.float32], choice: Choice

@@ -118,15 +118,38 @@ def rank(
         label is first.
     """
     with np.errstate(invalid="ignore", over="ignore"):
-        shares = logits - np.float32(choice.prior) * log_prior
-        shares -= shares.max(-1, keepdims=True)
-        np.exp(shares, out=shares)
-        shares /= shares.sum(-1, keepdims=True)
+        shares = _softmax(logits - np.float32(choice.prior) * log_prior)
     top = min(choice.top, shares.shape[1])
     if top > max(1, shares.shape[1] // _FEW):
         order = np.argsort(-shares, -1, kind="stable")[:, :top]
         return order, np.take_along_axis(shares, order, -1)
     return _largest(shares, top)
+
+
+def with_noise(logits: NDArray[np.float32], noise: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return logits that allow for labels which do not follow from the text.
+
+    Args:
+        logits: [texts, labels].
+        noise: probability of each label that comes by chance, [labels]; their sum is below 1.
+
+    Returns:
+        The log of (1 - sum of `noise`) softmax(logits) + noise, [texts, labels].
+    """
+    shares = _softmax(logits.copy())
+    shares *= 1 - noise.sum(dtype=np.float64)
+    shares += noise
+    found: NDArray[np.float32] = np.log(np.maximum(shares, np.finfo(np.float32).tiny))
+    return found
+
+
+def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Turn logits [texts, labels] into probabilities, in place."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        logits -= logits.max(-1, keepdims=True)
+        np.exp(logits, out=logits)
+        logits /= logits.sum(-1, keepdims=True)
+    return logits
 
 
 def _largest(

@@ -121,7 +121,7 @@ def _evaluate_run(
         rows = data.rows(task.data.alphabet.labels)
         read = rows if unknown == "default" else _readable(rows, vocabulary, unknown)
         logits, _ = held_out_logits(task.model, task.data.alphabet, read)
-        return wanted.figures(logits / result.temperature, rows, metadata)
+        return wanted.figures(result.calibration.apply(logits), rows, metadata)
 
 
 def _evaluate_charlm(
@@ -242,7 +242,7 @@ class _Wanted:
         """Computes the figures.
 
         Args:
-            logits: [rows, labels], divided by the temperature.
+            logits: [rows, labels], calibrated.
             rows: texts and labels.
             metadata: of the model.
         """

@@ -49,6 +49,8 @@ export const DEFAULT_CHOICE = { top: 3, prior: 0, minProbability: 0, coverage: n
 /** More than the rounding of a probability in float32: a label at the threshold is in the set. */
 const FLOAT32 = 1e-6;
 const ROUNDING = 1e-9;
+/** The smallest normal number of float32: its log is finite. */
+const SMALLEST = 2 ** -126;
 
 /**
  * Check the options of a prediction.
@@ -90,7 +92,7 @@ export function checkChoice(options, defaults) {
 export function predict(text, logits, section, { top, prior, minProbability, coverage }, known) {
   const factor = Math.fround(prior);
   const probabilities = softmax(
-    logits.map((each, i) => each - Math.fround(factor * Math.fround(section.log_prior[i]))),
+    withNoise(logits, section.noise).map((each, i) => each - Math.fround(factor * Math.fround(section.log_prior[i]))),
   );
   if (!probabilities.every(Number.isFinite)) return null;
   const all = section.labels
@@ -100,6 +102,20 @@ export function predict(text, logits, section, { top, prior, minProbability, cov
   const kept = coverage === null ? all.slice(0, top) : setOf(all, section.held_out, coverage);
   const abstains = probability < minProbability;
   return { ...answer(text, kept), label: abstains ? null : label, probability, abstains, known };
+}
+
+/**
+ * Return logits that allow for labels which do not follow from the text: the log of
+ * (1 - sum of `noise`) softmax(logits) + noise.
+ *
+ * @param {Float32Array} logits
+ * @param {number[]} [noise] Probability of each label that comes by chance.
+ */
+function withNoise(logits, noise) {
+  if (!noise) return logits;
+  const kept = noise.reduce((rest, each) => rest - each, 1);
+  const mixed = softmax(logits).map((each, i) => kept * each + noise[i]);
+  return mixed.map((each) => Math.log(Math.max(each, SMALLEST)));
 }
 
 /**

@@ -89,6 +89,18 @@ test("prediction sets are those of Python", async () => {
   await assert.rejects(classifier.trace("Li", { coverage: 0.5 }), /a trace has none/);
 });
 
+test("labels that come by chance are a part of the probabilities, as in Python", async () => {
+  const classifier = await variant(vectors.noise);
+  for (const { options, found } of vectors.noise.predictions) {
+    const predictions = await classifier.classify(NAMES, options);
+    predictions.forEach((each, i) => same(each, found[i], JSON.stringify(options)));
+  }
+  const trace = await classifier.trace(NAMES[0]);
+  trace.forEach((each, i) => same(each, vectors.noise.trace[i], `letter ${i}`));
+  const [plain] = await (await model("tests/data/classifier.onnx")).classify([NAMES[0]], { top: 1 });
+  assert.notEqual(plain.probability, vectors.noise.predictions[0].found[0].top[0][1]);
+});
+
 test("texts with nothing in them have no labels, if asked", async () => {
   const classifier = await variant(vectors.coverage);
   const texts = ["Li", null, "", "\u0416\u0416", "Ko\u0416"];

@@ -88,6 +88,7 @@ def main() -> None:
         "forms": _forms(),
         "unknown": _unknown_drawn(),
         "coverage": _coverage(),
+        "noise": _noise(),
     }
     text = json.dumps(vectors, indent=1, ensure_ascii=True)
     VECTORS.write_text(text + "\n", encoding="ascii")
@@ -255,6 +256,21 @@ def _coverage() -> dict[str, Any]:
         "sets": [_predictions(classifier, options) for options in choices],
         "empty": [_prediction(each) for each in found],
         "trace": [_prediction(each) for each in classifier.trace("L\u0416i", unknown="skip")],
+    }
+
+
+def _noise() -> dict[str, Any]:
+    """A classifier of which a tenth of the labels does not follow from the text."""
+
+    def change(document: dict[str, Any]) -> None:
+        shares = np.exp(document["classifier"]["log_prior"])
+        document["classifier"]["noise"] = (0.1 * shares / shares.sum()).round(4).tolist()
+
+    classifier, made = _variant("tests/data/classifier.onnx", change)
+    choices = [{"top": 5}, {"prior": 0.5}]
+    return made | {
+        "predictions": [_predictions(classifier, options) for options in choices],
+        "trace": [_prediction(each) for each in classifier.trace(NAMES[0])],
     }
 
 

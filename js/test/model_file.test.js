@@ -104,6 +104,16 @@ test("keys of version 2 may be missing, and need that version", () => {
   refuses(changed(scores(3, [0.2, 0.1])), /scores do not ascend/);
   refuses(changed((value) => (value.classifier.held_out = { rows: 1 })), /key 'scores' is missing/);
   refuses(changed((value) => (value.classifier.held_out = null)), /held_out: expected an object/);
+  const noise = (...shares) => (value) => {
+    value.format_version = 2;
+    value.classifier.noise = value.classifier.labels.map((_, i) => shares[i] ?? 0);
+    if (!shares.length) value.classifier.noise.pop();
+  };
+  const { noise: kept } = readModelFile(changed(noise(0.25, 0.5)), "m.onnx").metadata.classifier;
+  assert.deepEqual(kept.slice(0, 3), [0.25, 0.5, 0]);
+  refuses(changed(noise()), /noise needs one probability per label/);
+  refuses(changed(noise(0.5, 0.5)), /noise is no part of a distribution/);
+  refuses(changed(noise(0.5, -0.1)), /noise is no part of a distribution/);
   refuses(changed((value) => (value.golden.tolerance = 0)), /tolerance is not positive|format_version 2/);
   const old = (value) => {
     scores(1, [0.1])(value);

@@ -102,6 +102,7 @@ def _check_classifier(metadata: Metadata) -> None:
     _require(len(set(labels)) == len(labels), "labels repeat")
     _require(len(metadata.classifier.log_prior) == len(labels), "log_prior needs one per label")
     _check_scores(metadata.classifier.held_out)
+    _check_noise(metadata.classifier.noise, len(labels))
     for mark in (metadata.classifier.begin, metadata.classifier.end):
         _require(set(mark) <= set(metadata.vocabulary), "begin and end must be in vocabulary")
         _require(normalize(mark) == mark, "begin and end are changed by the text rules")
@@ -132,3 +133,10 @@ def _check_golden(metadata: Metadata) -> None:
 def _require(condition: bool, otherwise: str) -> None:
     if not condition:
         raise ViolationError(f"bad metadata: {otherwise}")
+
+
+def _check_noise(noise: tuple[float, ...] | None, labels: int) -> None:
+    if noise is None:
+        return
+    _require(len(noise) == labels, "noise needs one probability per label")
+    _require(min(noise) >= 0 and sum(noise) < 1, "noise is no part of a distribution")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from rnn_train.evaluation.temperature import fit_to_logits
+from rnn_train.evaluation.calibration import fit_calibration
 
 BINS = 15
 """Number of bins of equal width, for calibration."""
@@ -145,17 +145,26 @@ def by_prior(
     return found
 
 
-def temperature_scaled(logits: Tensor, labels: Tensor) -> Tensor:
-    """Divides the logits of each half of the rows by the temperature fitted on the other half.
+def calibrated(logits: Tensor, labels: Tensor, log_shares: tuple[float, ...]) -> Tensor:
+    """Calibrates each half of the rows by what is fitted to the other half.
 
-    In this way no row influences the temperature that its own logits are divided by.
+    In this way no row influences the calibration of its own logits.
+
+    Args:
+        logits: [rows, labels].
+        labels: [rows].
+        log_shares: log of the frequency of each label in the training rows, [labels].
+
+    Returns:
+        Logits, [rows, labels].
     """
     even = torch.arange(len(labels)) % 2 == 0
     if len(labels) < 2:
         return logits
     result = torch.empty_like(logits)
     for half in (even, ~even):
-        result[half] = logits[half] / fit_to_logits(logits[~half], labels[~half]).temperature
+        fitted, _ = fit_calibration(logits[~half], labels[~half], log_shares)
+        result[half] = fitted.apply(logits[half])
     return result
 
 

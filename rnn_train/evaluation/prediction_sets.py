@@ -27,7 +27,7 @@ class PredictionSets:
         """Makes the sets.
 
         Args:
-            logits: [rows, labels], divided by the temperature.
+            logits: [rows, labels], calibrated.
             truth: index of each row's right label, [rows].
             threshold: largest score of a label in a set.
         """

@@ -81,12 +81,9 @@ def fit_to_logits(logits: Tensor, labels: Tensor, limits: tuple[float, float] = 
     Returns:
         The temperature. With no items it is 1.
     """
-    items, outputs = logits.shape
-    if not items:
+    if not len(logits):
         return Fit(1.0, 0)
-    if items > (most := enough_items(outputs)):
-        chosen = torch.linspace(0, items - 1, most, device=logits.device).round().long()
-        logits, labels = logits[chosen], labels[chosen]
+    logits, labels = enough(logits, labels)
     curves = _Curves(logits.float(), labels)
     low, high = (-math.log(limit) for limit in limits[::-1])
     slope = curves.slope(0.0)[0]
@@ -94,6 +91,15 @@ def fit_to_logits(logits: Tensor, labels: Tensor, limits: tuple[float, float] = 
     if best > 0:
         best = _towards_zero(curves, best)
     return Fit(min(max(math.exp(-best), limits[0]), limits[1]), len(labels))
+
+
+def enough(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns evenly spaced items, as many as are enough: logits [items, outputs], and labels."""
+    items, outputs = logits.shape
+    if items <= (most := enough_items(outputs)):
+        return logits, labels
+    chosen = torch.linspace(0, items - 1, most, device=logits.device).round().long()
+    return logits[chosen], labels[chosen]
 
 
 class _Curves:

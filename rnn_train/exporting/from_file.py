@@ -92,6 +92,7 @@ def _card(metadata: Metadata) -> ModelCard:
         end=marks.end if marks else "",
         log_prior=marks.log_prior if marks else (),
         held_out=marks.held_out if marks else None,
+        noise=(marks.noise or ()) if marks else (),
         training=facts,
     )
 

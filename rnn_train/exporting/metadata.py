@@ -48,6 +48,8 @@ class ModelCard:
     """classifier: for prediction sets; None: nothing was held out."""
     temperature: float = 1.0
     """Divides the logits; it is folded into the weights of the last layer."""
+    noise: tuple[float, ...] = ()
+    """classifier: probability of each label whatever the text says; empty: there is none."""
     training: Facts = field(default_factory=dict)
     """Facts of the training: hash of the data, held-out figures …"""
 
@@ -70,6 +72,7 @@ def draft(
         end=card.end,
         log_prior=card.log_prior,
         held_out=card.held_out,
+        noise=card.noise or None,
     )
     document = Metadata(
         format_version=contract.FORMAT_VERSION,

@@ -14,6 +14,7 @@ import torch
 
 from rnn_infer.contract import HeldOutScores
 from rnn_infer.runtime.stepper import Stepper
+from rnn_train.evaluation.calibration import Calibration
 from rnn_train.exporting.model_file import ModelCard
 from rnn_train.models.charlm import CharLSTM
 from rnn_train.models.classifier import RecurrentClassifier
@@ -35,6 +36,13 @@ class HeldOutResult:
     """Of a classifier: returns the scores for prediction sets at a temperature."""
     warnings: tuple[str, ...] = ()
     """About the held-out data and the fit, to print after the metrics."""
+    noise: tuple[float, ...] = ()
+    """Of a classifier: see `Calibration`."""
+
+    @property
+    def calibration(self) -> Calibration:
+        """Of a classifier: from the logits of the model to those of the file."""
+        return Calibration(self.temperature, self.noise)
 
 
 class Task(Protocol):

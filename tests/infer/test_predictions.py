@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rnn_infer import LabelProbability, OptionError
-from rnn_infer.predictions import Choice, cut_to, make_predictions, rank
+from rnn_infer.predictions import Choice, cut_to, make_predictions, rank, with_noise
 
 LOGITS = np.log(np.array([[0.2, 0.5, 0.3], [0.6, 0.1, 0.3]], np.float32))
 FLAT = np.zeros(3, np.float32)
@@ -91,3 +91,20 @@ def test_predictions() -> None:
 def test_choice_out_of_range(fields: dict[str, Any]) -> None:
     with pytest.raises(OptionError, match=next(iter(fields))):
         Choice(**fields)
+
+
+def test_noise_is_a_part_of_the_probabilities() -> None:
+    noise = np.array([0.05, 0.0, 0.15], np.float32)
+    logits = LOGITS.copy()
+    _, found = rank(with_noise(logits, noise), FLAT, Choice(top=3))
+    expected = 0.8 * np.array([[0.2, 0.5, 0.3], [0.6, 0.1, 0.3]]) + noise
+    np.testing.assert_allclose(found, -np.sort(-expected, -1), atol=1e-6)
+    np.testing.assert_array_equal(logits, LOGITS, "the logits stay as they were")
+
+
+def test_noise_of_a_sure_answer() -> None:
+    """A label without noise and with a probability of 0 has a finite logit."""
+    found = with_noise(np.array([[200.0, -200.0]], np.float32), np.array([0.1, 0.0], np.float32))
+    assert np.isfinite(found).all()
+    np.testing.assert_allclose(np.exp(found), [[1.0, 0.0]], atol=1e-6)
+    assert np.isnan(with_noise(np.full((1, 2), np.nan, np.float32), np.zeros(2, np.float32))).all()

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -132,3 +133,28 @@ def test_coverage_of_an_int8_file(finished_classifier: TrainingReport, table: Pa
     assert isinstance(small, ClassifierFigures)
     assert isinstance(whole, ClassifierFigures)
     assert small.metrics["coverage"] == pytest.approx(whole.metrics["coverage"], abs=0.05)
+
+
+def test_labels_by_chance(start: Start, tmp_path: Path) -> None:
+    """A third of the held-out labels come by chance: the file knows, and agrees with its run."""
+    random = np.random.default_rng(0)
+    names = ["".join(random.choice(list("abcdef"), 5)) for _ in range(1600)]
+    sure = np.array(["x" if name < "d" else "y" for name in names])
+    labels = np.where(random.random(len(names)) < 0.33, random.choice(["x", "y"], 1600), sure)
+    rows = [f"{name},{label}\n" for name, label in zip(names, [*sure[:500], *labels[500:]], strict=True)]
+    train, held_out = tmp_path / "train.csv", tmp_path / "held_out.csv"
+    train.write_text("".join(rows[:500]))
+    held_out.write_text("".join(rows[500:]))
+    report = start("classifier", train, "noisy", val_data=str(held_out), epochs=8.0)
+    noise = section(report.out).noise
+    assert noise is not None
+    assert 0.2 < sum(noise) < 0.45
+    facts = rnn_infer.load(report.out).metadata.training
+    assert facts["label_noise"] == pytest.approx(sum(noise), abs=1e-4)
+    run, file = (
+        evaluate(target, [str(held_out)], device="cpu") for target in (report.run, report.out)
+    )
+    assert isinstance(run, ClassifierFigures)
+    assert isinstance(file, ClassifierFigures)
+    assert file.metrics == pytest.approx(run.metrics, abs=1e-4)
+    assert file.metrics["calibration_error"] < 0.05

@@ -12,8 +12,9 @@ export const CLASSIFIER = {
       end: "text",
       log_prior: "number*",
       "held_out?": { rows: "integer", scores: "number*" },
+      "noise?": "number*",
     },
-    check({ labels, begin, end, log_prior, held_out }, require, fits) {
+    check({ labels, begin, end, log_prior, held_out, noise }, require, fits) {
       const { length } = labels;
       require(length > 0 && length <= MAX_LABELS, "labels are missing or too many");
       require(new Set(labels).size === length, "labels repeat");
@@ -21,6 +22,11 @@ export const CLASSIFIER = {
       fits(begin, "classifier.begin");
       fits(end, "classifier.end");
       if (held_out) checkScores(held_out, require);
+      if (noise) {
+        require(noise.length === length, "noise needs one probability per label");
+        const part = Math.min(...noise) >= 0 && noise.reduce((a, b) => a + b) < 1;
+        require(part, "noise is no part of a distribution");
+      }
     },
   },
 };

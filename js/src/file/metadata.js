@@ -16,7 +16,7 @@ import { normalize } from "../text/normalize.js";
  * @property {string[]} vocabulary The characters, one code point each. The index is the token.
  * @property {{start: string, end?: string} | null} charlm
  * @property {{labels: string[], begin: string, end: string, log_prior: number[],
- *   held_out?: {rows: number, scores: number[]}} | null} classifier
+ *   held_out?: {rows: number, scores: number[]}, noise?: number[]} | null} classifier
  * @property {Record<string, boolean | string | number>} training Facts about the training.
  * @property {Record<string, number>} proof The largest differences that the exporter measured.
  * @property {{tokens: number[], logits: number[], uniform: number[], generated: number[], tolerance?: number}} golden

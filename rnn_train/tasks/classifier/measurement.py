@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +17,9 @@ from rnn_train.data.alphabet import BEGIN, END
 from rnn_train.data.rows import NORMALIZATION
 from rnn_train.evaluation import metrics, plots
 from rnn_train.evaluation.baselines import NGramModel
+from rnn_train.evaluation.calibration import Calibration, fit_calibration
 from rnn_train.evaluation.classification import held_out_logits
 from rnn_train.evaluation.hashed_linear import HashedLinear
-from rnn_train.evaluation.temperature import fit_to_logits
 from rnn_train.exporting.model_file import ModelCard
 from rnn_train.files import write_bytes
 from rnn_train.models.classifier import RecurrentClassifier
@@ -43,15 +43,15 @@ class Measurement:
     ) -> None:
         """Runs the model on the held-out rows. There must be at least one row."""
         self._data = data
-        self._log_prior = data.log_prior(plan.balance)
+        self._log_prior, self._log_shares = data.log_prior(plan.balance), data.log_prior(0.0)
         self._logits, self._labels = held_out_logits(model, data.alphabet, data.held_out)
         known = torch.from_numpy(data.alphabet.known(data.held_out.texts))
         self._readable = known >= _LEAST_KNOWN
 
     def result(self) -> HeldOutResult:
-        """Computes all metrics, and fits the temperature.
+        """Computes all metrics, and fits the calibration.
 
-        For the metrics, each half of the rows has the temperature that is fitted to the other half.
+        For the metrics, each half of the rows has the calibration that is fitted to the other half.
         """
         scaled = self._scaled
         found = metrics.summary(scaled, self._labels)
@@ -60,24 +60,29 @@ class Measurement:
         found["best_prior"] = best
         found["best_prior_macro_f1"] = priors[best]["macro_f1"]
         found["held_out_rows"] = float(len(self._labels))
-        fit = fit_to_logits(self._logits[self._readable], self._labels[self._readable])
-        warnings = fit.warnings
+        readable = self._logits[self._readable], self._labels[self._readable]
+        calibration, fit = fit_calibration(*readable, self._log_shares)
+        noise, warnings = calibration.noise, fit.warnings
+        if noise:
+            found["label_noise"] = sum(noise)
         if foreign := int((~self._readable).sum()):
             warnings.append(
                 f"in {foreign:,} of the {len(self._labels):,} held-out rows most characters never "
-                "occur in the training rows; the temperature leaves these rows out"
+                "occur in the training rows; the calibration leaves these rows out"
             )
-        return HeldOutResult(found, fit.temperature, self.scores, tuple(warnings))
+        scores = partial(self.scores, noise=noise)
+        return HeldOutResult(found, calibration.temperature, scores, tuple(warnings), noise)
 
-    def scores(self, temperature: float) -> HeldOutScores | None:
+    def scores(self, temperature: float, noise: tuple[float, ...] = ()) -> HeldOutScores | None:
         """Computes the scores for prediction sets, from all held-out rows.
 
         Args:
-            temperature: divides the logits.
+            temperature, noise: see `Calibration`.
         """
+        calibration = Calibration(temperature, noise)
         blocks = (torch.split(each, _BLOCK) for each in (self._logits, self._labels))
         shares = [
-            torch.softmax(logits.double() / temperature, -1).gather(-1, labels[:, None])[:, 0]
+            torch.softmax(calibration.apply(logits.double()), -1).gather(-1, labels[:, None])[:, 0]
             for logits, labels in zip(*blocks, strict=True)
         ]
         return held_out_scores(torch.cat(shares).numpy())
@@ -120,7 +125,7 @@ class Measurement:
 
     @cached_property
     def _scaled(self) -> Tensor:
-        return metrics.temperature_scaled(self._logits, self._labels)
+        return metrics.calibrated(self._logits, self._labels, self._log_shares)
 
 
 def loss_of_file(stepper: Stepper, data: ClassifierData) -> float:
@@ -150,6 +155,7 @@ def model_card(data: ClassifierData, balance: float, result: HeldOutResult) -> M
         end=END,
         log_prior=data.log_prior(balance),
         temperature=result.temperature,
+        noise=result.noise,
         held_out=result.scores(result.temperature) if result.scores else None,
         training={
             "data_sha256": data.train.sha256(),

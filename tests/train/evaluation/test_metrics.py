@@ -89,15 +89,16 @@ def test_probability_1_is_in_the_last_bin() -> None:
     assert found.error == 1
 
 
-def test_no_row_influences_its_own_temperature(predictions: tuple[Tensor, Tensor]) -> None:
+def test_no_row_influences_its_own_calibration(predictions: tuple[Tensor, Tensor]) -> None:
     logits, labels = predictions
-    before = metrics.temperature_scaled(logits * 3, labels)
+    shares = tuple([-1.0] * LABELS)
+    before = metrics.calibrated(logits * 3, labels, shares)
     changed = (labels + 1) % LABELS
     changed[1::2] = labels[1::2]  # the labels of the even rows are now wrong
-    after = metrics.temperature_scaled(logits * 3, changed)
+    after = metrics.calibrated(logits * 3, changed, shares)
     torch.testing.assert_close(after[::2], before[::2])
     assert not torch.allclose(after[1::2], before[1::2])
-    assert torch.equal(metrics.temperature_scaled(logits[:1], labels[:1]), logits[:1])
+    assert torch.equal(metrics.calibrated(logits[:1], labels[:1], shares), logits[:1])
 
 
 def test_by_label(predictions: tuple[Tensor, Tensor]) -> None:
