@@ -53,6 +53,16 @@ def test_many_rows_get_vectors_that_pass_the_recurrent_layer_by(labels: int) -> 
     assert many.ngram_rows == MAX_NGRAM_ROWS
 
 
+def test_dropout_of_rows_that_are_read_often() -> None:
+    """Fewer rows are learnt by heart, if the minutes allow to read them often."""
+    often, seldom = (
+        [recipe.classifier_model(100, 176, rows, minutes).dropout for rows in (200_000, 900_000)]
+        for minutes in (None, 1.0)
+    )
+    assert seldom == [0.2, 0.2]
+    assert often[0] > seldom[0] > often[1] > 0
+
+
 def test_a_file_of_many_rows_and_labels_has_four_million_parameters_at_most() -> None:
     model = RecurrentClassifier(recipe.classifier_model(300, 176, 1_000_000))
     assert parameter_count(model) <= 4_000_000
