@@ -115,5 +115,6 @@ class _Mixture:
 
     def _log_right(self, at: float) -> NDArray[np.float64]:
         """Log of the probability that the network gives to the true label, [rows]."""
-        found: NDArray[np.float64] = -torch.logsumexp(self._ahead * math.exp(at), -1).double().numpy()
+        sums = torch.logsumexp(self._ahead * math.exp(at), -1)
+        found: NDArray[np.float64] = -sums.double().numpy()
         return found

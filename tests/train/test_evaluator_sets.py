@@ -141,7 +141,8 @@ def test_labels_by_chance(start: Start, tmp_path: Path) -> None:
     names = ["".join(random.choice(list("abcdef"), 5)) for _ in range(1600)]
     sure = np.array(["x" if name < "d" else "y" for name in names])
     labels = np.where(random.random(len(names)) < 0.33, random.choice(["x", "y"], 1600), sure)
-    rows = [f"{name},{label}\n" for name, label in zip(names, [*sure[:500], *labels[500:]], strict=True)]
+    pairs = zip(names, [*sure[:500], *labels[500:]], strict=True)
+    rows = [f"{name},{label}\n" for name, label in pairs]
     train, held_out = tmp_path / "train.csv", tmp_path / "held_out.csv"
     train.write_text("".join(rows[:500]))
     held_out.write_text("".join(rows[500:]))
