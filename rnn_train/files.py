@@ -3,6 +3,7 @@
 import hashlib
 import os
 import secrets
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -165,6 +166,41 @@ def telling(path: Path) -> Iterator[None]:
 
 
 @contextmanager
+def all_or_none(*paths: Path) -> Iterator[None]:
+    """If the block, which writes several files, raises an error, all are as they were before.
+
+    New folders go as well, if nothing else is in them.
+
+    Args:
+        paths: the files; they need not exist.
+
+    Raises:
+        RunError: a folder has no room for a copy of a file that is there.
+    """
+    made = sorted({f for path in paths for f in path.parents if not f.exists()}, reverse=True)
+    kept: dict[Path, Path] = {}
+    try:
+        for path in filter(Path.is_file, paths):
+            kept[path] = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
+            _link(path, kept[path])
+        yield
+    except BaseException:
+        for path in paths:
+            if path not in kept:
+                _remove(path)
+            elif kept[path].exists():
+                with suppress(OSError):
+                    os.replace(kept[path], path)
+        for folder in made:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
+    finally:
+        for copy in kept.values():
+            _remove(copy)
+
+
+@contextmanager
 def keeping_previous(path: Path, own_sha256: str | None) -> Iterator[Path | None]:
     """Keeps a copy of a file that the `with` block replaces, unless it has a known hash.
 
@@ -207,6 +243,17 @@ def sha256(path: Path) -> str:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise RunError(f"cannot read {path}: {because(error)}") from error
+
+
+def _link(path: Path, copy: Path) -> None:
+    """Gives a file a second name; where a file system has no links, copies it."""
+    try:
+        with suppress(OSError):
+            os.link(path, copy)
+            return
+        shutil.copy2(path, copy)
+    except OSError as error:
+        raise RunError(f"cannot write {copy.parent}: {because(error)}") from error
 
 
 def _sync_folder(folder: Path) -> None:

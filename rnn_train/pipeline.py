@@ -23,7 +23,7 @@ from rnn_train.exporting.hosts import HostName, described, variant_for
 from rnn_train.exporting.model_file import export as export_model
 from rnn_train.exporting.products import Weights
 from rnn_train.exporting.variants import Variant, fastest_steps
-from rnn_train.files import check_model_path, telling
+from rnn_train.files import all_or_none, check_model_path, telling
 from rnn_train.progress import Log
 from rnn_train.run_task import (
     check_sources,
@@ -248,12 +248,17 @@ def export(
     options = options or ExportOptions()
     if options.host == "triton":
         out = triton.model_path(out, source)
+        files = out, triton.config_path(out)
+        with telling(out), system_errors(), terminable(), all_or_none(*files):
+            proof = _export(source, out, options, log)
+            triton.write_config(out)
+        return proof
     with telling(out), system_errors(), terminable():
         return _export(source, out, options, log)
 
 
 def _export(source: Path, out: Path, options: ExportOptions, log: Log) -> dict[str, float]:
-    """Exports a run or a file as one file, with Triton's configuration if that is the host."""
+    """Exports a run or a file as one file."""
     check_model_path(out)
     variant = options.variant(log)
     with _opened(source, options.temperature, log) as (model, card, loss):
@@ -269,10 +274,7 @@ def _export(source: Path, out: Path, options: ExportOptions, log: Log) -> dict[s
                     "--fastest-for needs a file that generates; drop it, and give --steps"
                 )
             steps = fastest_steps(write, options.fastest_for, log)
-        proof = write(out, steps)
-    if options.host == "triton":
-        triton.write_config(out)
-    return proof
+        return write(out, steps)
 
 
 @contextmanager

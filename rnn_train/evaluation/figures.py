@@ -140,7 +140,7 @@ class ClassifierFigures:
             The files.
 
         Raises:
-            RunError: a file cannot be written.
+            RunError: a file cannot be written. Then none is.
         """
         from rnn_train.evaluation import plots  # matplotlib is slow to import
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rnn_train.evaluation.confusion_groups import most_confused
 from rnn_train.evaluation.metrics import Reliability
-from rnn_train.files import replacing
+from rnn_train.files import all_or_none, replacing
 
 matplotlib.use("Agg")
 from matplotlib import pyplot
@@ -150,11 +150,12 @@ def classifier_plots(
         The two files.
 
     Raises:
-        RunError: a file cannot be written.
+        RunError: a file cannot be written. Then neither is.
     """
     paths = [folder / "confusion.png", folder / "reliability.png"]
-    confusion_matrix(truth, predictions, labels, paths[0])
-    reliability_diagram(reliability, paths[1])
+    with all_or_none(*paths):
+        confusion_matrix(truth, predictions, labels, paths[0])
+        reliability_diagram(reliability, paths[1])
     return paths
 
 

@@ -46,6 +46,15 @@ def model_path(repository: Path, source: Path) -> Path:
     return repository / name / "1" / MODEL
 
 
+def config_path(path: Path) -> Path:
+    """Returns where the configuration of a model file goes.
+
+    Args:
+        path: the model file, where `model_path` puts it.
+    """
+    return path.parents[1] / CONFIG
+
+
 def write_config(path: Path) -> None:
     """Write the configuration of a model file.
 
@@ -56,8 +65,8 @@ def write_config(path: Path) -> None:
         ModelFileError: the file is not good.
         RunError: the configuration cannot be written.
     """
-    folder = path.parents[1]
-    write_bytes(folder / CONFIG, config(read_model(path), folder.name).encode())
+    own = config_path(path)
+    write_bytes(own, config(read_model(path), own.parent.name).encode())
 
 
 def config(file: ModelFile, name: str) -> str:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from rnn_infer import ModelFileError
 from rnn_train.errors import RunError
 from rnn_train.files import (
+    all_or_none,
     check_writable,
     keeping_previous,
     replacing,
@@ -185,6 +187,50 @@ def test_rename_that_fails_after_it_was_done(
     with pytest.raises(RunError, match="try again; .*is written, and whole"), telling(path):
         write_bytes(path, b"new")
     assert path.read_bytes() == b"new"
+
+
+# --- several files ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("error", [RunError, KeyboardInterrupt])
+@pytest.mark.parametrize("links", [True, False])
+def test_several_files_or_none(
+    tmp_path: Path, error: type[BaseException], links: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Path) -> NoReturn:
+        raise OSError(errno.EPERM, "no links here")
+
+    if not links:
+        monkeypatch.setattr(os, "link", refuse)
+    old, new = tmp_path / "old.bin", tmp_path / "a" / "b" / "new.bin"
+    old.write_bytes(b"old")
+    with pytest.raises(error), all_or_none(old, new):
+        write_bytes(old, b"other")
+        write_bytes(new, b"new")
+        raise error
+    assert (names(tmp_path), old.read_bytes()) == (["old.bin"], b"old")
+    with pytest.raises(error), all_or_none(old, new):
+        write_bytes(tmp_path / "a" / "kept.bin", b"of another program")
+        raise error
+    assert names(tmp_path / "a") == ["kept.bin"]
+    with all_or_none(old, new):
+        write_bytes(old, b"other")
+        write_bytes(new, b"new")
+    assert (old.read_bytes(), new.read_bytes()) == (b"other", b"new")
+    assert (names(tmp_path), names(new.parent)) == (["a", "old.bin"], ["new.bin"])
+
+
+def test_several_files_that_cannot_be_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Path) -> NoReturn:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = tmp_path / "out.bin"
+    path.write_bytes(b"old")
+    monkeypatch.setattr(os, "link", refuse)
+    monkeypatch.setattr(shutil, "copy2", refuse)
+    with pytest.raises(RunError, match="cannot write .*No space left"), all_or_none(path):
+        write_bytes(path, b"new")
+    assert (names(tmp_path), path.read_bytes()) == (["out.bin"], b"old")
 
 
 # --- the file before ------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """The command `export`."""
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -108,6 +109,33 @@ def test_for_triton(call: Call, finished: TrainingReport) -> None:
     assert "a model repository is a folder" in result.output
     result = call("export", str(finished.out), "--out", "repository", "--for", "tract")
     assert (result.exit_code, "repository: it is a folder" in result.output) == (1, True)
+
+
+@pytest.mark.parametrize("old", [None, b"old"])
+def test_without_a_config_for_triton_there_is_no_model(
+    call: Call, finished: TrainingReport, monkeypatch: pytest.MonkeyPatch, old: bytes | None
+) -> None:
+    plain = os.replace
+
+    def replace(temporary: Path, path: Path) -> None:
+        if path.name == "config.pbtxt" and "config" in temporary.name:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        plain(temporary, path)
+
+    model = Path("repository", finished.out.stem, "1", "model.onnx")
+    if old:
+        model.parent.mkdir(parents=True)
+        model.write_bytes(old)
+    monkeypatch.setattr(os, "replace", replace)
+    result = call("export", str(finished.out), "--out", "repository", "--for", "triton")
+    assert result.exit_code == 1
+    assert "cannot write" in result.output
+    assert "config.pbtxt: No space left on device" in result.output
+    assert "is written" not in result.output
+    found = [each for each in Path("repository").rglob("*") if each.is_file()]
+    assert found == ([model] if old else [])
+    assert Path("repository").exists() == (old is not None)
+    assert old is None or model.read_bytes() == old
 
 
 def test_interruption_says_whether_the_file_is_new(
