@@ -114,7 +114,7 @@ export class CharLM {
     must(Array.isArray(prompts), "prompts", "an array of texts", prompts);
     const rule = drawRule(sampling, this.#vocabulary);
     const seeds = seedsFor(seed, prompts.length);
-    const stops = this.#vocabulary.stops(stop);
+    const stops = this.#vocabulary.stops(stop, rule);
     return complete(this.#stepper, this.#vocabulary, prompts, seeds, { length, rule, stops, unknown });
   }
 

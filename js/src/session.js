@@ -149,7 +149,7 @@ export class Session {
     checkInteger("length", length, 0);
     checkInteger("chunk", chunk, 1);
     const rule = drawRule(sampling, this.#vocabulary);
-    const scanner = new StopScanner(this.#vocabulary.stops(stop));
+    const scanner = new StopScanner(this.#vocabulary.stops(stop, rule));
     return this.#draw(length, chunk, rule, scanner, between);
   }
 

@@ -189,6 +189,7 @@ def _documents() -> dict[str, Any]:
         ("", {"length": 40, "seed": 42}),
         ("ab\nc", {"length": 90, "seed": 43, "temperature": 1.0, "stop": ["G"]}),
         ("ab", {"length": 200, "seed": 44, "temperature": 1.0}),
+        ("", {"length": 150, "seed": 49, "logit_bias": {"\n": -math.inf}}),
     ]
     scored = ("abc", "abc\nd\n\nabc\n", "\nab")
     return made | {

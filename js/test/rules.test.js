@@ -66,6 +66,20 @@ test("a stop text that the model can never write is refused", async () => {
   assert.equal(text, await lm.generate("a", { seed: 3, stop: "\n" }));
 });
 
+test("a stop text that is never drawn is refused", async () => {
+  const lm = await model(TINY);
+  const options = { length: 5, stop: ["a", "be"], logitBias: { e: -Infinity } };
+  const refused = { name: "OptionError", message: /"be" can never come: "e" is never drawn; allow it in logitBias/ };
+  await assert.rejects(lm.generate("a", options), refused);
+  assert.throws(() => lm.stream("a", options), refused);
+  assert.throws(() => lm.session().stream(options), refused);
+  await lm.generate("a", { ...options, logitBias: { e: -1000 } });
+  const unknown = await variant(vectors.unknown);
+  const [char] = unknown.metadata.vocabulary.slice(unknown.metadata.text.unknown);
+  await assert.rejects(unknown.generate("a", { stop: char }), /is never drawn/);
+  assert.equal((await unknown.generate("a", { length: 5, stop: char, logitBias: { [char]: 0 } })).length <= 5, true);
+});
+
 test("a bias may be a map, or one number for each character", async () => {
   const lm = await model(TINY);
   const { vocabulary } = lm.metadata;

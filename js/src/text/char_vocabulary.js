@@ -32,29 +32,42 @@ export class CharVocabulary extends Vocabulary {
   }
 
   /**
-   * Return stop texts as the model would write them, and the end of a document.
+   * Return stop texts as the model would write them, and the end of a document, unless it is forbidden.
    *
    * @param {unknown} stop one text, or several
+   * @param {Pick<import("../drawing/draw_rule.js").DrawRule, "bias" | "unknown">} rule
    * @throws {OptionError} a stop text is empty, is no text, or has a character that the model cannot
-   *   write.
+   *   write, or that the rule never draws.
    */
-  stops(stop) {
+  stops(stop, { bias, unknown }) {
+    /** @param {number | null} token */
+    const never = (token) => token !== null && (token === unknown || bias?.[token] === -Infinity);
     const all = typeof stop === "string" ? [stop] : stop;
     if (!Array.isArray(all)) {
       throw new OptionError(`stop must be one text or an array of texts, got ${shown(stop)}`);
     }
     const found = all.map((text) => {
       if (text === "") throw new OptionError("a stop text is empty; leave it out");
-      try {
-        return this.decode(this.encode(text, "error"));
-      } catch (error) {
-        if (!(error instanceof UnknownCharacterError)) throw error;
-        const [reason] = error.message.split(";");
-        throw new OptionError(
-          `the model can never write the stop text ${shown(text)}: ${reason}; drop it`,
-        );
-      }
+      const tokens = this.#written(text);
+      const forbidden = tokens.find(never);
+      if (forbidden === undefined) return this.decode(tokens);
+      throw new OptionError(
+        `the stop text ${shown(text)} can never come: ${shown(this.decode([forbidden]))} is never ` +
+          "drawn; allow it in logitBias, or drop the stop text",
+      );
     });
-    return this.end === null ? found : [...found, this.end];
+    return this.end === null || never(this.mark) ? found : [...found, this.end];
+  }
+  /** The tokens of a stop text. @param {string} text */
+  #written(text) {
+    try {
+      return this.encode(text, "error");
+    } catch (error) {
+      if (!(error instanceof UnknownCharacterError)) throw error;
+      const [reason] = error.message.split(";");
+      throw new OptionError(
+        `the model can never write the stop text ${shown(text)}: ${reason}; drop it`,
+      );
+    }
   }
 }
