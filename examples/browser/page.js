@@ -22,7 +22,14 @@ let turn = 0;
 
 // --- problems and status ---------------------------------------------------------------------
 
-const status = (text) => ($("status").textContent = text);
+/** Say how things stand. A screen reader reads it out. */
+function status(text) {
+  $("status").textContent = text;
+  progress("");
+}
+
+/** Show how far a generation is. It changes too often to be read out. */
+const progress = (text) => ($("progress").textContent = text);
 
 function problem(error) {
   const known = error instanceof RnnInferError;
@@ -94,7 +101,7 @@ const openFile = (file) =>
 function useCharLM(model) {
   lm?.release();
   lm = model;
-  turn += 1;
+  rest();
   $("generate").disabled = false;
   attempt("prompt", look);
   attempt("pasted", read);
@@ -113,17 +120,31 @@ function chosen() {
   const seed = $("seed").value.trim();
   if (seed && !/^\d+$/.test(seed)) throw new OptionError("the seed is not a whole number; give digits");
   const [stop, forbid] = ["stop", "forbid"].map((name) => $(name).value.replaceAll("\\n", "\n"));
+  const never = Array.from(forbid);
+  const strange = never.find((char) => !lm.metadata.vocabulary.includes(char));
+  if (strange !== undefined) {
+    throw new OptionError(
+      `“Never draw”: the model has no character ${JSON.stringify(strange)}; remove it there`,
+    );
+  }
+  const lost = never.find((char) => stop.includes(char));
+  if (lost !== undefined) {
+    throw new OptionError(
+      `“Stop before” waits for ${JSON.stringify(lost)}, which is in “Never draw”; remove it from one of them`,
+    );
+  }
   const options = {
     temperature: $("temperature").valueAsNumber,
     topP: $("top-p").valueAsNumber,
     stop: stop ? [stop] : [],
-    logitBias: Object.fromEntries(Array.from(forbid, (char) => [char, -Infinity])),
+    logitBias: Object.fromEntries(never.map((char) => [char, -Infinity])),
     chunk: CHUNK,
   };
   return { seed: seed ? BigInt(seed) : null, length: $("length").valueAsNumber, options };
 }
 
 async function write() {
+  if (!lm) return; // Ctrl+Enter before the model is there
   lookNoMore();
   const own = (turn += 1);
   const { seed, length, options } = chosen();
@@ -134,6 +155,7 @@ async function write() {
   $("shown-prompt").textContent = prompt;
   $("text").ariaBusy = "true";
   $("halt").disabled = false;
+  status("Writing …");
   try {
     await session.feed(prompt);
     const begin = performance.now();
@@ -143,7 +165,7 @@ async function write() {
       $("paper").scrollTop = $("paper").scrollHeight;
       showNext($("next"), lm.metadata.vocabulary, await session.probabilities());
       const rate = session.position / ((performance.now() - begin) / 1000);
-      status(`${session.position} characters, ${Math.round(rate)} a second`);
+      progress(`${session.position} characters, ${Math.round(rate)} a second`);
     }
     showNext($("next"), lm.metadata.vocabulary, await session.probabilities());
     const end = session.stopped === null ? "" : `, stopped before ${shown(session.stopped)}`;
@@ -151,17 +173,19 @@ async function write() {
   } catch (error) {
     if (own === turn) throw error; // an ended generation may have lost its model
   } finally {
-    if (own === turn) {
-      $("text").ariaBusy = "false";
-      $("halt").disabled = true;
-    }
+    if (own === turn) rest();
   }
 }
 
-function halt() {
+/** End the generation, if there is one. */
+function rest() {
   turn += 1;
   $("text").ariaBusy = "false";
   $("halt").disabled = true;
+}
+
+function halt() {
+  rest();
   status("Stopped.");
 }
 

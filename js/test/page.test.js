@@ -115,6 +115,9 @@ describe("the page", { timeout: 300_000, skip: program ? false : MISSING }, () =
     });
     await page.selectOption("#charlm", { index: 1 });
     await shows(/missing\.onnx: cannot be downloaded \(404.*check the address/);
+    await page.route("**/charlm.int8.onnx", (route) => route.abort());
+    await page.selectOption("#charlm", { index: 0 });
+    await shows(/charlm\.int8\.onnx: cannot be downloaded \(.*check the address and the network/);
   });
 
   test("a stop text that cannot come and forbidden characters are told or kept", async () => {
@@ -122,7 +125,14 @@ describe("the page", { timeout: 300_000, skip: program ? false : MISSING }, () =
     await page.fill("#stop", "\u0416");
     await page.click("#generate");
     await page.locator("#problem:visible", { hasText: /never write the stop text .* drop it/ }).waitFor();
+    await page.fill("#stop", "tree");
+    await page.fill("#forbid", "e\\n");
+    await page.click("#generate");
+    await page.locator("#problem:visible", { hasText: /waits for "e", which is in “Never draw”; remove it/ }).waitFor();
     await page.fill("#stop", "");
+    await page.fill("#forbid", "\u0416");
+    await page.click("#generate");
+    await page.locator("#problem:visible", { hasText: /“Never draw”: the model has no character "\u0416"; remove it/ }).waitFor();
     await page.fill("#forbid", "e\\n");
     await page.fill("#length", "60");
     await page.click("#generate");
@@ -172,6 +182,42 @@ describe("the page", { timeout: 300_000, skip: program ? false : MISSING }, () =
     await done(page);
     assert.equal(await page.locator("#text").evaluate((text) => text.textContent), own.text);
     assert.equal(await page.locator("#charlm option:checked").innerText(), "charlm.step.onnx");
+    assert.deepEqual(page.faults, []);
+  });
+
+  test("another model ends a text that is being written", async () => {
+    const page = await opened();
+    await page.fill("#length", "100000");
+    await page.click("#generate");
+    await page.waitForFunction(() => document.querySelector("#progress").textContent.includes("a second"));
+    const root = new URL("../../tests/data/", import.meta.url);
+    await page.setInputFiles("#file", decodeURIComponent(new URL("charlm.onnx", root).pathname));
+    await page.waitForFunction(() => document.querySelector("#status").textContent.startsWith("charlm.onnx is ready"));
+    assert.equal(await page.locator("#halt").isDisabled(), true);
+    assert.equal(await page.locator("#text").getAttribute("aria-busy"), "false");
+    assert.equal(await page.locator("#progress").innerText(), "");
+    assert.deepEqual(page.faults, []);
+  });
+
+  test("it works by keyboard, and a screen reader is told the hint of a field", async () => {
+    const page = await opened();
+    const reached = [];
+    await page.focus("#prompt");
+    for (let i = 0; i < 9; i += 1) {
+      reached.push(await page.evaluate(() => document.activeElement.id));
+      await page.keyboard.press("Tab");
+    }
+    const order = ["prompt", "temperature", "top-p", "length", "seed", "stop", "forbid", "generate", "paper"];
+    assert.deepEqual(reached, order);
+    const note = await page.locator("#forbid").getAttribute("aria-describedby");
+    assert.match(await page.locator(`#${note}`).innerText(), /is forbidden/);
+    await page.fill("#length", "30");
+    await page.focus("#forbid");
+    await page.keyboard.type("e");
+    await page.keyboard.press("Enter");
+    await done(page);
+    const text = await page.locator("#text").evaluate((each) => each.textContent);
+    assert.ok(text.length === 30 && !text.includes("e"), text);
     assert.deepEqual(page.faults, []);
   });
 
