@@ -11,7 +11,14 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from . import host_tables, parallel_tables, process_tables, quality_tables, speed_tables
+from . import (
+    host_tables,
+    parallel_tables,
+    process_tables,
+    quality_tables,
+    speed_tables,
+    text_tables,
+)
 
 ROOT = Path(__file__).parents[1]
 PAGES = (
@@ -31,6 +38,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "held_out_text": quality_tables.held_out_text,
     "held_out_surnames": quality_tables.held_out_surnames,
     "held_out_choice": quality_tables.held_out_choice,
+    "texts": text_tables.texts,
     "coverage": quality_tables.coverage,
     "generation": speed_tables.generation,
     "parts": speed_tables.parts,

@@ -4,14 +4,17 @@
 
 FOLDER holds the texts of `benchmarks.text_sources`. The last tenth of each is the future: nobody
 sees it before the end. `rnn-train charlm --minutes M` has no other option (but --documents for the
-names); its minutes are those of the whole command. A score is nats a character of the future, read
-once from its start to its end.
+names); its minutes are those of the whole command. A score is nats a character of the future, of
+its first 100,000 characters at most, read once from start to end. It costs no minutes.
 
-Cells that results/texts.json has already are not run again, so a long comparison can be made in
-parts. The contestants of a cell run after each other in the same minutes.
+Each score is kept in results/texts.json when it is there. A further call goes on with those that
+lack, so a long comparison can be made in parts; delete the file to measure all again. The
+contestants of a cell run after each other in the same minutes. A text that has changed is measured
+again.
 """
 
 import argparse
+import hashlib
 import json
 import multiprocessing
 import os
@@ -19,6 +22,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,85 +31,171 @@ import numpy as np
 import torch
 
 from rnn_infer import CharLM
+from rnn_train.files import write_bytes
 
 from .harness import RESULTS, machine
-from .text_peers import PEERS
+from .text_peers import PEERS, PeerScore
 
 OURS = "ours"
+SCORED = 100_000
+"""Characters of the future that are scored, at most."""
+_DOCUMENTS = ("names",)
+"""Texts whose lines are documents."""
 _RESULT = RESULTS / "texts.json"
+Figures = dict[str, float]
 
 
-def future_of(text: str) -> tuple[str, str]:
-    """Cuts the last tenth off. It keeps the characters that the rest has."""
-    at = len(text) - len(text) // 10
-    past = text[:at]
-    known = set(past)
-    return past, "".join(char for char in text[at:] if char in known)
+@dataclass(frozen=True)
+class Case:
+    """A text, cut into what is learnt and what is scored."""
+
+    name: str
+    past: str
+    future: str
+    sha256: str
+    documents: bool = False
+
+    @classmethod
+    def of(cls, path: Path) -> "Case":
+        """Reads a text and cuts it; of documents, between two of them."""
+        text = path.read_text("utf-8")
+        documents = path.stem in _DOCUMENTS
+        at = len(text) - len(text) // 10
+        if documents:
+            at = text.rindex("\n", 0, at) + 1
+        known = set(text[:at])
+        future = "".join(char for char in text[at:] if char in known)[:SCORED]
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        return cls(path.stem, text[:at], future, digest, documents)
 
 
-def ours(past: str, future: str, minutes: float, documents: bool) -> float:
-    """Nats a character of a model that the command trains."""
+def ours(case: Case, minutes: float) -> Figures:
+    """Trains with the command and scores the file that it exports."""
     with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "text.txt").write_text(past, "utf-8", newline="\n")
+        Path(folder, "text.txt").write_text(case.past, "utf-8", newline="\n")
         command = [sys.executable, "-m", "rnn_train", "charlm", "--data", "text.txt"]
         command += ["--minutes", str(minutes), "--out", "model.onnx", "--run", "run"]
-        command += ["--documents", "line"] if documents else []
-        subprocess.run(command, cwd=folder, check=True, capture_output=True)
-        return CharLM.load(Path(folder, "model.onnx"), device="cpu").score(future).nats_per_char
+        command += ["--documents", "line"] if case.documents else []
+        began = time.monotonic()
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        seconds = time.monotonic() - began
+        if done.returncode:
+            raise SystemExit(f"{case.name}: rnn-train failed:\n{done.stderr}")
+        score = CharLM.load(Path(folder, "model.onnx"), device="cpu").score(case.future)
+    if abs(score.characters - len(case.future)) > 1:
+        raise SystemExit(f"{case.name}: {score.characters} of {len(case.future)} characters scored")
+    return {"nats": score.nats_per_char, "seconds": seconds}
 
 
-def peer(name: str, past: str, future: str, minutes: float) -> float:
-    """Nats a character of a peer, which runs in a process of its own."""
+def peer(name: str, case: Case, minutes: float) -> Figures:
+    """Trains and scores a peer in a process of its own."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_peer, (name, past, future, minutes))
+        return asdict(pool.apply(_peer, (name, case.past, case.future, minutes)))
 
 
-def _peer(name: str, past: str, future: str, minutes: float) -> float:
+def _peer(name: str, past: str, future: str, minutes: float) -> PeerScore:
     vocabulary = sorted(set(past))
-    text, held_out = (
+    text, later = (
         torch.from_numpy(np.searchsorted(vocabulary, list(each))) for each in (past, future)
     )
-    return PEERS[name](text, held_out, len(vocabulary), 60 * minutes)
+    return PEERS[name](text, later, len(vocabulary), 60 * minutes)
 
 
-def cell(path: Path, minutes: float) -> dict[str, Any]:
-    """Trains all contestants on a text for the same minutes."""
-    past, future = future_of(path.read_text("utf-8"))
-    scores = {OURS: ours(past, future, minutes, documents=path.stem == "names")}
-    scores |= {name: peer(name, past, future, minutes) for name in PEERS}
-    return {
-        "text": path.stem,
-        "characters": len(past),
-        "minutes": minutes,
-        "load": round(os.getloadavg()[1], 1),
-        "cpu": machine()["cpu"],
-        "nats": {name: round(score, 4) for name, score in scores.items()},
-    }
+def measured(name: str, case: Case, minutes: float) -> Figures:
+    """Trains and scores one contestant."""
+    return ours(case, minutes) if name == OURS else peer(name, case, minutes)
+
+
+class Results:
+    """The results file. It is written after each score."""
+
+    def __init__(self, path: Path) -> None:
+        """Reads what earlier calls have measured."""
+        self._path = path
+        self._content: dict[str, Any] = {"cells": []}
+        if path.exists():
+            self._content = json.loads(path.read_text("utf-8"))
+
+    def cell(self, case: Case, minutes: float) -> dict[str, Any]:
+        """Returns the cell of a text and minutes; an empty one if it lacks or the text changed."""
+        facts: dict[str, Any] = {
+            "text": case.name,
+            "sha256": case.sha256,
+            "characters": len(case.past),
+            "scored": len(case.future) - 1,
+            "minutes": minutes,
+        }
+        cells = self._content["cells"]
+        for cell in cells:
+            if all(cell[key] == value for key, value in facts.items()):
+                found: dict[str, Any] = cell
+                return found
+        key = (case.name, minutes)
+        self._content["cells"] = [each for each in cells if (each["text"], each["minutes"]) != key]
+        self._content["cells"].append(facts | {"contestants": {}})
+        return self.cell(case, minutes)
+
+    def keep(self, cell: dict[str, Any], name: str, figures: Figures) -> None:
+        """Adds the score of a contestant to a cell."""
+        load = {"load": os.getloadavg()[0]} if hasattr(os, "getloadavg") else {}
+        cell["contestants"][name] = {
+            key: round(value, 4) for key, value in (figures | load).items()
+        }
+        facts = {"command": "python -m benchmarks.texts FOLDER", "machine": machine()}
+        facts["threads"] = torch.get_num_threads()
+        content = json.dumps(facts | {"cells": self._content["cells"]}, indent=1)
+        write_bytes(self._path, (content + "\n").encode())
+
+
+def run(
+    folder: Path,
+    minutes: list[float],
+    results: Results,
+    *,
+    hours: float = 24.0,
+    only: list[str] | None = None,
+    measure: Callable[[str, Case, float], Figures] = measured,
+) -> None:
+    """Measures the scores that lack, those of the shortest minutes first.
+
+    Args:
+        folder: of the texts.
+        minutes: of each contestant.
+        results: take the scores.
+        hours: no score is begun after them.
+        only: names of texts; None: all.
+        measure: trains and scores one contestant.
+    """
+    paths = {path.stem: path for path in sorted(folder.glob("*.txt"))}
+    if not paths:
+        raise SystemExit(f"{folder} has no text; make some with python -m benchmarks.text_sources")
+    if unknown := sorted(set(only or ()) - set(paths)):
+        raise SystemExit(f"{folder} has no {', '.join(unknown)}; it has {', '.join(paths)}")
+    began = time.monotonic()
+    for each in sorted(minutes):
+        for name in only or paths:
+            case = Case.of(paths[name])
+            cell = results.cell(case, each)
+            for contestant in (OURS, *PEERS):
+                if contestant in cell["contestants"]:
+                    continue
+                if time.monotonic() - began > 3600 * hours:
+                    return
+                figures = measure(contestant, case, each)
+                print(f"{each:g} min  {name:14}  {contestant:20}  {figures}", flush=True)
+                results.keep(cell, contestant, figures)
 
 
 def main() -> None:
-    """Runs the cells that the result lacks, the shortest first."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Measures what the result lacks."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--minutes", type=float, nargs="+", default=[0.5, 2, 10])
-    parser.add_argument("--hours", type=float, default=24.0, help="begin no cell after these")
+    parser.add_argument("--hours", type=float, default=24.0, help="begin nothing after these")
     parser.add_argument("--only", nargs="+", help="names of texts")
     parser.add_argument("--out", type=Path, default=_RESULT)
-    options = parser.parse_args()
-    result = json.loads(options.out.read_text("utf-8")) if options.out.exists() else {"cells": []}
-    done = {(each["text"], each["minutes"]) for each in result["cells"]}
-    began = time.monotonic()
-    for minutes in sorted(options.minutes):
-        for path in sorted(options.folder.glob("*.txt")):
-            if (path.stem, minutes) in done or (options.only and path.stem not in options.only):
-                continue
-            if time.monotonic() - began > 3600 * options.hours:
-                return
-            found = cell(path, minutes)
-            print(json.dumps(found), flush=True)
-            result["cells"].append(found)
-            result |= {"command": "python -m benchmarks.texts FOLDER", "machine": machine()}
-            options.out.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+    asked = parser.parse_args()
+    run(asked.folder, asked.minutes, Results(asked.out), hours=asked.hours, only=asked.only)
 
 
 if __name__ == "__main__":

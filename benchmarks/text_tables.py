@@ -1,0 +1,71 @@
+"""The table of texts, minutes and contestants, from the committed result."""
+
+import statistics
+from typing import Any
+
+from .harness import RESULTS, read_plain
+from .markdown import markdown_table
+
+_OURS, *_PEERS = CONTESTANTS = ("ours", "nanoGPT, CPU recipe", "plain nn.LSTM")
+"""Ours and its peers, by their names in the result."""
+_HEADS = ("rnn-train", *_PEERS)
+_NONE = "Not measured yet."
+_Content = dict[str, Any]
+
+
+def texts() -> str:
+    """Renders the default recipe and its peers on texts of unlike kind."""
+    if not (RESULTS / "texts.json").exists():
+        return _NONE
+    return rendered(read_plain("texts"))
+
+
+def rendered(content: _Content) -> str:
+    """Renders the table, and sentences that count the cells."""
+    minutes = sorted({cell["minutes"] for cell in content["cells"]})
+    head = ["", "characters learnt"]
+    head += [f"{each:g} min: {name}" for each in minutes for name in _HEADS]
+    rows: dict[tuple[str, int], list[str]] = {}
+    cells = {(each["text"], each["minutes"]): each for each in content["cells"]}
+    for text, characters in sorted({(c["text"], c["characters"]) for c in content["cells"]}):
+        row = rows.setdefault((text, characters), [text, f"{characters:,}"])
+        for each in minutes:
+            row += _columns(cells.get((text, each), {"contestants": {}})["contestants"])
+    return markdown_table(head, list(rows.values())) + "\n\n" + _summary(content)
+
+
+def _columns(found: dict[str, dict[str, float]]) -> list[str]:
+    """Renders the contestants of a cell; the best is bold. One that lacks is a dash."""
+    least = min((each["nats"] for each in found.values()), default=0.0)
+    columns = []
+    for name in CONTESTANTS:
+        if name not in found:
+            columns.append("–")
+            continue
+        nats = found[name]["nats"]
+        bold = "**" if nats == least and len(found) == len(CONTESTANTS) else ""
+        best = found[name].get("best_temperature_nats", nats)
+        more = f" ({best:.3f})" if f"{best:.3f}" != f"{nats:.3f}" else ""
+        columns.append(f"{bold}{nats:.3f}{bold}{more}")
+    return columns
+
+
+def _summary(content: _Content) -> str:
+    """Says in how many whole cells ours is ahead, and by how much."""
+    leads: dict[str, list[float]] = {"nats": [], "best_temperature_nats": []}
+    for cell in content["cells"]:
+        found = cell["contestants"]
+        if set(found) >= set(CONTESTANTS):
+            for key, each in leads.items():
+                each.append(min(found[name][key] for name in _PEERS) - found[_OURS]["nats"])
+    count = len(leads["nats"])
+    if not count:
+        return "No cell has all contestants yet."
+    ahead, ahead_of_best = (sum(lead > 0 for lead in each) for each in leads.values())
+    least, middle = min(leads["nats"]), statistics.median(leads["nats"])
+    return (
+        f"`rnn-train` is ahead of both peers in {ahead} of {count} cells, and in {ahead_of_best} "
+        f"if the peers had their best temperature. The lead over the better peer is "
+        f"{least:+.3f} nats in the worst cell and {middle:+.3f} in the middle. "
+        f"{content['machine']['cpu']}, {content['threads']} threads."
+    )

@@ -1,0 +1,89 @@
+"""The comparison on texts: how a text is cut, and how an interrupted comparison goes on."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks import texts
+from benchmarks.text_peers import PEERS
+from benchmarks.texts import OURS, Case, Figures, Results, run
+
+
+def put(folder: Path, name: str, text: str) -> Path:
+    path = folder / f"{name}.txt"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def test_future_is_the_last_tenth_with_known_characters(tmp_path: Path) -> None:
+    case = Case.of(put(tmp_path, "a", "ab" * 90 + "a!" * 10))
+    assert case.past == "ab" * 90
+    assert case.future == "a" * 10
+
+
+def test_documents_are_cut_between_two_lines(tmp_path: Path) -> None:
+    case = Case.of(put(tmp_path, "names", "Anna\nBob\n" * 10))
+    assert case.documents
+    assert case.past.endswith("\n")
+    assert case.past + case.future == "Anna\nBob\n" * 10
+    assert case.future == "Anna\nBob\n"
+
+
+def test_long_future_is_scored_in_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(texts, "SCORED", 7)
+    assert Case.of(put(tmp_path, "a", "ab" * 500)).future == "abababa"
+
+
+def test_interrupted_comparison_goes_on(tmp_path: Path) -> None:
+    put(tmp_path, "a", "ab" * 100)
+    put(tmp_path, "b", "ba" * 100)
+    out, asked = tmp_path / "texts.json", []
+
+    def measure(name: str, case: Case, minutes: float) -> Figures:
+        asked.append((name, case.name, minutes))
+        if len(asked) == 4:
+            raise KeyboardInterrupt
+        return {"nats": 1.23456}
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, [2, 0.5], Results(out), measure=measure)
+    assert json.loads(out.read_text("utf-8"))["cells"][0]["contestants"][OURS]["nats"] == 1.2346
+    run(tmp_path, [2, 0.5], Results(out), measure=measure)
+    every = [(n, text, m) for m in (0.5, 2) for text in "ab" for n in (OURS, *PEERS)]
+    assert asked == every[:4] + every[3:]
+    content = json.loads(out.read_text("utf-8"))
+    assert [set(cell["contestants"]) for cell in content["cells"]] == [{OURS, *PEERS}] * 4
+    assert content["machine"]["system"]
+
+
+def test_changed_text_is_measured_again(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def measure(name: str, case: Case, minutes: float) -> Figures:
+        asked.append(f"{name} {case.name} {minutes}")
+        return {"nats": 1.0}
+
+    for text in ("ab" * 100, "ab" * 100, "ba" * 100):
+        put(tmp_path, "a", text)
+        run(tmp_path, [1], Results(tmp_path / "out.json"), measure=measure)
+    assert len(asked) == 2 * len([OURS, *PEERS])
+    assert len(json.loads((tmp_path / "out.json").read_text("utf-8"))["cells"]) == 1
+
+
+def test_nothing_begins_after_the_hours(tmp_path: Path) -> None:
+    put(tmp_path, "a", "ab" * 100)
+
+    def measure(name: str, case: Case, minutes: float) -> Figures:
+        raise AssertionError(name, case, minutes)
+
+    run(tmp_path, [1], Results(tmp_path / "out.json"), hours=0, measure=measure)
+
+
+def test_wrong_texts_are_named(tmp_path: Path) -> None:
+    results = Results(tmp_path / "out.json")
+    with pytest.raises(SystemExit, match="no text; make some"):
+        run(tmp_path, [1], results)
+    put(tmp_path, "a", "ab" * 100)
+    with pytest.raises(SystemExit, match="has no b; it has a"):
+        run(tmp_path, [1], results, only=["b"])
