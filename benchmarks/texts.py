@@ -141,8 +141,11 @@ class Results:
         cell["contestants"][name] = {
             key: round(value, 4) for key, value in (figures | load).items()
         }
-        facts = {"command": "python -m benchmarks.texts FOLDER", "machine": machine()}
-        facts["threads"] = torch.get_num_threads()
+        facts = {
+            "command": "python -m benchmarks.texts FOLDER",
+            "machine": machine(),
+            "threads": torch.get_num_threads(),
+        }
         content = json.dumps(facts | {"cells": self._content["cells"]}, indent=1)
         write_bytes(self._path, (content + "\n").encode())
 
