@@ -100,8 +100,8 @@ def _plan_lines(task: Task, device: torch.device) -> Iterator[str]:
         f"training: {plan.epochs:g} epochs{several}, each of {task.steps_per_epoch:,} steps of "
         f"{training.batch}"
     )
-    if isinstance(task, CharLMTask) and plan.teacher_plan.teachers:
-        return  # its objective needs the soft targets, which take long
+    if networks > 1 or (isinstance(task, CharLMTask) and plan.teacher_plan.teachers):
+        return  # the objective needs the soft targets, which take long
     minutes = networks * steps * _step_seconds(task, device) / 60
     yield f"time: about {minutes:.2g} minutes of training"
 

@@ -8,11 +8,13 @@ from rnn_infer.errors import TableError
 from rnn_infer.tables import roles
 from rnn_infer.tables.column_facts import ColumnFacts
 from rnn_infer.tables.header import is_header
-from rnn_infer.tables.names import LABEL_NAMES, TEXT_NAMES, find_name
+from rnn_infer.tables.names import LABEL_NAMES, TEXT_NAMES, find_name, normal
 from rnn_infer.tables.options import Column, TableOptions
 
 Cells = Sequence[str]
 _SHOWN_ROWS, _SHOWN_CELL = 3, 40
+_LABEL_WORDS = 3
+"""Labels that hardly come again have fewer words, on average."""
 
 
 @dataclass(frozen=True)
@@ -113,9 +115,21 @@ def choose(
         return (roles.find_text(columns, label) if text is None else text), label
     if text is None or label is None:
         text, label = roles.find_text_and_label(columns, text, label)
-    if text == label or not (given or roles.is_label(columns[label])):
+    if text == label or not (given or _is_label(label, names, columns)):
         raise LookupError("label")
     return text, label
+
+
+def _is_label(column: int, names: Sequence[str], columns: Sequence[ColumnFacts]) -> bool:
+    """Return whether a column can be one of labels: by its values, or because it is called so.
+
+    Of thousands of labels, hardly one comes again in the first rows. But figures or sentences that
+    never come again are no labels, whatever they are called.
+    """
+    facts = columns[column]
+    called = bool(names) and normal(names[column]) == LABEL_NAMES[0]
+    short = facts.rank < 2 and facts.words < _LABEL_WORDS
+    return (called and short) or roles.is_label(facts)
 
 
 def column_names(names: list[str], width: int) -> tuple[str, ...]:

@@ -5,7 +5,6 @@ teacher alone, and slightly better than the arithmetic mean. A student learns mo
 the true next character alone (Hinton et al., 2015, "Distilling the knowledge in a neural network").
 """
 
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,8 @@ from rnn_infer.runtime.reading import chunk_length
 from rnn_infer.runtime.stepper import Stepper
 from rnn_train.data.held_out import documents_of
 from rnn_train.data.streams import ArrayRing
-from rnn_train.errors import DataError, RunError
+from rnn_train.distillation.row_targets import check_room
+from rnn_train.errors import DataError
 from rnn_train.files import replacing
 from rnn_train.progress import progress_bar
 
@@ -109,7 +109,7 @@ class Teachers:
             RunError: the disk has no room for it.
         """
         item = len(self.vocabulary) * _PROBABILITY.itemsize
-        _check_room(path, len(tokens) * item)
+        check_room(path.parent, len(tokens) * item)
         readings = [_streams(len(tokens))] if mark is None else _documents(tokens, mark)
         total = sum(int(each.lengths.sum()) for each in readings)
         with (
@@ -189,11 +189,3 @@ def open_soft_targets(path: Path, vocabulary: int) -> NDArray[np.float16]:
     """
     return np.memmap(path, _PROBABILITY, "r").reshape(-1, vocabulary)
 
-
-def _check_room(path: Path, size: int) -> None:
-    free = shutil.disk_usage(path.parent).free
-    if size > free:
-        raise RunError(
-            f"cannot write {path}: the soft targets take {size / 1e9:.1f} GB, and "
-            f"{free / 1e9:.1f} GB are free; give a --run folder elsewhere, or less data"
-        )

@@ -16,6 +16,8 @@ from rnn_train.data.rows import Rows, normal
 MAX_ROWS = 100_000
 """Most rows that a baseline is fitted to, so that it takes seconds. Of more rows, it takes a random
 sample."""
+_MANY_LABELS = 60
+"""With more labels, a linear SVM takes minutes and gigabytes."""
 _SHORT = 60
 """Median length of a text in characters. Up to it, n-grams are of letters; above it, of words."""
 
@@ -36,6 +38,11 @@ class NGramModel:
         self._vectorizer = vectorizer
         self._model = model
         self._alphabet = alphabet
+
+    @property
+    def title(self) -> str:
+        """Name, for a table of models."""
+        return self.name
 
     def fit(self, rows: AnyRows) -> None:
         """Fits the model to `rows`. An earlier fit is forgotten."""
@@ -63,6 +70,11 @@ class NGramModel:
         scores = np.full((len(texts), len(self._alphabet.labels)), -np.inf, np.float32)
         scores[:, self._model.classes_] = known
         return torch.from_numpy(scores)
+
+
+def too_large(rows: int, labels: int) -> bool:
+    """Whether a table has too many rows or labels for an SVM: a `HashedLinear` takes its place."""
+    return rows > MAX_ROWS or labels > _MANY_LABELS
 
 
 def fit_baselines(rows: AnyRows, alphabet: Alphabet, seed: int) -> list[NGramModel]:

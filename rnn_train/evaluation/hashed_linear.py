@@ -11,8 +11,14 @@ from rnn_train.data.alphabet import Alphabet, label_indices
 from rnn_train.data.encoded_rows import AnyRows, EncodedRows
 from rnn_train.data.row_reader import RowReader
 
-BUCKETS = 1 << 16
+_BUCKETS = 1 << 16
 """Entries of the table of n-grams."""
+_CELLS = 1 << 26
+"""Weights at most: 256 MB. With more than a thousand labels, the table has fewer entries."""
+_CHANGED = 1 << 22
+"""Weights that are changed at once: memory does not grow with the texts of a step."""
+_SECONDS, _SHARE = 30.0, 0.05
+"""Seconds of a fit at most, and its share of the minutes."""
 _LONGEST = 4
 _BATCH, _READ = 64, 1024
 """Texts of a step, and texts that are scored at once."""
@@ -22,6 +28,15 @@ _EPOCHS = 3
 _FACTOR, _RATE = 0x9E3779B1, 16.0
 Features = tuple[Tensor, Tensor, Tensor]
 """Table entries of all n-grams of a batch, the first place of each text, and their weights."""
+
+
+def seconds_for(minutes: float | None) -> float:
+    """Returns the seconds of a fit beside a run.
+
+    Args:
+        minutes: of the run; None: it has no limit in minutes.
+    """
+    return _SECONDS if minutes is None else min(_SECONDS, _SHARE * 60 * minutes)
 
 
 class HashedLinear:
@@ -39,7 +54,16 @@ class HashedLinear:
         self.trained = 0
         """Number of rows that it was trained on, with repeats."""
         self._alphabet, self._seed = alphabet, seed
-        self._weights = torch.zeros(BUCKETS, len(alphabet.labels))
+        fitting = 1 << (max(1, _CELLS // len(alphabet.labels)).bit_length() - 1)
+        self._buckets = min(_BUCKETS, fitting)
+        if self._buckets < _BUCKETS:
+            self.name += f" in {self._buckets:,} entries"
+        self._weights = torch.zeros(self._buckets, len(alphabet.labels))
+
+    @property
+    def title(self) -> str:
+        """Name, with what it has read, for a table of models."""
+        return f"{self.name} ({self.trained:,} rows read)"
 
     def fit(self, rows: AnyRows, seconds: float, epochs: int = _EPOCHS) -> "HashedLinear":
         """Trains on rows in random order, for some seconds.
@@ -61,7 +85,7 @@ class HashedLinear:
                 if progress >= 1:
                     return self
                 chosen = order[begin : begin + _BATCH]
-                self._step(_features(reader, chosen), labels[chosen], _RATE * (1 - progress))
+                self._step(self._features(reader, chosen), labels[chosen], _RATE * (1 - progress))
                 steps += 1
                 self.trained += len(chosen)
         return self
@@ -73,8 +97,12 @@ class HashedLinear:
         errors = torch.softmax(self._scores(features), -1)
         errors[torch.arange(len(labels)), torch.from_numpy(labels)] -= 1
         counts = torch.diff(begins, append=torch.tensor([len(entries)]))
-        change = errors.repeat_interleave(counts, 0) * weights[:, None]
-        self._weights.index_add_(0, entries, change, alpha=-rate / len(labels))
+        owners = torch.arange(len(labels)).repeat_interleave(counts)
+        size = max(1, _CHANGED // errors.shape[1])
+        for each in zip(*(torch.split(t, size) for t in (entries, owners, weights)), strict=True):
+            entry, owner, weight = each
+            change = errors[owner] * weight[:, None]
+            self._weights.index_add_(0, entry, change, alpha=-rate / len(labels))
 
     def _scores(self, features: Features) -> Tensor:
         entries, begins, weights = features
@@ -98,12 +126,22 @@ class HashedLinear:
         found = torch.empty(len(encoded), len(self._alphabet.labels))
         for begin in range(0, len(order), _READ):
             chosen = order[begin : begin + _READ]
-            found[torch.from_numpy(chosen)] = self._scores(_features(reader, chosen))
+            found[torch.from_numpy(chosen)] = self._scores(self._features(reader, chosen))
         return found
 
+    def _features(self, reader: RowReader, chosen: NDArray[np.integer]) -> Features:
+        """Hashes the n-grams of texts. The features of a text have norm 1 if no n-gram repeats."""
+        hashed, counts = _hashed(reader, chosen)
+        weights = np.repeat(np.maximum(counts, 1) ** -0.5, counts).astype(np.float32)
+        entries = torch.from_numpy((hashed % self._buckets).astype(np.int64))
+        begins = torch.from_numpy(np.cumsum(counts) - counts)
+        return entries, begins, torch.from_numpy(weights)
 
-def _features(reader: RowReader, chosen: NDArray[np.integer]) -> Features:
-    """Hashes the n-grams of texts. The features of a text have norm 1 if no n-gram repeats."""
+
+def _hashed(
+    reader: RowReader, chosen: NDArray[np.integer]
+) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    """Returns the hash of each n-gram of texts, and the number of n-grams of each text [texts]."""
     tokens, lengths = (each.numpy() for each in reader.read(chosen, 0, _TOKENS))
     time_steps = tokens.shape[1]
     hashed = np.zeros((len(tokens), _LONGEST, time_steps), np.uint32)
@@ -118,7 +156,4 @@ def _features(reader: RowReader, chosen: NDArray[np.integer]) -> Features:
         place = np.arange(time_steps)
         valid[:, n - 1] = (place >= n - 1) & (place < lengths[:, None])
     counts = valid.sum((1, 2))
-    weights = np.repeat(np.maximum(counts, 1) ** -0.5, counts).astype(np.float32)
-    entries = (hashed[valid] % BUCKETS).astype(np.int64)
-    begins = torch.from_numpy(np.cumsum(counts) - counts)
-    return torch.from_numpy(entries), begins, torch.from_numpy(weights)
+    return hashed[valid], counts

@@ -13,7 +13,8 @@ measured.json   figures of the held-out text, before it was learnt too (charlm)
 exported.sha256 hash of the file that the run exported to the default place
 teachers/       exported teachers, and a run folder for each network of an ensemble
 answers.bin     the teachers' soft targets after each character (charlm)
-targets.ckpt    the teachers' soft targets for each row (classifier)
+targets.bin     the teachers' soft targets for each row (classifier)
+targets.ckpt    what they were made of
 rows.bin, .npy, .json   the training rows and the held-out rows (classifier)
 rows.jsonl      the same in older folders
 held_out.json   comparison with the baselines, and metrics by label (classifier)

@@ -95,7 +95,7 @@ class ClassifierObjective:
         seed: int,
         device: torch.device,
         balance: float = 0.0,
-        soft_targets: NDArray[np.float32] | None = None,
+        soft_targets: NDArray[np.floating] | None = None,
     ) -> None:
         """
         Args:
@@ -110,7 +110,8 @@ class ClassifierObjective:
             balance: 0: predictions assume the label frequencies of `train`; 1: equal frequencies.
                 Logit adjustment in the loss (Menon et al., 2021, "Long-tail learning via logit
                 adjustment", equation 10).
-            soft_targets: probabilities [rows, labels] to learn in place of the labels of `train`.
+            soft_targets: probabilities [rows, labels] to learn in place of the labels of `train`;
+                memory-mapped, if they are many.
         """
         self.model = model
         self.share = WHOLE
@@ -171,6 +172,8 @@ class ClassifierObjective:
         if not len(chosen):  # a small batch, and many processes
             return torch.zeros((), device=self._device, requires_grad=True), int(ends.sum())
         targets = torch.from_numpy(self._targets[chosen]).to(self._device)
+        if targets.is_floating_point():
+            targets = targets.float()
         if windows.max() == 1:
             loss = cross_entropy(logits, targets)
             return loss if self.share == WHOLE else loss * (len(chosen) / count), texts

@@ -1,7 +1,6 @@
 """A run that trains a recurrent classifier on labelled texts."""
 
 import dataclasses
-import math
 import time
 from functools import cached_property
 from pathlib import Path
@@ -11,8 +10,8 @@ import torch
 from rnn_infer.runtime.stepper import Stepper
 from rnn_train.data.row_reader import MARKS
 from rnn_train.errors import RunError
-from rnn_train.evaluation.baselines import MAX_ROWS, NGramModel, fit_baselines
-from rnn_train.evaluation.hashed_linear import HashedLinear
+from rnn_train.evaluation.baselines import NGramModel, fit_baselines, too_large
+from rnn_train.evaluation.hashed_linear import HashedLinear, seconds_for
 from rnn_train.exporting.model_file import ModelCard, check_exportable
 from rnn_train.models.classifier import RecurrentClassifier
 from rnn_train.models.parameters import parameter_count
@@ -48,11 +47,6 @@ from rnn_train.tasks.task import (
 from rnn_train.training.run import Run
 from rnn_train.training.shared.crew import ALONE, Crew
 
-_MANY_LABELS = 60
-"""With more labels, or more rows than `MAX_ROWS`, the baseline is a hashed linear model. A linear
-SVM would take minutes and gigabytes."""
-_HASHED_SECONDS, _HASHED_SHARE = 30.0, 0.05
-"""Seconds of the hashed linear model at most, and its share of the minutes."""
 _AFTER = 3
 """Reading all held-out rows, drawing plots and writing files take about so many validations."""
 _CELL_SECONDS = 1e-6
@@ -120,6 +114,8 @@ class ClassifierTask:
         if warm:
             before = warm.write(run, plan.model, data)
             plan = dataclasses.replace(plan, earlier=before)
+        if plan.ensemble:
+            Teaching(run, plan, data).check_room()
         run.write_config(plan.to_config())
         return cls(run)
 
@@ -217,12 +213,10 @@ class ClassifierTask:
         train, labels = self.data.train, len(self.data.alphabet.labels)
         if not len(self.data.held_out):
             return []
-        if len(train) > MAX_ROWS or labels > _MANY_LABELS:
-            minutes = self.plan.minutes or math.inf
-            seconds = min(_HASHED_SECONDS, _HASHED_SHARE * minutes * 60)
-            linear = HashedLinear(self.data.alphabet, self.plan.training.seed)
-            return [linear.fit(train, seconds)]
-        return fit_baselines(self.data.train, self.data.alphabet, self.plan.training.seed)
+        alphabet, seed = self.data.alphabet, self.plan.training.seed
+        if too_large(len(train), labels):
+            return [HashedLinear(alphabet, seed).fit(train, seconds_for(self.plan.minutes))]
+        return fit_baselines(train, alphabet, seed)
 
 
 def _check_size(plan: ClassifierPlan, data: ClassifierData) -> None:

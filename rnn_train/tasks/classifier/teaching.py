@@ -1,17 +1,20 @@
 """The ensemble of a classifier: training its networks, and the soft targets of the rows."""
 
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from rnn_train.distillation.ensemble import announce, train_teacher
-from rnn_train.distillation.linear import linear_soft_targets, mix_soft_targets
+from rnn_train.distillation.linear import LinearTeachers, mix_soft_targets
+from rnn_train.distillation.row_targets import check_room
+from rnn_train.evaluation.baselines import too_large
 from rnn_train.evaluation.classification import logits_of
+from rnn_train.evaluation.hashed_linear import seconds_for
 from rnn_train.models.classifier import ClassifierConfig, RecurrentClassifier
 from rnn_train.progress import Log
 from rnn_train.tasks.classifier.data import ClassifierData
@@ -21,13 +24,15 @@ from rnn_train.tasks.classifier.objective import (
     count_evidence,
 )
 from rnn_train.tasks.classifier.plan import ClassifierPlan
-from rnn_train.training import checkpoint
+from rnn_train.tasks.classifier.soft_targets import SoftTargets
 from rnn_train.training.run import Run
 from rnn_train.training.schedule import Schedule
 from rnn_train.training.shared.crew import ALONE, Crew
 
-SOFT_TARGETS = "targets.ckpt"
-"""Name of their file in the run folder."""
+_SAID = 100_000_000
+"""Bytes of soft targets that are worth a word before training."""
+_TIMED_ROWS = 2_000
+"""Rows that are read to estimate how long it takes to read all of them."""
 
 
 def new_network(config: ClassifierConfig, data: ClassifierData, seed: int) -> RecurrentClassifier:
@@ -62,25 +67,38 @@ class Teaching:
             The seconds that it took, over all sessions.
 
         Raises:
-            RunError: config or data have changed since the soft targets were made.
+            RunError: config or data have changed since the soft targets were made, or the disk has
+                no room for them.
         """
-        path = self.run.folder / SOFT_TARGETS
-        if not path.exists():
+        own = self.run.folder
+        if not self._targets.exist(own):
+            if (size := self._targets.size) > _SAID:
+                log(
+                    f"soft targets: {len(self.data.train):,} rows × {self._targets.labels:,} labels "
+                    f"take {size / 1e9:.1f} GB in {own}, and as much for each teacher until all "
+                    "are trained"
+                )
+            self.check_room()
             self._make_soft_targets(spent, device, log, crew)
-        kept = self._read(path)
-        return float(kept.get("seconds", 0.0))
+        self._targets.open(own, check=True)
+        return self._targets.seconds(own)
 
-    def soft_targets(self) -> NDArray[np.float32]:
-        """Reads the soft targets of the training rows, [rows, labels]; `prepare` has made them."""
-        targets: NDArray[np.float32] = self._read(self.run.folder / SOFT_TARGETS)["targets"].numpy()
-        return targets
+    def soft_targets(self) -> NDArray[np.floating]:
+        """Opens the soft targets of the training rows, [rows, labels]; `prepare` has made them."""
+        return self._targets.open(self.run.folder)
+
+    def check_room(self) -> None:
+        """Raises `RunError` if the disk has no room for the soft targets that are to be made."""
+        count = self.plan.ensemble
+        made = sum(self._targets.exist(self._folder(number)) for number in range(1, count + 1))
+        what = f"the soft targets of {count} teachers"
+        check_room(self.run.folder, (count + 1 - made) * self._targets.size, what)
 
     def _make_soft_targets(self, spent: float, device: torch.device, log: Log, crew: Crew) -> None:
         started, count = time.monotonic(), self.plan.ensemble
-        seed = self.plan.training.seed
-        linear = linear_soft_targets(self.data.train, self.data.alphabet, seed)
+        linear, reading = self._linear(log), self._reading_seconds(device)
         seconds = time.monotonic() - started
-        minutes = self._minutes(spent + seconds, crew)
+        minutes = self._minutes(spent + seconds, reading, crew)
 
         def train(number: int) -> None:
             log(f"teacher {number} of {count}")
@@ -88,32 +106,42 @@ class Teaching:
 
         announce(count, crew, log)
         crew.train_members(self.run, device, range(1, count + 1), minutes, train)
-        members = [self._member(number) for number in range(1, count + 1)]
-        kept = [self._read(path) for path in members]
-        seconds += crew.wall_seconds([each["seconds"] for each in kept])
-        mixed = mix_soft_targets([each["targets"].numpy() for each in kept], linear)
-        self._write(self.run.folder / SOFT_TARGETS, torch.from_numpy(mixed), seconds)
-        for path in members:
-            path.unlink()
+        members = [self._folder(number) for number in range(1, count + 1)]
+        seconds += crew.wall_seconds([self._targets.seconds(each) for each in members])
+        self._targets.write(self.run.folder, self._mixed(linear, members), seconds)
+        for each in members:
+            self._targets.remove(each)
 
-    def _member(self, number: int) -> Path:
-        """The file with the probabilities of network `number`."""
-        return self.run.folder / "teachers" / str(number) / SOFT_TARGETS
+    def _linear(self, log: Log) -> LinearTeachers:
+        """Fits the linear models; to a large table a hashed one, within the minutes."""
+        rows, alphabet, seed = self.data.train, self.data.alphabet, self.plan.training.seed
+        if not too_large(len(rows), self._targets.labels):
+            return LinearTeachers.fit(rows, alphabet, seed)
+        linear = LinearTeachers.fit_hashed(rows, alphabet, seed, seconds_for(self.plan.minutes))
+        log(f"linear teacher: {linear.models[0].title}")
+        return linear
 
-    def _write(self, path: Path, targets: torch.Tensor, seconds: float) -> None:
-        origin = self.run.origin()
-        checkpoint.write(path, {"origin": origin, "targets": targets, "seconds": seconds})
+    def _mixed(
+        self, linear: LinearTeachers, members: Sequence[Path]
+    ) -> Iterator[NDArray[np.float32]]:
+        """Yields the soft targets of the student, a block at a time."""
+        networks = [self._targets.open(each) for each in members]
+        for block, rows in self._targets.blocks():
+            yield mix_soft_targets([each[block] for each in networks], linear.soft_targets(rows))
 
-    def _read(self, path: Path) -> dict[str, Any]:
-        kept = checkpoint.read(path)
-        self.run.check_origin(kept["origin"])
-        return kept
+    @property
+    def _targets(self) -> SoftTargets:
+        return SoftTargets(self.run, self.data)
+
+    def _folder(self, number: int) -> Path:
+        """The folder of network `number`."""
+        return self.run.folder / "teachers" / str(number)
 
     def train(self, number: int, minutes: float | None, device: torch.device, log: Log) -> None:
         """Trains network `number`, and writes its probabilities [rows, labels] on the training
         rows, unless they are there; see `Task.train_member`."""
         plan, data, training = self.plan, self.data, self.plan.training
-        if self._member(number).exists():
+        if self._targets.exist(self._folder(number)):
             return
         seed = training.seed + number
         config = ClassifierConfig(**plan.teacher["model"])
@@ -132,18 +160,35 @@ class Teaching:
         schedule = self._schedule(minutes)
         outcome = train_teacher(self.run, str(number), objective, schedule, training, device, log)
         assert isinstance(outcome.model, RecurrentClassifier)
-        logits = logits_of(outcome.model, data.alphabet, data.train)
-        # Only the student removes the log-prior, so soft targets keep the labels' frequencies.
-        shift = torch.tensor(data.alphabet.log_prior(data.train)) * plan.balance
-        self._write(self._member(number), torch.softmax(logits + shift, -1), outcome.seconds)
+        self._targets.write(self._folder(number), self._answers(outcome.model), outcome.seconds)
 
-    def _minutes(self, spent: float, crew: Crew) -> float | None:
-        """Returns the minutes of one network. After `spent` seconds, the rounds of networks and the
-        student share the rest of the minutes evenly."""
-        minutes = self.plan.minutes
+    def _answers(self, model: RecurrentClassifier) -> Iterator[NDArray[np.float32]]:
+        """Yields the probabilities that a network gives to the training rows, block by block."""
+        # Only the student removes the log-prior, so soft targets keep the labels' frequencies.
+        shift = torch.tensor(self.data.alphabet.log_prior(self.data.train)) * self.plan.balance
+        for _, rows in self._targets.blocks():
+            logits = logits_of(model, self.data.alphabet, rows)
+            yield torch.softmax(logits + shift, -1).numpy()
+
+    def _reading_seconds(self, device: torch.device) -> float:
+        """Estimates how long a network takes to read all rows of a large table."""
+        rows = self.data.train
+        if self.plan.minutes is None or not too_large(len(rows), self._targets.labels):
+            return 0.0
+        model = RecurrentClassifier(ClassifierConfig(**self.plan.teacher["model"])).to(device)
+        order = np.random.default_rng(0).permutation(len(rows))[:_TIMED_ROWS]
+        started = time.monotonic()
+        logits_of(model.eval(), self.data.alphabet, rows.take(order))
+        return (time.monotonic() - started) * len(rows) / len(order)
+
+    def _minutes(self, spent: float, reading: float, crew: Crew) -> float | None:
+        """Returns the minutes of one network. After `spent` seconds, and `reading` seconds for each
+        round of networks, the rounds and the student share the rest of the minutes evenly."""
+        minutes, rounds = self.plan.minutes, crew.rounds(self.plan.ensemble)
         if minutes is None:
             return None
-        return max(minutes - spent / 60, minutes / 2) / (crew.rounds(self.plan.ensemble) + 1)
+        rest = max(minutes - spent / 60, minutes / 2)
+        return max(rest - rounds * reading / 60, rest / 2) / (rounds + 1)
 
     def _schedule(self, minutes: float | None) -> Schedule:
         """Returns the schedule of one network."""

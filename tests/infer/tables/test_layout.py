@@ -94,3 +94,21 @@ def test_position() -> None:
 def test_shown() -> None:
     found = shown([["a" * 50, "é"], ["b"], ["c"], ["d"]])
     assert found == f'the first rows as read: ["{"a" * 39}…", "é"], ["b"], ["c"]'
+
+
+@pytest.mark.parametrize(
+    ("labels", "fine"),
+    [
+        ([f"label{i:04}" for i in range(30)], True),
+        ([f"Kind {chr(65 + i)}" for i in range(26)], True),
+        ([f"0.{i:03}" for i in range(30)], False),
+    ],
+)
+def test_column_that_is_called_label(labels: list[str], fine: bool) -> None:
+    """Of thousands of labels, none comes again in the first rows."""
+    rows = [["text", "Label"], *[[f"a text of number {i}", each] for i, each in enumerate(labels)]]
+    if fine:
+        assert find(rows) == Layout(0, 1, ("text", "Label"), True)
+    else:
+        with pytest.raises(TableError, match="which column holds the label"):
+            find(rows)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,13 +11,16 @@ import pytest
 import torch
 
 from rnn_train import pipeline
+from rnn_train.distillation import row_targets
 from rnn_train.errors import RunError
 from rnn_train.evaluation import baselines
 from rnn_train.tasks.classifier import task as task_module
+from rnn_train.tasks.classifier import teaching
 from rnn_train.tasks.classifier.task import ClassifierTask
 from rnn_train.training import checkpoint
 from rnn_train.training.loop import Trainer
 from rnn_train.training.run import Run
+from rnn_train.training.shared.crew import ALONE
 from rnn_train.training_session import TrainingReport
 
 pytestmark = pytest.mark.usefixtures("no_export")
@@ -24,8 +28,8 @@ Train = Callable[..., TrainingReport]
 
 
 def soft_targets(folder: Path) -> Any:
-    """The soft targets in a run folder, [rows, labels]."""
-    return checkpoint.read(folder / "targets.ckpt")["targets"].numpy()
+    """The soft targets in a run folder of two labels, [rows, labels]."""
+    return np.fromfile(folder / "targets.bin", "<f4").reshape(-1, 2)
 
 
 def test_student_learns_from_its_teachers(train: Train, tmp_path: Path) -> None:
@@ -41,6 +45,8 @@ def test_student_learns_from_its_teachers(train: Train, tmp_path: Path) -> None:
     run.close()
     assert targets.shape == (len(task.data.train), 2)
     np.testing.assert_allclose(targets.sum(1), 1, atol=1e-5)
+    left = [each.name for each in (tmp_path / "run" / "teachers").glob("*/targets.*")]
+    assert left == [], "those of the teachers are removed"
     # The loss depends on the soft targets.
     task.prepare(torch.device("cpu"), lines.append)
     task.model.eval()
@@ -122,3 +128,59 @@ def test_minutes_include_linear_models_and_teachers(
     assert len(states) == ensemble + 1
     assert planned <= 3 - 0.7
     assert sum(state["elapsed"] for state in states) < seconds - 0.7
+
+
+def test_large_table(
+    create: Callable[..., ClassifierTask], letters: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No SVM is fitted, and the probabilities are kept in float16, a block at a time."""
+    monkeypatch.setattr(baselines, "MAX_ROWS", 50)
+    monkeypatch.setattr(row_targets, "BLOCK", 64)
+    monkeypatch.setattr(row_targets, "_EXACT", 0)
+    monkeypatch.setattr(teaching, "_SAID", 100)
+    monkeypatch.setattr(baselines, "fit_baselines", None)
+    task, lines = create(letters, ensemble=2, minutes=0.02, epochs=None), list[str]()
+    task.prepare(torch.device("cpu"), lines.append)
+    rows = len(task.data.train)
+    assert lines[0].startswith(f"soft targets: {rows} rows × 2 labels take 0.0 GB in ")
+    assert lines[1].startswith("linear teacher: hashed linear, letter 1–4-grams (")
+    targets = task._teaching.soft_targets()
+    assert (targets.dtype, targets.shape) == (np.float16, (rows, 2))
+    np.testing.assert_allclose(targets.astype(np.float32).sum(1), 1, atol=2e-3)
+    loss, _ = task.objective(torch.device("cpu")).loss(0)
+    assert loss.dtype == torch.float32
+    assert loss.isfinite()
+
+
+def test_soft_targets_that_do_not_fit_are_refused_at_once(
+    run: Run,
+    create: Callable[..., ClassifierTask],
+    letters: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(row_targets.shutil, "disk_usage", lambda _: SimpleNamespace(free=3_000))
+    with pytest.raises(RunError, match=r"the soft targets of 3 teachers take .* GB, and .*free; "):
+        create(letters, ensemble=3)
+    assert not (run.folder / "config.json").exists()
+    assert create(letters, ensemble=1).plan.ensemble == 1
+
+
+def test_minutes_of_a_network(create: Callable[..., ClassifierTask], letters: Path) -> None:
+    """After 60 seconds, and with 30 for each network to read all rows, 10 minutes are 8 for three
+    networks; however long the reading, half of the rest is for training."""
+    teach = create(letters, ensemble=2, minutes=10.0, epochs=None)._teaching
+    assert teach._minutes(60, 30, ALONE) == pytest.approx(8 / 3)
+    assert teach._minutes(60, 3000, ALONE) == pytest.approx(4.5 / 3)
+
+
+def test_folder_of_an_older_version(train: Train, tmp_path: Path) -> None:
+    """It has the soft targets in one file with what they were made of."""
+    folder, out = tmp_path / "run", tmp_path / "again.onnx"
+    whole = train(folder, ensemble=1, epochs=2)
+    kept = checkpoint.read(folder / "targets.ckpt")
+    old = {"origin": kept["origin"], "targets": torch.from_numpy(soft_targets(folder))}
+    checkpoint.write(folder / "targets.ckpt", old)
+    (folder / "targets.bin").unlink()
+    for path in (folder / "checkpoints").iterdir():
+        path.unlink()
+    assert pipeline.resume(folder, out, log=lambda _: None).metrics == whole.metrics
