@@ -116,9 +116,26 @@ def check_model_path(path: Path, make_folder: bool = True) -> None:
     if make_folder:
         check_writable(path)
         return
-    folder = next(each for each in path.absolute().parents if each.exists())
+    check_reachable(path, "--out")
+
+
+def check_reachable(path: Path, option: str) -> None:
+    """Checks that a file can be written, before long work. Nothing is made.
+
+    Args:
+        path: of the file. Its folder need not exist.
+        option: names the path.
+
+    Raises:
+        RunError: it cannot be written.
+    """
+    try:
+        folder = next(each for each in path.absolute().parents if each.exists())
+    except OSError as error:
+        raise RunError(f"cannot write {path}: {because(error)}") from error
     if not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise RunError(f"cannot write {path}: {folder} cannot be written; name another --out")
+        what = "cannot be written" if folder.is_dir() else "is no folder"
+        raise RunError(f"cannot write {path}: {folder} {what}; name another {option}")
 
 
 class Watched:

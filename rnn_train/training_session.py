@@ -3,7 +3,6 @@
 import dataclasses
 import shlex
 import time
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from rnn_train.distributed.environment import resume_command
 from rnn_train.errors import ExportError, RunError
 from rnn_train.evaluation import plots
 from rnn_train.exporting.model_file import ModelCard, export
+from rnn_train.figure_lines import figure_lines
 from rnn_train.files import Watched, keeping_previous, sha256, telling, write_bytes
 from rnn_train.models.parameters import parameter_count
 from rnn_train.progress import Log
@@ -81,13 +81,11 @@ def train_task(
     again = f"{resume_command(task.plan.command, run.folder)} --out {shlex.quote(str(out))}"
     with resumable(run, again, log):
         outcome = _prepare(run, task, device, log, spent, state, crew).fit()
-    watched = Watched(out)
     try:
         with telling(out), system_errors():
-            result = _finish(run, task, outcome.model, out, log)
+            result = _finish(run, task, outcome.model, out, again, log)
     except KeyboardInterrupt:
-        when = "after" if watched.replaced else "before"
-        log(f"interrupted {when} {out} was written; go on with: {again}")
+        log(f"interrupted before {out} was written; go on with: {again}")
         raise
     if not outcome.finished:
         log(f"interrupted; go on with: {again}")
@@ -152,22 +150,37 @@ def _other_processes(before: int, now: int) -> str:
     )
 
 
-def _finish(run: Run, task: Task, model: Any, out: Path, log: Log) -> HeldOutResult:
-    """Measures and exports a trained model, draws, and returns its figures."""
-    result = task.measure(model)
-    _export(task, model, result, run, out, log)
+def _finish(run: Run, task: Task, model: Any, out: Path, again: str, log: Log) -> HeldOutResult:
+    """Measures and exports a trained model, and describes it. Returns its figures.
+
+    Raises:
+        KeyboardInterrupt: the user interrupted it before the model was exported. After that, what
+            is missing comes with the command `again`.
+    """
+    result, watched = task.measure(model), Watched(out)
+    try:
+        _export(task, model, result, run, out, log)
+        _describe(run, task, model, result, log)
+    except KeyboardInterrupt:
+        if not watched.replaced:
+            raise
+        log(f"interrupted after {out} was written; figures and plots come with: {again}")
+    log(f"wrote {out}   (run folder {run.folder})")
+    return result
+
+
+def _describe(run: Run, task: Task, model: Any, result: HeldOutResult, log: Log) -> None:
+    """Draws, and logs the figures and the comparison with other models."""
     if rows := run.metrics():
         plots.loss_curve(rows, run.folder / "loss.png")
     task.plot(model, run.folder)
     before = task.plan.continued[-1].before if task.plan.continued else None
-    for line in _figures(result.metrics, result.temperature, before):
+    for line in figure_lines(result.metrics, result.temperature, before):
         log(line)
     for warning in result.warnings:
         log(f"warning: {warning}")
     for line in task.compare(model, run.folder):
         log(line)
-    log(f"wrote {out}   (run folder {run.folder})")
-    return result
 
 
 def _export(task: Task, model: Any, result: HeldOutResult, run: Run, out: Path, log: Log) -> None:
@@ -265,32 +278,3 @@ def _new_part(trainer: Trainer) -> str:
         f"going on from step {trainer.step}, where the run had finished: the learning rate warms "
         f"up again to {peak:g} and falls to 0; data, weights and optimizer state are kept"
     )
-
-
-def _figures(
-    metrics: dict[str, float], temperature: float, before: Mapping[str, float] | None = None
-) -> Iterator[str]:
-    """Yields a line for each held-out metric, and one for the temperature.
-
-    Args:
-        metrics: by name.
-        temperature: that was fitted.
-        before: the metrics when the last part of the run began, if it is not the first.
-    """
-    before = before or {}
-
-    def shown(value: float) -> str:
-        return f"{value:,.0f}" if value.is_integer() and value > 1 else f"{value:.4g}"
-
-    for name, value in metrics.items():
-        earlier = f"   (before: {shown(before[name])})" if before.get(name, value) != value else ""
-        yield f"{name.replace('_', ' ')}: {shown(value)}{earlier}"
-    if metrics:
-        yield f"temperature fitted to them: {temperature:.4g}"
-    measured = "held_out_measured_at_step"
-    if before and measured in before and metrics.get(measured) == before[measured]:
-        yield (
-            "these are figures of the first part, and the temperature is fitted to its model: "
-            "since then the held-out text is learnt too; rnn-train evaluate measures the model on "
-            "other text, and rnn-train export --temperature sets another temperature"
-        )

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import NamedTuple
 
+from rnn_infer.errors import UnknownCharacterError
 from rnn_infer.predictions import Prediction
 from rnn_infer.tables.rows import Row
 from rnn_infer.tables.table import Table
@@ -33,8 +34,16 @@ class _Block(NamedTuple):
     future: Future[list[Prediction]]
     """Gives the predictions for `new`."""
 
-    def finish(self, write: Write) -> tuple[list[Row], list[str]]:
-        self.answers.update(zip(self.new, write(self.future.result()), strict=True))
+    def finish(self, table: Table, classify: Classify, write: Write) -> tuple[list[Row], list[str]]:
+        try:
+            predictions = self.future.result()
+        except UnknownCharacterError:
+            refused = _first_refused(self.new, classify)
+            row = next(row for row in self.rows if row.text == refused)
+            with naming(table, row):
+                classify([refused])
+            raise
+        self.answers.update(zip(self.new, write(predictions), strict=True))
         return self.rows, [self.answers[row.text] for row in self.rows]
 
 
@@ -50,6 +59,9 @@ def answered(
         table: the rows.
         classify: predicts the labels of distinct texts.
         write: writes the answers.
+
+    Raises:
+        UnknownCharacterError: of `classify`. The message names the first row with such a text.
     """
     answers: dict[str, str] = {}
     size = 0  # characters of the texts that have an answer
@@ -65,9 +77,35 @@ def answered(
             answers.update(dict.fromkeys(new, ""))  # they are on their way
             waiting.append(_Block(rows, new, answers, worker.submit(classify, new)))
             if len(waiting) > 1:
-                yield waiting.pop(0).finish(write)
+                yield waiting.pop(0).finish(table, classify, write)
         for block in waiting:
-            yield block.finish(write)
+            yield block.finish(table, classify, write)
+
+
+@contextmanager
+def naming(table: Table, row: Row) -> Iterator[None]:
+    """Lets the error of a block say which row of a table it is about.
+
+    Raises:
+        UnknownCharacterError: of the block.
+    """
+    try:
+        yield
+    except UnknownCharacterError as error:
+        raise UnknownCharacterError(f"{table.place(row)}: {error}") from None
+
+
+def _first_refused(texts: Sequence[str], classify: Classify) -> str:
+    """Return the first of some texts that `classify` refuses; it refuses one of them."""
+    low, high = 0, len(texts)
+    while high - low > 1:
+        middle = (low + high) // 2
+        try:
+            classify(list(texts[low:middle]))
+            low = middle
+        except UnknownCharacterError:
+            high = middle
+    return texts[low]
 
 
 @contextmanager

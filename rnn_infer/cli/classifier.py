@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from rnn_infer.classifier import Classifier, OnEmpty
-from rnn_infer.cli.answered import answered
+from rnn_infer.cli.answered import answered, naming
 from rnn_infer.cli.answers import FIELDS, Output, answers, header, lines
 from rnn_infer.cli.guards import command
 from rnn_infer.cli.inputs import open_input
@@ -134,14 +134,15 @@ def _table(
         return
     require_texts(texts, "classify")
     rows = (Row(text, None, i, ()) for i, text in enumerate(texts, 1))
-    yield Table(rows, (), "text", None, "texts of the command line", "texts")
+    yield Table(rows, (), "text", None, "texts of the command line", "command line", "text")
 
 
 def _show_traces(
     classifier: Classifier, table: Table, as_json: bool, options: dict[str, Any]
 ) -> None:
     for row in table:
-        steps = classifier.trace(row.text, **options) if row.text else []
+        with naming(table, row):
+            steps = classifier.trace(row.text, **options) if row.text else []
         if as_json:
             print_json({"text": row.text, "trace": [prediction_row(each) for each in steps]})
         else:

@@ -38,9 +38,10 @@ class Table(Iterator[Row]):
         label: str | None,
         how: str,
         name: str,
+        unit: str = "line",
     ) -> None:
         """Use `Table.open`."""
-        self._rows = rows
+        self._rows, self._unit = rows, unit
         self.name = name
         """Name of the file, for messages."""
         self.columns = columns
@@ -94,7 +95,8 @@ class Table(Iterator[Row]):
             head = list(itertools.islice(_filled(chunks), 1))
             chunks = itertools.chain(head, chunks)
             if head and head[0].lstrip().startswith("["):
-                return cls(*_json(array_objects(chunks, name), question, "object"), name)
+                found = _json(array_objects(chunks, name), question, "object")
+                return cls(*found, name, "object")
             kind = "jsonl"
         lines = number_lines(read_blocks(chunks, name))
         if kind == "jsonl":
@@ -109,6 +111,10 @@ class Table(Iterator[Row]):
 
     def __next__(self) -> Row:
         return next(self._rows)
+
+    def place(self, row: Row) -> str:
+        """Return where a row stands, for messages."""
+        return f"{self.name}: {self._unit} {row.line}"
 
 
 _Parts = tuple[Iterator[Row], tuple[str, ...], str, str | None, str]

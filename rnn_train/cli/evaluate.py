@@ -1,18 +1,20 @@
 """The command `evaluate`."""
 
-import functools
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from rnn_infer.cli.guards import require_output
 from rnn_infer.cli.options import unknown_option
-from rnn_infer.cli.table_options import table_options, take_table_options
+from rnn_infer.cli.table_options import TABLE_OPTIONS, table_options, take_table_options
 from rnn_train.cli.group import guarded, main
 from rnn_train.cli.options import DEVICE, PATH, PRIOR, THREADS
-from rnn_train.files import check_writable
+from rnn_train.files import check_reachable, check_writable
+
+if TYPE_CHECKING:
+    from rnn_train.evaluation.figures import CharLMFigures, ClassifierFigures
 
 
 @main.command()
@@ -62,16 +64,11 @@ from rnn_train.files import check_writable
 def evaluate(
     target: Path,
     data: tuple[str, ...],
-    dynamic: bool,
     plots: Path | None,
-    coverage: float | None,
-    prior: Any,
     per_label: Path | None,
     as_json: bool,
-    device: Any,
     threads: int | None,
-    unknown: Any,
-    **table: Any,
+    **options: Any,
 ) -> None:
     """Score a run or an exported file on data that it never saw.
 
@@ -93,34 +90,56 @@ def evaluate(
     """
 
     def work() -> None:
-        from rnn_train import evaluator, pipeline
+        from rnn_train import pipeline
 
         require_output()
         pipeline.set_threads(threads)
-        if per_label is not None:
-            check_writable(per_label)
-        log = functools.partial(click.echo, err=True)
-        figures = evaluator.evaluate(
-            target,
-            data,
-            dynamic=dynamic,
-            coverage=coverage,
-            prior=prior,
-            device=device,
-            log=log,
-            table=take_table_options(table),
-            unknown=unknown,
-            of_labels="--plots" if plots else "--per-label" if per_label else "",
-        )
+        figures = _scored(target, data, plots, per_label, options)
         if plots is not None:
             for path in figures.draw(plots):
-                log(f"drew {path}")
+                _log(f"drew {path}")
         if per_label is not None:
             figures.write_labels(per_label)
-            log(f"wrote {per_label}")
+            _log(f"wrote {per_label}")
         if as_json:
             click.echo(json.dumps(figures.as_json(), ensure_ascii=False))
         else:
             click.echo(figures.as_text())
 
     guarded(work)
+
+
+def _scored(
+    target: Path,
+    data: tuple[str, ...],
+    plots: Path | None,
+    per_label: Path | None,
+    options: dict[str, Any],
+) -> "CharLMFigures | ClassifierFigures":
+    """Evaluates a target, after a look whether the files can be written.
+
+    Args:
+        target, data: see `evaluator.evaluate`.
+        plots: folder of the plots.
+        per_label: file of the table of labels.
+        options: of the evaluation, and those of a table.
+    """
+    from rnn_train import evaluator
+
+    if per_label is not None:
+        check_writable(per_label)
+    if plots is not None:
+        check_reachable(plots / "confusion.png", "--plots")
+    table = {name: options.pop(name) for name in TABLE_OPTIONS}
+    return evaluator.evaluate(
+        target,
+        data,
+        log=_log,
+        table=take_table_options(table),
+        of_labels="--plots" if plots else "--per-label" if per_label else "",
+        **options,
+    )
+
+
+def _log(line: str) -> None:
+    click.echo(line, err=True)

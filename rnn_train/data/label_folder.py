@@ -30,10 +30,13 @@ def folder_rows(
         Text and label. The text of an empty line or file is empty.
 
     Raises:
-        DataError: the folder has neither layout, or both.
+        DataError: the folder has neither layout, or both; or it holds such folders.
         TableError: a file cannot be read. The message names file and line.
     """
     files, folders = _parts(folder)
+    sides = _sides(folder)
+    if sides and len(files) < 2 and set(folders) <= set(sides):
+        raise DataError(_with_sides(folder, [each.name for each in sides]))
     if files and folders:
         raise DataError(
             f"{folder}: holds files ({files[0].name}, …) and folders of texts "
@@ -72,6 +75,22 @@ def _parts(folder: Path) -> tuple[list[Path], list[Path]]:
     paths = [folder / name for name in names(folder)]
     folders = [each for each in paths if each.is_dir() and _visible(each)]
     return _texts(folder), [each for each in folders if _texts(each)]
+
+
+def _sides(folder: Path) -> list[Path]:
+    """Returns the folders in a folder that hold one folder for each label: train/ and test/."""
+    paths = [folder / name for name in names(folder)]
+    return [each for each in paths if each.is_dir() and _visible(each) and _parts(each)[1]]
+
+
+def _with_sides(folder: Path, sides: list[str]) -> str:
+    train = "train" if "train" in sides else sides[0]
+    held_out = next((each for each in ("test", "val", "valid", "dev") if each in sides), None)
+    more = f" --val-data {folder / held_out}" if held_out and held_out != train else ""
+    return (
+        f"{folder}: its folders hold no texts but folders ({', '.join(sides)}); name one of them: "
+        f"--data {folder / train}{more}"
+    )
 
 
 def _whole_text(path: Path, encoding: str | None, progress: Progress | None) -> str:

@@ -46,7 +46,7 @@ def check_trainable(source: str, rows: int, labels: Sequence[str]) -> None:
         raise DataError(f"{source}: all rows have the label {labels[0]!r}; two or more are needed")
     if len(labels) > MAX_LABELS:
         raise DataError(
-            f"{source}: {len(labels)} labels, over the limit of {MAX_LABELS}; if another "
+            f"{source}: {len(labels):,} labels, over the limit of {MAX_LABELS:,}; if another "
             "column holds the labels, name it with --label-column"
         )
 

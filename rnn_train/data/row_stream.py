@@ -70,12 +70,12 @@ class RowStream:
     def warnings(self) -> list[str]:
         """Returns lines about rows that were left out, or read in part, if there are any."""
         counts = ((self.without_text, "no text"), (self.without_label, "no label"))
-        parts = [f"{count} rows have {what}" for count, what in counts if count]
+        parts = [f"{count:,} rows have {what}" for count, what in counts if count]
         lines = [" and ".join(parts) + "; they are left out"] if parts else []
         if self.spilled:
             lines.append(
-                f"{self.spilled} rows have cells below no name of the header, which are not read: "
-                "perhaps their text is cut at a delimiter that should have been quoted"
+                f"{self.spilled:,} rows have cells below no name of the header, which are not "
+                "read: perhaps their text is cut at a delimiter that should have been quoted"
             )
         return lines
 
@@ -102,8 +102,8 @@ class RowStream:
         for count, role in ((no_text, "text"), (no_label, "label")):
             if count > rows:
                 raise DataError(
-                    f"{source}: {count} of {rows + no_text + no_label} rows have no {role}; name "
-                    f"its column with --{role}-column, or complete the rows"
+                    f"{source}: {count:,} of {rows + no_text + no_label:,} rows have no {role}; "
+                    f"name its column with --{role}-column, or complete or remove these rows"
                 )
 
     def _read(self, source: str, progress: Progress | None) -> Iterator[tuple[str, str | None]]:

@@ -76,23 +76,46 @@ def repetitions(
     return len(keys) - len(first), np.sort(first[several])
 
 
-def describe(repeated: int, contradictory: int, examples: Sequence[str]) -> list[str]:
+def best_possible_accuracy(keys: NDArray[np.integer], labels: NDArray[np.integer]) -> float:
+    """Returns the accuracy of a model that gives each text its most frequent label: no model of
+    the texts alone has a higher one.
+
+    Args:
+        keys: see `held_out_side`; at least one row.
+        labels: index of each row's label, [rows].
+    """
+    text, first = _numbered(keys)
+    base = int(labels.max()) + 1
+    pairs, rows = np.unique(text * base + labels, return_counts=True)
+    most = np.zeros(len(first), np.int64)
+    np.maximum.at(most, pairs // base, rows)
+    return float(most.sum() / len(keys))
+
+
+def describe(
+    repeated: int, contradictory: int, examples: Sequence[str], best: float | None = None
+) -> list[str]:
     """Returns warnings about rows that repeat a text, and about texts with several labels.
 
     Args:
         repeated: rows whose text an earlier row has.
         contradictory: texts with several labels.
         examples: some of these texts.
+        best: see `best_possible_accuracy`, of the held-out rows; None: it is not known.
     """
     warnings = []
     if repeated:
         warnings.append(
-            f"{repeated} rows repeat a text; all rows of one text stay on one side of the split"
+            f"{repeated:,} rows repeat a text; all rows of one text stay on one side of the split"
         )
     if contradictory:
         more = ", …" if contradictory > len(examples) else ""
         shown = ", ".join(map(repr, examples)) + more
-        warnings.append(f"{contradictory} texts carry more than one label ({shown})")
+        ceiling = "" if best is None else f"; so no accuracy above {best:.4f} is possible"
+        warnings.append(
+            f"{contradictory:,} texts carry more than one label ({shown}): training learns how "
+            "often each label comes, and each held-out row counts alone" + ceiling
+        )
     return warnings
 
 

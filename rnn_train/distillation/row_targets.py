@@ -46,9 +46,7 @@ def check_room(folder: Path, size: int, what: str = "the soft targets") -> None:
         )
 
 
-def write_targets(
-    path: Path, rows: int, labels: int, blocks: Iterable[NDArray[np.float32]]
-) -> str:
+def write_targets(path: Path, rows: int, labels: int, blocks: Iterable[NDArray[np.float32]]) -> str:
     """Writes soft targets. The file is complete, or it is not there.
 
     Args:

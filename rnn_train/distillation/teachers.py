@@ -188,4 +188,3 @@ def open_soft_targets(path: Path, vocabulary: int) -> NDArray[np.float16]:
         Probabilities of the next character after each character, [characters, vocabulary].
     """
     return np.memmap(path, _PROBABILITY, "r").reshape(-1, vocabulary)
-

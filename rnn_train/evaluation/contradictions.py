@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rnn_train.data.split import best_possible_accuracy
+
 
 @dataclass(frozen=True)
 class Contradictions:
@@ -38,16 +40,13 @@ class Contradictions:
         places: dict[str, int] = {}
         place = np.array([places.setdefault(text, len(places)) for text in texts], np.int64)
         labels = int(max(truth.max(), predictions.max())) + 1
-        pairs, rows = np.unique(place * labels + truth, return_counts=True)
-        owner = pairs // labels
-        several = np.bincount(owner, minlength=len(places)) > 1
-        most = np.zeros(len(places), np.int64)
-        np.maximum.at(most, owner, rows)
+        pairs = np.unique(place * labels + truth)
+        several = np.bincount(pairs // labels, minlength=len(places)) > 1
         right = np.isin(place * labels + predictions, pairs)
         return cls(
             int(several.sum()),
             int(several[place].sum()),
-            float(most.sum() / len(texts)),
+            best_possible_accuracy(place, truth),
             float(right.mean()),
         )
 

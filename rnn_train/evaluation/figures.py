@@ -18,8 +18,8 @@ from rnn_train.evaluation.metrics import Confusion, Reliability
 from rnn_train.evaluation.prediction_sets import PredictionSets
 from rnn_train.system_errors import system_errors
 
-_SHOWN = 10
-"""Confusions that are printed."""
+_SHOWN, _SHOWN_LABELS = 10, 60
+"""Confusions and labels that are printed."""
 
 
 @dataclass(frozen=True)
@@ -186,15 +186,25 @@ class ClassifierFigures:
         lines = [f"{self.rows:,} rows scored"]
         lines += [f"{name.replace('_', ' ')}: {value:.4f}" for name, value in self.metrics.items()]
         lines += self._notes()
-        width = max(len(each.label) for each in self.labels)
+        return "\n".join([*lines, "", *self._table()])
+
+    def _table(self) -> list[str]:
+        """Returns a table of the labels; of many, only those with most rows."""
+        rows = sorted(self.labels, key=lambda each: -each.rows)[:_SHOWN_LABELS]
+        shown = self.labels if len(self.labels) <= _SHOWN_LABELS else rows
+        width = max(len("label"), *(len(each.label) for each in shown))
         more = "  coverage  set size" if self._has_sets else ""
-        lines += ["", f"{'label':{width}}  precision  recall      f1    rows{more}"]
+        lines = [f"{'label':{width}}  precision  recall      f1    rows{more}"]
         lines += [
             f"{each.label:{width}}  {each.precision:9.3f}  {each.recall:6.3f}  {each.f1:6.3f}  "
             f"{each.rows:6}{_sets_of(each)}"
-            for each in self.labels
+            for each in shown
         ]
-        return "\n".join(lines)
+        if (left := len(self.labels) - len(shown)) > 0:
+            lines.append(
+                f"and {left:,} labels with fewer rows; --per-label FILE.csv writes all of them"
+            )
+        return lines
 
     def _notes(self) -> list[str]:
         """Returns the lines between the metrics and the table of the labels."""

@@ -14,6 +14,7 @@ from rnn_infer import ModelFileError
 from rnn_train.errors import RunError
 from rnn_train.files import (
     all_or_none,
+    check_reachable,
     check_writable,
     keeping_previous,
     replacing,
@@ -266,3 +267,14 @@ def test_failed_write_leaves_no_copy(tmp_path: Path, error: type[BaseException])
         raise error
     assert [each.name for each in tmp_path.iterdir()] == ["model.onnx"]
     assert path.read_bytes() == b"old"
+
+
+def test_place_that_can_be_written_later(tmp_path: Path) -> None:
+    check_reachable(tmp_path / "new" / "folder" / "plot.png", "--plots")
+    assert list(tmp_path.iterdir()) == [], "nothing is made"
+    (tmp_path / "file").write_text("x")
+    for path in (tmp_path / "file" / "a.png", tmp_path / "file" / "b" / "a.png"):
+        with pytest.raises(RunError, match=r"file is no folder; name another --plots"):
+            check_reachable(path, "--plots")
+    with pytest.raises(RunError, match="cannot write .*; name it shorter"):
+        check_reachable(tmp_path / ("x" * 5000) / "a.png", "--plots")

@@ -110,17 +110,6 @@ def test_run_of_minutes(start: Start, story: Path) -> None:
 # --- the log --------------------------------------------------------------------------
 
 
-def test_figures() -> None:
-    metrics = {"held_out_rows": 1234.0, "accuracy": 0.876543, "best_prior": 1.0}
-    assert list(training_session._figures(metrics, 1.23456)) == [
-        "held out rows: 1,234",
-        "accuracy: 0.8765",
-        "best prior: 1",
-        "temperature fitted to them: 1.235",
-    ]
-    assert list(training_session._figures({}, 1.0)) == []
-
-
 @pytest.mark.parametrize(
     ("steps", "minutes", "expected"),
     [
@@ -137,15 +126,6 @@ def test_time_left(steps: int | None, minutes: float | None, expected: str) -> N
     trainer.schedule = Schedule(0.1, steps, minutes, first_step=100, first_second=600.0)
     trainer.step, trainer.elapsed = 103, 660.0
     assert training_session._time_left(trainer) == expected
-
-
-def test_figures_of_a_run_that_goes_on() -> None:
-    metrics = {"accuracy": 0.5, "held_out_rows": 20.0}
-    before = {"accuracy": 0.25, "held_out_rows": 20.0}
-    assert list(training_session._figures(metrics, 1.0, before))[:2] == [
-        "accuracy: 0.5   (before: 0.25)",
-        "held out rows: 20",
-    ]
 
 
 def test_resuming_a_finished_run_says_how_to_go_on(start: Start, story: Path) -> None:
@@ -231,3 +211,36 @@ def test_measuring_within_training_needs_no_time_after_it(monkeypatch: pytest.Mo
     monkeypatch.setattr(Clock, "begin_last_phase", lambda *_: [], raising=False)
     seconds = minutes_of(monkeypatch, 10, validation=2.0)
     assert seconds == pytest.approx(600 - 2.0 - training_session._EXPORT_SECONDS)
+
+
+def test_interruption_after_the_export_is_no_error(
+    start: Start, story: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The model is there, so the exit code is 0; the rest comes with the command."""
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    lines: list[str] = []
+    monkeypatch.setattr(plots, "loss_curve", interrupted)
+    assert start("charlm", story, log=lines.append).finished
+    assert rnn_infer.load("run.onnx")
+    again = "rnn-train charlm --resume run --out run.onnx"
+    assert (
+        lines[-2] == f"interrupted after run.onnx was written; figures and plots come with: {again}"
+    )
+    assert lines[-1].startswith("wrote run.onnx")
+
+
+def test_interruption_before_the_export(
+    start: Start, story: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    lines: list[str] = []
+    monkeypatch.setattr(training_session, "export", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        start("charlm", story, log=lines.append)
+    assert not Path("run.onnx").exists()
+    assert lines[-1].startswith("interrupted before run.onnx was written; go on with: rnn-train")

@@ -9,11 +9,17 @@ from numpy.typing import NDArray
 
 from rnn_train.data.alphabet import Alphabet
 from rnn_train.data.encoded_rows import EncodedRows
+from rnn_train.data.label_names import alike_warnings, unmeasured_warnings
 from rnn_train.data.labelled import check_trainable
 from rnn_train.data.row_store import ROW_FILES, RowWriter, open_rows, row_writer, write_rows
 from rnn_train.data.row_stream import RowStream
 from rnn_train.data.rows import Rows
-from rnn_train.data.split import describe, held_out_side, repetitions
+from rnn_train.data.split import (
+    best_possible_accuracy,
+    describe,
+    held_out_side,
+    repetitions,
+)
 from rnn_train.errors import DataError
 from rnn_train.progress import Log
 from rnn_train.tasks.request import ClassifierRequest
@@ -32,7 +38,10 @@ class ClassifierData:
     held_out: EncodedRows = field(compare=False)
     alphabet: Alphabet
     warnings: tuple[str, ...] = ()
-    """About rows that repeat or contradict each other."""
+    """About rows that repeat or contradict each other, and about the labels."""
+    best_possible_accuracy: float | None = None
+    """See `split.best_possible_accuracy`, of the held-out rows. None: it is not known, or no
+    held-out text has several labels."""
 
     def log_prior(self, balance: float) -> tuple[float, ...]:
         """Log-prior of each label that is left in the model's logits.
@@ -78,6 +87,9 @@ def store_data(
             "repeated": repeated,
             "contradictory": len(contradictory),
             "examples": writer.texts(contradictory[:_EXAMPLES]),
+            "best": best_possible_accuracy(keys[held_out], labels[held_out])
+            if held_out.any()
+            else None,
             "cut": {"rows": writer.cut, "longest": writer.longest, "to": request.max_length},
         }
         write_rows(run.folder, writer, codes, held_out, facts)
@@ -98,9 +110,12 @@ def open_data(run: Run, alphabet: Alphabet | None = None) -> ClassifierData:
     if not (run.folder / ROW_FILES[0]).exists():
         return _open_old(run, alphabet)
     train, held_out, facts = open_rows(run.folder)
-    warnings = describe(facts["repeated"], facts["contradictory"], facts["examples"])
+    best = None if facts.get("best") == 1 else facts.get("best")
+    warnings = describe(facts["repeated"], facts["contradictory"], facts["examples"], best)
     warnings += _cut_warnings(facts.get("cut", {"rows": 0}), len(train) + len(held_out))
-    return ClassifierData(train, held_out, alphabet or Alphabet.of(train), tuple(warnings))
+    warnings += alike_warnings(train.names)
+    warnings += unmeasured_warnings(train.names, train.label_counts(), held_out.label_counts())
+    return ClassifierData(train, held_out, alphabet or Alphabet.of(train), tuple(warnings), best)
 
 
 def sources_of(request: ClassifierRequest) -> Sequence[str]:

@@ -74,8 +74,8 @@ class Teaching:
         if not self._targets.exist(own):
             if (size := self._targets.size) > _SAID:
                 log(
-                    f"soft targets: {len(self.data.train):,} rows × {self._targets.labels:,} labels "
-                    f"take {size / 1e9:.1f} GB in {own}, and as much for each teacher until all "
+                    f"soft targets: {len(self.data.train):,} rows × {self._targets.labels:,} "
+                    f"labels take {size / 1e9:.1f} GB in {own}, and as much for each teacher until all "
                     "are trained"
                 )
             self.check_room()

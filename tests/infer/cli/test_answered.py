@@ -9,6 +9,7 @@ import pytest
 
 from rnn_infer.cli import answered as module
 from rnn_infer.cli.answered import answered
+from rnn_infer.errors import UnknownCharacterError
 from rnn_infer.predictions import Prediction
 from rnn_infer.tables.table import Table
 
@@ -113,3 +114,29 @@ def test_collector_is_off_only_for_the_blocks() -> None:
 def test_no_rows(asked: list[str]) -> None:
     assert list(answers_of(table_of([]), asked)) == []
     assert asked == []
+
+
+@pytest.mark.parametrize("row", [0, 6, 13, 19])
+def test_refused_text_is_named_with_its_row(monkeypatch: pytest.MonkeyPatch, row: int) -> None:
+    """The first one of all; rows before its block are answered."""
+    monkeypatch.setattr(module, "_ROWS", 7)
+    texts = [f"text {i}" for i in range(20)]
+    texts[row] = texts[-1] = "Ж"
+
+    def classify(some: list[str]) -> list[Prediction]:
+        if "Ж" in some:
+            raise UnknownCharacterError("character 'Ж' is not in the vocabulary; remove it")
+        return predictions(some)
+
+    blocks = answered(table_of(texts), classify, write)
+    message = rf"^a\.csv: line {row + 2}: character 'Ж' is not in the vocabulary; remove it$"
+    found: list[str] = []
+    with pytest.raises(UnknownCharacterError, match=message):
+        for rows, _ in blocks:
+            found += [each.text for each in rows]
+    assert found == texts[: row // 7 * 7]
+
+
+def test_object_of_an_array_is_named() -> None:
+    table = Table.open(io.BytesIO(b'[{"text": "a"}, {"text": "b"}]'), name="a.json")
+    assert [table.place(each) for each in table] == ["a.json: object 1", "a.json: object 2"]

@@ -104,3 +104,18 @@ def test_bad_data(
 def test_data_is_required(call: Call, finished: TrainingReport) -> None:
     result = call("evaluate", str(finished.run))
     assert (result.exit_code, "Missing option '--data'" in result.output) == (2, True)
+
+
+def test_plots_that_cannot_be_written_are_refused_before_the_scoring(
+    error_of: ErrorOf,
+    finished_classifier: TrainingReport,
+    table: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delattr(evaluator, "evaluate")
+    target = str(finished_classifier.out)
+    message = error_of("evaluate", target, "--data", str(table), "--plots", f"{table}/plots")
+    assert message == (
+        f"Error: cannot write {table}/plots/confusion.png: {table} is no folder; name another "
+        "--plots"
+    )

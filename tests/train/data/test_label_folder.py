@@ -65,3 +65,26 @@ def test_nothing_to_read(folder: Path, name: str, said: str) -> None:
     (folder / name).write_text("x")
     with pytest.raises(DataError, match=said):
         list(folder_rows(folder))
+
+
+@pytest.mark.parametrize("more", [[], ["readme.txt"], ["train/urls.txt", "test/urls.txt"]])
+def test_parts_of_a_data_set(folder: Path, more: list[str]) -> None:
+    """With a folder for training and one for test, each with a folder for each label."""
+    for path in ("train/pos/1.txt", "train/neg/1.txt", "test/pos/1.txt", "test/neg/1.txt", *more):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text("x")
+    with pytest.raises(DataError) as raised:
+        list(folder_rows(folder))
+    assert str(raised.value) == (
+        f"{folder}: its folders hold no texts but folders (test, train); name one of them: "
+        f"--data {folder}/train --val-data {folder}/test"
+    )
+    assert len(list(folder_rows(folder / "test"))) == 2
+
+
+def test_folder_of_labels_with_a_folder_inside(folder: Path) -> None:
+    """Of labels that hold texts, a deeper folder is not read."""
+    for path in ("pos/1.txt", "neg/1.txt", "neg/old/1.txt"):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text("x")
+    assert [label for _, label in folder_rows(folder)] == ["neg", "pos"]

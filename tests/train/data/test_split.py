@@ -4,11 +4,18 @@ import unicodedata
 from collections import Counter
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rnn_train.data.rows import Rows
-from rnn_train.data.split import describe, held_out_side, repetitions, split_rows
+from rnn_train.data.split import (
+    best_possible_accuracy,
+    describe,
+    held_out_side,
+    repetitions,
+    split_rows,
+)
 
 PAIRS = st.lists(st.tuples(st.sampled_from("abcdefghij"), st.sampled_from("xyz")), max_size=60)
 
@@ -85,12 +92,29 @@ def test_repeated_and_contradictory_texts() -> None:
         ("a", "x"), ("a", "x"), ("b", "x"), ("b", "y"), ("c", "y"), ("b", "x")
     )
     assert repeats.startswith("3 rows repeat a text")
-    assert contradictions == "1 texts carry more than one label ('b')"
+    assert contradictions == (
+        "1 texts carry more than one label ('b'): training learns how often each label comes, and "
+        "each held-out row counts alone"
+    )
 
 
 def test_three_contradictory_texts_are_named() -> None:
     lines = warned(*((text, label) for text in "dabc" for label in "xy"))
-    assert lines[1] == "4 texts carry more than one label ('d', 'a', 'b', …)"
+    assert lines[1].startswith("4 texts carry more than one label ('d', 'a', 'b', …): ")
+
+
+def test_thousands_and_the_best_possible_accuracy() -> None:
+    repeats, contradictions = describe(12_345, 1_234, ["a"], 0.98765)
+    assert repeats.startswith("12,345 rows repeat")
+    assert contradictions.startswith("1,234 texts carry")
+    assert contradictions.endswith("counts alone; so no accuracy above 0.9877 is possible")
+
+
+def test_best_possible_accuracy() -> None:
+    """Text 7 has labels 0, 0 and 1, text 9 has 1 and 2, and text 8 has one row."""
+    keys, labels = np.array([7, 8, 7, 9, 9, 7]), np.array([0, 2, 1, 2, 1, 0])
+    assert best_possible_accuracy(keys, labels) == pytest.approx((2 + 1 + 1) / 6)
+    assert best_possible_accuracy(np.arange(4), np.array([0, 0, 1, 1])) == 1
 
 
 # --- held_out_side --------------------------------------------------------------------

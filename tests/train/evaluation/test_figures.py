@@ -81,6 +81,18 @@ def test_classifier_as_text(classifier: ClassifierFigures) -> None:
     ]
 
 
+def test_table_of_many_labels() -> None:
+    """Those with most rows are shown, and the last line counts the others."""
+    names = [f"label {i:,}" for i in range(200)]
+    truth = torch.arange(200).repeat_interleave(torch.arange(200) % 7 + 1)
+    figures = ClassifierFigures.of(torch.nn.functional.one_hot(truth, 200).float(), truth, names)
+    lines = figures.as_text().splitlines()
+    table = lines[lines.index("") + 1 :]
+    assert [int(line.split()[-1]) for line in table[1:-1]] == [7] * 28 + [6] * 28 + [5] * 4
+    assert table[-1] == "and 140 labels with fewer rows; --per-label FILE.csv writes all of them"
+    assert len(figures.as_json()["labels"]) == 200
+
+
 def test_confusions_of_a_classifier(classifier: ClassifierFigures) -> None:
     assert classifier.as_json()["confusions"] == [
         {"true": "long name", "predicted": "a", "rows": 1}

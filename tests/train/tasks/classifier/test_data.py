@@ -105,3 +105,34 @@ def test_rows_are_cut(create: Create, start: Callable[..., TrainingReport], tabl
 def test_rows_that_are_not_cut(create: Create, table: Path) -> None:
     task = create(table, max_length=100)
     assert not any("cut" in each for each in task.warnings)
+
+
+def test_contradictions_bound_the_accuracy(run: Run, tmp_path: Path, table: Path) -> None:
+    held = tmp_path / "held.csv"
+    held.write_text("text,label\n" + "bakaka,east\nbakaka,east\nbakaka,north\nbamu,north\n" * 9)
+    data = store_data(run, ClassifierRequest(data=(str(table),), val_data=str(held)))
+    assert data.best_possible_accuracy == pytest.approx(0.75)
+    assert any(line.endswith("no accuracy above 0.7500 is possible") for line in data.warnings)
+    facts = json.loads((run.folder / "rows.json").read_text("utf-8"))
+    del facts["best"]  # as in a folder of an older version
+    (run.folder / "rows.json").write_text(json.dumps(facts), "utf-8")
+    old = open_data(run)
+    assert old.best_possible_accuracy is None
+    assert any(line.endswith("each held-out row counts alone") for line in old.warnings)
+
+
+def test_warnings_about_labels(create: Create, table: Path) -> None:
+    """Labels that are alike, and a label with one row."""
+    table.write_text(
+        table.read_text() + "bamuso,East\n" + "".join(f"x{i},east\n" for i in range(9))
+    )
+    alike, unmeasured = create(table).data.warnings
+    assert "'East' and 'east'" in alike
+    assert unmeasured.startswith("1 of 3 labels have no held-out row")
+    assert unmeasured.endswith("'East' with 1)")
+
+
+def test_nothing_to_worry_about(create: Create, table: Path) -> None:
+    data = create(table).data
+    assert data.warnings == ()
+    assert data.best_possible_accuracy is None
