@@ -75,8 +75,8 @@ class Teaching:
             if (size := self._targets.size) > _SAID:
                 log(
                     f"soft targets: {len(self.data.train):,} rows × {self._targets.labels:,} "
-                    f"labels take {size / 1e9:.1f} GB in {own}, and as much for each teacher until all "
-                    "are trained"
+                    f"labels take {size / 1e9:.1f} GB in {own}, and as much for each teacher "
+                    "until all are trained"
                 )
             self.check_room()
             self._make_soft_targets(spent, device, log, crew)
