@@ -115,7 +115,7 @@ def linear(folder: Path, minutes: float) -> dict[str, Any]:
     scores = model.scores(data.held_out)
     labels = torch.from_numpy(label_indices(data.held_out, data.alphabet))
     run.close()
-    scaled = metrics.calibrated(scores, labels, data.log_prior(0.0))
+    scaled = metrics.CalibratedHalves.of(scores, labels, data.log_prior(0.0))
     found = metrics.summary(scaled, labels)
     priors = metrics.by_prior(scaled, labels, data.log_prior(0.0))
     best = max(each["macro_f1"] for each in priors.values())

@@ -47,6 +47,7 @@ from rnn_train.run_task import finished_task
 from rnn_train.system_errors import system_errors
 from rnn_train.tasks.charlm.task import CharLMTask
 from rnn_train.tasks.classifier.task import ClassifierTask
+from rnn_train.tasks.memory import check_logits
 from rnn_train.training.device import pick_device
 
 Prior = float | Literal["best"]
@@ -121,7 +122,7 @@ def _evaluate_run(
         rows = data.rows(task.data.alphabet.labels)
         read = rows if unknown == "default" else _readable(rows, vocabulary, unknown)
         logits, _ = held_out_logits(task.model, task.data.alphabet, read)
-        return wanted.figures(result.calibration.apply(logits), rows, metadata)
+        return wanted.figures(result.calibration.apply_(logits), rows, metadata)
 
 
 def _evaluate_charlm(
@@ -227,8 +228,7 @@ class _Wanted:
     def refuse_classifier_options(self) -> None:
         """Refuses options that need labels."""
         others = {"--coverage": self.coverage is not None, "--prior": self.prior != 0}
-        given = [*filter(others.get, others), *filter(None, [self.of_labels])]
-        if given:
+        if given := [*filter(others.get, others), *filter(None, [self.of_labels])]:
             raise EvaluationError(
                 f"{self.target}: a character model, which has no labels; drop {given[0]}"
             )
@@ -242,7 +242,7 @@ class _Wanted:
         """Computes the figures.
 
         Args:
-            logits: [rows, labels], calibrated.
+            logits: [rows, labels], calibrated. The prior is taken out of them in place.
             rows: texts and labels.
             metadata: of the model.
         """
@@ -252,7 +252,7 @@ class _Wanted:
         truth = torch.tensor([index[label] for label in rows.labels])
         priors = metrics.by_prior(logits, truth, log_prior)
         if prior := self._prior(metadata):
-            logits = logits - prior * torch.tensor(log_prior)
+            logits -= prior * torch.tensor(log_prior)
         return ClassifierFigures.of(
             logits,
             truth,
@@ -265,9 +265,8 @@ class _Wanted:
 
     def _threshold(self, metadata: Metadata) -> float | None:
         assert metadata.classifier is not None
-        if self.coverage is None:
-            return None
-        return threshold(metadata.classifier.held_out, self.coverage)
+        held_out = metadata.classifier.held_out
+        return None if self.coverage is None else threshold(held_out, self.coverage)
 
     def _prior(self, metadata: Metadata) -> float:
         if self.prior != "best":
@@ -297,4 +296,5 @@ class _Data:
                 f"{self.sources[0]}: labels that the model does not know: "
                 f"{', '.join(map(repr, new))}; drop these rows, or name another --label-column"
             )
+        check_logits(len(rows), len(labels), "evaluate a part of the rows at a time")
         return rows

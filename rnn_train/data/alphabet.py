@@ -1,6 +1,6 @@
 """Alphabet of a classifier: its characters, its labels, and how texts are encoded and padded."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,12 +62,13 @@ class Alphabet:
             for text in texts
         ]
 
-    def known(self, texts: Sequence[str]) -> NDArray[np.float64]:
+    def known(self, texts: Iterable[str]) -> NDArray[np.float64]:
         """Returns the share of each text's characters that are in the vocabulary, [texts]."""
         known = set(self.vocabulary) - {UNKNOWN}
-        return np.array(
-            [sum(char in known for char in text) / max(1, len(text)) for text in map(normal, texts)]
+        shares = (
+            sum(char in known for char in text) / max(1, len(text)) for text in map(normal, texts)
         )
+        return np.fromiter(shares, np.float64)
 
     def log_prior(self, rows: AnyRows) -> tuple[float, ...]:
         """Computes the log of each label's share of `rows`, [labels].

@@ -71,6 +71,10 @@ class NGramModel:
         scores[:, self._model.classes_] = known
         return torch.from_numpy(scores)
 
+    def predictions(self, texts: Sequence[str] | AnyRows) -> Tensor:
+        """Returns the label with the largest score of each text, [texts]."""
+        return self.scores(texts).argmax(-1)
+
 
 def too_large(rows: int, labels: int) -> bool:
     """Whether a table has too many rows or labels for an SVM: a `HashedLinear` takes its place."""

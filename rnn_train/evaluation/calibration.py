@@ -30,9 +30,14 @@ from rnn_train.evaluation.temperature import (
 LEAST_ROWS = 1000
 """With fewer rows the noise is 0: a share of some percent would be decided by a few rows."""
 MOST_NOISE = 0.5
-_BLOCK = 1 << 14
-"""Rows whose probabilities are in memory at once."""
+_BLOCK = 1 << 21
+"""Probabilities that are in memory at once."""
 _TOLERANCE = {"xatol": 3e-3}
+
+
+def block_rows(labels: int) -> int:
+    """Returns how many rows of so many labels are looked at together."""
+    return max(1, _BLOCK // labels)
 
 
 @dataclass(frozen=True)
@@ -51,10 +56,16 @@ class Calibration:
             return scaled
         noise = torch.tensor(self.noise, dtype=scaled.dtype, device=scaled.device)
         kept, least = 1 - math.fsum(self.noise), torch.finfo(scaled.dtype).tiny
-        for rows in torch.split(scaled, _BLOCK):
+        for rows in torch.split(scaled, block_rows(scaled.shape[-1])):
             shares = kept * torch.softmax(rows, -1) + noise
             rows.copy_(shares.clamp(min=least).log())
         return scaled
+
+    def apply_(self, logits: Tensor) -> Tensor:
+        """Calibrates logits [rows, labels] in place, a block at a time, and returns them."""
+        for rows in torch.split(logits, block_rows(logits.shape[-1])):
+            rows.copy_(self.apply(rows))
+        return logits
 
 
 def fit_calibration(

@@ -115,16 +115,16 @@ class ClassifierFigures:
         if sets:
             coverage, size = sets.of_rows(truth >= 0)
             figures |= {"coverage": float(coverage or 0), "mean_set_size": float(size or 0)}
-        predictions = logits.argmax(-1).numpy()
-        several = Contradictions.of(texts, truth.numpy(), predictions) if texts else None
+        predicted = metrics.predictions(logits)
+        several = Contradictions.of(texts, truth.numpy(), predicted.numpy()) if texts else None
         return cls(
             len(truth),
             figures,
-            of_labels(logits, truth, labels, sets),
+            of_labels(predicted, truth, labels, sets),
             truth.numpy(),
-            predictions,
+            predicted.numpy(),
             metrics.reliability(logits, truth),
-            tuple(metrics.confusions(logits, truth, labels)),
+            tuple(metrics.confusions(predicted, truth, labels)),
             several if several and several.texts else None,
             dict(priors or {}),
             prior,

@@ -1,6 +1,7 @@
 """A linear model of hashed n-grams, for tables with many rows or labels, within a time budget."""
 
 import time
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -120,14 +121,27 @@ class HashedLinear:
         Returns:
             Logits [texts, labels].
         """
-        encoded = EncodedRows.of(rows)
-        reader = RowReader(encoded, self._alphabet)
+        found = torch.empty(len(rows), len(self._alphabet.labels))
+        for chosen, scores in self._read(rows):
+            found[chosen] = scores
+        return found
+
+    @torch.inference_mode()
+    def predictions(self, rows: AnyRows) -> Tensor:
+        """Returns the label with the largest score of each text, [texts]. The scores are in memory
+        a block at a time."""
+        found = torch.empty(len(rows), dtype=torch.long)
+        for chosen, scores in self._read(rows):
+            found[chosen] = scores.argmax(-1)
+        return found
+
+    def _read(self, rows: AnyRows) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yields the places of some texts, of about the same length, and their scores."""
+        reader = RowReader(EncodedRows.of(rows), self._alphabet)
         order = np.argsort(reader.lengths, kind="stable")
-        found = torch.empty(len(encoded), len(self._alphabet.labels))
         for begin in range(0, len(order), _READ):
             chosen = order[begin : begin + _READ]
-            found[torch.from_numpy(chosen)] = self._scores(self._features(reader, chosen))
-        return found
+            yield torch.from_numpy(chosen), self._scores(self._features(reader, chosen))
 
     def _features(self, reader: RowReader, chosen: NDArray[np.integer]) -> Features:
         """Hashes the n-grams of texts. The features of a text have norm 1 if no n-gram repeats."""

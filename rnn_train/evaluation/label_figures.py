@@ -38,19 +38,18 @@ class LabelFigures:
 
 
 def of_labels(
-    logits: Tensor, truth: Tensor, names: Sequence[str], sets: PredictionSets | None
+    predicted: Tensor, truth: Tensor, names: Sequence[str], sets: PredictionSets | None
 ) -> tuple[LabelFigures, ...]:
     """Computes the figures of all labels.
 
     Args:
-        logits: [rows, labels].
+        predicted: index of the predicted label of each row, [rows].
         truth: index of the true label of each row, [rows].
         names: name of each label.
         sets: prediction sets of the rows, if they were asked for.
     """
-    predicted = logits.argmax(-1).numpy()
-    shares = np.bincount(predicted, minlength=len(names)) / len(truth)
-    rivals = _rivals(truth.numpy(), predicted, len(names))
+    shares = np.bincount(predicted.numpy(), minlength=len(names)) / len(truth)
+    rivals = _rivals(truth.numpy(), predicted.numpy(), len(names))
     return tuple(
         LabelFigures(
             name,
@@ -62,7 +61,7 @@ def of_labels(
             share_predicted=float(shares[i]),
             most_confused_with=names[rivals[i]] if rivals[i] >= 0 else None,
         )
-        for i, (name, each) in enumerate(metrics.by_label(logits, truth, names).items())
+        for i, (name, each) in enumerate(metrics.by_label(predicted, truth, names).items())
     )
 
 

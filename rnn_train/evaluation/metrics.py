@@ -1,9 +1,10 @@
 """Metrics of a classifier.
 
 Most functions take `logits` [rows, labels] and `labels`, the index of each row's true label [rows].
+They look at a block of rows at a time, so they need little memory besides the logits.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
@@ -13,12 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from rnn_train.evaluation.calibration import fit_calibration
+from rnn_train.evaluation.calibration import Calibration, block_rows, fit_calibration
 
 BINS = 15
 """Number of bins of equal width, for calibration."""
-_BLOCK = 1 << 16
-"""Rows whose probabilities are in memory at once."""
 _CONFUSIONS = 50
 """Confusions in the list of the most frequent ones."""
 PRIORS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0)
@@ -33,36 +32,103 @@ class Confusion(TypedDict):
     rows: int
 
 
-def summary(logits: Tensor, labels: Tensor) -> dict[str, float]:
+@dataclass(frozen=True)
+class CalibratedHalves:
+    """Logits, calibrated when they are asked for: each half of the rows by what is fitted to the
+    other half. So no row influences the calibration of its own logits."""
+
+    logits: Tensor
+    """[rows, labels]."""
+    halves: tuple[Calibration, Calibration]
+    """Of the rows with an even place, and of those with an odd one."""
+
+    @classmethod
+    def of(
+        cls, logits: Tensor, labels: Tensor, log_shares: tuple[float, ...]
+    ) -> "CalibratedHalves":
+        """Fits the calibration of each half.
+
+        Args:
+            logits: [rows, labels].
+            labels: index of each row's true label, [rows].
+            log_shares: log of the frequency of each label in the training rows, [labels].
+        """
+        if len(labels) < 2:
+            return cls(logits, (Calibration(), Calibration()))
+        even, odd = (
+            fit_calibration(logits[place::2], labels[place::2], log_shares)[0] for place in (1, 0)
+        )
+        return cls(logits, (even, odd))
+
+    @property
+    def shape(self) -> torch.Size:
+        """[rows, labels]."""
+        return self.logits.shape
+
+    def __getitem__(self, rows: slice) -> Tensor:
+        """Returns the calibrated logits of some rows, [some rows, labels]."""
+        begin, end, _ = rows.indices(len(self.logits))
+        found = torch.empty_like(self.logits[begin:end])
+        for half, calibration in enumerate(self.halves):
+            places = slice((half - begin) % 2, None, 2)
+            found[places] = calibration.apply(self.logits[begin:end][places])
+        return found
+
+
+Logits = Tensor | CalibratedHalves
+
+
+def summary(logits: Logits, labels: Tensor) -> dict[str, float]:
     """Returns accuracy, macro-F1, weighted F1, top-3 and top-5 accuracy, nats per text and expected
     calibration error."""
-    ranks = _ranks(logits, labels)
+    ranks, count = _ranks(logits, labels), logits.shape[-1]
+    predicted = predictions(logits)
+    f1, occurs, rows = _f1(predicted, labels, count)
+    nats = [cross_entropy(*block, reduction="none") for block in _blocks(logits, labels)]
     return {
-        "accuracy": accuracy(logits, labels),
-        "macro_f1": macro_f1(logits, labels),
-        "weighted_f1": weighted_f1(logits, labels),
+        "accuracy": _share(predicted == labels),
+        "macro_f1": float(f1[occurs].mean()),
+        "weighted_f1": float((f1 * rows).sum() / rows.sum()),
         "top_3_accuracy": _share(ranks < 3),
         "top_5_accuracy": _share(ranks < 5),
-        "nats_per_text": float(cross_entropy(logits, labels, reduction="none").double().mean()),
+        "nats_per_text": float(torch.cat(nats).double().mean()),
         "calibration_error": reliability(logits, labels).error,
     }
 
 
-def accuracy(logits: Tensor, labels: Tensor) -> float:
+def predictions(logits: Logits) -> Tensor:
+    """Returns the most likely label of each row, [rows]."""
+    return torch.cat([block.argmax(-1) for block, _ in _blocks(logits)])
+
+
+def accuracy(logits: Logits, labels: Tensor) -> float:
     """Returns the share of correct predictions."""
-    return _share(logits.argmax(-1) == labels)
+    return _share(predictions(logits) == labels)
 
 
-def macro_f1(logits: Tensor, labels: Tensor) -> float:
+def macro_f1(logits: Logits, labels: Tensor) -> float:
     """Returns the mean F1 of all labels that occur as a true label or as a prediction."""
-    f1, occurs, _ = _f1(logits, labels)
-    return float(f1[occurs].mean())
+    return of_predictions(predictions(logits), labels, logits.shape[-1])["macro_f1"]
 
 
-def weighted_f1(logits: Tensor, labels: Tensor) -> float:
-    """Returns the mean F1 of all labels, each weighted by its share of the rows."""
-    f1, _, rows = _f1(logits, labels)
-    return float((f1 * rows).sum() / rows.sum())
+def of_predictions(predicted: Tensor, labels: Tensor, count: int) -> dict[str, float]:
+    """Returns accuracy and macro-F1.
+
+    Args:
+        predicted: label of each row, [rows].
+        labels: [rows].
+        count: number of labels.
+    """
+    f1, occurs, _ = _f1(predicted, labels, count)
+    return {"accuracy": _share(predicted == labels), "macro_f1": float(f1[occurs].mean())}
+
+
+def _blocks(logits: Logits, labels: Tensor | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yields the rows in blocks, with their labels, or with none."""
+    rows, size = logits.shape[0], block_rows(logits.shape[-1])
+    given = torch.empty(rows, 0) if labels is None else labels
+    for begin in range(0, rows, size):
+        yield logits[begin : begin + size], given[begin : begin + size]
 
 
 def _share(rows: Tensor) -> float:
@@ -71,35 +137,42 @@ def _share(rows: Tensor) -> float:
     return float(rows.double().mean())
 
 
-def _ranks(logits: Tensor, labels: Tensor) -> Tensor:
+def _ranks(logits: Logits, labels: Tensor) -> Tensor:
     """Returns how many labels come before the true one, [rows].
 
     Of equal logits the first label comes first, as in `argmax` and in `rnn_infer`; `topk` has no
     such rule.
     """
     places, found = torch.arange(logits.shape[-1]), []
-    for block, label in zip(torch.split(logits, _BLOCK), torch.split(labels, _BLOCK), strict=True):
+    for block, label in _blocks(logits, labels):
         own = block.gather(-1, label[:, None])
         behind = (block < own) | ((block == own) & (places >= label[:, None]))
         found.append(len(places) - behind.sum(-1))
     return torch.cat(found)
 
 
-def _f1(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _f1(predicted: Tensor, labels: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
     """Returns for each label its F1, whether it occurs at all, and its rows, each [labels]."""
-    predicted, count = logits.argmax(-1), logits.shape[-1]
     rows = torch.bincount(labels, minlength=count)
     both = rows + torch.bincount(predicted, minlength=count)
     right = torch.bincount(labels[predicted == labels], minlength=count)
     return 2.0 * right.double() / both.clamp(min=1), both > 0, rows
 
 
-def by_label(logits: Tensor, labels: Tensor, names: Sequence[str]) -> dict[str, dict[str, float]]:
-    """Returns precision, recall, F1 and the number of rows of each label, by its name."""
+def by_label(
+    predicted: Tensor, labels: Tensor, names: Sequence[str]
+) -> dict[str, dict[str, float]]:
+    """Returns precision, recall, F1 and the number of rows of each label, by its name.
+
+    Args:
+        predicted: label of each row, [rows].
+        labels: [rows].
+        names: of the labels.
+    """
     from sklearn.metrics import precision_recall_fscore_support
 
     columns = precision_recall_fscore_support(
-        labels, logits.argmax(-1), labels=range(len(names)), zero_division=0
+        labels, predicted, labels=range(len(names)), zero_division=0
     )
     keys = ("precision", "recall", "f1", "rows")
     return {
@@ -108,9 +181,14 @@ def by_label(logits: Tensor, labels: Tensor, names: Sequence[str]) -> dict[str, 
     }
 
 
-def confusions(logits: Tensor, labels: Tensor, names: Sequence[str]) -> list[Confusion]:
-    """Returns the most frequent confusions: true label, predicted label and number of rows."""
-    predicted = logits.argmax(-1)
+def confusions(predicted: Tensor, labels: Tensor, names: Sequence[str]) -> list[Confusion]:
+    """Returns the most frequent confusions: true label, predicted label and number of rows.
+
+    Args:
+        predicted: label of each row, [rows].
+        labels: [rows].
+        names: of the labels.
+    """
     wrong = predicted != labels
     codes = (labels[wrong] * len(names) + predicted[wrong]).numpy()
     pairs, rows = np.unique(codes, return_counts=True)
@@ -122,7 +200,7 @@ def confusions(logits: Tensor, labels: Tensor, names: Sequence[str]) -> list[Con
 
 
 def by_prior(
-    logits: Tensor, labels: Tensor, log_prior: Sequence[float]
+    logits: Logits, labels: Tensor, log_prior: Sequence[float]
 ) -> dict[float, dict[str, float]]:
     """Computes accuracy and macro-F1 for several values of `prior`, an option of `classify`.
 
@@ -135,37 +213,14 @@ def by_prior(
         Accuracy and macro-F1, by the value of `prior`.
     """
     shift = torch.tensor(log_prior)
-    found = {}
-    for prior in PRIORS:
-        adjusted = logits - prior * shift
-        found[prior] = {
-            "accuracy": accuracy(adjusted, labels),
-            "macro_f1": macro_f1(adjusted, labels),
-        }
-    return found
-
-
-def calibrated(logits: Tensor, labels: Tensor, log_shares: tuple[float, ...]) -> Tensor:
-    """Calibrates each half of the rows by what is fitted to the other half.
-
-    In this way no row influences the calibration of its own logits.
-
-    Args:
-        logits: [rows, labels].
-        labels: [rows].
-        log_shares: log of the frequency of each label in the training rows, [labels].
-
-    Returns:
-        Logits, [rows, labels].
-    """
-    even = torch.arange(len(labels)) % 2 == 0
-    if len(labels) < 2:
-        return logits
-    result = torch.empty_like(logits)
-    for half in (even, ~even):
-        fitted, _ = fit_calibration(logits[~half], labels[~half], log_shares)
-        result[half] = fitted.apply(logits[half])
-    return result
+    predicted: dict[float, list[Tensor]] = {prior: [] for prior in PRIORS}
+    for block, _ in _blocks(logits):
+        for prior, found in predicted.items():
+            found.append((block - prior * shift).argmax(-1))
+    return {
+        prior: of_predictions(torch.cat(found), labels, len(shift))
+        for prior, found in predicted.items()
+    }
 
 
 @dataclass(frozen=True)
@@ -185,10 +240,9 @@ class Reliability:
         return float(np.nansum(self.share * np.abs(self.confidence - self.accuracy)))
 
 
-def reliability(logits: Tensor, labels: Tensor) -> Reliability:
+def reliability(logits: Logits, labels: Tensor) -> Reliability:
     """Sorts predictions into bins by their probability."""
-    # In blocks: all probabilities in float64 are twice as large as the logits.
-    shares = [torch.softmax(block.double(), -1).max(-1) for block in torch.split(logits, _BLOCK)]
+    shares = [torch.softmax(block.double(), -1).max(-1) for block, _ in _blocks(logits)]
     probability, prediction = (torch.cat(each) for each in zip(*shares, strict=True))
     correct = (prediction == labels).double()
     bin_index = (probability * BINS).long().clamp(max=BINS - 1)

@@ -8,9 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rnn_infer.conformal.threshold import set_sizes
-
-_BLOCK = 1 << 14
-"""Rows whose probabilities are in memory at once."""
+from rnn_train.evaluation.calibration import block_rows
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,8 @@ class PredictionSets:
             truth: index of each row's right label, [rows].
             threshold: largest score of a label in a set.
         """
-        blocks = zip(torch.split(logits, _BLOCK), torch.split(truth, _BLOCK), strict=True)
+        size = block_rows(logits.shape[-1])
+        blocks = zip(torch.split(logits, size), torch.split(truth, size), strict=True)
         holds, sizes = zip(*(_sets(*block, threshold) for block in blocks), strict=True)
         return cls(np.concatenate(holds), np.concatenate(sizes))
 

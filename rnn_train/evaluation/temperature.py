@@ -96,10 +96,17 @@ def fit_to_logits(logits: Tensor, labels: Tensor, limits: tuple[float, float] = 
 def enough(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Returns evenly spaced items, as many as are enough: logits [items, outputs], and labels."""
     items, outputs = logits.shape
-    if items <= (most := enough_items(outputs)):
+    if items <= enough_items(outputs):
         return logits, labels
-    chosen = torch.linspace(0, items - 1, most, device=logits.device).round().long()
+    chosen = enough_of(torch.arange(items, device=logits.device), outputs)
     return logits[chosen], labels[chosen]
+
+
+def enough_of(items: Tensor, outputs: int) -> Tensor:
+    """Returns evenly spaced ones of some items [items], as many as are enough."""
+    if len(items) <= (most := enough_items(outputs)):
+        return items
+    return items[torch.linspace(0, len(items) - 1, most, device=items.device).round().long()]
 
 
 class _Curves:

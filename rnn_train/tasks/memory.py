@@ -46,6 +46,25 @@ def check_memory(
     )
 
 
+def check_logits(rows: int, labels: int, cure: str) -> None:
+    """Checks that the logits of rows fit into memory.
+
+    Args:
+        rows: to be read by a classifier.
+        labels: of the classifier.
+        cure: what to do, for the message.
+
+    Raises:
+        RunError: they do not.
+    """
+    needed, have = 4 * rows * labels, available(torch.device("cpu"))
+    if have is not None and needed > have:
+        raise RunError(
+            f"the logits of {rows:,} rows for {labels:,} labels take {needed / _GIB:,.1f} GiB of "
+            f"memory, and {have / _GIB:,.1f} GiB are free; {cure}"
+        )
+
+
 def available(device: torch.device) -> int | None:
     """Returns the bytes of free memory; None: this system does not tell."""
     if device.type == "cuda":

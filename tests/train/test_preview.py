@@ -35,6 +35,14 @@ def test_classifier(table: Path, tmp_path: Path) -> None:
     assert said[-1].startswith("dry run: nothing was written")
 
 
+def test_ensemble(table: Path) -> None:
+    """The soft targets that a step needs are not there."""
+    said: list[str] = []
+    request = ClassifierRequest(data=[str(table)], epochs=2, model=MODEL, ensemble=2)
+    preview(request, Path("model.onnx"), device="cpu", threads=1, log=said.append)
+    assert "training: 2 epochs for 3 networks, each of 5 steps of 16" in said
+
+
 def test_charlm(story: Path, tmp_path: Path) -> None:
     before, said = listing(tmp_path), list[str]()
     preview(

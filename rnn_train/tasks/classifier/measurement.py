@@ -8,18 +8,20 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
-from rnn_infer import Classifier
 from rnn_infer.conformal.threshold import held_out_scores
 from rnn_infer.contract import HeldOutScores
+from rnn_infer.labelling import Labeller
 from rnn_infer.runtime.stepper import Stepper
 from rnn_train.data.alphabet import BEGIN, END
 from rnn_train.data.rows import NORMALIZATION
 from rnn_train.evaluation import metrics, plots
 from rnn_train.evaluation.baselines import NGramModel
-from rnn_train.evaluation.calibration import Calibration, fit_calibration
+from rnn_train.evaluation.calibration import Calibration, block_rows, fit_calibration
 from rnn_train.evaluation.classification import held_out_logits
 from rnn_train.evaluation.hashed_linear import HashedLinear
+from rnn_train.evaluation.temperature import enough_of
 from rnn_train.exporting.model_file import ModelCard
 from rnn_train.files import write_bytes
 from rnn_train.models.classifier import RecurrentClassifier
@@ -29,8 +31,6 @@ from rnn_train.tasks.task import HeldOutResult, rounded
 
 _LEAST_KNOWN = 0.5
 """Share of a row's characters that the training rows must have, for the row to decide anything."""
-_BLOCK = 1 << 14
-"""Rows whose probabilities in float64 are in memory at once."""
 _LOSS_ROWS = 2_000
 """Rows that are read to measure the loss of a file."""
 
@@ -45,7 +45,8 @@ class Measurement:
         self._data = data
         self._log_prior, self._log_shares = data.log_prior(plan.balance), data.log_prior(0.0)
         self._logits, self._labels = held_out_logits(model, data.alphabet, data.held_out)
-        known = torch.from_numpy(data.alphabet.known(data.held_out.texts))
+        self._calibrated = metrics.CalibratedHalves.of(self._logits, self._labels, self._log_shares)
+        known = torch.from_numpy(data.alphabet.known(data.held_out.texts_in_blocks()))
         self._readable = known >= _LEAST_KNOWN
 
     def result(self) -> HeldOutResult:
@@ -53,15 +54,16 @@ class Measurement:
 
         For the metrics, each half of the rows has the calibration that is fitted to the other half.
         """
-        scaled = self._scaled
-        found = metrics.summary(scaled, self._labels)
-        priors = metrics.by_prior(scaled, self._labels, self._log_prior)
+        found = metrics.summary(self._calibrated, self._labels)
+        priors = self._priors
         best = max(priors, key=lambda prior: priors[prior]["macro_f1"])
         found["best_prior"] = best
         found["best_prior_macro_f1"] = priors[best]["macro_f1"]
         found["held_out_rows"] = float(len(self._labels))
-        readable = self._logits[self._readable], self._labels[self._readable]
-        calibration, fit = fit_calibration(*readable, self._log_shares)
+        if (ceiling := self._data.best_possible_accuracy) is not None:
+            found["best_possible_accuracy"] = ceiling
+        rows = enough_of(torch.nonzero(self._readable)[:, 0], self._logits.shape[-1])
+        calibration, fit = fit_calibration(self._logits[rows], self._labels[rows], self._log_shares)
         noise, warnings = calibration.noise, fit.warnings
         if noise:
             found["label_noise"] = sum(noise)
@@ -80,7 +82,8 @@ class Measurement:
             temperature, noise: see `Calibration`.
         """
         calibration = Calibration(temperature, noise)
-        blocks = (torch.split(each, _BLOCK) for each in (self._logits, self._labels))
+        size = block_rows(self._logits.shape[-1])
+        blocks = (torch.split(each, size) for each in (self._logits, self._labels))
         shares = [
             torch.softmax(calibration.apply(logits.double()), -1).gather(-1, labels[:, None])[:, 0]
             for logits, labels in zip(*blocks, strict=True)
@@ -89,10 +92,10 @@ class Measurement:
 
     def plot(self, folder: Path) -> None:
         """Draws the confusion matrix and the reliability diagram."""
-        predicted = self._logits.argmax(-1).numpy()
-        reliability = metrics.reliability(self._scaled, self._labels)
+        reliability = metrics.reliability(self._calibrated, self._labels)
+        truth, predicted = self._labels.numpy(), self._predicted.numpy()
         labels = self._data.alphabet.labels
-        plots.classifier_plots(self._labels.numpy(), predicted, reliability, labels, folder)
+        plots.classifier_plots(truth, predicted, reliability, labels, folder)
 
     def compare(self, baselines: Sequence[NGramModel | HashedLinear], folder: Path) -> list[str]:
         """Compares the model with linear models that were fitted to the same rows.
@@ -102,30 +105,31 @@ class Measurement:
         Returns:
             The lines of a table, and a recommendation if a linear model is as good.
         """
-        scored = {"network": self._logits} | {
-            _name(each): each.scores(self._data.held_out) for each in baselines
-        }
-        figures = {
-            name: {
-                "accuracy": metrics.accuracy(scores, self._labels),
-                "macro_f1": metrics.macro_f1(scores, self._labels),
-            }
-            for name, scores in scored.items()
+        predicted = {"network": self._predicted} | {
+            each.title: each.predictions(self._data.held_out) for each in baselines
         }
         names = self._data.alphabet.labels
+        figures = {
+            title: metrics.of_predictions(each, self._labels, len(names))
+            for title, each in predicted.items()
+        }
         found = {
             "models": figures,
-            "priors": metrics.by_prior(self._scaled, self._labels, self._log_prior),
-            "confusions": metrics.confusions(self._logits, self._labels, names),
-            "labels": metrics.by_label(self._logits, self._labels, names),
+            "priors": self._priors,
+            "confusions": metrics.confusions(self._predicted, self._labels, names),
+            "labels": metrics.by_label(self._predicted, self._labels, names),
         }
         text = json.dumps(found, indent=2, ensure_ascii=False) + "\n"
         write_bytes(folder / "held_out.json", text.encode())
         return _table(figures)
 
     @cached_property
-    def _scaled(self) -> Tensor:
-        return metrics.calibrated(self._logits, self._labels, self._log_shares)
+    def _predicted(self) -> Tensor:
+        return metrics.predictions(self._calibrated)
+
+    @cached_property
+    def _priors(self) -> dict[float, dict[str, float]]:
+        return metrics.by_prior(self._calibrated, self._labels, self._log_prior)
 
 
 def loss_of_file(stepper: Stepper, data: ClassifierData) -> float:
@@ -136,12 +140,12 @@ def loss_of_file(stepper: Stepper, data: ClassifierData) -> float:
     rows = data.held_out if len(data.held_out) >= _LOSS_ROWS // 10 else data.train
     order = np.random.default_rng(0).permutation(len(rows))[:_LOSS_ROWS]
     chosen = rows.take(order.tolist())
-    predictions = Classifier(stepper).classify(list(chosen.texts), top=len(data.alphabet.labels))
-    shares = [
-        next(each.probability for each in prediction.top if each.label == label)
-        for prediction, label in zip(predictions, chosen.labels, strict=True)
-    ]
-    return float(-np.log(np.maximum(shares, 1e-30)).mean())
+    section = stepper.file.metadata.classifier
+    assert section is not None
+    # Not predictions: a Python object for each of many labels takes much memory.
+    logits = torch.from_numpy(Labeller(stepper, section).logits(chosen.texts, "default"))
+    truth = torch.tensor([section.labels.index(label) for label in chosen.labels])
+    return float(cross_entropy(logits, truth))
 
 
 def model_card(data: ClassifierData, balance: float, result: HeldOutResult) -> ModelCard:
@@ -165,18 +169,12 @@ def model_card(data: ClassifierData, balance: float, result: HeldOutResult) -> M
     )
 
 
-def _name(baseline: NGramModel | HashedLinear) -> str:
-    """Name of a baseline, with the rows that it was trained on if its time was limited."""
-    if isinstance(baseline, NGramModel):
-        return baseline.name
-    return f"{baseline.name} ({baseline.trained:,} rows read)"
-
-
 def _table(figures: dict[str, dict[str, float]]) -> list[str]:
     """A table of the network, which comes first, and the baselines."""
-    lines = [f"{'on the held-out rows':32} accuracy  macro-F1"]
+    width = max(32, *map(len, figures))
+    lines = [f"{'on the held-out rows':{width}} accuracy  macro-F1"]
     lines += [
-        f"{name:32} {each['accuracy']:8.4f}  {each['macro_f1']:8.4f}"
+        f"{name:{width}} {each['accuracy']:8.4f}  {each['macro_f1']:8.4f}"
         for name, each in figures.items()
     ]
     network, *others = figures

@@ -30,6 +30,8 @@ BATCH_TOKENS = 1 << 15
 """Characters of a batch at most, with padding: they bound the memory of a step."""
 _VALIDATION_ROWS, _VALIDATION_TOKENS = 10_000, 1_000_000
 """The most rows, and about the most characters, of a validation during training."""
+_VALIDATION_LOGITS = 1 << 24
+"""The most logits of it: of more than 1,677 labels, fewer rows are read."""
 _COUNTED = 1 << 16
 """Codes that are counted at once."""
 
@@ -260,7 +262,8 @@ def held_out_share(rows: EncodedRows) -> float:
 
 def _sample(rows: EncodedRows) -> EncodedRows:
     """Returns rows, or a fixed sample of them if they are many or long."""
-    order = np.random.default_rng(0).permutation(len(rows))[:_VALIDATION_ROWS]
+    most = min(_VALIDATION_ROWS, max(1, _VALIDATION_LOGITS // len(rows.names)))
+    order = np.random.default_rng(0).permutation(len(rows))[:most]
     fitting = np.cumsum(rows.lengths[order]) <= _VALIDATION_TOKENS
     if len(order) == len(rows) and fitting.all():
         return rows

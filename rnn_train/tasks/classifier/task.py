@@ -34,7 +34,7 @@ from rnn_train.tasks.classifier.objective import (
 from rnn_train.tasks.classifier.plan import ClassifierPlan, decide
 from rnn_train.tasks.classifier.teaching import Teaching, new_network
 from rnn_train.tasks.classifier.warm_start import ClassifierWarmStart, first_network, forgetting
-from rnn_train.tasks.memory import check_memory
+from rnn_train.tasks.memory import check_logits, check_memory
 from rnn_train.tasks.plan import Settings
 from rnn_train.tasks.request import ClassifierRequest
 from rnn_train.tasks.task import (
@@ -78,6 +78,11 @@ class ClassifierTask:
         self._teaching = Teaching(run, self.plan, self.data)
         held_out = len(self.data.held_out)
         self.warnings = [*self.data.warnings, *window_warnings(self.data.train)]
+        if not held_out and self.plan.val_fraction and not self.plan.val_data:
+            self.warnings.append(
+                f"no label has enough texts to hold a share of {self.plan.val_fraction:g} of them "
+                "out; give a larger --val-fraction, or --val-data"
+            )
         self.warnings += temperature_warnings(held_out, self.plan.temperature)
         self.warnings += seen_warnings(self.plan)
 
@@ -111,6 +116,8 @@ class ClassifierTask:
         earlier = warm.model.config if warm else None
         plan = decide(request, tuple(sources_of(request)), data, settings, earlier)
         _check_size(plan, data)
+        labels = len(data.alphabet.labels)
+        check_logits(len(data.held_out), labels, "hold fewer rows out, with --val-fraction")
         if warm:
             before = warm.write(run, plan.model, data)
             plan = dataclasses.replace(plan, earlier=before)

@@ -7,7 +7,7 @@ import torch
 from rnn_train.data.alphabet import Alphabet, label_indices
 from rnn_train.data.rows import Rows
 from rnn_train.evaluation import baselines
-from rnn_train.evaluation.baselines import fit_baselines
+from rnn_train.evaluation.baselines import fit_baselines, too_large
 
 
 def rows(labels: str, count: int, seed: int, words: bool = False) -> Rows:
@@ -33,7 +33,7 @@ def test_baselines_learn(labels: str, words: bool) -> None:
     for each in found:
         scores = each.scores(held.texts)
         assert scores.shape == (40, len(labels))
-        assert (scores.argmax(-1) == truth).all()
+        assert (each.predictions(held.texts) == truth).all()
         assert ("word" in each.name) == words
 
 
@@ -54,3 +54,9 @@ def test_same_seed_gives_the_same_scores() -> None:
     one, other = (fit_baselines(train, Alphabet.of(train), seed=3) for _ in range(2))
     for a, b in zip(one, other, strict=True):
         assert torch.equal(a.scores(held.texts), b.scores(held.texts))
+
+
+def test_large_tables() -> None:
+    assert not too_large(100_000, 60)
+    assert too_large(100_001, 2)
+    assert too_large(1_000, 61)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from rnn_infer.predictions import with_noise
-from rnn_train.evaluation import metrics
+from rnn_train.evaluation import calibration, metrics
 from rnn_train.evaluation.calibration import LEAST_ROWS, Calibration, fit_calibration
 from rnn_train.evaluation.temperature import fit_to_logits
 
@@ -81,6 +81,15 @@ def test_reader_of_files_agrees() -> None:
     ours = Calibration(1.0, noise).apply(logits)
     theirs = with_noise(logits.numpy(), np.array(noise, np.float32))
     np.testing.assert_allclose(ours.numpy(), theirs, atol=1e-5)
+
+
+@pytest.mark.parametrize("noise", [(), (0.05, 0.02, 0.0, 0.01)])
+def test_in_place(noise: tuple[float, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    logits, _ = drawn(50, 1.0, 0.0)
+    expected = Calibration(1.7, noise).apply(logits)
+    monkeypatch.setattr(calibration, "_BLOCK", 4 * 7)
+    assert torch.equal(Calibration(1.7, noise).apply_(logits), expected)
+    assert torch.equal(logits, expected)
 
 
 def test_without_noise_logits_are_divided() -> None:

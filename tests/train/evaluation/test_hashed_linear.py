@@ -43,6 +43,11 @@ def test_order_and_batch_do_not_change_scores() -> None:
     torch.testing.assert_close(model.scores(ROWS.take([7, 3])), whole[[7, 3]])
 
 
+def test_predictions_are_those_of_the_scores() -> None:
+    model = HashedLinear(ALPHABET, 0).fit(ROWS, 60)
+    assert torch.equal(model.predictions(ROWS), model.scores(ROWS).argmax(-1))
+
+
 def test_seconds_beside_a_run() -> None:
     assert seconds_for(None) == 30
     assert seconds_for(2.0) == pytest.approx(6)

@@ -17,7 +17,7 @@ NAMES = ["a", "b, quoted", "c", "never"]
 
 
 def test_by_hand() -> None:
-    first, second, third, never = of_labels(LOGITS, TRUTH, NAMES, None)
+    first, second, third, never = of_labels(PREDICTED, TRUTH, NAMES, None)
     assert (first.rows, first.share_predicted, first.most_confused_with) == (4, 1 / 6, "c")
     assert (second.rows, second.share_predicted, second.most_confused_with) == (1, 0.5, None)
     assert third.most_confused_with == "b, quoted"
@@ -26,14 +26,13 @@ def test_by_hand() -> None:
 
 
 def test_equally_frequent_rivals() -> None:
-    logits = torch.nn.functional.one_hot(torch.tensor([2, 1]), 3).float()
-    first, *_ = of_labels(logits, torch.tensor([0, 0]), ["a", "b", "c"], None)
+    first, *_ = of_labels(torch.tensor([2, 1]), torch.tensor([0, 0]), ["a", "b", "c"], None)
     assert first.most_confused_with == "b"
 
 
 def test_table(tmp_path: Path) -> None:
     path = tmp_path / "new" / "labels.csv"
-    write_table(of_labels(LOGITS, TRUTH, NAMES, None), path)
+    write_table(of_labels(PREDICTED, TRUTH, NAMES, None), path)
     with path.open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert [row["label"] for row in rows] == NAMES
@@ -51,7 +50,7 @@ def test_table(tmp_path: Path) -> None:
 
 def test_table_with_prediction_sets(tmp_path: Path) -> None:
     sets = PredictionSets.of(LOGITS, TRUTH, 0.9)
-    write_table(of_labels(LOGITS, TRUTH, NAMES, sets), tmp_path / "labels.csv")
+    write_table(of_labels(PREDICTED, TRUTH, NAMES, sets), tmp_path / "labels.csv")
     head, *lines = (tmp_path / "labels.csv").read_text("utf-8").splitlines()
     assert head.endswith(",most_confused_with,coverage,mean_set_size")
     assert lines[-1].endswith(",,,")  # without a row it has neither

@@ -8,7 +8,8 @@ import torch
 from sklearn.metrics import f1_score, top_k_accuracy_score
 from torch import Tensor
 
-from rnn_train.evaluation import metrics
+from rnn_train.evaluation import calibration, metrics
+from rnn_train.evaluation.calibration import Calibration
 
 ROWS, LABELS = 400, 5
 
@@ -43,7 +44,7 @@ def test_top_5_accuracy_of_many_labels() -> None:
 
 def test_of_equal_logits_the_first_label_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in `argmax`: else top-3 accuracy could be lower than accuracy."""
-    monkeypatch.setattr(metrics, "_BLOCK", 2)
+    monkeypatch.setattr(calibration, "_BLOCK", 14)
     logits, labels = torch.zeros(6, 7), torch.arange(6)
     logits[5, 6] = 1
     found = metrics.summary(logits, labels)
@@ -61,8 +62,22 @@ def test_reliability_in_blocks(
     predictions: tuple[Tensor, Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = metrics.reliability(*predictions)
-    monkeypatch.setattr(metrics, "_BLOCK", 7)
+    monkeypatch.setattr(calibration, "_BLOCK", 7 * LABELS)
     assert metrics.reliability(*predictions).error == whole.error
+
+
+def test_figures_in_blocks(
+    predictions: tuple[Tensor, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same to the last bit."""
+    log_prior = [-1.0, -2.0, -1.5, -3.0, -0.5]
+    whole = metrics.summary(*predictions), metrics.by_prior(*predictions, log_prior)
+    monkeypatch.setattr(calibration, "_BLOCK", 7 * LABELS)
+    assert (metrics.summary(*predictions), metrics.by_prior(*predictions, log_prior)) == whole
+    by_hand = (predictions[0] - 0.5 * torch.tensor(log_prior)).argmax(-1)
+    assert whole[1][0.5]["accuracy"] == pytest.approx(
+        float((by_hand == predictions[1]).double().mean())
+    )
 
 
 def test_top_3_accuracy_of_two_labels() -> None:
@@ -92,21 +107,34 @@ def test_probability_1_is_in_the_last_bin() -> None:
 def test_no_row_influences_its_own_calibration(predictions: tuple[Tensor, Tensor]) -> None:
     logits, labels = predictions
     shares = tuple([-1.0] * LABELS)
-    before = metrics.calibrated(logits * 3, labels, shares)
+    before = metrics.CalibratedHalves.of(logits * 3, labels, shares)[:]
     changed = (labels + 1) % LABELS
     changed[1::2] = labels[1::2]  # the labels of the even rows are now wrong
-    after = metrics.calibrated(logits * 3, changed, shares)
+    after = metrics.CalibratedHalves.of(logits * 3, changed, shares)[:]
     torch.testing.assert_close(after[::2], before[::2])
     assert not torch.allclose(after[1::2], before[1::2])
-    assert torch.equal(metrics.calibrated(logits[:1], labels[:1], shares), logits[:1])
+    one = metrics.CalibratedHalves.of(logits[:1], labels[:1], shares)
+    assert torch.equal(one[:], logits[:1])
+
+
+def test_parts_of_calibrated_halves() -> None:
+    logits = torch.randn(9, 4)
+    even, odd = Calibration(2.0), Calibration(3.0, (0.1, 0.0, 0.0, 0.2))
+    found = metrics.CalibratedHalves(logits, (even, odd))
+    expected = torch.empty(9, 4)
+    expected[::2], expected[1::2] = even.apply(logits[::2]), odd.apply(logits[1::2])
+    assert found.shape == (9, 4)
+    for begin, end in ((0, 9), (0, 4), (3, 7), (4, 5), (5, 20), (9, 9)):
+        assert torch.equal(found[begin:end], expected[begin:end])
+    assert metrics.predictions(found).tolist() == expected.argmax(-1).tolist()
 
 
 def test_by_label(predictions: tuple[Tensor, Tensor]) -> None:
     logits, labels = predictions
     names = ["a", "b", "c", "d", "e", "never seen"]
     logits = torch.cat([logits, torch.full((ROWS, 1), -99.0)], 1)
-    found = metrics.by_label(logits, labels, names)
     predicted = logits.argmax(-1)
+    found = metrics.by_label(predicted, labels, names)
     for index, name in enumerate(names[:-1]):
         hits = int(((predicted == index) & (labels == index)).sum())
         assert found[name]["precision"] == pytest.approx(hits / int((predicted == index).sum()))
@@ -128,8 +156,7 @@ def test_prior_finds_rare_labels() -> None:
 def test_largest_confusions_come_first() -> None:
     truth = torch.tensor([0, 0, 0, 1, 2, 2])
     predicted = torch.tensor([1, 1, 0, 1, 0, 2])
-    logits = torch.nn.functional.one_hot(predicted, 3).float()
-    assert metrics.confusions(logits, truth, "xyz") == [
+    assert metrics.confusions(predicted, truth, "xyz") == [
         {"true": "x", "predicted": "y", "rows": 2},
         {"true": "z", "predicted": "x", "rows": 1},
     ]

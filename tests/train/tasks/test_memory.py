@@ -7,7 +7,7 @@ import torch
 
 from rnn_train.errors import RunError
 from rnn_train.tasks import memory
-from rnn_train.tasks.memory import available, check_memory
+from rnn_train.tasks.memory import available, check_logits, check_memory
 
 CPU = torch.device("cpu")
 GIB = 2**30
@@ -47,3 +47,13 @@ def test_what_does_not_fit_is_refused(weights: int, activations: int, cure: str)
 
 def test_what_fits_is_not_refused() -> None:
     check_memory(10**6, GIB, CPU, "9 × 9 characters")
+
+
+def test_logits_of_held_out_rows() -> None:
+    check_logits(GIB // 1000, 1000, "hold out fewer rows")
+    with pytest.raises(RunError) as raised:
+        check_logits(2_000_000, 10_000, "hold out fewer rows")
+    assert str(raised.value) == (
+        "the logits of 2,000,000 rows for 10,000 labels take 74.5 GiB of memory, and 4.0 GiB are "
+        "free; hold out fewer rows"
+    )

@@ -8,7 +8,7 @@ import pytest
 from torch.nn.functional import cross_entropy
 
 from rnn_infer.runtime.stepper import Stepper
-from rnn_train.evaluation import metrics
+from rnn_train.evaluation import calibration, metrics, temperature
 from rnn_train.evaluation.classification import held_out_logits
 from rnn_train.evaluation.temperature import fit_to_logits
 from rnn_train.run_task import finished_task
@@ -35,6 +35,13 @@ def test_linear_model_that_is_as_good_is_recommended(network: float, expected: b
         f"{'linear SVM':32}   0.8000    0.1000",
     ]
     assert lines[4:] == (["linear SVM: as good here as the network, and simpler"] * expected)
+
+
+def test_table_with_a_long_name() -> None:
+    """All lines have the same width."""
+    name = "hashed linear, letter 1–4-grams (1,153,391 rows read)"
+    figures = {each: {"accuracy": 0.5, "macro_f1": 0.2} for each in ("network", name)}
+    assert len({len(line) for line in measurement._table(figures)[:3]}) == 1
 
 
 @pytest.fixture
@@ -97,3 +104,42 @@ def test_loss_of_a_file(
         monkeypatch.setattr(measurement, "_LOSS_ROWS", 80)
         assert measurement.loss_of_file(stepper, data) == pytest.approx(nats("held_out"), abs=1e-5)
         assert abs(nats("train") - nats("held_out")) > 1e-4
+
+
+def test_ceiling_of_contradictory_rows(create: Create, letters: Path, tmp_path: Path) -> None:
+    held = tmp_path / "held.csv"
+    held.write_text("same,a\nsame,a\nsame,b\nabc,a\nxyz,b\n" * 5)
+    task = create(letters, val_data=str(held))
+    found = Measurement(task.model.eval(), task.data, task.plan).result()
+    assert found.metrics["best_possible_accuracy"] == 0.8
+    assert measurement.model_card(task.data, 0.0, found).training["best_possible_accuracy"] == 0.8
+
+
+def test_memory_does_not_change_the_figures(
+    task: ClassifierTask, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def figures() -> tuple[HeldOutResult, object, str]:
+        measured = Measurement(task.model, task.data, task.plan)
+        result = measured.result()
+        measured.compare([], tmp_path)
+        return result, measured.scores(1.3), (tmp_path / "held_out.json").read_text("utf-8")
+
+    whole = figures()
+    monkeypatch.setattr(calibration, "_BLOCK", 2 * 7)
+    assert figures() == whole
+
+
+def test_rows_of_foreign_characters_decide_no_calibration(
+    task: ClassifierTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = Measurement(task.model, task.data, task.plan)
+    measured._readable[::3] = False
+    rows = measured._readable
+    found = measured.result()
+    expected = fit_to_logits(measured._logits[rows], measured._labels[rows]).temperature
+    assert found.temperature == expected
+    assert "of the 46 held-out rows most characters never occur" in found.warnings[-1]
+    monkeypatch.setattr(temperature, "_MIN_ITEMS", 10)
+    monkeypatch.setattr(temperature, "_MAX_LOGITS", 10)
+    expected = fit_to_logits(measured._logits[rows], measured._labels[rows]).temperature
+    assert measured.result().temperature == expected != found.temperature

@@ -49,6 +49,25 @@ def test_nothing_is_held_out(create: Create, table: Path, tmp_path: Path) -> Non
     assert "--temperature" in task.warnings[-1]
 
 
+def test_labels_with_too_few_texts(create: Create, table: Path) -> None:
+    task = create(table, val_fraction=0.01)
+    assert len(task.data.held_out) == 0
+    assert task.warnings[-2] == (
+        "no label has enough texts to hold a share of 0.01 of them out; give a larger "
+        "--val-fraction, or --val-data"
+    )
+
+
+def test_held_out_rows_that_do_not_fit_into_memory(
+    run: Run, create: Create, letters: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rnn_train.tasks.classifier.task.check_memory", lambda *_: None)
+    monkeypatch.setattr(memory, "available", lambda _: 100)
+    with pytest.raises(RunError, match=r"logits of 15 rows for 2 labels .*; hold fewer rows out"):
+        create(letters)
+    assert not (run.folder / "config.json").exists()
+
+
 def test_known_temperature_is_no_warning(create: Create, table: Path) -> None:
     task = create(table, val_fraction=0.0, temperature=1.2)
     assert task.warnings == []
