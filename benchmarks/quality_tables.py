@@ -126,34 +126,46 @@ def prediction_sets() -> str:
 
 def load() -> str:
     """Renders the endurance tests and their outcomes."""
-    stress, soak = read_plain("stress"), read_plain("soak")["growth"]
-    kills, resumed = read_plain("checkpoint_kills"), read_plain("kills")
-    fuzz, threads = read_plain("fuzz"), stress["threads"]
-    guided = read_plain("coverage_fuzz")["rows"]
-    prompt, wide = stress["long_prompt"], stress["large_vocabulary"]
-    rows = [
+    rows = [*_stress_rows(), *_soak_rows(), *_fuzz_rows(), *_kill_rows()]
+    return markdown_table(["", ""], rows).replace("---:", "---")
+
+
+def _stress_rows() -> list[list[str]]:
+    stress = read_plain("stress")
+    threads, prompt, wide = (stress[key] for key in ("threads", "long_prompt", "large_vocabulary"))
+    state = "the same state" if prompt["same_as_in_pieces"] else "another state"
+    return [
         [
             f"{threads['calls']:,} mixed calls from {threads['threads']} threads",
             f"{threads['differing']} of {threads['answers']:,} results differ from one thread's",
         ],
         [
             f"a prompt of {prompt['megabytes']} MB, at once and in pieces",
-            ("the same state" if prompt["same_as_in_pieces"] else "another state")
-            + f"; {prompt['memory_grown_megabytes']} MB more memory at most",
+            f"{state}; {prompt['memory_grown_megabytes']} MB more memory at most",
         ],
         [
             f"a model of {wide['characters']:,} characters, {wide['texts']} ways to draw",
             f"{wide['differing']} texts differ from the numpy rule's",
         ],
+    ]
+
+
+def _soak_rows() -> list[list[str]]:
+    growth = read_plain("soak")["growth"]
+    steps, sessions = growth["steps"], growth["sessions"]
+    return [
+        [f"{steps['count']:,} steps", f"{steps['bytes'] / 1e3:.0f} kB more memory"],
         [
-            f"{soak['steps']['count']:,} steps",
-            f"{soak['steps']['bytes'] / 1e3:.0f} kB more memory",
+            f"{sessions['count']:,} sessions opened and dropped",
+            f"{sessions['bytes'] / 1e3:.0f} kB, {sessions['handles']} handles, "
+            f"{sessions['threads']} threads more",
         ],
-        [
-            f"{soak['sessions']['count']:,} sessions opened and dropped",
-            f"{soak['sessions']['bytes'] / 1e3:.0f} kB, {soak['sessions']['handles']} handles, "
-            f"{soak['sessions']['threads']} threads more",
-        ],
+    ]
+
+
+def _fuzz_rows() -> list[list[str]]:
+    fuzz, guided = read_plain("fuzz"), read_plain("coverage_fuzz")["rows"]
+    return [
         [
             f"{sum(row['executions'] for row in guided):,} inputs of five readers, guided by "
             "coverage",
@@ -165,6 +177,12 @@ def load() -> str:
             f"{fuzz['runs'] + fuzz['refused']:,} damaged and hostile files",
             f"{len(fuzz['faults'])} crashes or foreign errors; {fuzz['peak_mb']} MB at the peak",
         ],
+    ]
+
+
+def _kill_rows() -> list[list[str]]:
+    kills, resumed = read_plain("checkpoint_kills"), read_plain("kills")
+    return [
         [
             f"{kills['kills']} SIGKILLs while checkpoints were written",
             f"{kills['lost']} runs lost",
@@ -174,7 +192,6 @@ def load() -> str:
             f"{resumed['identical']} end with the bits of a run left alone",
         ],
     ]
-    return markdown_table(["", ""], [[what, came] for what, came in rows]).replace("---:", "---")
 
 
 def faults() -> str:

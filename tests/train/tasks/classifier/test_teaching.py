@@ -138,7 +138,7 @@ def test_large_table(
     monkeypatch.setattr(row_targets, "BLOCK", 64)
     monkeypatch.setattr(row_targets, "_EXACT", 0)
     monkeypatch.setattr(teaching, "_SAID", 100)
-    monkeypatch.setattr(baselines, "fit_baselines", None)
+    monkeypatch.setattr("rnn_train.distillation.linear.fit_baselines", None)
     task, lines = create(letters, ensemble=2, minutes=0.02, epochs=None), list[str]()
     task.prepare(torch.device("cpu"), lines.append)
     rows = len(task.data.train)
