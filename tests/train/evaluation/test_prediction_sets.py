@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from rnn_train.evaluation import prediction_sets
+from rnn_train.evaluation import calibration
 from rnn_train.evaluation.figures import ClassifierFigures
 from rnn_train.evaluation.prediction_sets import PredictionSets
 
@@ -25,7 +25,7 @@ def test_by_hand() -> None:
 
 def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = PredictionSets.of(SHARES.log(), TRUTH, THRESHOLD)
-    monkeypatch.setattr(prediction_sets, "_BLOCK", 3)
+    monkeypatch.setattr(calibration, "_BLOCK", 3 * 3)
     found = PredictionSets.of(SHARES.log(), TRUTH, THRESHOLD)
     assert found.holds.tolist() == whole.holds.tolist()
     assert found.sizes.tolist() == whole.sizes.tolist()
