@@ -55,7 +55,7 @@ def test_damage(targets: Targets, tmp_path: Path) -> None:
 
 
 def test_full_disk(tmp_path: Path, targets: Targets, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(row_targets.shutil, "disk_usage", lambda _: SimpleNamespace(free=599))
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=599))
     with pytest.raises(RunError, match=r"soft targets take .* GB are free; give a --run folder"):
         write_targets(tmp_path / "targets.bin", 50, 3, [targets])
     assert list(tmp_path.iterdir()) == []

@@ -63,7 +63,9 @@ def test_held_out_rows_that_do_not_fit_into_memory(
 ) -> None:
     monkeypatch.setattr("rnn_train.tasks.classifier.task.check_memory", lambda *_: None)
     monkeypatch.setattr(memory, "available", lambda _: 100)
-    with pytest.raises(RunError, match=r"logits of 1[56] rows for 2 labels .*; hold fewer rows out"):
+    with pytest.raises(
+        RunError, match=r"logits of 1[56] rows for 2 labels .*; hold fewer rows out"
+    ):
         create(letters)
     assert not (run.folder / "config.json").exists()
 

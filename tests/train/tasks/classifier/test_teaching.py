@@ -145,7 +145,8 @@ def test_large_table(
     assert lines[0].startswith(f"soft targets: {rows} rows × 2 labels take 0.0 GB in ")
     assert lines[1].startswith("linear teacher: hashed linear, letter 1–4-grams (")
     targets = task._teaching.soft_targets()
-    assert (targets.dtype, targets.shape) == (np.float16, (rows, 2))
+    assert targets.dtype == np.float16
+    assert targets.shape == (rows, 2)
     np.testing.assert_allclose(targets.astype(np.float32).sum(1), 1, atol=2e-3)
     loss, _ = task.objective(torch.device("cpu")).loss(0)
     assert loss.dtype == torch.float32
@@ -158,7 +159,7 @@ def test_soft_targets_that_do_not_fit_are_refused_at_once(
     letters: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(row_targets.shutil, "disk_usage", lambda _: SimpleNamespace(free=3_000))
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=3_000))
     with pytest.raises(RunError, match=r"the soft targets of 3 teachers take .* GB, and .*free; "):
         create(letters, ensemble=3)
     assert not (run.folder / "config.json").exists()
