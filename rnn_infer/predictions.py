@@ -188,9 +188,12 @@ def make_predictions(
         known: share of each text's characters that the model knows, [texts].
     """
     abstains = probabilities[:, 0].astype(np.float64) < choice.min_probability
+    # Many texts have the same labels in the same order: they share a tuple, which saves memory, and
+    # work of the garbage collector.
+    shared: dict[tuple[str, ...], tuple[str, ...]] = {}
     columns = (
         texts,
-        zip(*labels.T.tolist(), strict=True),
+        [shared.setdefault(each, each) for each in zip(*labels.T.tolist(), strict=True)],
         zip(*probabilities.T.tolist(), strict=True),
         abstains.tolist(),
         itertools.repeat(None, len(texts)),

@@ -4,6 +4,8 @@ Texts are read in batches of similar length, and many texts share the reading of
 prefixes: see `rnn_infer.text.prefix_tree`.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,6 +16,9 @@ from rnn_infer.text.ragged import Ragged
 
 _BATCH = 160
 """Texts per call. The data between two operators then stays in a near cache for short texts."""
+_LEAST_ALIKE = 24
+"""Fewer texts of one length share a batch with texts of another length, where a file could compute
+the last logits alone: a call has a fixed cost."""
 _STEP_BATCH = 512
 """Texts per call of a single step. More than `_BATCH`, because each call has a fixed cost."""
 _BLOCK, _LEAST_BLOCK = 2**14, 2**12
@@ -58,9 +63,16 @@ def _read_tree(stepper: Stepper, texts: Ragged, tree: PrefixTree) -> Logits:
     found = np.empty((len(tree.rows), stepper.file.metadata.outputs), np.float32)
     state, nodes, depth = stepper.zeros(1), np.zeros(len(tree.rows), np.int64), 0
     for level in tree.levels():
-        logits, state = _step(stepper, level.tokens, state, level.parents)
         nodes, depth = level.nodes, depth + 1
-        found[level.ended] = logits[nodes[level.ended]]
+        if stepper.shortens:
+            places = nodes[level.ended]
+            if len(places):
+                ends, before = level.tokens[places], level.parents[places]
+                found[level.ended] = _step(stepper, ends, state, before)[0]
+            state = _advance(stepper, level.tokens, state, level.parents)
+        else:
+            logits, state = _step(stepper, level.tokens, state, level.parents)
+            found[level.ended] = logits[nodes[level.ended]]
     left = np.flatnonzero(tree.lengths > depth)
     found[left] = _read_from(stepper, texts, tree.rows[left], depth, state, nodes[left])
     return found
@@ -74,6 +86,15 @@ def _step(stepper: Stepper, tokens: Rows, state: State, parents: Rows) -> tuple[
         parts.append(stepper.forward(tokens[some, None], _rows_of(state, parents[some])))
     logits = np.concatenate([part[0][:, 0] for part in parts])
     return logits, tuple(map(np.concatenate, zip(*(part[1] for part in parts), strict=True)))
+
+
+def _advance(stepper: Stepper, tokens: Rows, state: State, parents: Rows) -> State:
+    """Do as `_step`, without logits."""
+    parts = []
+    for begin in range(0, len(tokens), _STEP_BATCH):
+        some = slice(begin, begin + _STEP_BATCH)
+        parts.append(stepper.consume(tokens[some, None], _rows_of(state, parents[some])))
+    return tuple(map(np.concatenate, zip(*parts, strict=True)))
 
 
 def _rows_of(state: State, rows: Rows) -> State:
@@ -90,19 +111,40 @@ def _read_from(
     order = np.argsort(texts.lengths[rows], kind="stable")
     rows, parents = rows[order], parents[order]
     begins, lengths = texts.starts[rows] + start, texts.lengths[rows] - start
-    for begin in range(0, len(rows), _BATCH):
-        some = slice(begin, begin + _BATCH)
+    for some in _batches(lengths, stepper.shortens):
         own = _rows_of(state, parents[some])
         longest, count = int(lengths[some][-1]), len(lengths[some])
         if longest <= chunk_length(stepper, count):
             # Padding is what stands behind the text: it comes after the last token, so it does not
             # change the logits that are kept.
             places = begins[some, None] + np.arange(longest)
-            found = stepper.logits(texts.tokens.take(places, mode="clip"), own)
-            logits[order[some]] = found[np.arange(count), lengths[some] - 1]
+            tokens = texts.tokens.take(places, mode="clip")
+            if lengths[some][0] == longest:
+                logits[order[some]] = stepper.last(tokens, own)
+            else:
+                found = stepper.logits(tokens, own)
+                logits[order[some]] = found[np.arange(count), lengths[some] - 1]
         else:
             logits[order[some]] = _read_batch(stepper, texts, rows[some], start, own)
     return logits
+
+
+def _batches(lengths: Rows, alike: bool) -> Iterator[slice]:
+    """Yield the batches of sorted texts.
+
+    Args:
+        lengths: of the texts, ascending.
+        alike: whether the texts of a batch should be of one length.
+    """
+    begin, count = 0, len(lengths)
+    cuts = np.flatnonzero(np.diff(lengths)) + 1 if alike else np.empty(0, np.int64)
+    for end in [*cuts.tolist(), count]:
+        if end < count and end - begin < _LEAST_ALIKE:
+            continue
+        size = -(-(end - begin) // max(1, -(-(end - begin) // _BATCH)))
+        for first in range(begin, end, size):
+            yield slice(first, min(first + size, end))
+        begin = end
 
 
 def _read_batch(stepper: Stepper, texts: Ragged, chosen: Rows, start: int, state: State) -> Logits:

@@ -126,11 +126,39 @@ class Stepper:
             raise self._misshapen()
         return found
 
+    def last(self, tokens: NDArray[np.int64], state: State) -> NDArray[np.float32]:
+        """Read tokens [batch, time], time ≥ 1, and return the logits after the last, [batch, n].
+
+        A file that `shortens` computes no others.
+        """
+        if tokens.shape[1] > 1:  # a single token asks for all its logits anyway
+            tokens = self._shifted(tokens, 0)
+        found = self._session_run([contract.LOGITS], self._reading(tokens, state))[0][:, -1:]
+        if found.shape != (len(tokens), 1, self.file.metadata.outputs):
+            raise self._misshapen()
+        return found[:, 0]
+
     def consume(self, tokens: NDArray[np.int64], state: State) -> State:
         """Read tokens [batch, time], time ≥ 0, and return only the state after the last."""
         if not tokens.shape[1] or not state:
             return state
+        tokens = self._shifted(tokens, 0, -1)
         return self._call([], len(tokens), self._reading(tokens, state))[1]
+
+    @property
+    def shortens(self) -> bool:
+        """Whether the file computes fewer logits where fewer are wanted, see `contract`."""
+        file = self.file
+        return file.metadata.kind == "classifier" and not file.steps and "If" in file.operators
+
+    def _shifted(self, tokens: NDArray[np.int64], *times: int) -> NDArray[np.int64]:
+        """Return tokens that ask for fewer logits, if the file `shortens`."""
+        if not self.shortens:
+            return tokens
+        tokens = tokens.copy()
+        for time in {time % tokens.shape[1] for time in times}:
+            tokens[0, time] -= len(self.file.metadata.vocabulary)
+        return tokens
 
     def draw(
         self,

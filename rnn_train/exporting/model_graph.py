@@ -40,7 +40,7 @@ def build_graph(
     if variant.steps:
         results = unroll(graph, network, sampling, tokens, states, variant.steps)
     else:
-        results = _any_length(graph, network, sampling, tokens, states, variant.without_if)
+        results = _any_length(graph, network, sampling, tokens, states, variant)
     logits, after, generated = results
     dims = ["batch", time, network.outputs]
     graph.output(logits, FLOAT, dims, name=graph.fresh(contract.LOGITS))
@@ -57,15 +57,18 @@ def _any_length(
     sampling: SamplingInputs | None,
     tokens: str,
     states: Sequence[str],
-    without_if: bool,
+    variant: Variant,
 ) -> Results:
     """Add any number of tokens [batch, time], then any number of draws."""
     by_time = graph.add("Transpose", tokens, perm=[1, 0], name="tokens_by_time")
-    logits, after = network.sequence(graph, by_time, states)
+    short = network.labels and not variant.without_if
+    logits, after = network.sequence(graph, by_time, states, short)
     generated = ""
     if sampling:
         last = graph.add("Gather", logits, graph.constant("last_index", -1), axis=0, name="now")
-        generated, after = generate(graph, network, sampling, last, after, without_if=without_if)
+        generated, after = generate(
+            graph, network, sampling, last, after, without_if=variant.without_if
+        )
     by_stream = graph.add("Transpose", logits, perm=[1, 0, 2], name="logits_by_stream")
     return by_stream, after, generated
 

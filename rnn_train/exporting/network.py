@@ -3,10 +3,14 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import nn
 
 from rnn_train.exporting.graph import Graph
 from rnn_train.exporting.layers import layer_of
+from rnn_train.exporting.layers.layer import as_numpy
+from rnn_train.exporting.layers.parts import LookUp, Part, Parts, beside, in_units, joined
+from rnn_train.exporting.layers.shortened import shortened, top_layers
 from rnn_train.exporting.products import Products
 from rnn_train.models.cells import Cell
 from rnn_train.models.charlm import CharLSTM
@@ -41,6 +45,8 @@ class Network:
         else:
             modules, head = [*model.cells()], model.readout
             self._reads_all = self._head_bounded = False
+        self.labels = isinstance(model, RecurrentClassifier)
+        """Whether the logits are those of labels."""
         self._layers = [layer_of(index, each, products) for index, each in enumerate(modules)]
         self._head_layers = [m for m in head.modules() if isinstance(m, nn.Linear)]
         self._products = products
@@ -65,10 +71,7 @@ class Network:
 
     def look_up(self, graph: Graph, tokens: str) -> str:
         """Add the look-up of tokens [...] in the input table or the embedding: [..., row_width]."""
-        if self._folds:
-            name, table = "input_table", self._layers[0].table(self._embedding)
-        else:
-            name, table = "embedding", self._embedding.detach().numpy()
+        name, table = self._table()
         return graph.add("Gather", graph.constant(name, table), tokens, axis=0, name="table_row")
 
     def step(self, graph: Graph, x: str, states: Sequence[str]) -> tuple[str, list[str]]:
@@ -92,31 +95,50 @@ class Network:
             layer_outputs.append(x)
         return self._head(graph, self._head_input(graph, layer_outputs)), after
 
-    def sequence(self, graph: Graph, tokens: str, states: Sequence[str]) -> tuple[str, list[str]]:
+    def sequence(
+        self, graph: Graph, tokens: str, states: Sequence[str], short: bool = False
+    ) -> tuple[str, list[str]]:
         """Add a whole sequence, layer by layer.
 
         Args:
             graph: gets the nodes.
             tokens: int64 [time, batch].
             states: as in `step`, before the first token.
+            short: whether tokens can ask for fewer logits, see `contract.SHORT`.
 
         Returns:
             The logits [time, batch, outputs], and the states after the last token.
         """
         sizes = graph.add("Shape", tokens, name="time_batch")
+        x = self._first_parts(graph, tokens)
+        top = len(self._layers) - (top_layers(self._layers) if short else 0)
         after: list[str] = []
-        layer_outputs: list[str] = []
-        x = self.look_up(graph, tokens)
-        for index, layer in enumerate(self._layers):
+        every: list[Part] = []
+        for layer in self._layers[:top]:
             own = states[len(after) : len(after) + len(layer.states)]
-            if index == 0 and self._folds:
-                x, new = layer.steps(graph, x, own)
-            else:
-                x, new = layer.sequence(graph, x, sizes, own)
+            x, new = layer.from_parts(graph, x, sizes, own)
             after += new
-            layer_outputs.append(x)
-        logits = self._head(graph, self._head_input(graph, layer_outputs), by_time=True)
+            every += x
+        if short:
+            layers, own = self._layers[top:], states[len(after) :]
+            x, new = shortened(graph, layers, x, tokens, sizes, own)
+            after += new
+            sizes = graph.add("Shape", x[0].value, start=0, end=2, name="sizes_left")
+        logits = self._head_of_parts(graph, every if self._reads_all else x)
         return graph.by_time(logits, sizes, self.outputs), after
+
+    def _first_parts(self, graph: Graph, tokens: str) -> Parts:
+        """Return the look-up of tokens [time, batch] as the first layer's input."""
+        name, table = self._table()
+        table_name = graph.constant(name, table)
+        own = LookUp(table=table_name, rows=len(table), places=tokens)
+        return [Part(table.shape[1], look_up=own, projected=self._folds)]
+
+    def _table(self) -> tuple[str, NDArray[np.float32]]:
+        """Return the input table or the embedding, [tokens, row_width], and its name."""
+        if self._folds:
+            return "input_table", self._layers[0].table(self._embedding)
+        return "embedding", self._embedding.detach().numpy()
 
     @property
     def _folds(self) -> bool:
@@ -124,24 +146,39 @@ class Network:
         return self._embedding.shape[0] * self._layers[0].projected <= MAX_TABLE
 
     def _head_input(self, graph: Graph, layer_outputs: Sequence[str]) -> str:
-        """Add what the head reads, [..., width]: the last layer's output, or all of them."""
+        """Add what the head reads in a step, [batch, width]: the last output, or all of them."""
         if not self._reads_all or len(layer_outputs) == 1:
             return layer_outputs[-1]
         return graph.add("Concat", *layer_outputs, axis=-1, name="all_layers")
 
-    def _head(self, graph: Graph, x: str, by_time: bool = False) -> str:
+    def _head_of_parts(self, graph: Graph, x: Parts) -> str:
+        """Add the head of parts [time, batch, …] → logits [time · batch, outputs]."""
+        if self._products.rounds(as_numpy(self._head_layers[0].weight)):
+            # Columns in different units are not rounded well together.
+            x = [Part(sum(part.width for part in x), joined(graph, x))]
+        return self._head(graph, beside(graph, [part.as_is(graph) for part in x]), x)
+
+    def _head(self, graph: Graph, x: str, parts: Parts = ()) -> str:
         """Add the head: x [n, width] → logits [n, outputs], divided by the temperature.
 
-        With `by_time`, x is [time, batch, width], and n is time · batch.
+        With `parts`, x is their values [time, batch, width], and n is time · batch.
         """
         for index, linear in enumerate(self._head_layers):
             is_last = index == len(self._head_layers) - 1
             divisor = np.float32(self._temperature if is_last else 1)
             weight = linear.weight.detach().numpy().T / divisor
-            bias = graph.constant(f"head{index}.b", linear.bias.detach().numpy() / divisor)
-            bounded = index == 0 and self._head_bounded
+            bias = linear.bias.detach().numpy() / divisor
+            first = index == 0
+            if first and parts:
+                weight, bias = in_units(parts, weight, bias)
             x = self._products.linear(
-                graph, x, f"head{index}.W", weight, bias, bounded, by_time and index == 0
+                graph,
+                x,
+                f"head{index}.W",
+                weight,
+                graph.constant(f"head{index}.b", bias),
+                bounded=first and self._head_bounded,
+                by_time=first and bool(parts),
             )
             if not is_last:
                 x = graph.add("Relu", x)

@@ -1,8 +1,6 @@
 """Matrix products and tables as ONNX nodes, with large weights in float32, float16 or int8."""
 
-import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -17,15 +15,16 @@ SMALLEST = 2**15
 """Matrices with fewer weights stay float32: they fit into the nearest cache anyway."""
 
 
-class LookUp(NamedTuple):
-    """A look-up of rows of a table."""
+class Rows(NamedTuple):
+    """Rows of a table that were looked up: they stand for (value - zero) * scale."""
 
-    name: str
-    """Of the table in the file."""
-    table: NDArray[Any]
-    """[rows, width]."""
-    places: str
-    """Value of the graph, int32 or int64 [...]."""
+    value: str
+    """float32 [time, batch, width]."""
+    scale: NDArray[np.float32] | None = None
+    """[width]. None: 1."""
+    zero: int = 0
+    whole: str = ""
+    """The same numbers in uint8, or empty."""
 
 
 class Products:
@@ -69,13 +68,23 @@ class Products:
         """Add a look-up of rows of a table [rows, width] at `places` [...]: [..., width]."""
         return graph.add("Gather", graph.constant(name, table), places, axis=0, name=name)
 
-    def rows_of_all(self, graph: Graph, look_ups: Sequence[LookUp]) -> list[tuple[str, int]]:
-        """Add several look-ups `rows_of` at places of one shape, in order.
+    def rows_beside(
+        self, graph: Graph, name: str, table: NDArray[Any], places: str, shape: str
+    ) -> Rows:
+        """Add a look-up of several rows of a table for each time, side by side.
+
+        Args:
+            graph: gets the nodes.
+            name: of the table in the file.
+            table: [rows, width].
+            places: int32 or int64 [time, batch, n].
+            shape: of the result, int64 [3].
 
         Returns:
-            Values that hold the rows, and their widths. One value may hold neighbouring look-ups.
+            The rows, [time, batch, n · width]. Large ones may be in other units.
         """
-        return [(self.rows_of(graph, *each), each.table.shape[1]) for each in look_ups]
+        rows = self.rows_of(graph, name, table, places)
+        return Rows(graph.add("Reshape", rows, shape, name="beside"))
 
 
 class RoundedProducts(Products, ABC):
@@ -185,34 +194,25 @@ class IntegerProducts(RoundedProducts):
         value = graph.add("Cast", whole, to=FLOAT, name="whole_float")
         return graph.add("Mul", value, graph.constant(f"{name}.step", steps), name=name)
 
-    def rows_of_all(self, graph: Graph, look_ups: Sequence[LookUp]) -> list[tuple[str, int]]:
-        # A CUDA graph joins values in its own way, see `capture`.
-        if graph.capturable:
-            return super().rows_of_all(graph, look_ups)
-        found: list[tuple[str, int]] = []
-        for rounded, group in itertools.groupby(look_ups, lambda each: self.rounds(each.table)):
-            own = list(group)
-            if rounded and len(own) > 1:
-                found.append(self._joined_rows(graph, own))
-            else:
-                found += super().rows_of_all(graph, own)
-        return found
-
-    @staticmethod
-    def _joined_rows(graph: Graph, look_ups: Sequence[LookUp]) -> tuple[str, int]:
-        """Add look-ups whose integers are joined before they become float32: a Cast and a Mul for
-        all of them. They would take longer than the look-ups."""
-        wholes, all_steps = [], []
-        for name, table, places in look_ups:
-            integers, steps = quantize_columns(table)
-            integers_name = graph.constant(f"{name}.q", integers)
-            wholes.append(graph.add("Gather", integers_name, places, axis=0))
-            all_steps.append(steps)
-        whole = graph.add("Concat", *wholes, axis=-1, name="whole")
+    def rows_beside(
+        self, graph: Graph, name: str, table: NDArray[Any], places: str, shape: str
+    ) -> Rows:
+        if not self.rounds(table):
+            return super().rows_beside(graph, name, table, places, shape)
+        integers, steps = quantize_columns(table)
+        # Around MIDDLE, so that they can be the input of a product of integers as they are.
+        shifted = (integers.astype(np.int16) + MIDDLE).astype(np.uint8)
+        rows = graph.add("Gather", graph.constant(f"{name}.u", shifted), places, axis=0)
+        whole = graph.add("Reshape", rows, shape, name="beside")
         value = graph.add("Cast", whole, to=FLOAT, name="whole_float")
-        steps = np.concatenate(all_steps)
-        scaled = graph.add("Mul", value, graph.constant("table_steps", steps), name="looked_up")
-        return scaled, len(steps)
+        return Rows(value, steps, int(MIDDLE), whole)
+
+    def whole_linear(self, graph: Graph, whole: str, name: str, weight: NDArray[Any]) -> str:
+        """Add `linear` of integers, uint8 [n, in] around MIDDLE."""
+        integers, steps = quantize_columns(weight)
+        value = integer_product(graph, whole, graph.constant(f"{name}.q", integers))
+        value = graph.add("Cast", value, to=FLOAT, name="product_float")
+        return graph.add("Mul", value, graph.constant(f"{name}.step", steps), name="scaled")
 
 
 def products_of(weights: Weights) -> Products:
@@ -223,7 +223,10 @@ def products_of(weights: Weights) -> Products:
 
 def holds_rounded(graph: Graph) -> bool:
     """Return whether a graph has a matrix in float16 or int8."""
-    return any(each.data_type in (FLOAT16, INT8) for each in graph.proto().initializer)
+    return any(
+        each.data_type in (FLOAT16, INT8, UINT8) and len(each.dims) == 2
+        for each in graph.proto().initializer
+    )
 
 
 def integer_product(graph: Graph, whole: str, integers: str) -> str:

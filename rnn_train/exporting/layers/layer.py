@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rnn_train.exporting.graph import FLOAT, Graph
+from rnn_train.exporting.layers.parts import Part, Parts, joined
 
 Stepped = tuple[str, list[str]]
 """An output, and the states after it."""
@@ -95,6 +96,16 @@ class Layer(ABC):
         outputs [time, batch, output], and the states after the last step."""
         projected = self.project(graph, x, by_time=True)
         return self.steps(graph, graph.by_time(projected, sizes, self.projected), states)
+
+    def from_parts(
+        self, graph: Graph, x: Parts, sizes: str, states: Sequence[str]
+    ) -> tuple[Parts, list[str]]:
+        """Add `sequence` of columns that are not joined. A subclass need not join them."""
+        if x[0].projected:
+            outputs, after = self.steps(graph, x[0].as_is(graph), states)
+        else:
+            outputs, after = self.sequence(graph, joined(graph, x), sizes, states)
+        return [Part(self.output, outputs)], after
 
     def advance(self, graph: Graph, x: str, states: Sequence[str]) -> Stepped:
         """Add `project` and `step` of one time: x [batch, input] → output, next states.
