@@ -35,6 +35,10 @@ NO_STEP = -2
 have no meaning, and the next states are those before them. Only the last steps of a call may be
 skipped, the same ones in all rows, and never the first step."""
 
+# Fewer logits: a classifier's file of any length takes a token also as itself less the size of the
+# vocabulary. If the first token of the first row is given so, there are logits only after the last
+# tokens, [batch, 1, n]; if the last token of that row is given so too, those of one row alone.
+
 # --- limits ---------------------------------------------------------------------------
 IR_VERSIONS = range(8, 11)
 OPSETS = range(17, 22)

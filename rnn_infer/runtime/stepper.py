@@ -147,7 +147,7 @@ class Stepper:
 
     @property
     def shortens(self) -> bool:
-        """Whether the file computes fewer logits where fewer are wanted, see `contract`."""
+        """Whether the file computes fewer logits if fewer are asked for, see `contract`."""
         file = self.file
         return file.metadata.kind == "classifier" and not file.steps and "If" in file.operators
 

@@ -10,7 +10,7 @@ from rnn_train.exporting.graph import Graph
 from rnn_train.exporting.layers import layer_of
 from rnn_train.exporting.layers.layer import as_numpy
 from rnn_train.exporting.layers.parts import LookUp, Part, Parts, beside, in_units, joined
-from rnn_train.exporting.layers.shortened import shortened, top_layers
+from rnn_train.exporting.layers.shortened import pooled_top, shortened
 from rnn_train.exporting.products import Products
 from rnn_train.models.cells import Cell
 from rnn_train.models.charlm import CharLSTM
@@ -104,24 +104,24 @@ class Network:
             graph: gets the nodes.
             tokens: int64 [time, batch].
             states: as in `step`, before the first token.
-            short: whether tokens can ask for fewer logits, see `contract.SHORT`.
+            short: whether tokens can ask for fewer logits, see `shortened`.
 
         Returns:
             The logits [time, batch, outputs], and the states after the last token.
         """
         sizes = graph.add("Shape", tokens, name="time_batch")
         x = self._first_parts(graph, tokens)
-        top = len(self._layers) - (top_layers(self._layers) if short else 0)
+        top = pooled_top(self._layers) if short else None
+        below = self._layers[:-2] if top else self._layers
         after: list[str] = []
         every: list[Part] = []
-        for layer in self._layers[:top]:
+        for layer in below:
             own = states[len(after) : len(after) + len(layer.states)]
             x, new = layer.from_parts(graph, x, sizes, own)
             after += new
             every += x
         if short:
-            layers, own = self._layers[top:], states[len(after) :]
-            x, new = shortened(graph, layers, x, tokens, sizes, own)
+            x, new = shortened(graph, top, x, tokens, sizes, states[len(after) :])
             after += new
             sizes = graph.add("Shape", x[0].value, start=0, end=2, name="sizes_left")
         logits = self._head_of_parts(graph, every if self._reads_all else x)
@@ -166,8 +166,8 @@ class Network:
         for index, linear in enumerate(self._head_layers):
             is_last = index == len(self._head_layers) - 1
             divisor = np.float32(self._temperature if is_last else 1)
-            weight = linear.weight.detach().numpy().T / divisor
-            bias = linear.bias.detach().numpy() / divisor
+            weight = as_numpy(linear.weight).T / divisor
+            bias = as_numpy(linear.bias) / divisor
             first = index == 0
             if first and parts:
                 weight, bias = in_units(parts, weight, bias)

@@ -108,3 +108,11 @@ def test_noise_of_a_sure_answer() -> None:
     assert np.isfinite(found).all()
     np.testing.assert_allclose(np.exp(found), [[1.0, 0.0]], atol=1e-6)
     assert np.isnan(with_noise(np.full((1, 2), np.nan, np.float32), np.zeros(2, np.float32))).all()
+
+
+def test_texts_with_the_same_labels_share_them() -> None:
+    """It saves memory in a large table."""
+    labels, known = np.array([["a", "b"], ["b", "a"], ["a", "b"]], object), np.ones(3)
+    found = make_predictions(["x", "y", "z"], labels, np.ones((3, 2), np.float32), Choice(), known)
+    assert [each.labels for each in found] == [("a", "b"), ("b", "a"), ("a", "b")]
+    assert found[0].labels is found[2].labels

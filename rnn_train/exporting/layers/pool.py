@@ -20,14 +20,27 @@ from rnn_train.models.pooling import RunningPool
 class PoolRun:
     """What a pool and the layer below it give for a whole sequence."""
 
+    pool: "PoolLayer"
     outputs: Parts
     """Of the layer below, [time, batch, …]."""
     ends: Sequence[str]
     """The same at the last time, [batch, …]."""
-    own: list[str]
-    """The states of the layer below, after the last time."""
+    before: Sequence[str]
+    """The sums, the maximum and the count, before the first time."""
     after: list[str]
-    """The sums, the maximum and the count, after the last time."""
+    """The states of both layers, after the last time."""
+
+    def at_end(self, graph: Graph) -> Parts:
+        """Add the pooled columns at the end alone: [1, batch, width]."""
+        sums, peak, count = self.after[-3:]
+        mean = graph.add("Div", sums, count, name="mean")
+        pooled = beside(graph, [*self.ends, mean, peak], axis=1)
+        pooled = graph.add("Unsqueeze", pooled, graph.constant("axis0", [0]), name="pooled")
+        return self.pool.in_units_of(self.outputs, pooled)
+
+    def at_all_times(self, graph: Graph) -> Parts:
+        """Add the pooled columns at all times: [time, batch, width]."""
+        return self.pool.at_all_times(graph, self.outputs, self.before)[0]
 
 
 class PoolLayer(TracedLayer):
@@ -45,7 +58,7 @@ class PoolLayer(TracedLayer):
         sizes: str,  # noqa: ARG002  (part of the interface)
         states: Sequence[str],
     ) -> tuple[Parts, list[str]]:
-        pooled, (sums, peak, counts) = self._at_all_times(graph, x, states)
+        pooled, (sums, peak, counts) = self.at_all_times(graph, x, states)
         return pooled, [self._last(graph, sums), peak, self._last(graph, counts)]
 
     def run(
@@ -86,23 +99,11 @@ class PoolLayer(TracedLayer):
             last = self._last(graph, output)
         sums = beside(graph, totals, axis=1)
         time = graph.add("Cast", graph.slice(sizes, 0, 1, axis=0), to=FLOAT, name="time")
-        after = [sums, peak, graph.add("Add", count, time, name="count")]
+        after = [*own, sums, peak, graph.add("Add", count, time, name="count")]
         ends = [last, *(self._last(graph, each) for each in columns[1:])]
-        return PoolRun([Part(inner.output, output), *passed], ends, own, after)
+        return PoolRun(self, [Part(inner.output, output), *passed], ends, states[-3:], after)
 
-    def at_end(self, graph: Graph, run: PoolRun) -> Parts:
-        """Add the pooled columns at the end alone: [1, batch, width]."""
-        sums, peak, count = run.after
-        mean = graph.add("Div", sums, count, name="mean")
-        pooled = beside(graph, [*run.ends, mean, peak], axis=1)
-        pooled = graph.add("Unsqueeze", pooled, graph.constant("axis0", [0]), name="pooled")
-        return self._in_units_of(run.outputs, pooled)
-
-    def at_all_times(self, graph: Graph, run: PoolRun, states: Sequence[str]) -> Parts:
-        """Add the pooled columns [time, batch, width]. `states`: as in `run`."""
-        return self._at_all_times(graph, run.outputs, states[-3:])[0]
-
-    def _at_all_times(
+    def at_all_times(
         self, graph: Graph, x: Parts, states: Sequence[str]
     ) -> tuple[Parts, tuple[str, str, str]]:
         """Add the pooled columns, sums and counts at all times, and the maximum at the end."""
@@ -121,7 +122,7 @@ class PoolLayer(TracedLayer):
         peak, peaks = self._running_maximum(graph, peak, every)
         means = graph.add("Div", sums, counts, name="means")
         pooled = beside(graph, [every, means, peaks])
-        return self._in_units_of(x, pooled), (sums, peak, counts)
+        return self.in_units_of(x, pooled), (sums, peak, counts)
 
     def _scan(
         self,
@@ -148,7 +149,7 @@ class PoolLayer(TracedLayer):
         kept = [*([inner.output] if inner else []), *widths, self._peaks]
         before = [body.input("pool_state", FLOAT, ["batch", width]) for width in kept]
         now = [body.input("pool_x", FLOAT, ["batch", width]) for width in widths]
-        after = []
+        after: list[str] = []
         if inner:
             now[0], after = inner.step(body, now[0], [before.pop(0)])
         *totals, peak = before
@@ -186,7 +187,7 @@ class PoolLayer(TracedLayer):
             num_scan_inputs=1,
         )
 
-    def _in_units_of(self, x: Parts, value: str) -> Parts:
+    def in_units_of(self, x: Parts, value: str) -> Parts:
         """Return pooled columns in the units of x: x itself, its mean and its maximum."""
         peaks = Part(self._peaks)
         scale, zero = units([*x, *x, peaks])

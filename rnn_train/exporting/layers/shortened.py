@@ -1,7 +1,8 @@
 """The last layers of a classifier: at all times, or at the end alone, as the tokens ask for it.
 
-`contract.SHORT` tells what the tokens say. Without control flow the last layers and the head would
-be computed at each time, though the answer to a text needs the last time alone.
+`rnn_infer/contract.py` tells how they ask ("Fewer logits"). The answer to a text needs the logits
+of its last token alone, and the pool and the head take most of the time of a network with many
+labels.
 """
 
 from collections.abc import Sequence
@@ -13,14 +14,16 @@ from rnn_train.exporting.layers.parts import Part, Parts, beside, units
 from rnn_train.exporting.layers.pool import PoolLayer
 
 
-def top_layers(layers: Sequence[Layer]) -> int:
-    """Return how many layers, from the last one down, `shortened` computes."""
-    return 2 if len(layers) > 1 and isinstance(layers[-1], PoolLayer) else 0
+def pooled_top(layers: Sequence[Layer]) -> tuple[Layer, PoolLayer] | None:
+    """Return a pool at the top and the layer below it, or None."""
+    if len(layers) > 1 and isinstance(layers[-1], PoolLayer):
+        return layers[-2], layers[-1]
+    return None
 
 
 def shortened(
     graph: Graph,
-    layers: Sequence[Layer],
+    top: tuple[Layer, PoolLayer] | None,
     x: Parts,
     tokens: str,
     sizes: str,
@@ -30,21 +33,17 @@ def shortened(
 
     Args:
         graph: gets the nodes.
-        layers: as many as `top_layers` says.
+        top: the last layers, as `pooled_top` returns them. None: x is the output already.
         x: their input, at all times.
         tokens: int64 [time, batch].
         sizes: int64 [2], time and batch.
         states: of these layers.
 
     Returns:
-        Their output: [time, batch, width], or [1, batch, width] at the end, or [1, 1, width]; and
-        the states after.
+        Their output, one part: [time, batch, width], or [1, batch, width] at the end, or
+        [1, 1, width]; and the states after.
     """
-    if layers:
-        below, pool = layers
-        assert isinstance(pool, PoolLayer)
-        run = pool.run(graph, below, x, sizes, states)
-        after = [*run.own, *run.after]
+    run = None if top is None else top[1].run(graph, top[0], x, sizes, states)
     shape: list[Part] = []
 
     def value(parts: Parts, output: str, dims: Dims) -> list[Value]:
@@ -52,21 +51,19 @@ def shortened(
         return [(output, FLOAT, [*dims, shape[0].width])]
 
     def at_end(body: Graph) -> list[Value]:
-        if layers:
-            parts = pool.at_end(body, run)
-            last = _values(body, parts)
-        else:
-            parts, last = x, body.slice(_values(body, x), -1, None, axis=0)
+        parts = x if run is None else run.at_end(body)
+        last = _values(body, parts)
+        last = last if run else body.slice(last, -1, None, axis=0)
         begin, axis = body.constant("bound", [0]), body.constant("axis1", [1])
         last = body.add("Slice", last, begin, _rows_asked(body, tokens, sizes), axis, name="asked")
         return value(parts, last, [1, "rows"])
 
     def at_all_times(body: Graph) -> list[Value]:
-        parts = pool.at_all_times(body, run, states) if layers else x
+        parts = x if run is None else run.at_all_times(body)
         return value(parts, _values(body, parts), ["time", "batch"])
 
     (output,) = graph.branch(_asks_for_less(graph, tokens), at_end, at_all_times)
-    return [replace(shape[0], value=output)], after
+    return [replace(shape[0], value=output)], [] if run is None else run.after
 
 
 def _values(graph: Graph, parts: Parts) -> str:

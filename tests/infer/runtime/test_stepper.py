@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import numpy as np
 import pytest
 
-from rnn_infer import CharLM, LoadOptions, ModelFileError
+from rnn_infer import CharLM, Classifier, LoadOptions, ModelFileError
 from rnn_infer.modelfile.source import SourceBytes, read_source
 from rnn_infer.runtime.stepper import Stepper
 from rnn_infer.sampling import Sampling
@@ -77,6 +77,15 @@ def test_consume_is_forward_without_logits(stepper: Stepper) -> None:
         np.testing.assert_array_equal(ours, theirs)
     before = stepper.zeros(1)
     assert stepper.consume(tokens[:, :0], before) is before
+
+
+def test_a_file_that_gives_all_logits(classifier: Classifier) -> None:
+    """It was written before a file could leave logits out."""
+    stepper = classifier._stepper
+    assert not stepper.shortens
+    tokens = np.array([[1, 2, 3], [4, 5, 6]])
+    logits, _ = stepper.forward(tokens, stepper.zeros(2))
+    np.testing.assert_array_equal(stepper.last(tokens, stepper.zeros(2)), logits[:, -1])
 
 
 def test_options_and_keywords(data: Path) -> None:

@@ -6,8 +6,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rnn_train.exporting.graph import FLOAT, INT64, Graph
-from rnn_train.exporting.products import SMALLEST, LookUp, Products, Weights, products_of
+from rnn_train.exporting.graph import FLOAT, INT64, UINT8, Graph
+from rnn_train.exporting.products import (
+    SMALLEST,
+    IntegerProducts,
+    Products,
+    Weights,
+    products_of,
+)
 from tests.train.exporting.examples import operators, run
 
 KINDS: list[Weights] = ["float32", "float16", "int8"]
@@ -101,24 +107,31 @@ def test_the_default_rounds_nothing() -> None:
     assert type(products_of("float32")) is Products
 
 
-@pytest.mark.parametrize("capturable", [False, True])
+@pytest.mark.parametrize("rows", [9, SMALLEST])
 @pytest.mark.parametrize("weights", KINDS)
-def test_look_ups_together_are_those_alone(weights: Weights, capturable: bool) -> None:
-    """Of large tables, of small ones, and of both side by side."""
-    tables = [random.standard_normal(shape).astype(np.float32) for shape in ((9, 4), (SMALLEST, 2))]
-    products, graph = products_of(weights), Graph("g", capturable=capturable)
-    places = [graph.input(f"p{i}", INT64, ["time", "batch"]) for i in range(2)]
-    look_ups = [
-        LookUp("small", tables[0], places[0]),
-        LookUp("large", tables[1], places[0]),
-        LookUp("large", tables[1], places[1]),
-    ]
-    together = products.rows_of_all(graph, look_ups)
-    joined = graph.add("Concat", *(value for value, _ in together), axis=-1)
-    alone = graph.add("Concat", *(products.rows_of(graph, *each) for each in look_ups), axis=-1)
-    assert sum(width for _, width in together) == 8
-    for value in (joined, alone):
-        graph.output(value, FLOAT, ["time", "batch", 8])
-    found, expected = run(graph, p0=np.array([[0, 8, 3]]), p1=np.array([[SMALLEST - 1, 5, 0]]))
-    np.testing.assert_array_equal(found, expected)
-    assert len(together) == (2 if weights == "int8" and not capturable else 3)
+def test_rows_beside_each_other_are_those_alone(weights: Weights, rows: int) -> None:
+    """A small table stays exact; a large one may be in other units."""
+    table = random.standard_normal((rows, 2)).astype(np.float32)
+    products, graph = products_of(weights), Graph("g")
+    places = graph.input("places", INT64, ["time", "batch", 3])
+    shape = graph.constant("shape", [1, 4, 6])
+    found = products.rows_beside(graph, "t", table, places, shape)
+    graph.output(found.value, FLOAT, [1, 4, 6])
+    alone = products.rows_of(graph, "alone", table, places)
+    graph.output(graph.add("Reshape", alone, shape), FLOAT, [1, 4, 6])
+    chosen = np.random.default_rng(6).integers(rows, size=(1, 4, 3))
+    value, expected = run(graph, places=chosen)
+    scale = 1 if found.scale is None else np.tile(found.scale, 3)
+    np.testing.assert_allclose((value - found.zero) * scale, expected, rtol=1e-6)
+    assert bool(found.whole) == (weights == "int8" and rows == SMALLEST)
+
+
+def test_a_product_of_integers_as_they_are() -> None:
+    products, graph = products_of("int8"), Graph("g")
+    assert isinstance(products, IntegerProducts)
+    whole = graph.input("whole", UINT8, ["n", 256])
+    graph.output(products.whole_linear(graph, whole, "w", WEIGHT), FLOAT, ["n", 128])
+    given = np.random.default_rng(7).integers(1, 256, size=(5, 256)).astype(np.uint8)
+    (found,) = run(graph, whole=given)
+    exact = (given.astype(np.float32) - 128) @ WEIGHT
+    assert np.abs(found - exact).max() < 0.03 * np.abs(exact).max()

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from rnn_train.exporting.graph import FLOAT, Graph
 from rnn_train.exporting.layers import Layer, layer_of
+from rnn_train.exporting.layers.elman import ElmanLayer
 from rnn_train.exporting.layers.layer import Stepped, as_numpy
 from rnn_train.exporting.layers.lstm import LSTMLayer
-from rnn_train.exporting.layers.traced import TracedLayer
 from rnn_train.exporting.layers.whole import GRULayer
 from rnn_train.exporting.products import products_of
 from rnn_train.models.cells import ElmanCell, GRUCell
@@ -69,7 +69,7 @@ def test_advance_projects_and_steps() -> None:
     ("make", "kind"),
     [
         (lambda: nn.LSTM(3, 4), LSTMLayer),
-        (lambda: ElmanCell(3, 4), TracedLayer),
+        (lambda: ElmanCell(3, 4), ElmanLayer),
         (lambda: GRUCell(3, 4), GRULayer),
     ],
 )
