@@ -10,15 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnn_infer.runtime.reading import chunk_length
+from rnn_infer.runtime.shortening import shortens
 from rnn_infer.runtime.stepper import State, Stepper
 from rnn_infer.text.prefix_tree import PrefixTree
 from rnn_infer.text.ragged import Ragged
 
 _BATCH = 160
 """Texts per call. The data between two operators then stays in a near cache for short texts."""
-_LEAST_ALIKE = 24
-"""Fewer texts of one length share a batch with texts of another length, where a file could compute
-the last logits alone: a call has a fixed cost."""
+_ALIKE, _LEAST_ALIKE = 320, 24
+"""Texts of one length per call of a file that can compute the last logits alone. Fewer than the
+second number share a batch with texts of another length: a call has a fixed cost."""
 _STEP_BATCH = 512
 """Texts per call of a single step. More than `_BATCH`, because each call has a fixed cost."""
 _BLOCK, _LEAST_BLOCK = 2**14, 2**12
@@ -64,7 +65,7 @@ def _read_tree(stepper: Stepper, texts: Ragged, tree: PrefixTree) -> Logits:
     state, nodes, depth = stepper.zeros(1), np.zeros(len(tree.rows), np.int64), 0
     for level in tree.levels():
         nodes, depth = level.nodes, depth + 1
-        if stepper.shortens:
+        if shortens(stepper.file):
             places = nodes[level.ended]
             if len(places):
                 ends, before = level.tokens[places], level.parents[places]
@@ -111,7 +112,7 @@ def _read_from(
     order = np.argsort(texts.lengths[rows], kind="stable")
     rows, parents = rows[order], parents[order]
     begins, lengths = texts.starts[rows] + start, texts.lengths[rows] - start
-    for some in _batches(lengths, stepper.shortens):
+    for some in _batches(lengths, shortens(stepper.file)):
         own = _rows_of(state, parents[some])
         longest, count = int(lengths[some][-1]), len(lengths[some])
         if longest <= chunk_length(stepper, count):
@@ -141,7 +142,8 @@ def _batches(lengths: Rows, alike: bool) -> Iterator[slice]:
     for end in [*cuts.tolist(), count]:
         if end < count and end - begin < _LEAST_ALIKE:
             continue
-        size = -(-(end - begin) // max(1, -(-(end - begin) // _BATCH)))
+        calls = -(-(end - begin) // (_ALIKE if alike else _BATCH))
+        size = max(1, -(-(end - begin) // max(calls, 1)))
         for first in range(begin, end, size):
             yield slice(first, min(first + size, end))
         begin = end

@@ -21,6 +21,7 @@ from rnn_infer.runtime import golden
 from rnn_infer.runtime.device import open_session
 from rnn_infer.runtime.load_options import LoadKeywords, LoadOptions, with_keywords
 from rnn_infer.runtime.open_once import OpenOnce
+from rnn_infer.runtime.shortening import last_alone, no_logits
 from rnn_infer.sampling import Sampling, draw
 
 State = tuple[NDArray[np.float32], ...]
@@ -129,10 +130,9 @@ class Stepper:
     def last(self, tokens: NDArray[np.int64], state: State) -> NDArray[np.float32]:
         """Read tokens [batch, time], time ≥ 1, and return the logits after the last, [batch, n].
 
-        A file that `shortens` computes no others.
+        A file that can leave the others out computes no others, see `shortening`.
         """
-        if tokens.shape[1] > 1:  # a single token asks for all its logits anyway
-            tokens = self._shifted(tokens, 0)
+        tokens = last_alone(self.file, tokens)
         found = self._session_run([contract.LOGITS], self._reading(tokens, state))[0][:, -1:]
         if found.shape != (len(tokens), 1, self.file.metadata.outputs):
             raise self._misshapen()
@@ -142,23 +142,8 @@ class Stepper:
         """Read tokens [batch, time], time ≥ 0, and return only the state after the last."""
         if not tokens.shape[1] or not state:
             return state
-        tokens = self._shifted(tokens, 0, -1)
+        tokens = no_logits(self.file, tokens)
         return self._call([], len(tokens), self._reading(tokens, state))[1]
-
-    @property
-    def shortens(self) -> bool:
-        """Whether the file computes fewer logits if fewer are asked for, see `contract`."""
-        file = self.file
-        return file.metadata.kind == "classifier" and not file.steps and "If" in file.operators
-
-    def _shifted(self, tokens: NDArray[np.int64], *times: int) -> NDArray[np.int64]:
-        """Return tokens that ask for fewer logits, if the file `shortens`."""
-        if not self.shortens:
-            return tokens
-        tokens = tokens.copy()
-        for time in {time % tokens.shape[1] for time in times}:
-            tokens[0, time] -= len(self.file.metadata.vocabulary)
-        return tokens
 
     def draw(
         self,

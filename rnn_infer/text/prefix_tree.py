@@ -10,7 +10,7 @@ from rnn_infer.text.ragged import Ragged, Tokens
 
 DEPTH = 16
 """Levels of the tree, at most. Texts with longer common prefixes are rare."""
-_LEAST_ROWS, _LEAST_SHARE = 64, 0.3
+_LEAST_ROWS, _LEAST_SHARE = 64, 0.5
 """A level needs a call of its own. It must save at least so many steps, and such a share of all."""
 
 Places = NDArray[np.int64]

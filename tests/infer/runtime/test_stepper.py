@@ -82,7 +82,6 @@ def test_consume_is_forward_without_logits(stepper: Stepper) -> None:
 def test_a_file_that_gives_all_logits(classifier: Classifier) -> None:
     """It was written before a file could leave logits out."""
     stepper = classifier._stepper
-    assert not stepper.shortens
     tokens = np.array([[1, 2, 3], [4, 5, 6]])
     logits, _ = stepper.forward(tokens, stepper.zeros(2))
     np.testing.assert_array_equal(stepper.last(tokens, stepper.zeros(2)), logits[:, -1])

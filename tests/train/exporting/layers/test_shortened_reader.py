@@ -8,6 +8,7 @@ import pytest
 
 from rnn_infer import Classifier
 from rnn_infer.runtime.last_logits import last_logits
+from rnn_infer.runtime.shortening import shortens
 from rnn_infer.runtime.stepper import Stepper
 from rnn_infer.text.ragged import Ragged
 from rnn_train.exporting.model_file import export
@@ -36,7 +37,7 @@ def stepper(path: Path) -> Stepper:
 
 @pytest.mark.parametrize("time", [1, 2, 7])
 def test_single_calls(stepper: Stepper, time: int) -> None:
-    assert stepper.shortens
+    assert shortens(stepper.file)
     tokens = some_tokens(5, time)
     given = tokens.copy()
     logits, state = stepper.forward(tokens, stepper.zeros(5))
