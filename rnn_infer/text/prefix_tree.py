@@ -37,10 +37,11 @@ class PrefixTree:
     def __init__(self, texts: Ragged, rows: Places) -> None:
         """Build the tree of the texts `rows` (at least one) of `texts`."""
         depth = min(DEPTH, int(texts.lengths[rows].max()))
+        lengths, time = texts.lengths[rows], np.arange(depth)
+        window = texts.tokens.take(texts.starts[rows][:, None] + time, mode="clip")
         # Token + 1, so that 0 marks the end of a text, and a shorter text sorts first.
-        window = texts.window(rows, 0, depth) + 1
-        lengths = texts.lengths[rows]
-        window[np.arange(depth) >= lengths[:, None]] = 0
+        window += 1
+        window *= time < lengths[:, None]
         order = _sorted(window)
         window, lengths = window[order], lengths[order]
         same = window[1:] == window[:-1]
