@@ -17,9 +17,11 @@ from rnn_infer.text.ragged import Ragged
 
 _BATCH = 160
 """Texts per call. The data between two operators then stays in a near cache for short texts."""
-_ALIKE, _LEAST_ALIKE = 320, 24
-"""Texts of one length per call of a file that can compute the last logits alone. Fewer than the
-second number share a batch with texts of another length: a call has a fixed cost."""
+_ALIKE = 320
+"""Texts of one length per call of a file that can compute the last logits alone."""
+_LEAST_LOGITS, _LEAST_ALIKE = 432, 4
+"""If texts of one length have fewer logits, or are fewer, they share a call with texts of another
+length, which computes all logits: a call has a fixed cost."""
 _STEP_BATCH = 512
 """Texts per call of a single step. More than `_BATCH`, because each call has a fixed cost."""
 _BLOCK, _LEAST_BLOCK = 2**14, 2**12
@@ -112,7 +114,9 @@ def _read_from(
     order = np.argsort(texts.lengths[rows], kind="stable")
     rows, parents = rows[order], parents[order]
     begins, lengths = texts.starts[rows] + start, texts.lengths[rows] - start
-    for some in _batches(lengths, shortens(stepper.file)):
+    labels = stepper.file.metadata.outputs
+    least = max(_LEAST_ALIKE, _LEAST_LOGITS // labels) if shortens(stepper.file) else None
+    for some in _batches(lengths, least):
         own = _rows_of(state, parents[some])
         longest, count = int(lengths[some][-1]), len(lengths[some])
         if longest <= chunk_length(stepper, count):
@@ -130,19 +134,22 @@ def _read_from(
     return logits
 
 
-def _batches(lengths: Rows, alike: bool) -> Iterator[slice]:
+def _batches(lengths: Rows, least_alike: int | None) -> Iterator[slice]:
     """Yield the batches of sorted texts.
 
     Args:
         lengths: of the texts, ascending.
-        alike: whether the texts of a batch should be of one length.
+        least_alike: how many texts of one length make a batch of their own. None: the length does
+            not matter.
     """
     begin, count = 0, len(lengths)
-    cuts = np.flatnonzero(np.diff(lengths)) + 1 if alike else np.empty(0, np.int64)
-    for end in [*cuts.tolist(), count]:
-        if end < count and end - begin < _LEAST_ALIKE:
+    cuts, most = [], _BATCH
+    if least_alike is not None:
+        cuts, most = (np.flatnonzero(np.diff(lengths)) + 1).tolist(), _ALIKE
+    for end in [*cuts, count]:
+        if end < count and end - begin < (least_alike or 0):
             continue
-        calls = -(-(end - begin) // (_ALIKE if alike else _BATCH))
+        calls = -(-(end - begin) // most)
         size = max(1, -(-(end - begin) // max(calls, 1)))
         for first in range(begin, end, size):
             yield slice(first, min(first + size, end))
