@@ -115,7 +115,7 @@ def _read_from(
     rows, parents = rows[order], parents[order]
     begins, lengths = texts.starts[rows] + start, texts.lengths[rows] - start
     labels = stepper.file.metadata.outputs
-    least = max(_LEAST_ALIKE, _LEAST_LOGITS // labels) if shortens(stepper.file) else None
+    least = max(_LEAST_ALIKE, _LEAST_LOGITS // labels) if shortens(stepper.file) else 0
     for some in _batches(lengths, least):
         own = _rows_of(state, parents[some])
         longest, count = int(lengths[some][-1]), len(lengths[some])
@@ -134,20 +134,20 @@ def _read_from(
     return logits
 
 
-def _batches(lengths: Rows, least_alike: int | None) -> Iterator[slice]:
+def _batches(lengths: Rows, least_alike: int) -> Iterator[slice]:
     """Yield the batches of sorted texts.
 
     Args:
         lengths: of the texts, ascending.
-        least_alike: how many texts of one length make a batch of their own. None: the length does
-            not matter.
+        least_alike: how many texts of one length make a batch of their own. 0: the length does not
+            matter.
     """
-    begin, count = 0, len(lengths)
-    cuts, most = [], _BATCH
-    if least_alike is not None:
-        cuts, most = (np.flatnonzero(np.diff(lengths)) + 1).tolist(), _ALIKE
-    for end in [*cuts, count]:
-        if end < count and end - begin < (least_alike or 0):
+    begin, count, most = 0, len(lengths), _BATCH
+    ends = np.array([count])
+    if least_alike:
+        ends, most = np.append(np.flatnonzero(np.diff(lengths)) + 1, count), _ALIKE
+    for end in ends.tolist():
+        if end < count and end - begin < least_alike:
             continue
         calls = -(-(end - begin) // most)
         size = max(1, -(-(end - begin) // max(calls, 1)))
