@@ -22,7 +22,7 @@ _ALIKE = 320
 _LEAST_LOGITS, _LEAST_ALIKE = 432, 4
 """If texts of one length have fewer logits, or are fewer, they share a call with texts of another
 length, which computes all logits: a call has a fixed cost."""
-_STEP_BATCH = 512
+_STEP_BATCH = 1024
 """Texts per call of a single step. More than `_BATCH`, because each call has a fixed cost."""
 _BLOCK, _LEAST_BLOCK = 2**14, 2**12
 """Texts that share one prefix tree: the more, the more of them have a common prefix."""
@@ -97,7 +97,7 @@ def _advance(stepper: Stepper, tokens: Rows, state: State, parents: Rows) -> Sta
     for begin in range(0, len(tokens), _STEP_BATCH):
         some = slice(begin, begin + _STEP_BATCH)
         parts.append(stepper.consume(tokens[some, None], _rows_of(state, parents[some])))
-    return tuple(map(np.concatenate, zip(*parts, strict=True)))
+    return parts[0] if len(parts) == 1 else tuple(map(np.concatenate, zip(*parts, strict=True)))
 
 
 def _rows_of(state: State, rows: Rows) -> State:
