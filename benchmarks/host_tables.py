@@ -67,7 +67,7 @@ def _fastest(files: dict[str, Outcome], int8: bool) -> tuple[str, Outcome] | Non
     right = {
         file: found
         for file, found in files.items()
-        if "seconds" in found
+        if "onnxruntime_seconds" in found
         and file.endswith("int8") == int8
         and not file.endswith("float16")
         and cell(file, found).startswith("same text")
@@ -129,7 +129,7 @@ def engines(kind: str) -> str:
     Args:
         kind: "float32", "int8" or "plain LSTM".
     """
-    races = read("engines")[1]
+    content, races = read("engines")
     ours = OURS + " int8" * (kind == "int8")
     columns = list(dict.fromkeys(e for found in races for e, _ in _rivals(found, kind)))
     rows = []
@@ -138,7 +138,7 @@ def engines(kind: str) -> str:
         rivals = dict(_rivals(found, kind))
         for engine in columns:
             if engine not in rivals:
-                row.append("refused or wrong")
+                row.append(_absent(content.get("findings", {}).get(found.name), engine, kind))
                 continue
             name = f"{engine}, {rivals[engine]}"
             variant = rivals[engine].replace(" int8", "")
@@ -159,9 +159,25 @@ def _rivals(found: Race, kind: str) -> Iterator[tuple[str, str]]:
     """The engines and variants of a kind, without the ordinary file in onnxruntime."""
     for name in found.samples:
         engine, _, variant = name.partition(", ")
-        other = PLAIN if variant == PLAIN else "int8" if variant.endswith("int8") else "float32"
-        if other == kind and not name.startswith(OURS) and not name.endswith(EMPTY):
+        if _kind(variant) == kind and not name.startswith(OURS) and not name.endswith(EMPTY):
             yield engine, variant
+
+
+def _kind(variant: str) -> str:
+    return PLAIN if variant == PLAIN else "int8" if variant.endswith("int8") else "float32"
+
+
+def _absent(findings: dict[str, Any] | None, engine: str, kind: str) -> str:
+    """Says why no variant of an engine took part in a race; "–" if one could have."""
+    if findings is None:
+        return "refused or wrong"
+    reasons = [
+        reason
+        for name, reason in findings["refused"].items()
+        if name.partition(", ")[0] == engine and _kind(name.partition(", ")[2]) == kind
+    ]
+    wrong = [reason for reason in reasons if reason.startswith("wrong")]
+    return f"**{wrong[0]}**" if wrong else "refused" if reasons else "–"
 
 
 def _share(found: Race, empty: str, name: str) -> float:
@@ -184,7 +200,8 @@ def compared() -> str:
                 if (ratio := found.ratio(ours, name)) < 1
             ]
             peers = [each for each in rivals if each.startswith(("OpenVINO", "tract"))]
-            ratios[_conditions(found)] = min(found.ratio(ours, each) for each in peers)
+            if peers:
+                ratios[_conditions(found)] = min(found.ratio(ours, each) for each in peers)
         least = min(ratios, key=ratios.__getitem__)
         rows.append([kind, f"{ratios[least]:.2f}× ({least})", f"{max(ratios.values()):.2f}×"])
     table = markdown_table(["weights", "least", "most"], rows)
@@ -192,6 +209,39 @@ def compared() -> str:
     versions = (f"{each} {next(iter(packages[each].values()))}" for each in packages)
     note = f"{content['machine']['cpu']}; {', '.join(versions)}"
     return f"{table}\n\nFaster than ours: {'; '.join(faster) or 'none'}. ({note}.)"
+
+
+def checked() -> str:
+    """Renders how far the contestants' logits are from ours, and whether they drew our text."""
+    findings = read("engines")[0].get("findings")
+    if findings is None:
+        return (
+            "The run of these tables is older than the comparison of texts; `make engines` adds it."
+        )
+    rows = []
+    for kind, title in (("float32", "float32"), (PLAIN, "float32, plain graph"), ("int8", "int8")):
+        own = {
+            f"{name}, {_conditions(Race(race, 'character'))}": check
+            for race, found in findings.items()
+            for name, check in found["checks"].items()
+            if _kind(name.partition(", ")[2]) == kind and not name.startswith(OURS)
+        }
+        gap = max(check["gap"] for check in own.values())
+        other = [
+            f"{name}: {check['same']:,} of {check['of']:,}"
+            for name, check in own.items()
+            if check["same"] < check["of"]
+        ]
+        shown = f"{gap:.0%}" if gap > 1e-2 else f"{gap:.0e}"
+        same = f"{len(own) - len(other)} of {len(own)}"
+        rows.append([title, shown, same, "; ".join(other) or "–"])
+    head = [
+        "weights",
+        "largest difference",
+        "drew our text",
+        "the others: characters like ours",
+    ]
+    return markdown_table(head, rows, left=len(head))
 
 
 def without_if() -> str:

@@ -62,6 +62,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "engines_int8": partial(host_tables.engines, "int8"),
     "engines_plain": partial(host_tables.engines, "plain LSTM"),
     "engines_compared": host_tables.compared,
+    "engines_checked": host_tables.checked,
     "hosts": host_tables.hosts,
     "hosts_picked": host_tables.picked,
     "hosts_speed": host_tables.speed,

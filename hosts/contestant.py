@@ -1,9 +1,11 @@
 """A contestant of `hosts.speed`: a process that opens a file in an engine and draws on demand."""
 
+import json
 import os
 import subprocess
 import threading
 from pathlib import Path
+from typing import NamedTuple
 
 from .engines import ENGINES
 from .environments import environment
@@ -15,6 +17,18 @@ SECONDS = 120
 
 class RefusedError(Exception):
     """The engine does not draw, or not the right characters, or takes too long."""
+
+
+class Drawn(NamedTuple):
+    """An answer."""
+
+    seconds: float
+    """What one character took."""
+    drawn: list[list[int]]
+    """The tokens, [streams, count]."""
+    gap: float | None
+    """Largest difference of a logit from the file's recorded run, as a share of the largest logit.
+    None: an empty graph."""
 
 
 class Contestant:
@@ -38,8 +52,8 @@ class Contestant:
         self._process.kill()
         self._process.communicate()
 
-    def draw(self, streams: int, count: int) -> float:
-        """Draws `count` characters of each stream, and returns seconds a character.
+    def draw(self, streams: int, count: int) -> Drawn:
+        """Draws `count` characters of each stream, with the same random numbers in each call.
 
         Raises:
             RefusedError: see there.
@@ -51,10 +65,11 @@ class Contestant:
         try:
             print(streams, count, file=self._process.stdin, flush=True)
             for line in self._process.stdout:  # some engines print lines of their own
-                if line.startswith("refused: "):
-                    raise RefusedError(line.removeprefix("refused: ").strip())
-                if line.startswith("seconds: "):
-                    return float(line.removeprefix("seconds: "))
+                if line.startswith("ANSWER "):
+                    answer = json.loads(line.removeprefix("ANSWER "))
+                    if "refused" in answer:
+                        raise RefusedError(answer["refused"])
+                    return Drawn(**answer)
         except BrokenPipeError:
             pass
         finally:

@@ -42,11 +42,11 @@ def environment(engine: str, python: str) -> Path:
     if complete.exists():
         return found
     shutil.rmtree(folder, ignore_errors=True)
-    subprocess.run([python, "-m", "venv", folder], check=True)
     pip = [found, "-m", "pip", "install", "--quiet", *packages]
     try:
+        subprocess.run([python, "-m", "venv", folder], check=True)
         subprocess.run(pip, check=True, timeout=INSTALL_SECONDS)
-    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+    except (OSError, subprocess.SubprocessError) as error:
         raise InstallError(f"{engine}: {error}") from error
     complete.touch()
     return found

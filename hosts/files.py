@@ -1,6 +1,6 @@
 """Writes the files that the engines run, and beside each what onnxruntime gives: hosts/build/.
 
-Run by the Python of this repository: python hosts/files.py
+Run by the Python of this repository: python -m hosts.files
 """
 
 import dataclasses

@@ -3,9 +3,9 @@
     python hosts/racer.py MODULE FILE.onnx
 
 It opens a model. For each line `ROWS COUNT` that it reads it draws COUNT characters of ROWS streams
-and prints `seconds: X`, which one character took. Where a number of rows comes up first, it
-compares the logits with `golden`, and draws once without timing; it prints `refused: …` if the
-engine does not do it.
+and prints a line `ANSWER` with JSON: the seconds that one character took, the tokens, and how far
+the logits are from `golden`. Where a number of rows comes up first, it compares the logits, and
+draws once without timing; the answer is `refused` if the engine does not do it.
 """
 
 import importlib
@@ -19,6 +19,10 @@ import numpy as np
 from driver import Call, Host, drawn_from
 
 TEMPERATURE = 0.8
+TOLERANCE = {"float32": 1e-3, "int8": 0.1}
+"""Largest difference of a logit, as a share of the largest logit. In int8 a number of the state on
+the border of two steps is rounded the other way where an engine adds in another order; the logits
+of an untrained network are so small that this is a few hundredths of them."""
 
 
 class Plain:
@@ -38,22 +42,33 @@ class Plain:
             state = {name: results[f"{name}_next"] for name in state}
         return np.asarray(results["logits"])[0]
 
-    def draw(self, prompt: Any, uniform: Any) -> None:
-        state, tokens = self.zeros(len(prompt)), prompt.T
+    def draw(self, prompt: Any, uniform: Any) -> Any:
+        state, tokens, drawn = self.zeros(len(prompt)), prompt.T, []
         for numbers in uniform.T:
             results = self.call({"tokens": tokens, **state})
             state = {name: results[f"{name}_next"] for name in state}
             logits = np.asarray(results["logits"])[0]
-            tokens = np.ascontiguousarray(drawn_from(logits, numbers, TEMPERATURE).T)
+            drawn.append(drawn_from(logits, numbers, TEMPERATURE))
+            tokens = np.ascontiguousarray(drawn[-1].T)
+        return np.concatenate(drawn, 1)
 
 
-def check(host: Host | Plain, golden: dict[str, Any], rows: int) -> None:
-    """Raises ValueError: the logits of a row are not those of the file."""
-    tokens = np.repeat(np.array([golden["tokens"]], np.int64), rows, 0)
-    right = np.array(golden["logits"])
+def gap_of(host: Host | Plain, case: dict[str, Any], rows: int) -> float | None:
+    """Returns the largest difference of a logit from `golden`, as a share of the largest logit.
+
+    None: an empty graph has no `golden`.
+
+    Raises:
+        ValueError: it is too large.
+    """
+    if not case["golden"]:
+        return None
+    tokens = np.repeat(np.array([case["golden"]["tokens"]], np.int64), rows, 0)
+    right = np.array(case["golden"]["logits"])
     gap = float(np.abs(host.read(tokens) - right).max() / np.abs(right).max())
-    if not gap < 1e-2:
-        raise ValueError(f"logits are wrong by {gap:.0%} of the largest")
+    if not gap < TOLERANCE[case["weights"]]:
+        raise ValueError(f"wrong, by {gap:.0%}")
+    return gap
 
 
 def main() -> None:
@@ -62,24 +77,23 @@ def main() -> None:
     case: dict[str, Any] = json.loads(path.with_suffix(".json").read_text())
     call = importlib.import_module(sys.argv[1]).open_model(path)
     host = Plain(call, case) if case["plain"] else Host(call, case)
-    known = set()
+    gaps: dict[int, float | None] = {}
     for line in sys.stdin:
         rows, count = map(int, line.split())
         prompt = np.zeros((rows, 1), np.int64)
         uniform = np.random.default_rng(0).random((rows, count), np.float32)
+        answer: dict[str, Any]
         try:
-            if rows not in known and case["golden"]:
-                check(host, case["golden"], rows)
-            if rows not in known:
+            if rows not in gaps:
+                gaps[rows] = gap_of(host, case, rows)
                 host.draw(prompt, uniform)
-            known.add(rows)
             started = time.perf_counter()
-            host.draw(prompt, uniform)
-        except Exception as error:
-            print(f"refused: {error!r}".splitlines()[0][:200], flush=True)
-        else:
+            drawn = host.draw(prompt, uniform)
             seconds = (time.perf_counter() - started) / (count * rows)
-            print(f"seconds: {seconds}", flush=True)
+            answer = {"seconds": seconds, "drawn": drawn.tolist(), "gap": gaps[rows]}
+        except Exception as error:
+            answer = {"refused": (str(error).strip().splitlines() or [repr(error)])[0][:200]}
+        print("ANSWER " + json.dumps(answer), flush=True)
 
 
 if __name__ == "__main__":

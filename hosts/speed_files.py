@@ -35,6 +35,7 @@ def prepare(shape: Shape, variant: str) -> Path:
     path = BUILD / f"speed-{shape.layers}x{shape.width}-{variant.replace(' ', '')}.onnx"
     case: dict[str, Any] = {
         "plain": variant == PLAIN,
+        "weights": "int8" if variant.endswith(INT8) else "float32",
         "layers": shape.layers,
         "width": shape.width,
         "texts": [{"temperature": 0.8, "top_k": 0, "top_p": 1}],
@@ -46,9 +47,8 @@ def prepare(shape: Shape, variant: str) -> Path:
     else:
         characters = tuple(chr(0x4E00 + i) for i in range(shape.vocabulary))
         card = ModelCard(vocabulary=characters, unknown=None, start=characters[0])
-        options = _OPTIONS[variant.removesuffix(INT8)]
-        weights: Any = "int8" if variant.endswith(INT8) else "float32"
-        export(shape.model(), card, path, loss=lambda _: 0.0, log=str, weights=weights, **options)
+        options = {"weights": case["weights"], **_OPTIONS[variant.removesuffix(INT8)]}
+        export(shape.model(), card, path, loss=lambda _: 0.0, log=str, **options)
         file = Stepper.open(path, device="cpu").file
         case["states"] = {each.name: each.width for each in file.states}
         case |= {"steps": file.steps, "draws": file.generates}

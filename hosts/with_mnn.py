@@ -1,4 +1,8 @@
-"""MNN on the CPU, from a file that its converter makes."""
+"""MNN on the CPU, one thread, from a file that its converter makes.
+
+Trap: without a runtime manager a module runs on four threads, whatever `thread_num` says. On fewer
+cores they wait for one another.
+"""
 
 import json
 import subprocess
@@ -9,6 +13,8 @@ from pathlib import Path
 import MNN
 import numpy as np
 from driver import Call, main
+
+CONFIG = {"backend": "CPU", "numThread": 1, "precision": "high"}
 
 
 def open_model(path: Path) -> Call:
@@ -24,7 +30,8 @@ def open_model(path: Path) -> Call:
         )
         if not made.exists():
             raise RuntimeError("mnnconvert does not convert it")
-        network = MNN.nn.load_module_from_file(str(made), inputs, outputs, backend=0, thread_num=1)
+        manager = MNN.nn.create_runtime_manager((CONFIG,))
+        network = MNN.nn.load_module_from_file(str(made), inputs, outputs, runtime_manager=manager)
 
     def call(feed: dict) -> dict:
         given = []
