@@ -17,7 +17,7 @@ SAMPLES = {
     "tract, --steps 4 int8": [3e-6, 6e-6],
 }
 OTHER = "2×512, vocabulary 65; 1 streams; 1 threads"
-FINDINGS = {
+FINDINGS: dict[str, dict[str, Any]] = {
     RACE: {
         "checks": {
             "onnxruntime, ordinary": {"gap": 0.0, "same": 1536, "of": 1536},
@@ -38,16 +38,18 @@ FINDINGS = {
 }
 
 
+OURS = {name: each for name, each in SAMPLES.items() if name.startswith("onnxruntime")}
+RACES = [Race(RACE, "character", SAMPLES), Race(OTHER, "character", OURS)]
+
+
 @pytest.fixture(autouse=True)
 def _result(monkeypatch: pytest.MonkeyPatch) -> None:
-    ours = {name: each for name, each in SAMPLES.items() if name.startswith("onnxruntime")}
-    races = [Race(RACE, "character", SAMPLES), Race(OTHER, "character", ours)]
     content: dict[str, Any] = {
         "findings": FINDINGS,
         "packages": {"tract": {"tract": "0.1"}},
         "machine": {"cpu": "a processor"},
     }
-    monkeypatch.setattr(host_tables, "read", lambda _: (content, races))
+    monkeypatch.setattr(host_tables, "read", lambda _: (content, RACES))
 
 
 def test_times_as_long_as_ours_and_why_one_is_missing() -> None:
@@ -63,8 +65,7 @@ def test_what_is_right_but_was_not_timed(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_results_of_an_older_run_have_no_findings(monkeypatch: pytest.MonkeyPatch) -> None:
-    _, races = host_tables.read("engines")
-    monkeypatch.setattr(host_tables, "read", lambda _: ({}, races))
+    monkeypatch.setattr(host_tables, "read", lambda _: ({}, RACES))
     assert "| 2×512, 1 stream | 1.5 | refused or wrong |" in host_tables.engines("float32")
     assert "`make engines` adds it" in host_tables.checked()
 
