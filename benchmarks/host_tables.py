@@ -215,9 +215,7 @@ def checked() -> str:
     """Renders how far the contestants' logits are from ours, and whether they drew our text."""
     findings = read("engines")[0].get("findings")
     if findings is None:
-        return (
-            "The run of these tables is older than the comparison of texts; `make engines` adds it."
-        )
+        return "The run of these tables is older than this comparison; `make engines` adds it."
     rows = []
     for kind, title in (("float32", "float32"), (PLAIN, "float32, plain graph"), ("int8", "int8")):
         own = {
