@@ -98,7 +98,10 @@ def _grouped(
     place = np.full(len(labels), len(shown))
     place[shown] = np.arange(len(shown))
     names = [labels[i] for i in shown] + [f"{len(labels) - len(shown)} other labels"]
-    title = f"held-out rows: the {len(shown)} of {len(labels)} labels with most confusion, grouped"
+    title = (
+        f"held-out rows: the {len(shown)} of {len(labels)} labels with most confusion, grouped; "
+        "the others count as one"
+    )
     return place[truth], place[predictions], names, title
 
 

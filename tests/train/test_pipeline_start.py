@@ -1,5 +1,6 @@
 """How a run starts and is interrupted: what stays of it, and what it leaves of other runs."""
 
+import resource
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +30,23 @@ def test_failed_start_leaves_no_run_folder(story: Path) -> None:
     with pytest.raises(DataError):
         train(story, Path("a.onnx"))
     assert not Path("runs").exists()
+
+
+def test_table_that_does_not_fit_the_disk(table: Path) -> None:
+    """One line that says what to do; nothing is left, and the table is as it was."""
+    before, limits = table.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(RunError) as raised:
+            request = ClassifierRequest(data=(str(table),))
+            pipeline.train(request, Path("a.onnx"), device="cpu", log=lambda _: None)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert str(raised.value).startswith("cannot write the rows into runs/classifier-1: File too")
+    assert str(raised.value).endswith("give a --run folder on a disk with more room")
+    assert table.read_bytes() == before
+    assert not Path("runs").exists()
+    assert not Path("a.onnx").exists()
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
