@@ -84,7 +84,9 @@ def test_many_labels_show_the_most_confused_ones(
     predicted = np.where(truth < 60, truth ^ 1, truth)
     confusion_matrix(truth, predicted, [f"label {i}" for i in truth], tmp_path / "confusion.png")
     (axes,) = shown
-    assert axes.get_title() == ("held-out rows: the 49 of 176 labels with most confusion, grouped")
+    assert axes.get_title() == (
+        "held-out rows: the 49 of 176 labels with most confusion, grouped; the others count as one"
+    )
     names = [each.get_text() for each in axes.get_yticklabels()]
     assert names[-1] == "127 other labels"
     assert {int(name.split()[1]) for name in names[:-1]} <= set(range(60))
