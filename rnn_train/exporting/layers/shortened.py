@@ -43,6 +43,8 @@ def shortened(
         Their output, one part: [time, batch, width], or [1, batch, width] at the end, or
         [1, 1, width]; and the states after.
     """
+    # In the main graph: onnxruntime does not prepack the weights of a Scan inside an If, and
+    # without that a row differs from its batch in the last bits.
     run = None if top is None else top[1].run(graph, top[0], x, sizes, states)
     shape: list[Part] = []
 
