@@ -7,9 +7,9 @@ import { build } from "esbuild";
 
 /** The most bytes of each entry: minified, and compressed with gzip after that. */
 export const LIMITS = {
-  index: [37_500, 15_100],
+  index: [37_900, 15_200],
   charlm: [32_500, 13_300],
-  classifier: [21_300, 9_100],
+  classifier: [21_400, 9_100],
 };
 
 /** Bundle and minify an entry as a page would. Return its source text. */

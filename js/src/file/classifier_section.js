@@ -24,8 +24,9 @@ export const CLASSIFIER = {
       if (held_out) checkScores(held_out, require);
       if (noise) {
         require(noise.length === length, "noise needs one probability per label");
-        const part = Math.min(...noise) >= 0 && noise.reduce((a, b) => a + b) < 1;
-        require(part, "noise is no part of a distribution");
+        let sum = 0;
+        for (const share of noise) sum += share;
+        require(sum < 1 && Math.min(...noise) >= 0, "noise is no part of a distribution");
       }
     },
   },
