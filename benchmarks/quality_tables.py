@@ -89,6 +89,26 @@ def classifier_ablation() -> str:
     return markdown_table([*head, "parameters", "seeds"], rows)
 
 
+def surnames() -> str:
+    """Renders the classifier beside linear models, as means over grouped splits."""
+    content = read_plain("surnames")
+    means, rows = content["mean"], []
+    linear = [name for name, mean in means.items() if "parameters" not in mean]
+    best = {key: max(means[name][key] for name in linear) for key in ("accuracy", "macro_f1")}
+    for name, mean in means.items():
+        row = [name, f"{100 * mean['accuracy']:.1f} %", f"{mean['macro_f1']:.3f}"]
+        row += [f"{mean['best_prior_macro_f1']:.3f}", f"{mean['calibration_error']:.3f}"]
+        if "parameters" in mean:
+            ahead = [100 * (mean[key] - best[key]) for key in best]
+            row += [" / ".join(f"{each:+.1f}" for each in ahead), f"{mean['parameters']:,.0f}"]
+        else:
+            row += ["–", "–"]
+        rows.append([*row, str(len(content["runs"][name]))])
+    head = ["", "accuracy", "macro-F1", "… at the best `prior`", "calibration error"]
+    head += ["points above the better linear model", "parameters", "splits"]
+    return markdown_table(head, rows)
+
+
 def calibration() -> str:
     """Renders the fitted temperature before and after, on test rows and foreign texts."""
     rows = []

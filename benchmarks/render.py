@@ -52,6 +52,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "charlm_ablation": quality_tables.charlm_ablation,
     "charlm_ablation_scarce": partial(quality_tables.charlm_ablation, "charlm_ablation_scarce"),
     "classifier_ablation": quality_tables.classifier_ablation,
+    "surnames": quality_tables.surnames,
     "calibration": quality_tables.calibration,
     "prediction_sets": quality_tables.prediction_sets,
     "load": quality_tables.load,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -80,6 +81,18 @@ def window_warnings(rows: EncodedRows) -> list[str]:
     ]
 
 
+@dataclass(frozen=True)
+class TaughtRows:
+    """Texts that a student reads, and what its teachers predict for them."""
+
+    rows: EncodedRows
+    """The texts. Their labels do not count."""
+    probabilities: NDArray[np.floating]
+    """[rows, labels]; memory-mapped, if they are many."""
+    order: NDArray[np.int64]
+    """Indices of the texts of an epoch. A text may be among them more than once."""
+
+
 class ClassifierObjective:
     """Cross-entropy after the last character, against the labels or against soft targets."""
 
@@ -97,7 +110,7 @@ class ClassifierObjective:
         seed: int,
         device: torch.device,
         balance: float = 0.0,
-        soft_targets: NDArray[np.floating] | None = None,
+        taught: TaughtRows | None = None,
     ) -> None:
         """
         Args:
@@ -112,18 +125,17 @@ class ClassifierObjective:
             balance: 0: predictions assume the label frequencies of `train`; 1: equal frequencies.
                 Logit adjustment in the loss (Menon et al., 2021, "Long-tail learning via logit
                 adjustment", equation 10).
-            soft_targets: probabilities [rows, labels] to learn in place of the labels of `train`;
-                memory-mapped, if they are many.
+            taught: rows to learn in place of `train`, of which the label frequencies still count.
         """
         self.model = model
         self.share = WHOLE
         train = EncodedRows.of(train)
-        self._reader = RowReader(train, alphabet)
+        self._taught = taught
+        self._reader = RowReader(taught.rows.take(taught.order) if taught else train, alphabet)
         self._batches = RowBatches(self._reader.lengths, batch, BATCH_TOKENS, seed, WINDOW)
         self._state: State | None = None
         """State of the rows of a batch after the last window, if they go on."""
         self._labels = label_indices(train, alphabet)
-        self._targets = self._labels if soft_targets is None else soft_targets
         self._held_out = _sample(EncodedRows.of(held_out))
         self._alphabet = alphabet
         self._dropout = character_dropout
@@ -173,9 +185,7 @@ class ClassifierObjective:
         chosen, weights = chosen[rows], np.where(ends, 1.0, 1 / windows)[rows]
         if not len(chosen):  # a small batch, and many processes
             return torch.zeros((), device=self._device, requires_grad=True), int(ends.sum())
-        targets = torch.from_numpy(self._targets[chosen]).to(self._device)
-        if targets.is_floating_point():
-            targets = targets.float()
+        targets = self._targets(chosen)
         if windows.max() == 1:
             loss = cross_entropy(logits, targets)
             return loss if self.share == WHOLE else loss * (len(chosen) / count), texts
@@ -201,10 +211,16 @@ class ClassifierObjective:
             tokens = tokens[:, : int(lengths.max())]
             before = before and tuple(each[rows] for each in before)
         # The teachers' logits used the evidence of these very rows, so the student's must too.
-        distilled = self._targets is not self._labels
-        own = None if distilled else torch.from_numpy(self._labels[chosen]).to(self._device)
+        own = None if self._taught else torch.from_numpy(self._labels[chosen]).to(self._device)
         logits, after = self.model.piece(tokens, lengths, before, own)
         return logits + self._shift, after
+
+    def _targets(self, chosen: NDArray[np.int64]) -> Tensor:
+        """Returns the labels of rows [rows], or their soft targets [rows, labels]."""
+        if self._taught is None:
+            return torch.from_numpy(self._labels[chosen]).to(self._device)
+        wanted = self._taught.probabilities[self._taught.order[chosen]]
+        return torch.from_numpy(wanted).to(self._device).float()
 
     def _keep(self, after: State, count: int) -> None:
         """Keeps the state of the rows of the share, among `count` rows of the batch."""

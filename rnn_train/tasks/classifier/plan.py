@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from rnn_infer.contract import MAX_VOCABULARY
 from rnn_train.data.alphabet import Alphabet
 from rnn_train.errors import DataError
@@ -22,7 +24,8 @@ class ClassifierPlan(Plan):
     ensemble: int
     """Number of teacher networks to train first."""
     teacher: Mapping[str, Any]
-    """`model`: the config of each teacher. `epochs`: its epochs, if the student has others."""
+    """`model`: the config of each teacher. If the student has others: `epochs`, `training`,
+    `balance` and `character_dropout`."""
     character_dropout: float
     """Share of a text's characters that training reads as unknown."""
     balance: float
@@ -35,6 +38,10 @@ class ClassifierPlan(Plan):
 
     max_length: int | None = None
     """Characters of a row that are read; None: all."""
+    synthetic: int = 0
+    """Number of synthetic texts that a student reads."""
+    repeats: int = 1
+    """How often a student reads each row, while it reads each synthetic text once."""
 
     @property
     def alphabet(self) -> Alphabet | None:
@@ -72,15 +79,14 @@ def decide(
     rows = len(data.train)
     _check_alphabet(data.alphabet, sources)
     # A teacher is the network that a run without teachers would train.
-    teacher = with_fields(_first_model(request, data, earlier), request.model)
-    student = recipe.student_model(teacher) if request.ensemble else teacher
-    teachers: dict[str, Any] = {"model": dataclasses.asdict(teacher)}
+    model = with_fields(_first_model(request, data, earlier), request.model)
+    chosen = recipe.classifier_training(rows, request.seed, fine_tuning=earlier is not None)
+    training = with_fields(chosen, request.training)
+    balance = recipe.BALANCE if request.balance is None else request.balance
     epochs = request.epochs
     if request.minutes is None and epochs is None:
-        epochs = teachers["epochs"] = recipe.classifier_epochs(rows)
-        epochs *= recipe.STUDENT_EPOCHS if request.ensemble else 1
-    training = recipe.classifier_training(rows, request.seed, fine_tuning=earlier is not None)
-    return ClassifierPlan(
+        epochs = recipe.classifier_epochs(rows)
+    plan = ClassifierPlan(
         command=request.kind,
         data=sources,
         val_data=request.val_data,
@@ -91,12 +97,48 @@ def decide(
         **dataclasses.asdict(settings),
         **_start(request, data.alphabet, earlier),
         ensemble=request.ensemble,
-        teacher=teachers,
+        teacher={"model": dataclasses.asdict(model)},
         character_dropout=recipe.CHARACTER_DROPOUT,
-        balance=recipe.BALANCE if request.balance is None else request.balance,
-        model=with_fields(student, request.model),
+        balance=balance,
+        model=model,
         max_length=request.max_length,
+        training=training,
+    )
+    return _with_student(plan, request, data) if request.ensemble else plan
+
+
+def _with_student(
+    plan: ClassifierPlan, request: ClassifierRequest, data: ClassifierData
+) -> ClassifierPlan:
+    """Returns the plan of an ensemble: that of its networks is given."""
+    length = float(np.median(data.train.lengths))
+    rows, labels = len(data.train), len(data.alphabet.labels)
+    count = recipe.synthetic_count(rows, labels, length, request.minutes)
+    teacher: dict[str, Any] = {"model": dataclasses.asdict(plan.model)}
+    epochs = plan.epochs
+    if request.minutes is None and request.epochs is None:
+        assert epochs is not None
+        teacher["epochs"] = epochs
+        epochs *= recipe.student_epochs(count)
+    student = dataclasses.replace(
+        plan,
+        epochs=epochs,
+        teacher=teacher,
+        model=with_fields(recipe.student_model(plan.model, count), request.model),
+    )
+    if not count:
+        return student
+    teacher["training"] = dataclasses.asdict(plan.training)
+    teacher["balance"] = plan.balance
+    teacher["character_dropout"] = plan.character_dropout
+    training = recipe.student_training(plan.training)
+    return dataclasses.replace(
+        student,
         training=with_fields(training, request.training),
+        balance=recipe.STUDENT_BALANCE if request.balance is None else request.balance,
+        character_dropout=recipe.STUDENT_CHARACTER_DROPOUT,
+        synthetic=count,
+        repeats=recipe.REPEATS,
     )
 
 

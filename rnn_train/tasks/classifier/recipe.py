@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 
+from rnn_train.evaluation.baselines import too_large
 from rnn_train.models.classifier import ClassifierConfig
 from rnn_train.models.ngrams import MAX_NGRAM_ROWS
 from rnn_train.training.config import TrainingConfig
@@ -13,8 +14,24 @@ BALANCE = 0.2
 """How far rare labels are favoured. At 0.2, frequent labels lose almost nothing."""
 FINE_TUNING = 0.25
 """Factor of the learning rate for a warm start (--init-from)."""
-STUDENT_EPOCHS = 1.5
-"""Epochs of a student, as a multiple of its teachers': soft targets overfit later."""
+STUDENT_EPOCHS, SYNTHETIC_EPOCHS = 1.5, 3.0
+"""Epochs of a student, as a multiple of its teachers': soft targets overfit later. The second one
+is for a student that reads synthetic texts."""
+STUDENT_BALANCE = 0.1
+"""How far a student favours rare labels. Its teachers are less sure than the labels are, so a shift
+of their logits changes more predictions."""
+STUDENT_CHARACTER_DROPOUT = 0.02
+"""Share of unknown characters for a student: synthetic texts keep it from overfitting."""
+REPEATS = 4
+"""How often a student reads each row, while it reads each synthetic text once."""
+_SYNTHETIC, _MOST_SYNTHETIC, _SYNTHETIC_A_SECOND = 16, 250_000, 500
+"""Synthetic texts for each row, at most, and for each second of the minutes: linear models and
+networks predict them at some ten thousand a second."""
+_STUDENT_RATE = 3.0
+"""Factor of the learning rate of a student that reads synthetic texts, for the same batch."""
+_SHORT = 60
+"""Median length of a text in characters, up to which the linear models read letters. Above it they
+read words, of which the synthetic texts know nothing."""
 _EVIDENCE_LABELS = 50
 """Up to this many labels, the n-grams' naive-Bayes weight of evidence is worth its space."""
 MANY_ROWS = 100_000
@@ -83,14 +100,37 @@ def _dropout(rows: int, often: bool) -> float:
     return 0.15 if rows >= _VERY_MANY_ROWS else 0.3
 
 
-def student_model(teacher: ClassifierConfig) -> ClassifierConfig:
-    """Chooses the student of an ensemble: half as wide is enough, with less dropout."""
+def student_model(teacher: ClassifierConfig, synthetic: int = 0) -> ClassifierConfig:
+    """Chooses the student of an ensemble: half as wide is enough, with less dropout.
+
+    Args:
+        teacher: a network of the ensemble.
+        synthetic: number of synthetic texts. With them the student needs no dropout.
+    """
     return replace(
         teacher,
         embedding=max(1, teacher.embedding // 2),
         hidden=max(1, teacher.hidden // 2),
-        dropout=min(teacher.dropout, 0.2),
+        dropout=0.0 if synthetic else min(teacher.dropout, 0.2),
     )
+
+
+def synthetic_count(rows: int, labels: int, length: float, minutes: float | None = None) -> int:
+    """Chooses how many synthetic texts the student of an ensemble reads.
+
+    A student learns from them what its teachers think of new texts; see `distillation.synthetic`.
+    Large tables and long texts get none.
+
+    Args:
+        rows: number of training rows.
+        labels: number of labels.
+        length: median length of a text in characters.
+        minutes: budget of the run; None: it has no limit in minutes.
+    """
+    if too_large(rows, labels) or length > _SHORT:
+        return 0
+    most = math.inf if minutes is None else 60 * minutes * _SYNTHETIC_A_SECOND
+    return int(min(_SYNTHETIC * rows, _MOST_SYNTHETIC, most))
 
 
 def classifier_training(rows: int, seed: int, fine_tuning: bool = False) -> TrainingConfig:
@@ -109,6 +149,24 @@ def classifier_training(rows: int, seed: int, fine_tuning: bool = False) -> Trai
     return TrainingConfig(
         batch=batch, learning_rate=share * 3e-3 * (batch / 256) ** 0.5, weight_decay=0.05, seed=seed
     )
+
+
+def student_epochs(synthetic: int) -> float:
+    """Chooses the epochs of a student, as a multiple of its teachers'.
+
+    Args:
+        synthetic: number of synthetic texts.
+    """
+    return SYNTHETIC_EPOCHS if synthetic else STUDENT_EPOCHS
+
+
+def student_training(teacher: TrainingConfig) -> TrainingConfig:
+    """Chooses batch and learning rate of a student.
+
+    Soft targets of many texts have little noise, so a high rate comes nearer to the teachers.
+    """
+    rate = _STUDENT_RATE * 2**0.5 * teacher.learning_rate
+    return replace(teacher, batch=2 * teacher.batch, learning_rate=rate)
 
 
 def classifier_epochs(rows: int) -> float:

@@ -1,4 +1,4 @@
-"""The soft targets of a classifier's training rows: in the run folder, and in that of a network."""
+"""The soft targets of a classifier's rows: in the run folder, and in that of a network."""
 
 import time
 from collections.abc import Iterator
@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnn_train.data.encoded_rows import EncodedRows
-from rnn_train.distillation.row_targets import block_rows, open_targets, size_of, write_targets
-from rnn_train.tasks.classifier.data import ClassifierData
+from rnn_train.distillation.row_targets import block_rows, open_targets, write_targets
 from rnn_train.training import checkpoint
 from rnn_train.training.run import Run
 
@@ -23,29 +22,22 @@ _PROBABILITIES = "targets.bin"
 
 @dataclass(frozen=True)
 class SoftTargets:
-    """Probabilities [rows, labels] for the training rows of one run, in folders."""
+    """Probabilities [rows, labels] for the rows that the teachers of one run read, in folders."""
 
     run: Run
-    data: ClassifierData
-
-    @property
-    def labels(self) -> int:
-        """Number of labels."""
-        return len(self.data.alphabet.labels)
-
-    @property
-    def size(self) -> int:
-        """Bytes that they take in one folder."""
-        return size_of(len(self.data.train), self.labels)
+    rows: EncodedRows
+    labels: int
+    """Number of labels."""
 
     def blocks(self) -> Iterator[tuple[slice, EncodedRows]]:
-        """Yields the training rows in blocks of which the probabilities fit into memory."""
-        size, rows = block_rows(self.labels), self.data.train
+        """Yields the rows in blocks of which the probabilities fit into memory."""
+        size, rows = block_rows(self.labels), self.rows
         for begin in range(0, len(rows), size):
             block = slice(begin, min(begin + size, len(rows)))
             yield block, rows.take(np.arange(block.start, block.stop))
 
-    def exist(self, folder: Path) -> bool:
+    @staticmethod
+    def exist(folder: Path) -> bool:
         """Whether a folder has them."""
         return (folder / _FACTS).exists()
 
@@ -62,7 +54,7 @@ class SoftTargets:
         """
         started = time.monotonic()
         path = folder / _PROBABILITIES
-        digest = write_targets(path, len(self.data.train), self.labels, blocks)
+        digest = write_targets(path, len(self.rows), self.labels, blocks)
         seconds += time.monotonic() - started
         facts = {"origin": self.run.origin(), "sha256": digest, "seconds": seconds}
         checkpoint.write(folder / _FACTS, facts)
@@ -91,7 +83,7 @@ class SoftTargets:
             return old
         expected = kept["sha256"] if check else None
         path = folder / _PROBABILITIES
-        return open_targets(path, len(self.data.train), self.labels, expected)
+        return open_targets(path, len(self.rows), self.labels, expected)
 
     def remove(self, folder: Path) -> None:
         """Removes them from a folder."""

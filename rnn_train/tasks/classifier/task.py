@@ -166,7 +166,7 @@ class ClassifierTask:
             plan.training.seed,
             device,
             plan.balance,
-            self._teaching.soft_targets() if plan.ensemble else None,
+            self._teaching.taught_rows() if plan.ensemble else None,
         )
 
     def measure(self, model: RecurrentClassifier) -> HeldOutResult:

@@ -29,7 +29,8 @@ def test_mixture_is_a_probability() -> None:
     np.testing.assert_allclose(found.sum(1), 1, atol=1e-6)
     np.testing.assert_allclose(
         found[2, 1],
-        0.2 * sum(e[2, 1] for e in targets[:3]) + 0.2 * (targets[3] + targets[4])[2, 1],
+        (1 - linear.LINEAR_WEIGHT) / 3 * sum(e[2, 1] for e in targets[:3])
+        + linear.LINEAR_WEIGHT / 2 * (targets[3] + targets[4])[2, 1],
         rtol=1e-5,
     )
 
@@ -60,6 +61,7 @@ def test_weight_of_the_linear_models() -> None:
     mixed = mix_soft_targets([networks], [models])
     np.testing.assert_allclose(mixed, [[1 - linear.LINEAR_WEIGHT, linear.LINEAR_WEIGHT]])
     assert mixed.dtype == np.float32
+    np.testing.assert_allclose(mix_soft_targets([networks], [models], 0.75), [[0.25, 0.75]])
 
 
 def test_large_table_has_one_linear_model(rows: Rows) -> None:

@@ -9,13 +9,14 @@ import pytest
 import torch
 
 from rnn_train.data.alphabet import Alphabet
+from rnn_train.data.encoded_rows import EncodedRows
 from rnn_train.data.rows import Rows
 from rnn_train.data.streams import ArrayRing, Streams
 from rnn_train.models.cells import CELLS
 from rnn_train.models.charlm import CharLSTM, CharLSTMConfig
 from rnn_train.models.classifier import ClassifierConfig, RecurrentClassifier
 from rnn_train.tasks.charlm.objective import CharLMObjective
-from rnn_train.tasks.classifier.objective import ClassifierObjective, count_evidence
+from rnn_train.tasks.classifier.objective import ClassifierObjective, TaughtRows, count_evidence
 from rnn_train.training.muon import Muon
 from rnn_train.training.objective import Objective
 
@@ -72,5 +73,7 @@ def test_classifier_objective(cell: str, with_teacher: bool) -> None:
     model = RecurrentClassifier(config)
     count_evidence(model, alphabet, ROWS)
     model.to(META)
-    targets = np.full((len(ROWS), 3), 1 / 3, np.float32) if with_teacher else None
+    soft = np.full((len(ROWS), 3), 1 / 3, np.float32)
+    taught = TaughtRows(EncodedRows.of(ROWS), soft, np.arange(len(ROWS)))
+    targets = taught if with_teacher else None
     train(ClassifierObjective(model, alphabet, ROWS, ROWS, 6, 0.1, 0, META, 0.2, targets))

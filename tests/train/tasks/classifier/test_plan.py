@@ -14,6 +14,7 @@ from rnn_train.tasks.classifier.data import store_data
 from rnn_train.tasks.classifier.plan import ClassifierPlan, decide
 from rnn_train.tasks.plan import Settings
 from rnn_train.tasks.request import ClassifierRequest
+from rnn_train.training.config import TrainingConfig
 from rnn_train.training.run import Run
 
 SETTINGS = Settings(device="cpu", threads=2, out="x.onnx", sources={"a.csv": "0" * 64})
@@ -93,12 +94,55 @@ def test_budget_that_was_asked_for(
 
 
 def test_student_of_an_ensemble(decided: Decided) -> None:
-    """It is narrower than its teachers, and trains for more epochs."""
+    """It is narrower than its teachers, and trains for more epochs, on synthetic texts too."""
+    plan, alone = decided(ensemble=2), decided()
+    assert alone.synthetic == 0
+    assert plan.synthetic == recipe.synthetic_count(ROWS, 2, 8.0) > ROWS
+    assert plan.repeats == recipe.REPEATS
+    assert plan.model == recipe.student_model(alone.model, plan.synthetic)
+    assert plan.epochs == recipe.SYNTHETIC_EPOCHS * recipe.classifier_epochs(ROWS)
+    assert (plan.balance, plan.character_dropout) == (
+        recipe.STUDENT_BALANCE,
+        recipe.STUDENT_CHARACTER_DROPOUT,
+    )
+    assert plan.training == recipe.student_training(alone.training)
+
+
+def test_teachers_are_as_networks_without_teachers(decided: Decided) -> None:
     plan, alone = decided(ensemble=2), decided()
     assert ClassifierConfig(**plan.teacher["model"]) == alone.model
-    assert plan.model == recipe.student_model(alone.model)
+    assert TrainingConfig(**plan.teacher["training"]) == alone.training
     assert plan.teacher["epochs"] == alone.epochs
-    assert plan.epochs == recipe.STUDENT_EPOCHS * recipe.classifier_epochs(ROWS)
+    assert plan.teacher["balance"] == alone.balance
+    assert plan.teacher["character_dropout"] == alone.character_dropout
+
+
+def test_balance_and_training_that_were_asked_for_are_the_students_too(decided: Decided) -> None:
+    plan = decided(ensemble=2, balance=0.4, training={"batch": 3})
+    assert plan.balance == plan.teacher["balance"] == 0.4
+    assert plan.training.batch == plan.teacher["training"]["batch"] == 3
+
+
+def test_student_of_long_texts(tmp_path: Path, run: Run) -> None:
+    """It reads no synthetic texts, and learns as older versions did."""
+    path = tmp_path / "long.csv"
+    path.write_text("".join(f"{'abcdefgh' * 10}{i},{'xy'[i % 2]}\n" for i in range(40)))
+    data = store_data(run, ClassifierRequest(data=(str(path),)))
+    plan = decide(ClassifierRequest(ensemble=1), ("long.csv",), data, SETTINGS)
+    assert (plan.synthetic, plan.repeats) == (0, 1)
+    alone = decide(ClassifierRequest(), ("long.csv",), data, SETTINGS)
+    assert plan.model == recipe.student_model(alone.model)
+    assert (plan.training, plan.balance) == (alone.training, alone.balance)
+    assert alone.epochs
+    assert plan.epochs == recipe.STUDENT_EPOCHS * alone.epochs
+
+
+def test_ensemble_of_an_older_version(decided: Decided) -> None:
+    config = decided(ensemble=2).to_config()
+    for key in ("synthetic", "repeats"):
+        del config[key]
+    plan = ClassifierPlan.from_config(config)
+    assert (plan.synthetic, plan.repeats) == (0, 1)
 
 
 def test_width_that_was_asked_for_is_the_students_too(decided: Decided) -> None:

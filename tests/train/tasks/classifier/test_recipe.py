@@ -40,6 +40,28 @@ def test_student_is_half_as_wide() -> None:
     assert (student.cell, student.ngrams) == (teacher.cell, teacher.ngrams)
 
 
+def test_student_of_synthetic_texts_needs_no_dropout() -> None:
+    teacher = recipe.classifier_model(30, 4, 1000)
+    assert recipe.student_model(teacher, synthetic=1000).dropout == 0
+    training = recipe.classifier_training(10_000, seed=3)
+    student = recipe.student_training(training)
+    assert student.batch == 2 * training.batch
+    assert student.learning_rate > 2**0.5 * training.learning_rate
+    assert student.seed == 3
+    assert recipe.student_epochs(1000) > recipe.student_epochs(0)
+
+
+def test_small_tables_of_short_texts_get_synthetic_texts() -> None:
+    count = recipe.synthetic_count
+    assert count(1_000, 5, 8.0) < count(10_000, 5, 8.0) <= 250_000
+    assert count(recipe.MANY_ROWS, 5, 8.0) == 250_000
+    assert count(recipe.MANY_ROWS + 1, 5, 8.0) == 0
+    assert count(1_000, 61, 8.0) == 0
+    assert count(1_000, 5, 61.0) == 0
+    assert 0 < count(10_000, 5, 8.0, minutes=0.5) < count(10_000, 5, 8.0, minutes=30.0)
+    assert count(10_000, 5, 8.0, minutes=30.0) == count(10_000, 5, 8.0)
+
+
 @pytest.mark.parametrize("labels", [2, 200])
 def test_many_rows_get_vectors_that_pass_the_recurrent_layer_by(labels: int) -> None:
     few, many = (

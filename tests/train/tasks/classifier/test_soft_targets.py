@@ -15,7 +15,7 @@ from rnn_train.training.run import Run
 
 @pytest.fixture
 def soft(run: Run, create: Callable[..., ClassifierTask], table: Path) -> SoftTargets:
-    return SoftTargets(run, create(table).data)
+    return SoftTargets(run, create(table).data.train, 2)
 
 
 def test_written_and_opened(
@@ -25,7 +25,7 @@ def test_written_and_opened(
     assert not soft.exist(tmp_path)
     lengths = [rows.lengths for _, rows in soft.blocks()]
     assert max(map(len, lengths)) == 10
-    assert np.concatenate(lengths).tolist() == soft.data.train.lengths.tolist()
+    assert np.concatenate(lengths).tolist() == soft.rows.lengths.tolist()
     each = [np.full((len(length), 2), i, np.float32) for i, length in enumerate(lengths)]
     soft.write(tmp_path, iter(each), 5.0)
     assert soft.exist(tmp_path)
@@ -37,7 +37,7 @@ def test_written_and_opened(
 
 
 def test_changed_since(soft: SoftTargets, tmp_path: Path) -> None:
-    rows = len(soft.data.train)
+    rows = len(soft.rows)
     soft.write(tmp_path, iter([np.zeros((rows, 2), np.float32)]), 0.0)
     path = tmp_path / "targets.bin"
     path.write_bytes(b"x" * path.stat().st_size)

@@ -1,5 +1,7 @@
 """A classifier's ensemble: a student learns its soft targets, whatever interrupts it."""
 
+import dataclasses
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,8 +16,8 @@ from rnn_train import pipeline
 from rnn_train.distillation import row_targets
 from rnn_train.errors import RunError
 from rnn_train.evaluation import baselines
+from rnn_train.tasks.classifier import recipe, teaching
 from rnn_train.tasks.classifier import task as task_module
-from rnn_train.tasks.classifier import teaching
 from rnn_train.tasks.classifier.task import ClassifierTask
 from rnn_train.training import checkpoint
 from rnn_train.training.loop import Trainer
@@ -43,7 +45,7 @@ def test_student_learns_from_its_teachers(train: Train, tmp_path: Path) -> None:
     run = Run.open(tmp_path / "run")
     task = ClassifierTask(run)
     run.close()
-    assert targets.shape == (len(task.data.train), 2)
+    assert targets.shape == (len(task.data.train) + task.plan.synthetic, 2)
     np.testing.assert_allclose(targets.sum(1), 1, atol=1e-5)
     left = [each.name for each in (tmp_path / "run" / "teachers").glob("*/targets.*")]
     assert left == [], "those of the teachers are removed"
@@ -53,9 +55,63 @@ def test_student_learns_from_its_teachers(train: Train, tmp_path: Path) -> None:
     with torch.no_grad():
         loss, _ = task.objective(torch.device("cpu")).loss(0)
         objective = task.objective(torch.device("cpu"))
-        objective._targets = targets[:, ::-1].copy()
+        assert objective._taught
+        swapped = targets[:, ::-1].copy()
+        objective._taught = dataclasses.replace(objective._taught, probabilities=swapped)
         other, _ = objective.loss(0)
     assert abs(float(loss) - float(other)) > 1e-3
+
+
+def test_student_reads_rows_and_synthetic_texts(train: Train, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    train(folder, ensemble=1, epochs=1)
+    texts, targets = json.loads((folder / "synthetic.json").read_text()), soft_targets(folder)
+    run = Run.open(folder)
+    task = ClassifierTask(run)
+    run.close()
+    rows = len(task.data.train)
+    assert len(texts) == task.plan.synthetic > rows
+    taught = task._teaching.taught_rows()
+    read = taught.rows.take(taught.order)
+    assert list(read.texts) == recipe.REPEATS * list(task.data.train.texts) + texts
+    np.testing.assert_array_equal(taught.probabilities, targets)
+    # The synthetic texts of "a" and of "b" have different letters.
+    first = [text[0] <= "m" for text in texts]
+    assert np.mean((targets[rows:].argmax(1) == 0) == first) > 0.9
+
+
+def test_objective_learns_each_texts_own_soft_targets(train: Train, tmp_path: Path) -> None:
+    train(tmp_path / "run", ensemble=1, epochs=1)
+    run = Run.open(tmp_path / "run")
+    task = ClassifierTask(run)
+    objective = task.objective(torch.device("cpu"))
+    run.close()
+    taught = task._teaching.taught_rows()
+    chosen = objective._batches.rows(0)
+    assert len(chosen) == task.plan.training.batch
+    expected = taught.probabilities[taught.order[chosen]]
+    np.testing.assert_array_equal(objective._targets(chosen).numpy(), expected)
+
+
+def test_ensemble_of_an_older_version(train: Train, tmp_path: Path) -> None:
+    """Its plan names no synthetic texts: the student reads the training rows alone, once."""
+    folder = tmp_path / "run"
+    train(folder, ensemble=1, epochs=1)
+    run = Run.open(folder)
+    config = run.config()
+    del config["synthetic"], config["repeats"]
+    run.write_config(config)
+    for name in ("synthetic.json", "targets.ckpt", "targets.bin"):
+        (folder / name).unlink()
+    for path in (folder / "teachers" / "1" / "checkpoints").iterdir():
+        path.unlink()
+    task = ClassifierTask(run)
+    task.prepare(torch.device("cpu"), lambda _: None)
+    taught = task._teaching.taught_rows()
+    run.close()
+    assert taught.rows.take(taught.order).texts == task.data.train.texts
+    assert taught.probabilities.shape == (len(task.data.train), 2)
+    assert not (folder / "synthetic.json").exists()
 
 
 def test_interrupted_ensemble_ends_the_same(
@@ -144,7 +200,7 @@ def test_large_table(
     rows = len(task.data.train)
     assert lines[0].startswith(f"soft targets: {rows} rows × 2 labels take 0.0 GB in ")
     assert lines[1].startswith("linear teacher: hashed linear, letter 1–4-grams (")
-    targets = task._teaching.soft_targets()
+    targets = task._teaching.taught_rows().probabilities
     assert targets.dtype == np.float16
     assert targets.shape == (rows, 2)
     np.testing.assert_allclose(targets.astype(np.float32).sum(1), 1, atol=2e-3)
@@ -159,7 +215,7 @@ def test_soft_targets_that_do_not_fit_are_refused_at_once(
     letters: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=3_000))
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=50_000))
     with pytest.raises(RunError, match=r"the soft targets of 3 teachers take .* GB, and .*free; "):
         create(letters, ensemble=3)
     assert not (run.folder / "config.json").exists()
