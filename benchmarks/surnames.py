@@ -1,6 +1,6 @@
 """The classifier on a small table of names beside linear models, on five grouped splits.
 
-    python -m benchmarks.surnames names.csv [--ensemble 4] [--only CONTESTANT] [--split 0]
+    python -m benchmarks.surnames names.csv [--ensemble 2] [--only CONTESTANT] [--split 0]
 
 The distinct names are dealt into five parts by chance. Each split holds one part out, so no name
 stands on both sides, and each name is held out once. All contestants learn from the same rows. What
@@ -52,7 +52,7 @@ def main() -> None:
     """Measures all contestants, split by split."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("data", help="a table of text,label")
-    parser.add_argument("--ensemble", type=int, default=4, help="teachers of the student")
+    parser.add_argument("--ensemble", type=int, default=2, help="teachers of the student")
     parser.add_argument("--only", action="append", metavar="CONTESTANT", help="its first letters")
     parser.add_argument("--split", type=int, action="append", help="default: all five")
     parser.add_argument("--results", type=Path, default=RESULT)
