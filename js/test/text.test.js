@@ -8,6 +8,9 @@ import { Vocabulary } from "../src/text/vocabulary.js";
 const rules = { normalization: "NFC", newlines: "lf", unknown: null };
 const make = (vocabulary, text = {}) => new Vocabulary({ vocabulary, text: { ...rules, ...text } });
 
+/** A rule that forbids nothing. */
+const ALL = { bias: null, unknown: null };
+
 test("one token is one code point", () => {
   const vocabulary = make(["\u{1f600}", "a"]);
   assert.deepEqual(vocabulary.encode("a\u{1f600}"), [1, 0]);
@@ -55,20 +58,20 @@ test("a model of documents reads the last one, and stops at its end", () => {
   assert.deepEqual(vocabulary.encodePrompt(""), [2]);
   assert.deepEqual(vocabulary.encodePrompt("ab"), [2, 0, 1]);
   assert.deepEqual(vocabulary.encodePrompt("\nb\na"), [2, 0]);
-  assert.deepEqual(vocabulary.stops("b"), ["b", "\n"]);
-  assert.deepEqual(vocabulary.stops([]), ["\n"]);
+  assert.deepEqual(vocabulary.stops("b", ALL), ["b", "\n"]);
+  assert.deepEqual(vocabulary.stops([], ALL), ["\n"]);
   assert.equal(prompts(["a"]).mark, null);
 });
 
 test("stop texts follow the text rules, and must be possible", () => {
   const vocabulary = prompts(["a", "b", "é", "\n"]);
-  assert.deepEqual(vocabulary.stops("b"), ["b"]);
-  assert.deepEqual(vocabulary.stops(["e\u0301", "a\r\n"]), ["é", "a\n"]);
-  assert.throws(() => vocabulary.stops(["a", ""]), /a stop text is empty; leave it out/);
-  assert.throws(() => vocabulary.stops(7), /must be one text or an array of texts, got 7/);
-  assert.throws(() => vocabulary.stops([7]), /a text must be a string, got 7/);
+  assert.deepEqual(vocabulary.stops("b", ALL), ["b"]);
+  assert.deepEqual(vocabulary.stops(["e\u0301", "a\r\n"], ALL), ["é", "a\n"]);
+  assert.throws(() => vocabulary.stops(["a", ""], ALL), /a stop text is empty; leave it out/);
+  assert.throws(() => vocabulary.stops(7, ALL), /must be one text or an array of texts, got 7/);
+  assert.throws(() => vocabulary.stops([7], ALL), /a text must be a string, got 7/);
   assert.throws(
-    () => vocabulary.stops("aЖ"),
+    () => vocabulary.stops("aЖ", ALL),
     (error) =>
       error instanceof OptionError &&
       /never write the stop text "aЖ": character "Ж" .* vocabulary; drop it$/.test(error.message),
