@@ -4,8 +4,8 @@
 
 The recipe trains on the table for the minutes, with `--threads` (default: all cores) and no other
 option, and once more for `--short-minutes`. The held-out tenth is cut by text. Then the hashed
-linear model, which has one thread, reads the same training rows for `--linear-minutes` (default: as
-many), and is measured on the same held-out rows. Ten thousand rows of the table, sixty rows of
+linear model reads the same training rows for `--linear-minutes` (default: as many) with as many
+threads, and is measured on the same held-out rows. Ten thousand rows of the table, sixty rows of
 12,000 characters and one row of 2,000,000 characters follow. `--before` is a folder with another
 version of the sources: both versions then train on the table at the same time for `--race-minutes`,
 with one thread each.
@@ -99,7 +99,7 @@ def quality(folder: Path) -> dict[str, Any]:
     return {"parameters": size} | kept | {"calibration_error_by_temperature_alone": error}
 
 
-def linear(folder: Path, minutes: float) -> dict[str, Any]:
+def linear(folder: Path, minutes: float, threads: int | None) -> dict[str, Any]:
     """Fits the hashed linear model to the training rows of a run, and measures it."""
     import torch
 
@@ -109,6 +109,7 @@ def linear(folder: Path, minutes: float) -> dict[str, Any]:
     from rnn_train.tasks.classifier.data import open_data
     from rnn_train.training.run import Run
 
+    torch.set_num_threads(threads or torch.get_num_threads())
     run = Run.open(folder / "run")
     data = open_data(run)
     model = HashedLinear(data.alphabet, 0).fit(data.train, 60 * minutes, epochs=1_000)
@@ -198,7 +199,7 @@ def main() -> None:
             RESULT.write_text(json.dumps(found, indent=2) + "\n")  # the linear model takes long
             minutes = asked.minutes if asked.linear_minutes is None else asked.linear_minutes
             if minutes:
-                found["hashed linear"] = linear(root / "now", minutes)
+                found["hashed linear"] = linear(root / "now", minutes, asked.threads)
     RESULT.write_text(json.dumps(found, indent=2) + "\n")
     sys.stdout.write(json.dumps(found, indent=2) + "\n")
 

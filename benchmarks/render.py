@@ -13,6 +13,7 @@ from pathlib import Path
 
 from . import (
     host_tables,
+    name_tables,
     parallel_tables,
     process_tables,
     quality_tables,
@@ -54,6 +55,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "classifier_ablation": quality_tables.classifier_ablation,
     "surnames": quality_tables.surnames,
     "calibration": quality_tables.calibration,
+    "million_names": name_tables.million_names,
+    "million_names_cost": name_tables.million_names_cost,
+    "large_ablation": name_tables.large_ablation,
     "prediction_sets": quality_tables.prediction_sets,
     "load": quality_tables.load,
     "faults": quality_tables.faults,

@@ -37,6 +37,8 @@ FILES: dict[str, tuple[str, dict[str, Any]]] = {
     "charlm.steps-4.float16": ("charlm", {"steps": 4, "weights": "float16"}),
     "classifier": ("classifier", {}),
     "classifier.int8": ("classifier", {"weights": "int8"}),
+    "classifier.without-if": ("classifier", {"without_if": True}),
+    "classifier.without-if.int8": ("classifier", {"without_if": True, "weights": "int8"}),
     "classifier.steps-4": ("classifier", {"steps": 4}),
 }
 
