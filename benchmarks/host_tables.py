@@ -23,6 +23,8 @@ COLUMNS = {
     "charlm.steps-4.float16": "… float16",
     "classifier": "classifier",
     "classifier.int8": "… int8",
+    "classifier.without-if": "… `--without-if`",
+    "classifier.without-if.int8": "… int8",
     "classifier.steps-4": "… `--steps 4`",
 }
 Outcome = dict[str, Any]
