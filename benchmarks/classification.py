@@ -1,14 +1,20 @@
 """Names a second on one core, from a list of strings to labels, everything included.
 
-    python -m benchmarks.classification names.csv
+    python -m benchmarks.classification names.csv [--before FOLDER]
 
 The shipped classifier, float32 and int8, against linear models of the same rows
-(scikit-learn; both fitted here), each asked for the label of every text of the table.
+(scikit-learn; both fitted here), each asked for the label of every text of the table. `--before` is
+a folder with another version of the sources, which runs its own files in a process of its own.
 """
 
 import argparse
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 
@@ -26,18 +32,59 @@ def main() -> None:
     """Measures all contestants in turns."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("data", help="a table of text,label")
-    rows = load_rows([parser.parse_args().data])
+    parser.add_argument("--before", type=Path)
+    asked = parser.parse_args()
+    rows = load_rows([asked.data])
     texts = list(rows.texts)
     contestants: dict[str, Work] = {}
     for name, file in (("ours", "classifier.onnx"), ("ours int8", "classifier.int8.onnx")):
         classifier = rnn_infer.Classifier.load(EXPORTED / file, device="cpu")
         contestants[name] = _repeated(classifier.classify, texts)
+        if asked.before:
+            contestants[name.replace("ours", "before")] = _other(asked.before, file, texts)
     for model in fit_baselines(rows, Alphabet.of(rows), seed=0):
         contestants[model.name] = _repeated(model.scores, texts)
     found = race(f"{len(texts)} names; 1 thread", "pass", contestants, rounds=7, slice_=1.0)
     for name in contestants:
         print(f"{name:30} {len(texts) / found.typical(name):9,.0f} names/s")
     write("classification", [found], texts=len(texts))
+
+
+_OTHER = """
+import json, sys
+import rnn_infer
+classifier = rnn_infer.Classifier.load(sys.argv[1], device="cpu")
+texts = json.load(open(sys.argv[2]))
+for line in sys.stdin:
+    for _ in range(int(line)):
+        classifier.classify(texts)
+    print("done", flush=True)
+"""
+
+
+def _other(sources: Path, file: str, texts: list[str]) -> Work:
+    """Starts another version of the library, which answers when its turn comes."""
+    with TemporaryDirectory() as folder:
+        (path := Path(folder) / "texts.json").write_text(json.dumps(texts))
+        process = subprocess.Popen(
+            [sys.executable, "-c", _OTHER, str(sources.resolve() / "exported" / file), str(path)],
+            env=os.environ | {"PYTHONPATH": str(sources.resolve())},
+            cwd=sources,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+        def work(count: int) -> None:
+            assert process.stdin
+            assert process.stdout
+            process.stdin.write(f"{count}\n")
+            process.stdin.flush()
+            if process.stdout.readline() != "done\n":
+                raise RuntimeError(f"{sources}: its classifier ended")
+
+        work(1)  # it has read the texts by then
+    return work
 
 
 def _repeated(answer: Callable[[list[str]], object], texts: list[str]) -> Work:

@@ -120,7 +120,8 @@ def linear(folder: Path, minutes: float, threads: int | None) -> dict[str, Any]:
     found = metrics.summary(scaled, labels)
     priors = metrics.by_prior(scaled, labels, data.log_prior(0.0))
     best = max(each["macro_f1"] for each in priors.values())
-    return {"minutes": minutes, "rows_read": model.trained, **found, "best_prior_macro_f1": best}
+    facts = {"minutes": minutes, "parameters": model.parameters, "rows_read": model.trained}
+    return {**facts, **found, "best_prior_macro_f1": best}
 
 
 def race(data: Path, before: Path, minutes: float, root: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
     make hosts                               # sets up the environments, then
     python -m hosts.run                      # all engines
     python -m hosts.run --engine tract       # one of them; the others keep their results
+    python -m hosts.run --file classifier    # the files with this beginning; the others keep theirs
 
 Each engine has an environment of its own in hosts/build/, and each file a process of its own: some
 engines end it. A file and an engine have a time limit each, so that a slow one does not stop the
@@ -79,11 +80,12 @@ def outcome(engine: str, file: str, python: str, seconds: float = FILE_SECONDS) 
     return found
 
 
-def results_of(engine: str, python: str) -> dict[str, Any]:
-    """Runs every file in one engine. After a file that it draws from, onnxruntime draws."""
+def results_of(engine: str, python: str, begin: str = "") -> dict[str, Any]:
+    """Runs the files with this beginning in one engine. After a file that it draws from,
+    onnxruntime draws."""
     found: dict[str, Any] = {}
     end = time.monotonic() + ENGINE_SECONDS
-    for file in FILES:
+    for file in (name for name in FILES if name.startswith(begin)):
         left = end - time.monotonic()
         found[file] = outcome(engine, file, python, min(FILE_SECONDS, left)) if left > 1 else {}
         if not found[file]:
@@ -101,6 +103,7 @@ def main() -> None:
     """Runs what the command line names."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--engine", action="append", choices=list(ENGINES))
+    parser.add_argument("--file", default="", metavar="BEGIN", help="default: all files")
     parser.add_argument("--python", default=sys.executable, help="makes the environments; 3.12")
     arguments = parser.parse_args()
     known = json.loads(RESULT.read_text())["engines"] if RESULT.exists() else {}
@@ -110,7 +113,9 @@ def main() -> None:
         except InstallError as error:
             print(f"{error}; its earlier results stay", file=sys.stderr)
             continue
-        files = results_of(engine, arguments.python)
+        earlier = known.get(engine, {}).get("files", {})
+        files = results_of(engine, arguments.python, arguments.file)
+        files = {name: (earlier | files)[name] for name in FILES if name in earlier | files}
         version = packages[ENGINES[engine].packages[0].partition("==")[0]]
         known[engine] = {"version": version, "packages": packages, "files": files}
         ordered = {name: known[name] for name in ENGINES if name in known}

@@ -62,6 +62,11 @@ class HashedLinear:
         self._weights = torch.zeros(self._buckets, len(alphabet.labels))
 
     @property
+    def parameters(self) -> int:
+        """Number of weights."""
+        return self._weights.numel()
+
+    @property
     def title(self) -> str:
         """Name, with what it has read, for a table of models."""
         return f"{self.name} ({self.trained:,} rows read)"

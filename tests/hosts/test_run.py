@@ -27,6 +27,8 @@ def test_slow_engine_has_a_row_that_says_so(monkeypatch: pytest.MonkeyPatch) -> 
     assert run.outcome("tract", "charlm", "python", 3.0) == {"slow": 3}
     monkeypatch.setattr(run, "ENGINE_SECONDS", 0)
     assert run.results_of("tract", "python") == {file: {"not_run": 0} for file in FILES}
+    chosen = [file for file in FILES if file.startswith("classifier")]
+    assert list(run.results_of("tract", "python", "classifier")) == chosen
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ ALPHABET = Alphabet.of(ROWS)
 def test_it_learns_the_labels() -> None:
     model = HashedLinear(ALPHABET, 0).fit(ROWS, 60)
     assert model.trained == 3 * len(ROWS)
+    assert model.parameters == model._weights.shape[0] * len(ALPHABET.labels)
     predicted = model.scores(ROWS).argmax(-1)
     assert (predicted == torch.from_numpy(ROWS.indices)).float().mean() > 0.9
 
