@@ -64,12 +64,6 @@ def test_what_is_right_but_was_not_timed(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "| 2×512, 1 stream | 1.5 | – |" in host_tables.engines("float32")
 
 
-def test_results_of_an_older_run_have_no_findings(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(host_tables, "read", lambda _: ({}, RACES))
-    assert "| 2×512, 1 stream | 1.5 | refused or wrong |" in host_tables.engines("float32")
-    assert "`make engines` adds it" in host_tables.checked()
-
-
 def test_least_and_most_of_the_races_that_a_rival_ran() -> None:
     compared = host_tables.compared()
     assert "| float32 | 2.00× (1×128, 64 streams) | 2.00× |" in compared
