@@ -101,7 +101,7 @@ def trained(split: Split, seeds: list[int], budget: Budget, dynamic: bool) -> It
         if not report.finished:
             raise KeyboardInterrupt
         state, _ = checkpoint.load_latest(folder / "checkpoints")
-        hours = round(float(state["elapsed"]) / 3600, 4)
+        hours = float(f"{float(state['elapsed']) / 3600:.3g}")
         facts = {"name": f"seed {seed}", "hours": hours, "parameters": _parameters(out)}
         yield facts | _scored(folder, future, dynamic)
 
