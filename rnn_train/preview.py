@@ -96,8 +96,10 @@ def _plan_lines(task: Task, device: torch.device) -> Iterator[str]:
         yield f"training: {plan.minutes:.3g} minutes{several}, batches of {training.batch}"
         return
     steps = Schedule.of(1.0, task.steps_per_epoch, plan.epochs, None).steps or 1
+    # Teachers may have other epochs and batches than their student.
+    student = f" of the student, after {networks - 1} teachers" if networks > 1 else ""
     yield (
-        f"training: {plan.epochs:g} epochs{several}, each of {task.steps_per_epoch:,} steps of "
+        f"training: {plan.epochs:g} epochs{student}, each of {task.steps_per_epoch:,} steps of "
         f"{training.batch}"
     )
     if networks > 1 or (isinstance(task, CharLMTask) and plan.teacher_plan.teachers):

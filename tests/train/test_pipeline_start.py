@@ -56,8 +56,13 @@ def test_interrupted_while_reading(
     monkeypatch.setattr(
         "rnn_train.tasks.charlm.task.write_data", lambda *_: signal.raise_signal(stop)
     )
-    with pytest.raises(KeyboardInterrupt):
-        train(story, Path("a.onnx"))
+    # A shell makes its jobs in the background ignore SIGINT.
+    earlier = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            train(story, Path("a.onnx"))
+    finally:
+        signal.signal(signal.SIGINT, earlier)
     assert not Path("runs").exists()
     assert not Path("a.onnx").exists()
 

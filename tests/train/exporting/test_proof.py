@@ -79,7 +79,7 @@ def test_lost_state_fails_the_proof(refused: Refused, monkeypatch: pytest.Monkey
         return output, [graph.add("Identity", each) for each in states]
 
     monkeypatch.setattr(TracedLayer, "step", stuck)
-    shape: dict[str, Any] = {"embedding": 5, "hidden": 6, "pool": False}
+    shape: dict[str, Any] = {"cell": "gru", "embedding": 5, "hidden": 6, "pool": False}
     model = RecurrentClassifier(ClassifierConfig(vocabulary=len(VOCABULARY), labels=2, **shape))
     card = lm_card(unknown=3, labels=("x", "y"), end=" ", log_prior=(-0.7, -0.7))
     refused(model, card, "failed its proof: torch differs by")
