@@ -23,6 +23,7 @@ from rnn_train.data.labelled import load_rows
 from rnn_train.data.rows import Rows
 from rnn_train.evaluation import metrics
 from rnn_train.evaluation.baselines import fit_baselines
+from rnn_train.models.classifier import RecurrentClassifier
 from rnn_train.models.parameters import parameter_count
 from rnn_train.tasks.classifier.task import ClassifierTask
 from rnn_train.tasks.plan import Settings
@@ -106,6 +107,19 @@ def linear(train: Rows, held: Rows, seed: int) -> dict[str, dict[str, float]]:
     return figures
 
 
+def trained(run: Run, task: ClassifierTask) -> RecurrentClassifier:
+    """Trains the network of a new run, its teachers first, for the epochs of its plan."""
+    device = torch.device("cpu")
+    task.prepare(device, print)
+    steps = round(run.config()["epochs"] * task.steps_per_epoch)
+    schedule = Schedule(task.plan.training.learning_rate, steps=steps, minutes=None)
+    outcome = Trainer(run, task.objective(device), schedule, task.plan.training, device).fit()
+    if not outcome.finished:
+        raise KeyboardInterrupt  # half a run is no figure
+    assert isinstance(outcome.model, RecurrentClassifier)
+    return outcome.model
+
+
 def measure(train: Rows, held: Rows, change: dict[str, Any], seed: int) -> dict[str, float]:
     """Trains one variant and measures it."""
     started = time.process_time()
@@ -127,14 +141,7 @@ def measure(train: Rows, held: Rows, change: dict[str, Any], seed: int) -> dict[
         if "character_dropout" in change:
             run.write_config(run.config() | {"character_dropout": change["character_dropout"]})
             task = ClassifierTask(run)
-        device = torch.device("cpu")
-        task.prepare(device, print)
-        steps = round(run.config()["epochs"] * task.steps_per_epoch)
-        schedule = Schedule(task.plan.training.learning_rate, steps=steps, minutes=None)
-        outcome = Trainer(run, task.objective(device), schedule, task.plan.training, device).fit()
-        if not outcome.finished:
-            raise KeyboardInterrupt  # half a run is no figure
-        result = task.measure(outcome.model)  # type: ignore[arg-type]
+        result = task.measure(trained(run, task))
         run.close()
     return result.metrics | {
         "temperature": result.temperature,

@@ -31,12 +31,10 @@ from rnn_train.models.parameters import parameter_count
 from rnn_train.tasks.classifier.task import ClassifierTask
 from rnn_train.tasks.plan import Settings
 from rnn_train.tasks.request import ClassifierRequest
-from rnn_train.training.loop import Trainer
 from rnn_train.training.run import Run
-from rnn_train.training.schedule import Schedule
 
 from .ablation import Ablation, Figures
-from .classifier_ablation import write
+from .classifier_ablation import trained, write
 from .harness import RESULTS, machine
 
 RESULT = RESULTS / "surnames.json"
@@ -106,7 +104,7 @@ def linear(train: Rows, held: Rows) -> dict[str, Figures]:
 
 def network(train: Rows, held: Rows, seed: int, ensemble: int) -> Figures:
     """Trains a network and measures it."""
-    started, device = time.process_time(), torch.device("cpu")
+    started = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
         sides = [write(Path(folder) / name, side) for name, side in (("t", train), ("h", held))]
         torch.manual_seed(seed)
@@ -115,14 +113,7 @@ def network(train: Rows, held: Rows, seed: int, ensemble: int) -> Figures:
         )
         run = Run.create("classifier", Path(folder) / "run")
         task = ClassifierTask.create(run, request, Settings(device="cpu"))
-        task.prepare(device, print)
-        steps = round(run.config()["epochs"] * task.steps_per_epoch)
-        schedule = Schedule(task.plan.training.learning_rate, steps=steps, minutes=None)
-        outcome = Trainer(run, task.objective(device), schedule, task.plan.training, device).fit()
-        if not outcome.finished:
-            raise KeyboardInterrupt  # half a run is no figure
-        assert outcome.model is not None
-        logits, labels = held_out_logits(outcome.model, task.data.alphabet, held)  # type: ignore[arg-type]
+        logits, labels = held_out_logits(trained(run, task), task.data.alphabet, held)
         prior = torch.tensor(task.data.log_prior(task.plan.balance))
         run.close()
     return measured(logits, labels, prior, held) | {
