@@ -22,16 +22,23 @@ def texts() -> str:
 
 def rendered(content: _Content) -> str:
     """Renders the table, and sentences that count the cells."""
-    minutes = sorted({cell["minutes"] for cell in content["cells"]})
-    head = ["", "characters learnt"]
-    head += [f"{each:g} min: {name}" for each in minutes for name in _HEADS]
-    rows: dict[tuple[str, int], list[str]] = {}
-    cells = {(each["text"], each["minutes"]): each for each in content["cells"]}
-    for text, characters in sorted({(c["text"], c["characters"]) for c in content["cells"]}):
-        row = rows.setdefault((text, characters), [text, f"{characters:,}"])
-        for each in minutes:
-            row += _columns(cells.get((text, each), {"contestants": {}})["contestants"])
-    return markdown_table(head, list(rows.values())) + "\n\n" + _summary(content)
+    head = ["", "characters learnt", "minutes", "threads", *_HEADS]
+    rows = [
+        [
+            cell["text"],
+            f"{cell['characters']:,}",
+            f"{cell['minutes']:g}",
+            str(cell["threads"]),
+            *_columns(cell["contestants"]),
+        ]
+        for cell in sorted(content["cells"], key=_place)
+    ]
+    return markdown_table(head, rows) + "\n\n" + _summary(content)
+
+
+def _place(cell: dict[str, Any]) -> tuple[float, float, str]:
+    """The place of a cell in the table: by the time of a thread, then by name."""
+    return cell["minutes"] * cell["threads"], cell["minutes"], cell["text"]
 
 
 def _columns(found: dict[str, dict[str, float]]) -> list[str]:
@@ -67,5 +74,5 @@ def _summary(content: _Content) -> str:
         f"`rnn-train` is ahead of both peers in {ahead} of {count} cells, and in {ahead_of_best} "
         f"if the peers had their best temperature. The lead over the better peer is "
         f"{least:+.3f} nats in the worst cell and {middle:+.3f} in the middle. "
-        f"{content['machine']['cpu']}, {content['threads']} threads."
+        f"{content['machine']['cpu']}."
     )

@@ -1,11 +1,12 @@
 """The default recipe on texts of unlike kind and size, beside what people train on a CPU.
 
-    python -m benchmarks.texts FOLDER [--minutes 0.5 2 10] [--hours 1] [--only NAME]
+    python -m benchmarks.texts FOLDER [--minutes 0.5 2 10] [--threads 1] [--hours 1] [--only NAME]
 
 FOLDER holds the texts of `benchmarks.text_sources`. The last tenth of each is the future: nobody
 sees it before the end. `rnn-train charlm --minutes M` has no other option (but --documents for the
-names); its minutes are those of the whole command. A score is nats a character of the future, of
-its first 100,000 characters at most, read once from start to end. It costs no minutes.
+names, and --threads if it is given here). Its minutes are those of the whole command. A score is
+nats a character of the future, of its first 100,000 characters at most, read once from start to
+end. It costs no minutes.
 
 Each score is kept in results/texts.json when it is there. A further call goes on with those that
 lack, so a long comparison can be made in parts; delete the file to measure all again. The
@@ -69,13 +70,14 @@ class Case:
         return cls(path.stem, text[:at], future, digest, documents)
 
 
-def ours(case: Case, minutes: float) -> Figures:
+def ours(case: Case, minutes: float, threads: int) -> Figures:
     """Trains with the command and scores the file that it exports."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "text.txt").write_text(case.past, "utf-8", newline="\n")
         command = [sys.executable, "-m", "rnn_train", "charlm", "--data", "text.txt"]
         command += ["--minutes", str(minutes), "--out", "model.onnx", "--run", "run"]
         command += ["--documents", "line"] if case.documents else []
+        command += ["--threads", str(threads)] if threads != torch.get_num_threads() else []
         began = time.monotonic()
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
         seconds = time.monotonic() - began
@@ -87,13 +89,14 @@ def ours(case: Case, minutes: float) -> Figures:
     return {"nats": score.nats_per_char, "seconds": seconds}
 
 
-def peer(name: str, case: Case, minutes: float) -> Figures:
+def peer(name: str, case: Case, minutes: float, threads: int) -> Figures:
     """Trains and scores a peer in a process of its own."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return asdict(pool.apply(_peer, (name, case.past, case.future, minutes)))
+        return asdict(pool.apply(_peer, (name, case.past, case.future, minutes, threads)))
 
 
-def _peer(name: str, past: str, future: str, minutes: float) -> PeerScore:
+def _peer(name: str, past: str, future: str, minutes: float, threads: int) -> PeerScore:
+    torch.set_num_threads(threads)
     vocabulary = sorted(set(past))
     text, later = (
         torch.from_numpy(np.searchsorted(vocabulary, list(each))) for each in (past, future)
@@ -101,9 +104,11 @@ def _peer(name: str, past: str, future: str, minutes: float) -> PeerScore:
     return PEERS[name](text, later, len(vocabulary), 60 * minutes)
 
 
-def measured(name: str, case: Case, minutes: float) -> Figures:
+def measured(name: str, case: Case, minutes: float, threads: int) -> Figures:
     """Trains and scores one contestant."""
-    return ours(case, minutes) if name == OURS else peer(name, case, minutes)
+    if name == OURS:
+        return ours(case, minutes, threads)
+    return peer(name, case, minutes, threads)
 
 
 class Results:
@@ -116,24 +121,26 @@ class Results:
         if path.exists():
             self._content = json.loads(path.read_text("utf-8"))
 
-    def cell(self, case: Case, minutes: float) -> dict[str, Any]:
-        """Returns the cell of a text and minutes; an empty one if it lacks or the text changed."""
+    def cell(self, case: Case, minutes: float, threads: int) -> dict[str, Any]:
+        """Returns the cell of a text, minutes and threads; an empty one if it lacks or the text
+        changed."""
         facts: dict[str, Any] = {
             "text": case.name,
             "sha256": case.sha256,
             "characters": len(case.past),
             "scored": len(case.future) - 1,
             "minutes": minutes,
+            "threads": threads,
         }
         cells = self._content["cells"]
         for cell in cells:
             if all(cell[key] == value for key, value in facts.items()):
                 found: dict[str, Any] = cell
                 return found
-        key = (case.name, minutes)
-        self._content["cells"] = [each for each in cells if (each["text"], each["minutes"]) != key]
-        self._content["cells"].append(facts | {"contestants": {}})
-        return self.cell(case, minutes)
+        place = ("text", "minutes", "threads")
+        others = [each for each in cells if any(each[key] != facts[key] for key in place)]
+        self._content["cells"] = [*others, facts | {"contestants": {}}]
+        return self.cell(case, minutes, threads)
 
     def keep(self, cell: dict[str, Any], name: str, figures: Figures) -> None:
         """Adds the score of a contestant to a cell."""
@@ -144,7 +151,6 @@ class Results:
         facts = {
             "command": "python -m benchmarks.texts FOLDER",
             "machine": machine(),
-            "threads": torch.get_num_threads(),
         }
         content = json.dumps(facts | {"cells": self._content["cells"]}, indent=1)
         write_bytes(self._path, (content + "\n").encode())
@@ -155,9 +161,10 @@ def run(
     minutes: list[float],
     results: Results,
     *,
+    threads: int = 1,
     hours: float = 24.0,
     only: list[str] | None = None,
-    measure: Callable[[str, Case, float], Figures] = measured,
+    measure: Callable[[str, Case, float, int], Figures] = measured,
 ) -> None:
     """Measures the scores that lack, those of the shortest minutes first.
 
@@ -165,6 +172,7 @@ def run(
         folder: of the texts.
         minutes: of each contestant.
         results: take the scores.
+        threads: of each contestant.
         hours: no score is begun after them.
         only: names of texts; None: all.
         measure: trains and scores one contestant.
@@ -178,13 +186,13 @@ def run(
     for each in sorted(minutes):
         for name in only or paths:
             case = Case.of(paths[name])
-            cell = results.cell(case, each)
+            cell = results.cell(case, each, threads)
             for contestant in (OURS, *PEERS):
                 if contestant in cell["contestants"]:
                     continue
                 if time.monotonic() - began > 3600 * hours:
                     return
-                figures = measure(contestant, case, each)
+                figures = measure(contestant, case, each, threads)
                 print(f"{each:g} min  {name:14}  {contestant:20}  {figures}", flush=True)
                 results.keep(cell, contestant, figures)
 
@@ -194,11 +202,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--minutes", type=float, nargs="+", default=[0.5, 2, 10])
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--hours", type=float, default=24.0, help="begin nothing after these")
     parser.add_argument("--only", nargs="+", help="names of texts")
     parser.add_argument("--out", type=Path, default=_RESULT)
     asked = parser.parse_args()
-    run(asked.folder, asked.minutes, Results(asked.out), hours=asked.hours, only=asked.only)
+    run(
+        asked.folder,
+        asked.minutes,
+        Results(asked.out),
+        threads=asked.threads,
+        hours=asked.hours,
+        only=asked.only,
+    )
 
 
 if __name__ == "__main__":

@@ -40,16 +40,17 @@ def test_interrupted_comparison_goes_on(tmp_path: Path) -> None:
     put(tmp_path, "b", "ba" * 100)
     out, asked = tmp_path / "texts.json", []
 
-    def measure(name: str, case: Case, minutes: float) -> Figures:
+    def measure(name: str, case: Case, minutes: float, threads: int) -> Figures:
         asked.append((name, case.name, minutes))
+        assert threads == 3
         if len(asked) == 4:
             raise KeyboardInterrupt
         return {"nats": 1.23456}
 
     with pytest.raises(KeyboardInterrupt):
-        run(tmp_path, [2, 0.5], Results(out), measure=measure)
+        run(tmp_path, [2, 0.5], Results(out), threads=3, measure=measure)
     assert json.loads(out.read_text("utf-8"))["cells"][0]["contestants"][OURS]["nats"] == 1.2346
-    run(tmp_path, [2, 0.5], Results(out), measure=measure)
+    run(tmp_path, [2, 0.5], Results(out), threads=3, measure=measure)
     every = [(n, text, m) for m in (0.5, 2) for text in "ab" for n in (OURS, *PEERS)]
     assert asked == every[:4] + every[3:]
     content = json.loads(out.read_text("utf-8"))
@@ -60,8 +61,8 @@ def test_interrupted_comparison_goes_on(tmp_path: Path) -> None:
 def test_changed_text_is_measured_again(tmp_path: Path) -> None:
     asked: list[str] = []
 
-    def measure(name: str, case: Case, minutes: float) -> Figures:
-        asked.append(f"{name} {case.name} {minutes}")
+    def measure(name: str, case: Case, minutes: float, threads: int) -> Figures:
+        asked.append(f"{name} {case.name} {minutes} {threads}")
         return {"nats": 1.0}
 
     for text in ("ab" * 100, "ab" * 100, "ba" * 100):
@@ -71,11 +72,24 @@ def test_changed_text_is_measured_again(tmp_path: Path) -> None:
     assert len(json.loads((tmp_path / "out.json").read_text("utf-8"))["cells"]) == 1
 
 
+def test_other_threads_are_another_cell(tmp_path: Path) -> None:
+    put(tmp_path, "a", "ab" * 100)
+
+    def measure(name: str, case: Case, minutes: float, threads: int) -> Figures:
+        assert (name, case.name, minutes) in [(each, "a", 1) for each in (OURS, *PEERS)]
+        return {"nats": float(threads)}
+
+    for threads in (1, 2):
+        run(tmp_path, [1], Results(tmp_path / "out.json"), threads=threads, measure=measure)
+    cells = json.loads((tmp_path / "out.json").read_text("utf-8"))["cells"]
+    assert [(c["threads"], c["contestants"][OURS]["nats"]) for c in cells] == [(1, 1.0), (2, 2.0)]
+
+
 def test_nothing_begins_after_the_hours(tmp_path: Path) -> None:
     put(tmp_path, "a", "ab" * 100)
 
-    def measure(name: str, case: Case, minutes: float) -> Figures:
-        raise AssertionError(name, case, minutes)
+    def measure(name: str, case: Case, minutes: float, threads: int) -> Figures:
+        raise AssertionError(name, case, minutes, threads)
 
     run(tmp_path, [1], Results(tmp_path / "out.json"), hours=0, measure=measure)
 
