@@ -1,0 +1,253 @@
+"""Makes the small character model of `exported/` from a text and a teacher, and scores it.
+
+    python -m benchmarks.small_model train.txt
+
+The text is yours: for the shipped file it was the first nine tenths of tiny Shakespeare. The
+teacher, `exported/charlm.int8.onnx`, writes more text. The student learns the soft targets of the
+teacher for the written text and for the real one. A first run holds out the last fiftieth of the
+real text. A second run starts from its weights and learns all of the text.
+
+Work stays in `--runs`: the same command goes on where it was interrupted, and finished work is only
+scored. Written to results/small_model.json: hash of the text, hours of CPU, sizes and losses.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import rnn_train
+from rnn_infer import CharLM, RnnInferError
+from rnn_train.errors import RnnTrainError
+from rnn_train.evaluation.figures import CharLMFigures
+from rnn_train.files import sha256, write_bytes
+
+from .harness import RESULTS, machine
+
+EXPORTED = Path(__file__).parents[1] / "exported"
+TEACHER = EXPORTED / "charlm.int8.onnx"
+MODEL: dict[str, Any] = {
+    "layers": 1,
+    "hidden": 448,
+    "embedding": 64,
+    "skip": True,
+    **dict.fromkeys(("dropout_input", "dropout_layer", "dropout_output", "weight_drop"), 0.0),
+}
+TRAINING: dict[str, Any] = {
+    "batch": 32,
+    "window": 128,
+    "muon": 0.4,
+    "weight_decay": 0.05,
+    "validate_every": 300.0,
+}
+RATE, LATER_RATE = 2.5e-2, 1.5e-2
+"""Highest learning rate of the first run, and of the second."""
+HELD_OUT = 50
+"""The first run holds out one character in so many, at the end of the text."""
+COPIES = 2
+"""How often the real text stands beside the written one."""
+WRITING_SEED = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Amounts:
+    """How much is written and learnt."""
+
+    streams: int = 80
+    characters: int = 50_000
+    """Written characters of each stream."""
+    first: tuple[float, ...] = (2.0,)
+    """Passes of the first run, by part. In each part the learning rate rises and falls again."""
+    second: float = 1.0
+    """Passes of the second run."""
+
+
+class Ledger:
+    """What is finished, and how much CPU time all of it took. It is kept in a file."""
+
+    def __init__(self, path: Path) -> None:
+        """Reads the file, if there is one."""
+        self._path = path
+        kept = json.loads(path.read_text("utf-8")) if path.exists() else {}
+        self.finished: list[str] = kept.get("finished", [])
+        self.seconds: dict[str, float] = kept.get("cpu_seconds", {})
+
+    @contextmanager
+    def work(self, name: str) -> Iterator[None]:
+        """Counts the CPU time of a block. If it raises, its work is not finished."""
+        began = time.process_time()
+        try:
+            yield
+            self.finished.append(name)
+        finally:
+            spent = time.process_time() - began
+            self.seconds[name] = round(self.seconds.get(name, 0.0) + spent, 1)
+            content = {"finished": self.finished, "cpu_seconds": self.seconds}
+            write_bytes(self._path, (json.dumps(content, indent=1) + "\n").encode())
+
+
+@dataclass(frozen=True)
+class Maker:
+    """A student in the making."""
+
+    text: Path
+    runs: Path
+    """Folder of the texts, runs and files."""
+    teacher: Path = TEACHER
+    amounts: Amounts = field(default_factory=Amounts)
+    model: dict[str, Any] = field(default_factory=lambda: MODEL)
+
+    def make(self) -> dict[str, Any]:
+        """Does what is not done yet, and returns the result."""
+        self.runs.mkdir(parents=True, exist_ok=True)
+        real = self.text.read_text("utf-8")
+        cut = len(real) - len(real) // HELD_OUT
+        held_out = self._file("held-out.txt", lambda: real[cut:])
+        first, second = self.runs / "first", self.runs / "second"
+        lesson = self._lesson("first.txt", real[:cut])
+        request = self._request(lesson, RATE, val_data=str(held_out), seed=1)
+        self._learn(first, request, self.amounts.first)
+        lesson = self._lesson("second.txt", real)
+        fitted = float(_facts(self.runs / "first.onnx")["temperature"])
+        request = self._request(lesson, LATER_RATE, val_fraction=0, temperature=fitted, seed=2)
+        self._learn(second, replace(request, init_from=first), (self.amounts.second,))
+        options = rnn_train.ExportOptions(weights="int8")
+        rnn_train.export(second, self.runs / "second.int8.onnx", options)
+        return self._result(held_out, len(real))
+
+    def _request(self, lesson: Path, rate: float, **more: Any) -> rnn_train.CharLMRequest:
+        training = TRAINING | {"learning_rate": rate}
+        return rnn_train.CharLMRequest(
+            data=(str(lesson),),
+            teachers=(self.teacher,),
+            model=self.model,
+            training=training,
+            **more,
+        )
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """What is done already."""
+        return Ledger(self.runs / "done.json")
+
+    def _written(self) -> str:
+        """Text that the teacher draws, one stream after the other."""
+        lm = CharLM.load(self.teacher, device="cpu")
+        size, prompts = self.amounts.characters, [""] * self.amounts.streams
+        return "\n".join(lm.generate(prompts, length=size, seed=WRITING_SEED, temperature=1.0))
+
+    def _lesson(self, name: str, real: str) -> Path:
+        """The text that a run learns: the written text, and the real one several times."""
+        written = self._file("written.txt", self._written).read_text("utf-8")
+        return self._file(name, lambda: written + "\n" + real * COPIES)
+
+    def _file(self, name: str, content: Callable[[], str]) -> Path:
+        """A text file of the folder. It is written if it is not there."""
+        path = self.runs / name
+        if not path.exists():
+            with self.ledger.work(name):
+                write_bytes(path, content().encode())
+        return path
+
+    def _learn(self, run: Path, request: rnn_train.CharLMRequest, parts: tuple[float, ...]) -> None:
+        """Trains a run to the end of its last part."""
+        for number, epochs in enumerate(parts):
+            name = f"{run.name} run, part {number + 1}"
+            if name in self.ledger.finished:
+                continue
+            with self.ledger.work(name):
+                self._learn_part(run, request, number, epochs)
+
+    def _learn_part(
+        self, run: Path, request: rnn_train.CharLMRequest, number: int, epochs: float
+    ) -> None:
+        """Trains a part of a run, or goes on with it.
+
+        Raises:
+            KeyboardInterrupt: it was interrupted.
+        """
+        out = run.with_suffix(".onnx")
+        if not (run / "config.json").exists():
+            request = replace(request, epochs=epochs)
+            report = rnn_train.train_charlm(request, out=out, run=run, threads=1)
+        else:
+            # A run keeps its file so far when it begins another part.
+            begun = number == 0 or (run / f"before-{number}.onnx").exists()
+            more = None if begun else epochs
+            report = rnn_train.resume(run, out=out, epochs=more, threads=1)
+        if not report.finished:
+            raise KeyboardInterrupt
+
+    def _result(self, held_out: Path, characters: int) -> dict[str, Any]:
+        """Scores both runs and the teacher's float32 file on the held-out text."""
+        small = "charlm-small.onnx"
+        models = [
+            (f"{small} before its last part", self.runs / "first.onnx", "by its teacher"),
+            (small, self.runs / "second.onnx", "yes"),
+            ("charlm-small.int8.onnx", self.runs / "second.int8.onnx", "yes"),
+            (self.teacher.name, self.teacher, "yes"),
+        ]
+        seconds = self.ledger.seconds
+        return {
+            "command": f"python -m benchmarks.small_model {self.text.name}",
+            "machine": machine(),
+            "data": {
+                "sha256": sha256(self.text),
+                "characters": characters,
+                "held_out": len(held_out.read_text("utf-8")),
+            },
+            "amounts": asdict(self.amounts),
+            "cpu_hours": {name: round(each / 3600, 3) for name, each in seconds.items()},
+            "models": [
+                {"name": name, "learnt": learnt, **_scored(path, held_out)}
+                for name, path, learnt in models
+            ],
+        }
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    """What a file says of its training."""
+    return dict(CharLM.load(path, device="cpu").metadata.training)
+
+
+def _scored(path: Path, text: Path) -> dict[str, Any]:
+    figures = rnn_train.evaluate(path, [str(text)])
+    assert isinstance(figures, CharLMFigures)
+    return {
+        "sha256": sha256(path),
+        "bytes": path.stat().st_size,
+        "parameters": _facts(path)["parameters"],
+        "nats_per_char": {key: round(nats, 4) for key, nats in figures.nats_per_char.items()},
+    }
+
+
+def main() -> None:
+    """Makes the model, and writes the result."""
+    found = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    found.add_argument("text", type=Path, help="the real text; it is not part of the project")
+    found.add_argument("--runs", type=Path, default=Path("runs/small-model"))
+    found.add_argument("--out", type=Path, default=RESULTS / "small_model.json")
+    asked = found.parse_args()
+    torch.set_num_threads(1)
+    try:
+        content = Maker(asked.text, asked.runs).make()
+    except (RnnTrainError, RnnInferError) as error:
+        raise SystemExit(f"error: {error}") from error
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on", file=sys.stderr)
+        raise SystemExit(130) from None
+    write_bytes(asked.out, (json.dumps(content, indent=1) + "\n").encode())
+    for row in content["models"]:
+        print(row["name"], row["parameters"], row["bytes"], row["nats_per_char"])
+
+
+if __name__ == "__main__":
+    main()
