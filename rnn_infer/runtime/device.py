@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from rnn_infer.errors import DeviceError, ModelFileError, check_memory, first_line, lacks_memory
 from rnn_infer.modelfile.reader import ModelFile
+from rnn_infer.runtime.allocation import c_library, prefer_huge_pages
 from rnn_infer.runtime.cuda_graph import ReplaySession
 from rnn_infer.runtime.providers import (
     CPU,
@@ -128,7 +129,11 @@ def _create(file: ModelFile, providers: list[Any], threads: int) -> Any:
     options.add_session_config_entry("session.load_model_format", "ONNX")
     # A row gets the same bits alone and in a batch only while weights are prepacked.
     options.add_session_config_entry("session.disable_prepacking", "0")
-    if len(providers) > 1:
+    if providers == [CPU]:
+        prefer_huge_pages(len(file.data))
+        # For the small tensors of a step, the allocator of glibc is faster than onnxruntime's.
+        options.enable_cpu_mem_arena = c_library() is None
+    else:
         options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     try:
         # With its own fallback onnxruntime would print a banner and silently take the CPU.

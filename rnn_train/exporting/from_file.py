@@ -23,6 +23,7 @@ from rnn_infer.runtime.stepper import Stepper
 from rnn_infer.sampling import Sampling
 from rnn_infer.text.ragged import Ragged
 from rnn_train.errors import ExportError
+from rnn_train.exporting.layers.lstm import CUT_SUFFIXES
 from rnn_train.exporting.metadata import ModelCard
 from rnn_train.exporting.proof import Loss
 from rnn_train.models.charlm import CharLSTM, CharLSTMConfig
@@ -114,7 +115,7 @@ def _charlm(metadata: Metadata, arrays: Arrays) -> CharLSTM:
         input_ = arrays[f"{name}.W"] if first is None else first
         weights = {
             "weight_ih_l0": input_.T,
-            "weight_hh_l0": arrays[f"{name}.R"].T,
+            "weight_hh_l0": _recurrent(name, arrays).T,
             "bias_ih_l0": arrays[f"{name}.b"] if first is None else np.zeros(input_.shape[1]),
         }
         width = lstm.hidden_size  # the file has the gates i, f, o, g; torch i, f, g, o
@@ -124,6 +125,14 @@ def _charlm(metadata: Metadata, arrays: Arrays) -> CharLSTM:
         _set(lstm.get_parameter("bias_hh_l0"), np.zeros(4 * width))
     _set_head(model.head, arrays)
     return model
+
+
+def _recurrent(name: str, arrays: Arrays) -> NDArray[Any]:
+    """Return the recurrent matrix of an LSTM [width, 4 width]: a file has it whole or in parts."""
+    whole = f"{name}.R"
+    if whole in arrays:
+        return arrays[whole]
+    return np.concatenate([arrays[whole + suffix] for suffix in CUT_SUFFIXES], axis=1)
 
 
 def _classifier(metadata: Metadata, arrays: Arrays) -> RecurrentClassifier:

@@ -12,6 +12,8 @@ from rnn_train.exporting.layers.parts import Part, Parts, joined
 
 Stepped = tuple[str, list[str]]
 """An output, and the states after it."""
+Scanned = tuple[str, int]
+"""A value and its width."""
 
 
 class Layer(ABC):
@@ -73,23 +75,36 @@ class Layer(ABC):
         Returns:
             The outputs [time, batch, output], and the states after the last step.
         """
+        scanned = self.scanned(graph, projected)
         body = graph.subgraph("steps")
         widths = list(self.states.values())
         states_in = [body.input("scan_state", FLOAT, ["batch", width]) for width in widths]
-        x = body.input("scan_x", self.projected_type, ["batch", self.projected])
-        output, states_out = self.step(body, x, states_in)
+        kind = self.projected_type
+        now = [body.input("scan_x", kind, ["batch", width]) for _, width in scanned]
+        output, states_out = self.step_scanned(body, now, states_in)
         for value, width in zip(states_out, widths, strict=True):
             body.output(value, FLOAT, ["batch", width])
         body.output(output, FLOAT, ["batch", self.output], name=body.fresh("scan_y"))
         *after, outputs = graph.add_many(
             "Scan",
             *states,
-            projected,
+            *(value for value, _ in scanned),
             names=[*("state" for _ in states), "layer_output"],
             body=body.proto(),
-            num_scan_inputs=1,
+            num_scan_inputs=len(scanned),
         )
         return outputs, after
+
+    def scanned(self, graph: Graph, projected: str) -> list[Scanned]:  # noqa: ARG002
+        """Add the parts of the projected input that a Scan takes, from all times [..., projected].
+
+        A subclass may cut it once for all times, so that no step has to.
+        """
+        return [(projected, self.projected)]
+
+    def step_scanned(self, graph: Graph, now: Sequence[str], states: Sequence[str]) -> Stepped:
+        """Add `step` from the parts of one time, each [batch, width]."""
+        return self.step(graph, now[0], states)
 
     def sequence(self, graph: Graph, x: str, sizes: str, states: Sequence[str]) -> Stepped:
         """Add `project` and `steps`: x [time, batch, input], whose `sizes` are [time, batch] →

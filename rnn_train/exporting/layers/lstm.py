@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rnn_train.exporting.graph import FLOAT, INT32, Graph
-from rnn_train.exporting.layers.layer import Layer, Stepped, as_numpy
+from rnn_train.exporting.layers.layer import Layer, Scanned, Stepped, as_numpy
 from rnn_train.exporting.products import (
     IntegerProducts,
     Products,
@@ -15,6 +15,9 @@ from rnn_train.exporting.products import (
     integer_product,
 )
 from rnn_train.exporting.quantization import INPUT_STEP, quantize_columns
+
+CUT_SUFFIXES = (".sigmoid", ".tanh")
+"""How the names of the two parts of a recurrent matrix end, in a file that holds it in parts."""
 
 
 def lstm_layer(index: int, lstm: nn.LSTM, products: Products) -> "LSTMLayer":
@@ -62,15 +65,58 @@ class LSTMLayer(Layer):
         return table
 
     def step(self, graph: Graph, projected: str, states: Sequence[str]) -> Stepped:
+        if self._takes_activations(graph):
+            return self.step_scanned(graph, self._cut(graph, projected), states)
         h, c = states
         gates = self._products.linear(
             graph, h, f"{self._name}.R", self._recurrent, projected, bounded=True
         )
-        return self._apply_gates(graph, gates, c)
+        return self._apply_gates(graph, self._activated(graph, gates), c)
 
-    def _apply_gates(self, graph: Graph, gates: str, c: str) -> Stepped:
-        """Add the step from the sums [batch, 4 width] of i, f, o and g: h', [h', c']."""
-        i, f, o, candidate = self._activated(graph, gates)
+    def scanned(self, graph: Graph, projected: str) -> list[Scanned]:
+        if not self._takes_activations(graph):
+            return super().scanned(graph, projected)
+        return list(zip(self._cut(graph, projected), self._gate_sizes, strict=True))
+
+    def step_scanned(self, graph: Graph, now: Sequence[str], states: Sequence[str]) -> Stepped:
+        if not self._takes_activations(graph):
+            return super().step_scanned(graph, now, states)
+        h, c = states
+        weights = np.split(self._recurrent, self._gate_sizes[:1], axis=1)
+        activated = []
+        for weight, own, kind, suffix in zip(
+            weights, now, ("Sigmoid", "Tanh"), CUT_SUFFIXES, strict=True
+        ):
+            name = f"{self._name}.R{suffix}"
+            sums = graph.add("Gemm", h, graph.constant(name, weight), own, name=f"{name}.out")
+            activated.append(graph.add(kind, sums))
+        i, f, o = graph.add_many(
+            "Split", activated[0], names=["i", "f", "o"], axis=1, num_outputs=3
+        )
+        return self._apply_gates(graph, [i, f, o, activated[1]], c)
+
+    @property
+    def _gate_sizes(self) -> tuple[int, int]:
+        """The widths of the gates with a sigmoid, and of those with a tanh."""
+        return 3 * self.output, self.output
+
+    def _takes_activations(self, graph: Graph) -> bool:
+        """Whether a product for each activation is faster than one product of all gates.
+
+        onnxruntime computes a Gemm and the activation of its whole result as one node. The numbers
+        are the same bits. A rounded product has other nodes in between, and a graph of fixed steps
+        is for engines and devices that do not join the two.
+        """
+        return not graph.capturable and not self._products.rounds(self._recurrent)
+
+    def _cut(self, graph: Graph, gates: str) -> list[str]:
+        """Add a cut of [..., 4 width] between the gates with a sigmoid and the one with a tanh."""
+        sizes = graph.constant("gate_sizes", list(self._gate_sizes))
+        return graph.add_many("Split", gates, sizes, names=["sigmoids", "candidate"], axis=-1)
+
+    def _apply_gates(self, graph: Graph, gates: Sequence[str], c: str) -> Stepped:
+        """Add the step from the activations i, f, o and g, [batch, width] each: h', [h', c']."""
+        i, f, o, candidate = gates
         kept = graph.add("Mul", f, c, name="kept")
         new = graph.add("Mul", i, candidate, name="new")
         c = graph.add("Add", kept, new, name="c_next")
@@ -78,16 +124,13 @@ class LSTMLayer(Layer):
         return h, [h, c]
 
     def _activated(self, graph: Graph, gates: str) -> list[str]:
-        """Add the activations of i, f, o and g, [batch, width] each."""
+        """Add the activations of i, f, o and g, [batch, width] each, from their sums."""
         if graph.capturable:  # it may split into parts of one size only
             names = ["i", "f", "o", "candidate"]
             parts = graph.add_many("Split", gates, names=names, axis=1, num_outputs=4)
             kinds = ["Sigmoid"] * 3 + ["Tanh"]
             return [graph.add(kind, part) for kind, part in zip(kinds, parts, strict=True)]
-        sizes = graph.constant("gate_sizes", [3 * self.output, self.output])
-        sigmoids, candidate = graph.add_many(
-            "Split", gates, sizes, names=["sigmoids", "candidate"], axis=1
-        )
+        sigmoids, candidate = self._cut(graph, gates)
         sigmoids = graph.add("Sigmoid", sigmoids)
         candidate = graph.add("Tanh", candidate)
         i, f, o = graph.add_many("Split", sigmoids, names=["i", "f", "o"], axis=1, num_outputs=3)
@@ -119,7 +162,7 @@ class IntegerLSTMLayer(LSTMLayer):
         _, recurrent = self._integer_weights(graph)
         own = integer_product(graph, bounded_integers(graph, h), recurrent)
         gates = self._scaled(graph, graph.add("Add", projected, own))
-        return self._apply_gates(graph, gates, c)
+        return self._apply_gates(graph, self._activated(graph, gates), c)
 
     def advance(self, graph: Graph, x: str, states: Sequence[str]) -> Stepped:
         # One product of [x, h] and the joined matrices takes the place of two.
@@ -132,7 +175,7 @@ class IntegerLSTMLayer(LSTMLayer):
         inputs = [bounded_integers(graph, each) for each in (x, h)]
         both = graph.add("Concat", *inputs, axis=1, name="both_inputs")
         gates = self._scaled(graph, integer_product(graph, both, weights))
-        return self._apply_gates(graph, gates, c)
+        return self._apply_gates(graph, self._activated(graph, gates), c)
 
     def _integer_weights(self, graph: Graph) -> tuple[str, str]:
         """Add the integers of W [input, 4 width] and of R [width, 4 width]."""

@@ -92,6 +92,14 @@ def test_another_variant(tmp_path: Path) -> None:
     )
 
 
+def test_a_file_with_whole_recurrent_matrices(tmp_path: Path) -> None:
+    """A file of fixed steps has one product of all gates, and so had older files."""
+    model = shaken(char_lstm(layers=2))
+    export(model, lm_card(), tmp_path / "one.onnx", steps=2)
+    texts = [rnn_infer.CharLM(each).generate("abc", length=40, seed=1) for each in again(tmp_path)]
+    assert texts[0] == texts[1]
+
+
 def test_the_cost_of_rounding_a_classifier(tmp_path: Path) -> None:
     """It is the divergence from the file's own probabilities: none for the file itself."""
     export(shaken(classifier()), classifier_card(), tmp_path / "one.onnx")

@@ -65,6 +65,24 @@ def test_table_is_the_projected_embedding() -> None:
     np.testing.assert_allclose(layer.table(embedding), projected, atol=1e-5)
 
 
+@pytest.mark.parametrize("width", [WIDTH, 40])
+@pytest.mark.parametrize("batch", [1, BATCH])
+def test_products_by_activation_give_the_bits_of_one_product(width: int, batch: int) -> None:
+    """A graph of fixed steps has one product of all gates."""
+    layer = lstm_layer(0, shaken(nn.LSTM(IN, width)), products_of("float32"))
+    given = {
+        name: value.numpy()[..., :batch, :] for name, value in feed(nn.LSTM(IN, width)).items()
+    }
+    first = given | {"x": given["x"][0]}
+    parts, whole = (nodes(layer, whole=False, capturable=each) for each in (False, True))
+    for one, other in zip(run(parts, **first), run(whole, **first), strict=True):
+        np.testing.assert_array_equal(one, other)
+    # Each product of the state is followed by the activation of all that it gives.
+    sums = [node.output[0] for node in parts.proto().node if node.op_type == "Gemm"][1:]
+    read = {node.input[0]: node.op_type for node in parts.proto().node}
+    assert [read[each] for each in sums] == ["Sigmoid", "Tanh"]
+
+
 LARGE = 96
 """Large enough for both matrices to be rounded."""
 
