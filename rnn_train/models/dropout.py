@@ -63,7 +63,7 @@ def dropped_weights(weights: Sequence[nn.Parameter], rate: float) -> Iterator[No
     kept = []
     with torch.no_grad():
         for weight in weights:
-            mask = torch.bernoulli(torch.full_like(weight, 1 - rate)) / (1 - rate)
+            mask = (torch.rand_like(weight) >= rate).to(weight.dtype) / (1 - rate)
             kept.append((weight, weight.clone(), mask))
             weight.mul_(mask)
     try:

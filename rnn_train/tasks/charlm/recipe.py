@@ -30,7 +30,7 @@ _OPERATIONS_OF_A_GPU = 8e12
 """Operations a second of a GPU; a cautious guess too."""
 _WIDE = 512
 """Width from which a layer reaches that speed. Narrower layers are slower in proportion."""
-_OTHER_SECONDS = 10
+_OTHER_SECONDS = 6
 """Seconds of a run that are not training: start, validation, export."""
 _LEAST_WINDOW = 8
 _SCARCE_CHARACTERS = 200_000
@@ -63,13 +63,17 @@ def charlm_minutes(characters: int, device: str) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class _Kind:
-    """A shape of the model, how to train it, and its output dropout after some passes."""
+    """A shape of the model, how to train it, and its dropout."""
 
     embedding: int
     hidden: int
     layers: int
     dropout_output: float
+    """Rate after some passes."""
     training: TrainingConfig
+    many: tuple[float, float] = (16, 64)
+    """Passes from which the text is learnt by heart, and those at which it is all learnt so: in
+    between, dropout rises further."""
 
 
 # Muon learns fastest at high learning rates, but wide layers diverge at them over many steps.
@@ -78,7 +82,10 @@ _SCARCE = _Kind(
     hidden=256,
     layers=1,
     dropout_output=0.25,
-    training=TrainingConfig(batch=16, window=64, learning_rate=4e-3, muon=2),
+    # The embedding and the head must learn characters that occur a few times: at a seventh of
+    # this rate, half a minute is too short for it.
+    training=TrainingConfig(batch=16, window=64, learning_rate=3e-2, muon=0.27),
+    many=(12, 48),
 )
 _SHORT = _Kind(
     embedding=96,
@@ -147,7 +154,7 @@ def charlm_model(
     # The last stage of weight drop helps later if the text is longer: at 60 kB and 150 passes it
     # still makes the model worse.
     size = max(1.0, characters / 20_000)
-    stages = ((4, 16), (16, 64), (96 * size, 256 * size))
+    stages = ((4, 16), kind.many, (96 * size, 256 * size))
     some, many, most = (0.0 if distilled else _between(epochs, *stage) for stage in stages)
     output = kind.dropout_output * some + (0.5 - kind.dropout_output) * many
     return replace(

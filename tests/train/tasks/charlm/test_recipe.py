@@ -61,6 +61,13 @@ def test_more_epochs_get_more_dropout() -> None:
     assert rates[4][3] == small[0] < small[1] < small[2] == small[3] <= 0.5
 
 
+def test_short_text_is_learnt_by_heart_sooner() -> None:
+    large, small = (dropout(30, characters=each) for each in (LARGE, SMALL))
+    assert large[0] < small[0]
+    assert large[3] < small[3]
+    assert dropout(3) == dropout(3, characters=SMALL)
+
+
 def test_students_need_no_more_dropout() -> None:
     assert dropout(100, distilled=True) == dropout(2)
 
@@ -92,6 +99,12 @@ def test_warm_start_has_a_lower_learning_rate(
     assert tuned.learning_rate == pytest.approx(new.learning_rate * recipe.FINE_TUNING)
     assert 0 < recipe.FINE_TUNING < 1
     assert new.seed == 3
+
+
+def test_short_text_trains_embedding_and_head_as_fast_as_a_long_one() -> None:
+    small, large = (recipe.charlm_training(each, 2.0, CPU, 0) for each in (SMALL, LARGE))
+    assert small.learning_rate == large.learning_rate
+    assert small.learning_rate * small.muon < large.learning_rate * large.muon
 
 
 def test_wide_layers_take_smaller_steps() -> None:
