@@ -22,7 +22,10 @@ from rnn_train.training_session import TrainingReport
 
 Start = Callable[..., TrainingReport]
 Interrupt = Callable[..., list[str]]
-FAST = {"epochs": 10.0, "training": {"batch": 16, "window": 32, "learning_rate": 0.03}}
+FAST = {
+    "epochs": 10.0,
+    "training": {"batch": 16, "window": 32, "learning_rate": 0.03, "muon": 2.0},
+}
 
 
 @pytest.fixture
