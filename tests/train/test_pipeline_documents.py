@@ -21,7 +21,7 @@ def train(folder: Path, data: Path, epochs: float, **fields: Any) -> TrainingRep
         data=(str(data),),
         epochs=epochs,
         model={"hidden": 24, "embedding": 8},
-        training={"batch": 32, "learning_rate": 0.02},
+        training={"batch": 32, "learning_rate": 0.02, "muon": 2.0},
         **fields,
     )
     out = folder / "model.onnx"

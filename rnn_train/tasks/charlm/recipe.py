@@ -109,9 +109,9 @@ _LONG = _Kind(
     dropout_output=0.4,
     training=TrainingConfig(batch=32, window=128, learning_rate=2e-2, muon=0.35, weight_decay=0.05),
 )
-_SHORT_MINUTES, _MIDDLE_MINUTES = 6, 40
-"""Minutes on two AVX2 cores up to which a run is of the short or of the middle kind. In that time a
-larger model learns less. Measured on a text of one megabyte."""
+_VERY_SHORT_MINUTES, _SHORT_MINUTES, _MIDDLE_MINUTES = 2, 6, 40
+"""Minutes on two AVX2 cores up to which a run is of these kinds. In that time a larger model learns
+less. Measured on a text of one megabyte."""
 
 
 def _kind(characters: int, minutes: float | None, operations: float) -> _Kind:
@@ -119,9 +119,10 @@ def _kind(characters: int, minutes: float | None, operations: float) -> _Kind:
         return _SCARCE
     if minutes is None:
         return _LONG
-    if minutes * operations < _SHORT_MINUTES * _TWO_CORES:
-        return _VERY_SHORT if minutes < 1 else _SHORT
-    return _MIDDLE if minutes * operations < _MIDDLE_MINUTES * _TWO_CORES else _LONG
+    work = minutes * operations / _TWO_CORES
+    if work < _SHORT_MINUTES:
+        return _VERY_SHORT if work < _VERY_SHORT_MINUTES else _SHORT
+    return _MIDDLE if work < _MIDDLE_MINUTES else _LONG
 
 
 def charlm_model(

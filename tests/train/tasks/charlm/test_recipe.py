@@ -115,6 +115,7 @@ def test_wide_layers_take_smaller_steps() -> None:
 
 
 def test_fast_machine_gets_a_larger_model_sooner() -> None:
+    assert size(LARGE, 1.0, CPU) < size(LARGE, 1.0, 2 * CPU) == size(LARGE, 2.0, CPU)
     for minutes in (5.0, 30.0):
         slow, fast = (size(LARGE, minutes, each) for each in (CPU, 2 * CPU))
         assert slow < fast == size(LARGE, 2 * minutes, CPU)
