@@ -154,13 +154,16 @@ def loading() -> str:
 
 
 def training() -> str:
-    """Renders training beside the tutorials' loop."""
+    """Renders training beside the tutorials' loop, the version before and the processor's limit."""
     _, races = read("training")
     rows = []
     for found in races:
         rate = 32 * 64 / found.typical("ours")
-        rows.append([found.name, f"{rate:,.0f}", _times(found.ratio("ours", "tutorial"))])
-    return markdown_table(["layers × width", "char/s", "the tutorials' loop"], rows)
+        ratios = [f"{found.ratio('ours', rival):.2f}×" for rival in ("tutorial", "before")]
+        limit = found.typical("products") / found.typical("ours")
+        rows.append([found.name, f"{rate:,.0f}", *ratios, f"{limit:.0%}"])
+    head = ["layers × width", "char/s", "the tutorials' loop", "the version before"]
+    return markdown_table([*head, "share of its products"], rows)
 
 
 def cells() -> str:

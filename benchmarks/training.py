@@ -1,13 +1,22 @@
 """Training: characters a second of this project's loop against the loop that tutorials write.
 
-    python -m benchmarks.training
+    python -m benchmarks.training [--threads N] [--before FOLDER]
 
 The tutorial's: windows from a DataLoader, one-hot input, `nn.LSTM`, Adam, float32, the state zero
 at each window. The same model, batch and window in both; training steps, optimizer included.
+`--before` is a folder with another version of this project, whose loop takes turns with this one.
+`products` is the limit of the processor: the matrix products of the LSTM layers alone, in our
+precision, each over all characters of a window at once. A step that ends sooner is not possible.
 """
 
+import argparse
+import os
+import subprocess
+import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +29,7 @@ from rnn_train.data.streams import ArrayRing, Streams
 from rnn_train.models.charlm import CharLSTM, CharLSTMConfig
 from rnn_train.tasks.charlm.objective import CharLMObjective
 from rnn_train.training.config import TrainingConfig
+from rnn_train.training.device import pick_precision
 from rnn_train.training.loop import Trainer
 from rnn_train.training.run import Run
 from rnn_train.training.schedule import Schedule
@@ -119,24 +129,94 @@ def ours(
     return work
 
 
+def products(layers: int, width: int) -> Work:
+    """The products of the LSTM layers of one step: forward, and for two gradients."""
+    kind = pick_precision(torch.device("cpu"), bfloat16=True)
+    operands = []
+    for layer in range(layers):
+        inner = width + (width if layer else VOCABULARY)
+        left = torch.randn(BATCH * WINDOW, inner).to(kind)
+        operands.append((left, torch.randn(inner, 4 * width).to(kind)))
+
+    def work(count: int) -> None:
+        for _ in range(3 * count):
+            for left, right in operands:
+                torch.mm(left, right)
+
+    return work
+
+
+_BEFORE = """
+import sys, tempfile
+from pathlib import Path
+import numpy as np, torch
+from benchmarks.training import VOCABULARY, ours
+layers, width, threads = map(int, sys.argv[1:])
+torch.set_num_threads(threads)
+tokens = np.random.default_rng(0).integers(VOCABULARY, size=400_000).astype(np.uint8)
+with tempfile.TemporaryDirectory() as folder:
+    work = ours(layers, width, tokens, Path(folder))
+    for line in sys.stdin:
+        work(int(line))
+        print("done", flush=True)
+"""
+
+
+def _before(sources: Path, layers: int, width: int, threads: int) -> Work:
+    """Starts the loop of another version, which works when its turn comes."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", _BEFORE, str(layers), str(width), str(threads)],
+        env=os.environ | {"PYTHONPATH": str(sources.resolve())},
+        cwd=sources,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+    def work(count: int) -> None:
+        assert process.stdin
+        assert process.stdout
+        process.stdin.write(f"{count}\n")
+        process.stdin.flush()
+        if process.stdout.readline() != "done\n":
+            raise RuntimeError(f"{sources}: its training ended")
+
+    return work
+
+
+def _with_threads(threads: int, make: Callable[..., Work], *arguments: Any) -> Work:
+    torch.set_num_threads(threads)
+    return make(*arguments)
+
+
 def main() -> None:
-    """Measures all shapes on all cores."""
+    """Measures all shapes."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--before", type=Path)
+    asked = parser.parse_args()
     tokens = np.random.default_rng(0).integers(VOCABULARY, size=400_000).astype(np.uint8)
     text = torch.from_numpy(tokens.astype(np.int64))
     races = []
     with tempfile.TemporaryDirectory() as folder:
         for layers, width in SHAPES:
             # Each in a process of its own: ours changes how its process keeps memory.
+            shape = (layers, width)
             contestants = {
-                "ours": apart(ours, layers, width, tokens, Path(folder)),
-                "tutorial": apart(tutorial, layers, width, text),
+                "ours": apart(_with_threads, asked.threads, ours, *shape, tokens, Path(folder)),
+                "tutorial": apart(_with_threads, asked.threads, tutorial, *shape, text),
             }
+            contestants["products"] = apart(_with_threads, asked.threads, products, *shape)
+            if asked.before:
+                contestants["before"] = _before(asked.before, *shape, asked.threads)
             found = race(f"{layers}×{width}", "step", contestants, rounds=7, slice_=0.5)
             races.append(found)
             rate = BATCH * WINDOW / found.typical("ours")
-            times = found.ratio("ours", "tutorial")
-            print(f"{found.name}: {rate:,.0f} characters/s, {times:.2f} × the tutorial's loop")
-    write("training", races, threads=torch.get_num_threads())
+            times = ", ".join(
+                f"{found.ratio('ours', rival):.2f} × {rival}" for rival in list(contestants)[1:]
+            )
+            print(f"{found.name}: {rate:,.0f} characters/s, {times}", flush=True)
+    write("training", races, threads=asked.threads)
 
 
 if __name__ == "__main__":

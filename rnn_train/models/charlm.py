@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from rnn_train.models import lstm_scan
 from rnn_train.models.cells import State
 from rnn_train.models.dropout import drop_per_sequence, dropped_weights
 
@@ -111,8 +112,13 @@ class CharLSTM(nn.Module):
         for i, layer in enumerate(self.lstms()):
             if i:
                 x = drop_per_sequence(x, self.config.dropout_layer, self.training)
-            x, (h, c) = layer(x, (state[2 * i][None], state[2 * i + 1][None]))
-            after += [h[0], c[0]]
+            h, c = state[2 * i : 2 * i + 2]
+            if lstm_scan.pays(layer, x):
+                x, h, c = lstm_scan.scan(layer, x, h, c)
+            else:
+                x, (h, c) = layer(x, (h[None], c[None]))
+                h, c = h[0], c[0]
+            after += [h, c]
             seen.append(x)
         if self.config.skip:
             x = torch.cat(seen, -1)
