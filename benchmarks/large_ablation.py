@@ -29,13 +29,16 @@ from .harness import RESULTS, machine
 RESULT = RESULTS / "large_ablation.json"
 VARIANTS: dict[str, tuple[str, ...]] = {
     "recipe": (),
+    "n-grams not alone first": ("--ngrams-alone", "0"),
+    "n-grams alone for 70 %": ("--ngrams-alone", "0.7"),
+    "without n-gram dropout": ("--ngram-dropout", "0"),
     # All of the vectors go through the recurrent layer.
     "without the way past the layer": ("--no-bag",),
     "n-grams of up to 4": ("--ngrams", "4"),
     "n-grams of up to 3": ("--ngrams", "3"),
     "without n-grams": ("--ngrams", "1", "--no-bag"),
-    "half as wide": ("--hidden", "128"),
-    "dropout 0.15": ("--dropout", "0.15"),
+    "twice as wide": ("--hidden", "256"),
+    "half as wide": ("--hidden", "64"),
     "without dropout": ("--dropout", "0"),
     "without balance": ("--balance", "0"),
     "balance 0.4": ("--balance", "0.4"),

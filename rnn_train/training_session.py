@@ -235,7 +235,7 @@ def _schedule(task: Task, objective: Objective, spent: float, prepared: float) -
     objective.validate(objective.model.eval())
     objective.model.train()
     validation = time.monotonic() - started
-    measured = isinstance(objective, TwoPhases) and objective.last_phase_from < 1  # within training
+    measured = isinstance(objective, TwoPhases) and objective.measures
     after = (validation if measured else task.seconds_after(validation)) + _EXPORT_SECONDS
     left = max(minutes * 60 - prepared, _LEAST_SHARE * minutes * 60)
     seconds = max(left - spent - after, left / 2)

@@ -154,6 +154,16 @@ def charlm(**options: Any) -> None:
     default=None,
     help="Let the n-grams' vectors pass the recurrent layers by, and read their mean.",
 )
+@click.option(
+    "--ngrams-alone",
+    type=_RATE,
+    metavar="SHARE",
+    help="Share of the run that trains the n-grams' vectors alone, before the whole network; it "
+    "takes --bag.",
+)
+@click.option(
+    "--ngram-dropout", type=_RATE, help="Share of the n-grams' vectors that training leaves out."
+)
 @click.option("--dropout", type=_RATE, help="Dropout before and after the recurrent layers.")
 @click.option(
     "--balance",
@@ -187,7 +197,7 @@ def classifier(**options: Any) -> None:
       rnn-train classifier --data reviews/ --epochs 10 --out exported/reviews.onnx
       torchrun --nproc-per-node 2 -m rnn_train classifier --data names.csv --ensemble 4
     """
-    own = {name: options.pop(name) for name in ("balance", "max_length")}
+    own = {name: options.pop(name) for name in ("balance", "max_length", "ngrams_alone")}
     table = {name: options.pop(name) for name in TABLE_OPTIONS}
 
     def request(common: _Options) -> Any:
@@ -207,6 +217,7 @@ _CLASSIFIER = (
     "bag",
     "dropout",
     "ngrams",
+    "ngram_dropout",
     "evidence",
 )
 """Fields of the classifier's config that have an option."""

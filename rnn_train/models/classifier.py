@@ -1,6 +1,7 @@
 """The classifier: embedding, recurrent layers of any cell, and a linear readout."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import torch
@@ -34,6 +35,8 @@ class ClassifierConfig:
     """Table entries for each n from 3 up."""
     ngram_width: int = 16
     """Width of the vector of an n-gram."""
+    ngram_dropout: float = 0.0
+    """Share of the n-grams' vectors that training reads as zeros."""
     bag: bool = False
     """Whether the n-grams' vectors pass the recurrent layers by: the readout reads them, and with
     `pool` their running mean."""
@@ -131,7 +134,12 @@ class RecurrentClassifier(nn.Module):
         return self.piece(tokens, lengths, None, own)[0]
 
     def piece(
-        self, tokens: Tensor, lengths: Tensor, state: State | None, own: Tensor | None = None
+        self,
+        tokens: Tensor,
+        lengths: Tensor,
+        state: State | None,
+        own: Tensor | None = None,
+        kept: Tensor | None = None,
     ) -> tuple[Tensor, State]:
         """Compute the logits at the last character of each piece of a text.
 
@@ -143,21 +151,66 @@ class RecurrentClassifier(nn.Module):
             state: before the first token; None: the zero state.
             own: label indices [batch], if `count` was given these rows. Each row is then left out
                 of its own evidence.
+            kept: what each n-gram's vector is multiplied by, [batch, time, orders]; None: 1.
 
         Returns:
             The logits, float32 [batch, labels], and the state after the pieces that have no
             padding.
         """
-        ngrams = [cell for cell in self.cells() if isinstance(cell, NGramCell)]
-        for cell in ngrams:
-            cell.own = own
-        try:
+        with self._marked(own, kept):
             x, after = self._hidden(tokens, state, lengths)
-        finally:  # rows that come after an error have other labels
-            for cell in ngrams:
-                cell.own = None
         logits: Tensor = self.readout(x[:, 0])
         return logits.float(), after
+
+    def of_ngrams(self, tokens: Tensor, lengths: Tensor, kept: Tensor | None = None) -> Tensor:
+        """Compute the logits that the means of the n-grams' vectors alone give: a linear model
+        whose weight matrix has a low rank. The config has `bag` and `pool`.
+
+        Args:
+            tokens, lengths, kept: see `piece`.
+
+        Returns:
+            The logits, float32 [batch, labels].
+        """
+        with self._marked(None, kept):
+            means = self._ngrams.means(tokens + 1, lengths)
+        means = drop_per_sequence(means[:, None], self.config.dropout, self.training)[:, 0]
+        weights = self.readout.weight[:, self._columns_of_means]
+        return nn.functional.linear(means, weights, self.readout.bias).float()
+
+    @torch.no_grad()
+    def read_ngrams_alone(self) -> None:
+        """Set what the readout reads beside the means of the n-grams' vectors to zero: the logits
+        are then those of `of_ngrams`."""
+        means = self.readout.weight[:, self._columns_of_means].clone()
+        self.readout.weight.zero_()
+        self.readout.weight[:, self._columns_of_means] = means
+
+    @property
+    def _ngrams(self) -> NGramCell:
+        (found,) = (cell for cell in self.cells() if isinstance(cell, NGramCell))
+        return found
+
+    @property
+    def _columns_of_means(self) -> slice:
+        """Columns of the readout: the means of the n-grams' vectors."""
+        config, pool = self.config, self.layers[-1]
+        assert config.bag
+        assert isinstance(pool, RunningPool)
+        begin = pool.input_size + pool.peaks
+        return slice(begin, begin + (config.ngrams - 1) * config.ngram_width)
+
+    @contextmanager
+    def _marked(self, own: Tensor | None, kept: Tensor | None) -> Iterator[None]:
+        """Tell the n-gram layer about the rows of a batch, while they are read."""
+        ngrams = [cell for cell in self.cells() if isinstance(cell, NGramCell)]
+        for cell in ngrams:
+            cell.own, cell.kept = own, kept
+        try:
+            yield
+        finally:  # rows that come after an error have other labels
+            for cell in ngrams:
+                cell.own = cell.kept = None
 
     def read_on(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
         """Read a piece of a text, and compute the logits at its last character.

@@ -87,6 +87,8 @@ class NGramCell(Cell):
         self.evidence = nn.Parameter(torch.zeros(evidence, labels), requires_grad=False)
         self.own: Tensor | None = None
         """The label index of each row [batch], while the batch holds rows that were counted."""
+        self.kept: Tensor | None = None
+        """What each vector is multiplied by, [batch, time, orders], while some are dropped."""
         begins = np.cumsum(rows) - rows
         self.register_buffer("sizes", torch.tensor(rows, dtype=torch.float32), persistent=False)
         self.register_buffer("begins", torch.from_numpy(begins), persistent=False)
@@ -118,6 +120,36 @@ class NGramCell(Cell):
         places = state[0].shape[1]
         after = codes[:, codes.shape[1] - places :].flip(-1)
         return self._join(x, self._whole_entries(codes)), (after,)
+
+    def means(self, codes: Tensor, lengths: Tensor) -> Tensor:
+        """Compute the mean over time of the vectors of each order: what a running pool gives at the
+        end of a text, at a fraction of the cost.
+
+        Args:
+            codes: whole numbers from 1, [batch, time].
+            lengths: codes of each text, [batch].
+
+        Returns:
+            [batch, orders * width].
+        """
+        batch, time = codes.shape
+        orders = self.longest[0] - 1
+        before = codes.new_zeros(batch, len(self.rows) + 1)
+        entries = torch.stack(self._whole_entries(self._run(codes, before))[:orders], 1)
+        inside = torch.arange(time, device=codes.device) < lengths[:, None]
+        inside = inside[:, None].expand_as(entries)
+        weights = (1 / lengths)[:, None, None].expand_as(entries)
+        if self.kept is not None:
+            weights = weights * self.kept.transpose(1, 2)
+        counts = lengths.repeat_interleave(orders)
+        found: Tensor = nn.functional.embedding_bag(
+            entries[inside],
+            self.vectors,
+            counts.cumsum(0) - counts,
+            mode="sum",
+            per_sample_weights=weights[inside],
+        )
+        return found.view(batch, -1)
 
     @torch.no_grad()
     def count(self, batches: Iterable[Counted]) -> None:
@@ -187,7 +219,9 @@ class NGramCell(Cell):
         if vectors > 1:
             # One look-up for all n: its gradient has the size of the whole table.
             places = torch.stack([*entries[: vectors - 1]], -1)
-            parts.append(nn.functional.embedding(places, self.vectors).flatten(-2))
+            found = nn.functional.embedding(places, self.vectors)
+            found = found if self.kept is None else found * self.kept[..., None].to(found.dtype)
+            parts.append(found.flatten(-2))
         parts += [self._evidence_of(entry) for entry in entries[: evidence - 1]]
         return torch.cat(parts, -1)
 

@@ -11,7 +11,10 @@ from rnn_train.errors import RunError
 
 FROM_THE_DATA = ("vocabulary", "labels")
 """Fields that follow from the data; nobody sets them."""
-_SHARE = ("dropout", "dropout_input", "dropout_layer", "dropout_output", "weight_drop", "average")
+_SHARE = (
+    *("dropout", "dropout_input", "dropout_layer", "dropout_output"),
+    *("weight_drop", "ngram_dropout", "average"),
+)
 """Fields from 0 up to, but not including, 1."""
 _RANGES: Mapping[str, tuple[float, float]] = {
     "hidden": (1, 8192),
@@ -21,6 +24,7 @@ _RANGES: Mapping[str, tuple[float, float]] = {
     "batch": (1, 65536),
     "window": (2, 65536),
     "muon": (0, 100),
+    "tables": (0, 10_000),
     "weight_decay": (0, 10),
     "ngrams": (1, 8),
     "evidence": (1, 8),

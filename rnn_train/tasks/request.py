@@ -132,6 +132,8 @@ class ClassifierRequest(Request):
     """How files of labelled texts are read."""
     max_length: int | None = None
     """Characters of a row that are read, in training and on the held-out side. None: all."""
+    ngrams_alone: float | None = None
+    """Share of the run that trains the n-grams' vectors alone. None: the recipe chooses."""
 
     def __post_init__(self) -> None:
         """See `Request`.
@@ -144,6 +146,8 @@ class ClassifierRequest(Request):
             raise RunError(f"table must be TableOptions, got {self.table!r}")
         if self.balance is not None and not 0 <= self.balance <= 1:
             raise RunError(f"balance must be from 0 to 1, got {self.balance!r}")
+        if self.ngrams_alone is not None and not 0 <= self.ngrams_alone < 1:
+            raise RunError(f"ngrams_alone must be from 0 to below 1, got {self.ngrams_alone!r}")
 
     @property
     def fraction(self) -> float:
@@ -166,6 +170,7 @@ def _sources(data: Any, name: str = "data") -> tuple[str, ...]:
 _NUMBERS = {
     "val_fraction": (float, int),
     "balance": (float, int),
+    "ngrams_alone": (float, int),
     "temperature": (float, int),
     "seed": (int,),
     "ensemble": (int,),

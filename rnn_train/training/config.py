@@ -16,6 +16,9 @@ class TrainingConfig:
     muon: float = 0.0
     """Learning rate of `Muon` for the gate matrices, as a multiple of `learning_rate`. 0: AdamW
     trains them too."""
+    tables: float = 0.0
+    """Learning rate of `RowAdagrad` for look-up tables, as a multiple of `learning_rate`. 0: AdamW
+    trains them too."""
     weight_decay: float = 0.01
     """Weight decay of all matrices."""
     clip: float = 1.0

@@ -11,7 +11,7 @@ from torch.optim.swa_utils import AveragedModel
 from rnn_train.training.config import TrainingConfig
 from rnn_train.training.device import pick_precision
 from rnn_train.training.objective import Objective
-from rnn_train.training.optimizers import make_optimizers
+from rnn_train.training.optimizers.choice import make_optimizers
 from rnn_train.training.shared.passes import compute_gradient
 from rnn_train.training.shared.steps import SharedSteps
 

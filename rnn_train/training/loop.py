@@ -143,7 +143,8 @@ class Trainer:
         """Begins the objective's last phase if it is time, after a last validation."""
         objective = self.objective
         if isinstance(objective, TwoPhases) and progress >= objective.last_phase_from:
-            bar.show("measuring the held-out text")
+            if objective.measures:
+                bar.show("measuring the held-out text")
             if self._validated_step != self.step:
                 self._validate(bar)
             for line in objective.begin_last_phase(self.learner.averaged_model(), self.step):

@@ -21,6 +21,10 @@ class Objective(Protocol):
         """The gate matrices, which `Muon` may train."""
 
     @property
+    def tables(self) -> Sequence[nn.Parameter]:
+        """Look-up tables, of which a batch reads few rows; `RowAdagrad` may train them."""
+
+    @property
     def bfloat16(self) -> bool:
         """Whether bfloat16 makes training faster, and no worse, on a CPU that supports it."""
 
@@ -88,7 +92,12 @@ class SharedObjective(Objective, Protocol):
 
 @runtime_checkable
 class TwoPhases(Protocol):
-    """An objective whose data change towards the end of a run."""
+    """An objective that changes during a run: it reads other data, or trains more of its model."""
+
+    @property
+    def measures(self) -> bool:
+        """Whether the held-out data are measured before the last phase, within the minutes of
+        training."""
 
     @property
     def last_phase_from(self) -> float:

@@ -91,6 +91,16 @@ class CharLMObjective:
         return [p for lstm in self.model.lstms() for p in lstm.parameters() if p.ndim > 1]
 
     @property
+    def tables(self) -> Sequence[nn.Parameter]:
+        """None: each batch reads nearly all characters."""
+        return ()
+
+    @property
+    def measures(self) -> bool:
+        """Whether a last phase is to come: it learns the held-out text, which is measured first."""
+        return self.last_phase_from < 1
+
+    @property
     def carried(self) -> Sequence[Tensor]:
         """The hidden state of all streams, which the next window starts from."""
         return self._state

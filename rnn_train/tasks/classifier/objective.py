@@ -1,6 +1,6 @@
 """The objective of the classifier: predict the label after the last character."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +19,8 @@ from rnn_train.evaluation.classification import held_out_logits
 from rnn_train.models.cells import State
 from rnn_train.models.classifier import RecurrentClassifier
 from rnn_train.models.dropout import drawn_for
-from rnn_train.models.ngrams import Counted
+from rnn_train.models.ngrams import NGramCell
+from rnn_train.tasks.classifier.validation_rows import validation_sample
 from rnn_train.training.config import TrainingConfig
 
 BFLOAT16_WIDTH = 256
@@ -29,37 +30,6 @@ WINDOW = 4096
 state; the gradient goes back to the begin of a window (truncated BPTT)."""
 BATCH_TOKENS = 1 << 15
 """Characters of a batch at most, with padding: they bound the memory of a step."""
-_VALIDATION_ROWS, _VALIDATION_TOKENS = 10_000, 1_000_000
-"""The most rows, and about the most characters, of a validation during training."""
-_VALIDATION_LOGITS = 1 << 24
-"""The most logits of it: of more than 1,677 labels, fewer rows are read."""
-_COUNTED = 1 << 16
-"""Codes that are counted at once."""
-
-
-def count_evidence(model: RecurrentClassifier, alphabet: Alphabet, rows: AnyRows) -> None:
-    """Counts the n-grams of training rows, if the model reads naive-Bayes weight of evidence
-    (log-count ratios)."""
-    if model.config.evidence > 1:
-        model.count(_counted(alphabet, EncodedRows.of(rows), model.config.evidence - 1))
-
-
-def _counted(alphabet: Alphabet, rows: EncodedRows, context: int) -> Iterator[Counted]:
-    """Yields batches of rows. Long rows come in pieces, each after `context` codes of the one
-    before."""
-    reader, labels = RowReader(rows, alphabet), label_indices(rows, alphabet)
-    order = np.argsort(reader.lengths, kind="stable")
-    end = len(order)
-    while end:
-        longest = int(reader.lengths[order[end - 1]])
-        size = max(1, _COUNTED // longest)
-        chosen = order[max(0, end - size) : end]
-        end -= len(chosen)
-        for begin in range(0, longest, _COUNTED):
-            skip = min(begin, context)
-            codes, lengths = reader.read(chosen, begin - skip, _COUNTED + skip)
-            given = torch.from_numpy(labels[chosen])
-            yield Counted(codes, lengths, given, skip)
 
 
 def batches_of(
@@ -94,10 +64,14 @@ class TaughtRows:
 
 
 class ClassifierObjective:
-    """Cross-entropy after the last character, against the labels or against soft targets."""
+    """Cross-entropy after the last character, against the labels or against soft targets.
+
+    A model that reads a bag of n-grams may first train the n-grams' vectors alone: that takes a
+    fraction of the time of the whole network, which starts from them in the last phase.
+    """
 
     unit = "texts"
-    phase = None
+    measures = False
 
     def __init__(
         self,
@@ -111,6 +85,7 @@ class ClassifierObjective:
         device: torch.device,
         balance: float = 0.0,
         taught: TaughtRows | None = None,
+        ngrams_alone: float = 0.0,
     ) -> None:
         """
         Args:
@@ -126,8 +101,15 @@ class ClassifierObjective:
                 Logit adjustment in the loss (Menon et al., 2021, "Long-tail learning via logit
                 adjustment", equation 10).
             taught: rows to learn in place of `train`, of which the label frequencies still count.
+            ngrams_alone: share of the run that trains the n-grams' vectors alone; the model has
+                `bag` and `pool`, and reads nothing else yet.
         """
         self.model = model
+        self._ngrams_alone = ngrams_alone
+        self._begun: int | None = None if ngrams_alone else 0
+        """Step from which on the whole network is trained."""
+        if ngrams_alone:
+            model.read_ngrams_alone()
         self.share = WHOLE
         train = EncodedRows.of(train)
         self._taught = taught
@@ -136,7 +118,7 @@ class ClassifierObjective:
         self._state: State | None = None
         """State of the rows of a batch after the last window, if they go on."""
         self._labels = label_indices(train, alphabet)
-        self._held_out = _sample(EncodedRows.of(held_out))
+        self._held_out = validation_sample(EncodedRows.of(held_out))
         self._alphabet = alphabet
         self._dropout = character_dropout
         self._shift = balance * torch.tensor(alphabet.log_prior(train), device=device)
@@ -157,6 +139,27 @@ class ClassifierObjective:
     def gates(self) -> Sequence[nn.Parameter]:
         """None: a user's own cell may have parameters of any kind."""
         return ()
+
+    @property
+    def tables(self) -> Sequence[nn.Parameter]:
+        """The vectors of n-grams."""
+        cells = self.model.cells()
+        return [each.vectors for each in cells if isinstance(each, NGramCell)]
+
+    @property
+    def phase(self) -> int | None:
+        """Step from which on the whole network is trained; None: n-grams are trained alone."""
+        return self._begun
+
+    @property
+    def last_phase_from(self) -> float:
+        """Share of the run after which the whole network is trained; 1: it is already."""
+        return self._ngrams_alone if self._begun is None else 1.0
+
+    def begin_last_phase(self, model: nn.Module, step: int) -> list[str]:  # noqa: ARG002
+        """Trains the whole network from here on."""
+        self._begun = step
+        return [f"step {step}  n-grams are trained; from here on the whole network is"]
 
     @property
     def carried(self) -> Sequence[Tensor]:
@@ -203,17 +206,29 @@ class ClassifierObjective:
         if self._dropout:
             dropped = torch.rand(tokens.shape, device=self._device) < self._dropout
             tokens = torch.where(dropped, self._alphabet.unknown, tokens)
-        rows = self.share.rows
+        kept, rows = self._kept(tokens), self.share.rows
         chosen, tokens, lengths = chosen[rows], tokens[rows], lengths[rows]
         if not len(chosen):
             return self._shift, self.model.zeros(0)
         if self.share != WHOLE:
             tokens = tokens[:, : int(lengths.max())]
             before = before and tuple(each[rows] for each in before)
+            kept = None if kept is None else kept[rows, : tokens.shape[1]]
+        if self._begun is None:
+            logits = self.model.of_ngrams(tokens, lengths, kept)
+            return logits + self._shift, self.model.zeros(len(tokens))
         # The teachers' logits used the evidence of these very rows, so the student's must too.
         own = None if self._taught else torch.from_numpy(self._labels[chosen]).to(self._device)
-        logits, after = self.model.piece(tokens, lengths, before, own)
+        logits, after = self.model.piece(tokens, lengths, before, own, kept)
         return logits + self._shift, after
+
+    def _kept(self, tokens: Tensor) -> Tensor | None:
+        """Draws what each n-gram's vector is multiplied by, [batch, time, orders]; None: 1."""
+        config = self.model.config
+        if not (rate := config.ngram_dropout) or config.ngrams < 2:
+            return None
+        drawn = torch.rand((*tokens.shape, config.ngrams - 1), device=self._device)
+        return (drawn >= rate).float() / (1 - rate)
 
     def _targets(self, chosen: NDArray[np.int64]) -> Tensor:
         """Returns the labels of rows [rows], or their soft targets [rows, labels]."""
@@ -255,33 +270,19 @@ class ClassifierObjective:
             "val_accuracy": float((logits.argmax(-1) == labels).float().mean()),
         }
 
-    def follow(self, phase: int | None, carried: Sequence[Tensor]) -> None:  # noqa: ARG002
-        """Takes over the state of the rows that go on; there is one phase."""
+    def follow(self, phase: int | None, carried: Sequence[Tensor]) -> None:
+        """Takes over the phase, and the state of the rows that go on."""
+        self._begun = phase
         self._state = tuple(carried) or None
 
     def state(self) -> dict[str, Any]:
-        """Returns the carried state, if the batch goes on: seed and step determine the rest."""
-        return {} if self._state is None else {"carried": list(self._state)}
+        """Returns the phase, and the carried state if the batch goes on: seed and step determine
+        the rest."""
+        phase = {"last_phase": self._begun} if self._ngrams_alone else {}
+        return phase if self._state is None else {**phase, "carried": list(self._state)}
 
     def restore(self, state: dict[str, Any]) -> None:
         """See `Objective`. Without a carried state, a batch goes on from the zero state."""
+        self._begun = state.get("last_phase", 0)  # older versions had no other phase
         carried = state.get("carried")
         self._state = tuple(each.to(self._device) for each in carried) if carried else None
-
-
-def held_out_share(rows: EncodedRows) -> float:
-    """Returns how many times as long as a validation it takes to read all held-out rows."""
-    sample = _sample(rows)
-    tokens = [each.lengths.sum() + MARKS * len(each) for each in (rows, sample)]
-    return float(tokens[0] / max(1, tokens[1]))
-
-
-def _sample(rows: EncodedRows) -> EncodedRows:
-    """Returns rows, or a fixed sample of them if they are many or long."""
-    most = min(_VALIDATION_ROWS, max(1, _VALIDATION_LOGITS // len(rows.names)))
-    order = np.random.default_rng(0).permutation(len(rows))[:most]
-    fitting = np.cumsum(rows.lengths[order]) <= _VALIDATION_TOKENS
-    if len(order) == len(rows) and fitting.all():
-        return rows
-    # One row at least, however long it is.
-    return rows.take(np.sort(order[: max(1, int(fitting.sum()))]))

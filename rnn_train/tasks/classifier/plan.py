@@ -9,7 +9,7 @@ import numpy as np
 
 from rnn_infer.contract import MAX_VOCABULARY
 from rnn_train.data.alphabet import Alphabet
-from rnn_train.errors import DataError
+from rnn_train.errors import DataError, RunError
 from rnn_train.models.classifier import ClassifierConfig
 from rnn_train.tasks.classifier import recipe
 from rnn_train.tasks.classifier.data import ClassifierData
@@ -31,6 +31,8 @@ class ClassifierPlan(Plan):
     balance: float
     """How far the loss favours rare labels, from 0 to 1."""
     model: ClassifierConfig
+    ngrams_alone: float = 0.0
+    """Share of the run that trains the n-grams' vectors alone, before the whole network."""
     vocabulary: str | None = None
     """Characters of a warm start and of the rows; None: those of the rows."""
     labels: tuple[str, ...] = ()
@@ -98,11 +100,12 @@ def decide(
         **_start(request, data.alphabet, earlier),
         ensemble=request.ensemble,
         teacher={"model": dataclasses.asdict(model)},
-        character_dropout=recipe.CHARACTER_DROPOUT,
+        character_dropout=recipe.character_dropout(model),
         balance=balance,
         model=model,
         max_length=request.max_length,
         training=training,
+        ngrams_alone=_ngrams_alone(request, model, rows, warm=earlier is not None),
     )
     return _with_student(plan, request, data) if request.ensemble else plan
 
@@ -140,6 +143,26 @@ def _with_student(
         synthetic=count,
         repeats=recipe.REPEATS,
     )
+
+
+def _ngrams_alone(
+    request: ClassifierRequest, model: ClassifierConfig, rows: int, warm: bool
+) -> float:
+    """Returns the share of the run that trains the n-grams' vectors alone.
+
+    Raises:
+        RunError: the request asks for it, and the readout does not read their mean.
+    """
+    if request.ngrams_alone is None:
+        return 0.0 if warm else recipe.ngrams_alone(model, rows)
+    if request.ngrams_alone and not (model.bag and model.pool and model.ngrams > 1):
+        raise RunError(
+            "--ngrams-alone takes a readout that reads the mean of the n-grams' vectors; add "
+            "--bag, --pool and --ngrams of 2 or more, or drop it"
+        )
+    if request.ngrams_alone and warm:
+        raise RunError("--init-from starts with trained n-grams; drop --ngrams-alone")
+    return request.ngrams_alone
 
 
 def _check_alphabet(alphabet: Alphabet, sources: tuple[str, ...]) -> None:

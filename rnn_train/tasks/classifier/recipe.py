@@ -38,8 +38,17 @@ MANY_ROWS = 100_000
 """From so many rows on, vectors of long n-grams are learnt well enough to decide by themselves."""
 _VERY_MANY_ROWS = 500_000
 """From so many rows on, a network of this size does not learn them by heart."""
+NGRAMS_ALONE = 0.4
+"""Share of a run of many rows that trains the n-grams' vectors alone."""
+_NGRAM_DROPOUT, _MORE_NGRAM_DROPOUT = 0.3, 0.4
+"""Share of the n-grams' vectors that training reads as zeros, or else it learns rare ones by heart.
+The second one is for rows that are read often."""
+_TABLE_RATE = 50.0
+"""Rate of row-wise Adagrad for the n-grams' vectors, as a multiple of the learning rate."""
+_FEW_UNKNOWN = 0.01
+"""Share of unknown characters, where n-grams are dropped: each stands in many n-grams."""
 _ENOUGH_READINGS = 3.0
-"""Times that the minutes allow to read each row, from which a wider layer is worth its time."""
+"""Times that the minutes allow to read each row, from which rows are read often."""
 _ROWS_A_SECOND = 5_000
 """Rows that training reads a second, on two cores: a guess, of which the choice depends weakly."""
 
@@ -78,26 +87,37 @@ def classifier_model(
     often = readings >= _ENOUGH_READINGS
     return replace(
         few,
-        hidden=256 if often else 128,
-        dropout=_dropout(rows, often),
+        hidden=128,
+        dropout=0.1,
         ngrams=5,
         evidence=1,
-        ngram_rows=MAX_NGRAM_ROWS,
-        ngram_width=32,
+        ngram_rows=MAX_NGRAM_ROWS // 2,
+        ngram_width=64,
+        ngram_dropout=_MORE_NGRAM_DROPOUT if often else _NGRAM_DROPOUT,
         bag=True,
     )
 
 
-def _dropout(rows: int, often: bool) -> float:
-    """Chooses the dropout of a model of many rows, which are read often or not.
+def character_dropout(model: ClassifierConfig) -> float:
+    """Chooses the share of a text's characters that training reads as unknown.
 
-    Rows that are read often are learnt by heart: six readings of 200,000 rows ended at a loss of
-    1.41 in training, and of 1.75 on held-out rows, with a dropout of 0.2. Of a million rows seven
-    readings ended at the same loss on both sides with 0.15, and a dropout of 0.3 was worse.
+    Args:
+        model: the model.
     """
-    if not often:
-        return 0.2
-    return 0.15 if rows >= _VERY_MANY_ROWS else 0.3
+    return _FEW_UNKNOWN if model.ngram_dropout else CHARACTER_DROPOUT
+
+
+def ngrams_alone(model: ClassifierConfig, rows: int) -> float:
+    """Chooses the share of a run that trains the n-grams' vectors alone, before the whole network.
+
+    Six times as many rows are read in that time, and rare n-grams and labels need many.
+
+    Args:
+        model: the model.
+        rows: number of training rows.
+    """
+    whole = model.bag and model.pool and model.ngrams > 1 and model.evidence == 1
+    return NGRAMS_ALONE if whole and rows >= MANY_ROWS else 0.0
 
 
 def student_model(teacher: ClassifierConfig, synthetic: int = 0) -> ClassifierConfig:
@@ -143,8 +163,9 @@ def classifier_training(rows: int, seed: int, fine_tuning: bool = False) -> Trai
     """
     share = FINE_TUNING if fine_tuning else 1.0
     if rows >= MANY_ROWS:
-        # A batch touches few of the n-grams' vectors, so they need a high rate.
-        return TrainingConfig(batch=512, learning_rate=share * 1e-2, weight_decay=0.05, seed=seed)
+        return TrainingConfig(
+            batch=512, learning_rate=share * 1e-2, tables=_TABLE_RATE, weight_decay=0.05, seed=seed
+        )
     batch = min(256, max(16, 2 ** round(math.log2(rows / 75))))
     return TrainingConfig(
         batch=batch, learning_rate=share * 3e-3 * (batch / 256) ** 0.5, weight_decay=0.05, seed=seed

@@ -28,11 +28,11 @@ from rnn_train.tasks.classifier.objective import (
     WINDOW,
     ClassifierObjective,
     batches_of,
-    held_out_share,
     window_warnings,
 )
 from rnn_train.tasks.classifier.plan import ClassifierPlan, decide
 from rnn_train.tasks.classifier.teaching import Teaching, new_network
+from rnn_train.tasks.classifier.validation_rows import held_out_share
 from rnn_train.tasks.classifier.warm_start import ClassifierWarmStart, first_network, forgetting
 from rnn_train.tasks.memory import check_logits, check_memory
 from rnn_train.tasks.plan import Settings
@@ -167,6 +167,7 @@ class ClassifierTask:
             device,
             plan.balance,
             self._teaching.taught_rows() if plan.ensemble else None,
+            plan.ngrams_alone,
         )
 
     def measure(self, model: RecurrentClassifier) -> HeldOutResult:

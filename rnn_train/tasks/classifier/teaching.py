@@ -29,11 +29,11 @@ from rnn_train.files import read_bytes, write_bytes
 from rnn_train.models.classifier import ClassifierConfig, RecurrentClassifier
 from rnn_train.progress import Log
 from rnn_train.tasks.classifier.data import ClassifierData
+from rnn_train.tasks.classifier.evidence import count_evidence
 from rnn_train.tasks.classifier.objective import (
     ClassifierObjective,
     TaughtRows,
     batches_of,
-    count_evidence,
 )
 from rnn_train.tasks.classifier.plan import ClassifierPlan
 from rnn_train.tasks.classifier.soft_targets import SoftTargets
@@ -205,6 +205,7 @@ class Teaching:
             seed,
             device,
             self._balance,
+            ngrams_alone=plan.ngrams_alone,
         )
         schedule = self._schedule(minutes)
         outcome = train_teacher(self.run, str(number), objective, schedule, training, device, log)

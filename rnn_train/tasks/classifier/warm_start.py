@@ -19,7 +19,7 @@ from rnn_train.evaluation.metrics import accuracy
 from rnn_train.files import write_bytes
 from rnn_train.models.classifier import ClassifierConfig, RecurrentClassifier
 from rnn_train.tasks.classifier.data import ClassifierData, open_data
-from rnn_train.tasks.classifier.objective import count_evidence
+from rnn_train.tasks.classifier.evidence import count_evidence
 from rnn_train.tasks.classifier.plan import ClassifierPlan
 from rnn_train.tasks.task import SEEN, seen_before
 from rnn_train.training import checkpoint

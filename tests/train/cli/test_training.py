@@ -106,9 +106,12 @@ def test_every_option_of_charlm(call: Call, asked: dict[str, Any]) -> None:
 
 def test_every_option_of_classifier(call: Call, asked: dict[str, Any]) -> None:
     own = "--cell gru --ngrams 2 --evidence 3 --no-pool --bag --dropout 0.1 --balance 0.7"
+    own += " --ngram-dropout 0.2 --ngrams-alone 0.6"
     run(call, "classifier", *COMMON.split(), *own.split())
     cell = {"cell": "gru", "ngrams": 2, "evidence": 3, "pool": False, "bag": True, "dropout": 0.1}
-    request = ClassifierRequest(**REQUEST, balance=0.7, model=MODEL | cell, training=TRAINING)
+    cell |= {"ngram_dropout": 0.2}
+    own_fields: dict[str, Any] = {"balance": 0.7, "ngrams_alone": 0.6}
+    request = ClassifierRequest(**REQUEST, **own_fields, model=MODEL | cell, training=TRAINING)
     assert asked["request"] == request
 
 

@@ -25,6 +25,7 @@ class Line:
     unit = "points"
     bfloat16 = False
     gates: Sequence[nn.Parameter] = ()
+    tables: Sequence[nn.Parameter] = ()
 
     def __init__(self, at: dict[int, Callable[[], object]] | None = None) -> None:
         torch.manual_seed(1)

@@ -121,6 +121,46 @@ def test_bag_is_the_mean_of_the_vectors(tokens: Tensor) -> None:
     same(model.last(tokens, lengths), model.readout(torch.cat(pooled, -1)))
 
 
+def with_bag(**shape: Any) -> RecurrentClassifier:
+    return classifier(ngrams=4, ngram_rows=50, ngram_width=4, bag=True, **shape)
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+@torch.no_grad()
+def test_ngrams_alone_are_a_part_of_the_network(layers: int, tokens: Tensor) -> None:
+    model, lengths = with_bag(layers=layers).eval(), torch.tensor([9, 1, 4])
+    alone = model.of_ngrams(tokens, lengths)
+    assert not torch.allclose(alone, model.last(tokens, lengths))
+    model.read_ngrams_alone()
+    same(model.of_ngrams(tokens, lengths), alone)
+    same(model.last(tokens, lengths), alone)
+
+
+@torch.no_grad()
+def test_dropped_ngrams_are_read_as_zeros(tokens: Tensor) -> None:
+    model, lengths = with_bag().eval(), torch.tensor([9, 9, 4])
+    model.read_ngrams_alone()
+    kept = (torch.rand(BATCH, TIME, 3) > 0.5).float() * 2
+    logits, _ = model.piece(tokens, lengths, None, None, kept)
+    same(model.of_ngrams(tokens, lengths, kept), logits)
+    assert not torch.allclose(logits, model.last(tokens, lengths))
+    nothing = torch.zeros(BATCH, TIME, 3)
+    same(model.of_ngrams(tokens, lengths, nothing), model.readout.bias.expand(BATCH, -1))
+    # The next call drops nothing.
+    same(model.last(tokens, lengths), model.of_ngrams(tokens, lengths))
+
+
+def test_ngrams_alone_have_the_gradient_of_the_whole(tokens: Tensor) -> None:
+    model, lengths = with_bag().eval(), torch.tensor([9, 2, 4])
+    model.read_ngrams_alone()
+    (vectors,) = (each.vectors for each in model.cells() if isinstance(each, NGramCell))
+    found = [
+        torch.autograd.grad(logits[:, 1].sum(), vectors)[0]
+        for logits in (model.of_ngrams(tokens, lengths), model.last(tokens, lengths))
+    ]
+    same(*found)
+
+
 def test_padding_does_not_change_the_last_logits(tokens: Tensor) -> None:
     model, lengths = classifier().eval(), torch.tensor([4, 9, 1])
     other = tokens.clone()

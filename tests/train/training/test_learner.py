@@ -32,6 +32,10 @@ class Line:
         self.depth = 0
 
     @property
+    def tables(self) -> Sequence[nn.Parameter]:
+        return ()
+
+    @property
     def gates(self) -> Sequence[nn.Parameter]:
         return [self.model.get_parameter("weight")]
 

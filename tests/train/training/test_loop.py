@@ -35,6 +35,10 @@ class Line:
     bfloat16 = False
 
     @property
+    def tables(self) -> Sequence[nn.Parameter]:
+        return ()
+
+    @property
     def gates(self) -> Sequence[nn.Parameter]:
         return [self.model.get_parameter("weight")]
 

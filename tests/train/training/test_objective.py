@@ -16,9 +16,10 @@ from rnn_train.models.cells import CELLS
 from rnn_train.models.charlm import CharLSTM, CharLSTMConfig
 from rnn_train.models.classifier import ClassifierConfig, RecurrentClassifier
 from rnn_train.tasks.charlm.objective import CharLMObjective
-from rnn_train.tasks.classifier.objective import ClassifierObjective, TaughtRows, count_evidence
-from rnn_train.training.muon import Muon
+from rnn_train.tasks.classifier.evidence import count_evidence
+from rnn_train.tasks.classifier.objective import ClassifierObjective, TaughtRows
 from rnn_train.training.objective import Objective
+from rnn_train.training.optimizers.muon import Muon
 
 META = torch.device("meta")
 ROWS = Rows(("abc", "bca", "cabd", "ddddd") * 8, ("x", "y", "z", "y") * 8)

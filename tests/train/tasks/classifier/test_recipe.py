@@ -3,7 +3,6 @@
 import pytest
 
 from rnn_train.models.classifier import RecurrentClassifier
-from rnn_train.models.ngrams import MAX_NGRAM_ROWS
 from rnn_train.models.parameters import parameter_count
 from rnn_train.tasks.classifier import recipe
 
@@ -72,28 +71,27 @@ def test_many_rows_get_vectors_that_pass_the_recurrent_layer_by(labels: int) -> 
     assert many.bag
     assert many.evidence == 1
     assert many.ngrams > few.ngrams
-    assert many.ngram_rows == MAX_NGRAM_ROWS
+    assert many.ngram_width > few.ngram_width
 
 
-def test_dropout_of_rows_that_are_read_often() -> None:
+def test_more_ngrams_are_dropped_of_rows_that_are_read_often() -> None:
     """Fewer rows are learnt by heart, if the minutes allow to read them often."""
     often, seldom = (
-        [recipe.classifier_model(100, 176, rows, minutes).dropout for rows in (200_000, 900_000)]
-        for minutes in (None, 1.0)
+        [
+            recipe.classifier_model(100, 176, rows, minutes).ngram_dropout
+            for rows in (recipe.MANY_ROWS, 900_000)
+        ]
+        for minutes in (30.0, 0.5)
     )
-    assert seldom == [0.2, 0.2]
-    assert often[0] > seldom[0] > often[1] > 0
+    assert often[0] == often[1] > seldom[0] == seldom[1] > 0
+
+
+def test_few_characters_are_unknown_where_ngrams_are_dropped() -> None:
+    few, many = (recipe.classifier_model(100, 176, rows) for rows in (1_000, 1_000_000))
+    assert recipe.character_dropout(few) == recipe.CHARACTER_DROPOUT
+    assert 0 < recipe.character_dropout(many) < recipe.CHARACTER_DROPOUT
 
 
 def test_a_file_of_many_rows_and_labels_has_four_million_parameters_at_most() -> None:
     model = RecurrentClassifier(recipe.classifier_model(300, 176, 1_000_000))
     assert parameter_count(model) <= 4_000_000
-
-
-def test_few_minutes_for_many_rows_get_a_narrow_layer() -> None:
-    short, long, endless = (
-        recipe.classifier_model(300, 176, 1_000_000, minutes) for minutes in (2.0, 30.0, None)
-    )
-    assert short.hidden < long.hidden == endless.hidden
-    # Of fewer rows, the same minutes read each more often.
-    assert recipe.classifier_model(300, 176, recipe.MANY_ROWS, 2.0).hidden == long.hidden

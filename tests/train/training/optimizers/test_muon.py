@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from rnn_train.training.muon import Muon, orthogonalized
+from rnn_train.training.optimizers.muon import Muon, orthogonalized
 
 
 def nearest_orthogonal(matrix: Tensor) -> Tensor:

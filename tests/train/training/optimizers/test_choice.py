@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from rnn_train.training.config import TrainingConfig
-from rnn_train.training.muon import Muon
-from rnn_train.training.optimizers import make_optimizers
+from rnn_train.training.optimizers.choice import make_optimizers
+from rnn_train.training.optimizers.muon import Muon
 
 CONFIG = TrainingConfig(learning_rate=0.05, weight_decay=0.3, muon=2.0)
 
@@ -22,6 +22,10 @@ class TwoLayers:
 
     def __init__(self) -> None:
         self.model = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 5))
+
+    @property
+    def tables(self) -> Sequence[nn.Parameter]:
+        return ()
 
     @property
     def gates(self) -> Sequence[nn.Parameter]:

@@ -1,10 +1,11 @@
-"""Optimizers of a run: AdamW, and Muon for the gate matrices."""
+"""Optimizers of a run: AdamW, Muon for the gate matrices, row-wise Adagrad for tables."""
 
 import torch
 
 from rnn_train.training.config import TrainingConfig
-from rnn_train.training.muon import Muon
 from rnn_train.training.objective import Objective
+from rnn_train.training.optimizers.muon import Muon
+from rnn_train.training.optimizers.row_adagrad import RowAdagrad
 
 
 def make_optimizers(objective: Objective, config: TrainingConfig) -> list[torch.optim.Optimizer]:
@@ -12,15 +13,17 @@ def make_optimizers(objective: Objective, config: TrainingConfig) -> list[torch.
 
     Args:
         objective: its model has the parameters.
-        config: if `muon` is not 0, Muon trains the gate matrices.
+        config: if `muon` is not 0, Muon trains the gate matrices; if `tables` is not 0, row-wise
+            Adagrad trains the look-up tables.
 
     Returns:
-        AdamW, and Muon if it is used. Each group of parameters has a field `share`: its learning
-        rate as a multiple of the schedule's.
+        AdamW, and then the others that are used. Each group of parameters has a field `share`: its
+        learning rate as a multiple of the schedule's.
     """
     gates = objective.gates if config.muon else ()
-    gate_ids = {id(weight) for weight in gates}
-    rest = [p for p in objective.model.parameters() if id(p) not in gate_ids]
+    tables = objective.tables if config.tables else ()
+    others = {id(weight) for weight in (*gates, *tables)}
+    rest = [p for p in objective.model.parameters() if id(p) not in others]
     decay, rate = config.weight_decay, config.learning_rate
     # Weight decay is for matrices only: a bias need not be small.
     groups = [
@@ -33,4 +36,7 @@ def make_optimizers(objective: Objective, config: TrainingConfig) -> list[torch.
     if gates:
         group = {"params": list(gates), "share": config.muon}
         optimizers.append(Muon([group], lr=rate, weight_decay=decay))
+    if tables:
+        group = {"params": list(tables), "share": config.tables}
+        optimizers.append(RowAdagrad([group], lr=rate))
     return optimizers

@@ -1,0 +1,40 @@
+"""Counting of the training rows' n-grams, for the naive-Bayes weight of evidence."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from rnn_train.data.alphabet import Alphabet, label_indices
+from rnn_train.data.encoded_rows import AnyRows, EncodedRows
+from rnn_train.data.row_reader import RowReader
+from rnn_train.models.classifier import RecurrentClassifier
+from rnn_train.models.ngrams import Counted
+
+_COUNTED = 1 << 16
+"""Codes that are counted at once."""
+
+
+def count_evidence(model: RecurrentClassifier, alphabet: Alphabet, rows: AnyRows) -> None:
+    """Counts the n-grams of training rows, if the model reads naive-Bayes weight of evidence
+    (log-count ratios)."""
+    if model.config.evidence > 1:
+        model.count(_counted(alphabet, EncodedRows.of(rows), model.config.evidence - 1))
+
+
+def _counted(alphabet: Alphabet, rows: EncodedRows, context: int) -> Iterator[Counted]:
+    """Yields batches of rows. Long rows come in pieces, each after `context` codes of the one
+    before."""
+    reader, labels = RowReader(rows, alphabet), label_indices(rows, alphabet)
+    order = np.argsort(reader.lengths, kind="stable")
+    end = len(order)
+    while end:
+        longest = int(reader.lengths[order[end - 1]])
+        size = max(1, _COUNTED // longest)
+        chosen = order[max(0, end - size) : end]
+        end -= len(chosen)
+        for begin in range(0, longest, _COUNTED):
+            skip = min(begin, context)
+            codes, lengths = reader.read(chosen, begin - skip, _COUNTED + skip)
+            given = torch.from_numpy(labels[chosen])
+            yield Counted(codes, lengths, given, skip)

@@ -1,0 +1,42 @@
+"""Counting of n-grams: all rows at once, or in pieces."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from rnn_train.models.classifier import RecurrentClassifier
+from rnn_train.models.ngrams import NGramCell
+from rnn_train.tasks.classifier import evidence
+from rnn_train.tasks.classifier.task import ClassifierTask
+
+SHAPE = {"hidden": 8, "embedding": 4, "ngrams": 2, "evidence": 3, "ngram_rows": 50}
+
+
+def counted(task: ClassifierTask) -> torch.Tensor:
+    torch.manual_seed(0)
+    model = RecurrentClassifier(task.plan.model)
+    evidence.count_evidence(model, task.data.alphabet, task.data.train)
+    (ngrams,) = (each for each in model.cells() if isinstance(each, NGramCell))
+    return ngrams.evidence.detach()
+
+
+@pytest.mark.parametrize("codes", [1, 3, 100])
+def test_pieces_of_rows_count_as_the_rows(
+    codes: int,
+    create: Callable[..., ClassifierTask],
+    letters: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    task = create(letters, model=SHAPE)
+    whole = counted(task)
+    assert whole.any()
+    monkeypatch.setattr(evidence, "_COUNTED", codes)
+    torch.testing.assert_close(counted(task), whole)
+
+
+def test_without_evidence_nothing_is_counted(
+    create: Callable[..., ClassifierTask], letters: Path
+) -> None:
+    assert not counted(create(letters, model={**SHAPE, "evidence": 1})).numel()
