@@ -21,7 +21,7 @@ from .networks import Shape
 HERE = Path(__file__).parents[1]
 BEFORE, NOW = "before", "now"
 SMALL, LARGE = Shape(1, 128), Shape(2, 512)
-LENGTH = {"draw": 128, "score": 1024}
+LENGTH = {"draw": 128, "draw one": 1, "score": 1024}
 """Characters of each stream in a call."""
 _EXPORT = """
 import sys
@@ -85,6 +85,7 @@ CASES = (
     Case(LARGE, "float32", "draw"),
     Case(LARGE, "int8", "draw"),
     Case(LARGE, "int8", "draw", 64),
+    Case(SMALL, "float32", "draw one"),
     Case(SMALL, "float32", "score"),
     Case(LARGE, "float32", "score"),
 )

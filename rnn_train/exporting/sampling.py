@@ -86,25 +86,32 @@ def draw(graph: Graph, logits: str, uniform: str, scale: str, chosen: Filters) -
     Returns:
         The tokens, int64 [batch].
     """
-    axis, last = graph.constant("axis", 1), graph.constant("last", [-1])
     columns = graph.constant("axis1", [1])
     peak = graph.add("ReduceMax", logits, columns, keepdims=1, name="peak")
     weight = filters.weights(graph, logits, peak, scale)
 
     def filtered(body: Graph) -> list[Value]:
         allowed = filters.allowed(body, logits, peak, scale, chosen)
-        return [(body.add("Mul", weight, allowed, name="allowed_weight"), FLOAT, ["batch", "n"])]
+        kept = body.add("Mul", weight, allowed, name="allowed_weight")
+        return [(_token(body, kept, uniform), INT64, ["batch"])]
 
-    def plain(_: Graph) -> list[Value]:
-        return [(weight, FLOAT, ["batch", "n"])]
+    def plain(body: Graph) -> list[Value]:
+        return [(_token(body, weight, uniform), INT64, ["batch"])]
 
-    if chosen.active:
-        (weight,) = graph.branch(chosen.active, filtered, plain)
-    else:
-        ((weight, *_),) = filtered(graph)
+    if not chosen.active:
+        return filtered(graph)[0][0]
+    # The whole rest stands in both branches: a branch that only passed the weight on would copy it.
+    (token,) = graph.branch(chosen.active, filtered, plain)
+    return token
+
+
+def _token(graph: Graph, weight: str, uniform: str) -> str:
+    """Add the first token, int64 [batch], at which the summed weight [batch, n] passes the uniform
+    [batch, 1]."""
+    axis, last = graph.constant("axis", 1), graph.constant("last", [-1])
     cumulative = graph.add("CumSum", weight, axis, name="cumulative")
     total = graph.add("Gather", cumulative, last, axis=1, name="total")
     target = graph.add("Mul", total, uniform, name="target")
     passed = graph.add("LessOrEqual", cumulative, target, name="passed")
     count = graph.add("Cast", passed, to=INT64)
-    return graph.add("ReduceSum", count, columns, keepdims=0, name="token")
+    return graph.add("ReduceSum", count, graph.constant("axis1", [1]), keepdims=0, name="token")
