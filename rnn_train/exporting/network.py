@@ -52,6 +52,7 @@ class Network:
         self._products = products
         self._temperature = temperature
         self._embedding = model.embedding.weight
+        self._name_of_table = ""
 
     @property
     def states(self) -> dict[str, int]:
@@ -71,8 +72,7 @@ class Network:
 
     def look_up(self, graph: Graph, tokens: str) -> str:
         """Add the look-up of tokens [...] in the input table or the embedding: [..., row_width]."""
-        name, table = self._table()
-        return graph.add("Gather", graph.constant(name, table), tokens, axis=0, name="table_row")
+        return graph.add("Gather", self._added_table(graph), tokens, axis=0, name="table_row")
 
     def step(self, graph: Graph, x: str, states: Sequence[str]) -> tuple[str, list[str]]:
         """Add one step of all layers.
@@ -129,10 +129,19 @@ class Network:
 
     def _first_parts(self, graph: Graph, tokens: str) -> Parts:
         """Return the look-up of tokens [time, batch] as the first layer's input."""
-        name, table = self._table()
-        table_name = graph.constant(name, table)
-        own = LookUp(table=table_name, rows=len(table), places=tokens)
-        return [Part(table.shape[1], look_up=own, projected=self._folds)]
+        rows = self._embedding.shape[0]
+        own = LookUp(table=self._added_table(graph), rows=rows, places=tokens)
+        return [Part(self.row_width, look_up=own, projected=self._folds)]
+
+    def _added_table(self, graph: Graph) -> str:
+        """Return the name of the table, which is added to the main graph once."""
+        if not self._name_of_table:
+            name, table = self._table()
+            if self._folds:
+                self._name_of_table = self._products.folded(graph, name, table)
+            else:
+                self._name_of_table = graph.constant(name, table)
+        return self._name_of_table
 
     def _table(self) -> tuple[str, NDArray[np.float32]]:
         """Return the input table or the embedding, [tokens, row_width], and its name."""

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnn_train.exporting.graph import FLOAT, FLOAT16, INT8, UINT8, Graph
-from rnn_train.exporting.quantization import INPUT_STEP, MIDDLE, quantize_columns
+from rnn_train.exporting.quantization import INPUT_STEP, MIDDLE, TABLE_LIMIT, quantize_columns
 
 Weights = Literal["float32", "float16", "int8"]
 """The number type of the large matrices of a file."""
@@ -63,6 +63,10 @@ class Products:
         """
         x = graph.rows(x, len(weight)) if by_time else x
         return graph.add("Gemm", x, graph.constant(name, weight), bias, name=f"{name}.out")
+
+    def folded(self, graph: Graph, name: str, table: NDArray[Any]) -> str:
+        """Add a table [rows, width] of projected inputs to the main graph, in float32."""
+        return graph.constant(name, table)
 
     def rows_of(self, graph: Graph, name: str, table: NDArray[Any], places: str) -> str:
         """Add a look-up of rows of a table [rows, width] at `places` [...]: [..., width]."""
@@ -187,6 +191,15 @@ class IntegerProducts(RoundedProducts):
             value = graph.add("Mul", value, row_step, name="row_scaled")
         value = graph.add("Mul", value, graph.constant(f"{name}.step", steps), name="scaled")
         return graph.add("Add", value, bias, name=f"{name}.out") if bias else value
+
+    def folded(self, graph: Graph, name: str, table: NDArray[Any]) -> str:
+        if not self.rounds(table):
+            return super().folded(graph, name, table)
+        # The file is smaller, and no step is slower: an engine computes constants when it loads.
+        integers, steps = quantize_columns(table, TABLE_LIMIT)
+        root = graph.root
+        value = root.add("Cast", root.constant(f"{name}.q", integers), to=FLOAT, name="whole_float")
+        return root.add("Mul", value, root.constant(f"{name}.step", steps), name=name)
 
     def _rounded_rows(self, graph: Graph, name: str, table: NDArray[Any], places: str) -> str:
         integers, steps = quantize_columns(table)

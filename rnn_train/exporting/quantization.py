@@ -15,13 +15,23 @@ every processor computes exactly the same integers.
 """
 
 
-def quantize_columns(weight: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+TABLE_LIMIT = 127
+"""The largest integer of a table whose rows are only looked up."""
+
+
+def quantize_columns(
+    weight: NDArray[np.float32], limit: int = WEIGHT_LIMIT
+) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """Round a matrix [in, out] to integers, with one step for each column.
+
+    Args:
+        weight: the matrix.
+        limit: the largest integer, up to 127.
 
     Returns:
         The integers, int8 [in, out], and the steps, float32 [out]. Integers times steps are near
         `weight`: each number is off by half a step of its column at most.
     """
-    steps = np.abs(weight).max(0) / np.float32(WEIGHT_LIMIT)
+    steps = np.abs(weight).max(0) / np.float32(limit)
     steps = np.where(steps > 0, steps, 1).astype(np.float32)
     return np.round(weight / steps).astype(np.int8), steps
