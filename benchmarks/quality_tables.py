@@ -20,6 +20,17 @@ def held_out_text() -> str:
     return markdown_table(head, rows)
 
 
+def small_model() -> str:
+    """Renders the files of the small character model: sizes, and losses on one short text."""
+    rows = []
+    for model in read_plain("small_model")["models"]:
+        row = [model["name"], f"{model['parameters'] / 1e6:.2f} M", f"{model['bytes'] / 1e6:.1f}"]
+        nats = model["nats_per_char"]
+        rows.append([*row, model["learnt"], f"{nats['windows']:.3f}", f"{nats['stateful']:.3f}"])
+    head = ["", "parameters", "MB", "learnt this text", "`windows`", "`stateful`"]
+    return markdown_table(head, rows)
+
+
 def held_out_surnames() -> str:
     """Renders the figures of the shipped classifier on the published test rows."""
     rows = []

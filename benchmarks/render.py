@@ -37,6 +37,7 @@ PAGES = (
 TABLES: dict[str, Callable[[], str]] = {
     "speed": speed_tables.speed,
     "held_out_text": quality_tables.held_out_text,
+    "small_model": quality_tables.small_model,
     "held_out_surnames": quality_tables.held_out_surnames,
     "held_out_choice": quality_tables.held_out_choice,
     "texts": text_tables.texts,

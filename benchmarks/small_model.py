@@ -4,8 +4,7 @@
 
 The text is yours: for the shipped file it was the first nine tenths of tiny Shakespeare. The
 teacher, `exported/charlm.int8.onnx`, writes more text. The student learns the soft targets of the
-teacher for the written text and for the real one. A first run holds out the last fiftieth of the
-real text. A second run starts from its weights and learns all of the text.
+teacher for the written text and for the real one, without the last fiftieth, which is held out.
 
 Work stays in `--runs`: the same command goes on where it was interrupted, and finished work is only
 scored. Written to results/small_model.json: hash of the text, hours of CPU, sizes and losses.
@@ -17,7 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -46,12 +45,11 @@ TRAINING: dict[str, Any] = {
     "window": 128,
     "muon": 0.4,
     "weight_decay": 0.05,
+    "learning_rate": 2.5e-2,
     "validate_every": 300.0,
 }
-RATE, LATER_RATE = 2.5e-2, 1.5e-2
-"""Highest learning rate of the first run, and of the second."""
 HELD_OUT = 50
-"""The first run holds out one character in so many, at the end of the text."""
+"""One character in so many is held out, at the end of the text."""
 COPIES = 2
 """How often the real text stands beside the written one."""
 WRITING_SEED = 1000
@@ -62,12 +60,10 @@ class Amounts:
     """How much is written and learnt."""
 
     streams: int = 80
+    """Streams that the teacher writes."""
     characters: int = 50_000
-    """Written characters of each stream."""
-    first: tuple[float, ...] = (2.0,)
-    """Passes of the first run, by part. In each part the learning rate rises and falls again."""
-    second: float = 1.0
-    """Passes of the second run."""
+    """Characters of each stream."""
+    epochs: float = 2.0
 
 
 class Ledger:
@@ -111,27 +107,19 @@ class Maker:
         real = self.text.read_text("utf-8")
         cut = len(real) - len(real) // HELD_OUT
         held_out = self._file("held-out.txt", lambda: real[cut:])
-        first, second = self.runs / "first", self.runs / "second"
-        lesson = self._lesson("first.txt", real[:cut])
-        request = self._request(lesson, RATE, val_data=str(held_out), seed=1)
-        self._learn(first, request, self.amounts.first)
-        lesson = self._lesson("second.txt", real)
-        fitted = float(_facts(self.runs / "first.onnx")["temperature"])
-        request = self._request(lesson, LATER_RATE, val_fraction=0, temperature=fitted, seed=2)
-        self._learn(second, replace(request, init_from=first), (self.amounts.second,))
-        options = rnn_train.ExportOptions(weights="int8")
-        rnn_train.export(second, self.runs / "second.int8.onnx", options)
-        return self._result(held_out, len(real))
-
-    def _request(self, lesson: Path, rate: float, **more: Any) -> rnn_train.CharLMRequest:
-        training = TRAINING | {"learning_rate": rate}
-        return rnn_train.CharLMRequest(
-            data=(str(lesson),),
+        request = rnn_train.CharLMRequest(
+            data=(str(self._lesson(real[:cut])),),
+            val_data=str(held_out),
             teachers=(self.teacher,),
+            epochs=self.amounts.epochs,
+            seed=1,
             model=self.model,
-            training=training,
-            **more,
+            training=TRAINING,
         )
+        self._learn(request)
+        options = rnn_train.ExportOptions(weights="int8")
+        rnn_train.export(self.runs / "first", self.runs / "first.int8.onnx", options)
+        return self._result(held_out, len(real))
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -144,10 +132,10 @@ class Maker:
         size, prompts = self.amounts.characters, [""] * self.amounts.streams
         return "\n".join(lm.generate(prompts, length=size, seed=WRITING_SEED, temperature=1.0))
 
-    def _lesson(self, name: str, real: str) -> Path:
-        """The text that a run learns: the written text, and the real one several times."""
-        written = self._file("written.txt", self._written).read_text("utf-8")
-        return self._file(name, lambda: written + "\n" + real * COPIES)
+    def _lesson(self, real: str) -> Path:
+        """The text to learn: the written text, and the real one several times."""
+        written = self._file("written-1.txt", self._written).read_text("utf-8")
+        return self._file("first.txt", lambda: written + "\n" + real * COPIES)
 
     def _file(self, name: str, content: Callable[[], str]) -> Path:
         """A text file of the folder. It is written if it is not there."""
@@ -157,42 +145,28 @@ class Maker:
                 write_bytes(path, content().encode())
         return path
 
-    def _learn(self, run: Path, request: rnn_train.CharLMRequest, parts: tuple[float, ...]) -> None:
-        """Trains a run to the end of its last part."""
-        for number, epochs in enumerate(parts):
-            name = f"{run.name} run, part {number + 1}"
-            if name in self.ledger.finished:
-                continue
-            with self.ledger.work(name):
-                self._learn_part(run, request, number, epochs)
-
-    def _learn_part(
-        self, run: Path, request: rnn_train.CharLMRequest, number: int, epochs: float
-    ) -> None:
-        """Trains a part of a run, or goes on with it.
+    def _learn(self, request: rnn_train.CharLMRequest) -> None:
+        """Trains the run to its end.
 
         Raises:
             KeyboardInterrupt: it was interrupted.
         """
-        out = run.with_suffix(".onnx")
-        if not (run / "config.json").exists():
-            request = replace(request, epochs=epochs)
-            report = rnn_train.train_charlm(request, out=out, run=run, threads=1)
-        else:
-            # A run keeps its file so far when it begins another part.
-            begun = number == 0 or (run / f"before-{number}.onnx").exists()
-            more = None if begun else epochs
-            report = rnn_train.resume(run, out=out, epochs=more, threads=1)
-        if not report.finished:
-            raise KeyboardInterrupt
+        name, run, out = "first run", self.runs / "first", self.runs / "first.onnx"
+        if name in self.ledger.finished:
+            return
+        with self.ledger.work(name):
+            if (run / "config.json").exists():
+                report = rnn_train.resume(run, out=out, threads=1)
+            else:
+                report = rnn_train.train_charlm(request, out=out, run=run, threads=1)
+            if not report.finished:
+                raise KeyboardInterrupt
 
     def _result(self, held_out: Path, characters: int) -> dict[str, Any]:
-        """Scores both runs and the teacher's float32 file on the held-out text."""
-        small = "charlm-small.onnx"
+        """Scores the student's files and the teacher's on the held-out text."""
         models = [
-            (f"{small} before its last part", self.runs / "first.onnx", "by its teacher"),
-            (small, self.runs / "second.onnx", "yes"),
-            ("charlm-small.int8.onnx", self.runs / "second.int8.onnx", "yes"),
+            ("charlm-small.onnx", self.runs / "first.onnx", "no"),
+            ("charlm-small.int8.onnx", self.runs / "first.int8.onnx", "no"),
             (self.teacher.name, self.teacher, "yes"),
         ]
         seconds = self.ledger.seconds
