@@ -30,6 +30,7 @@ CHAR_MODELS = (
     "tests/data/wide.onnx",
     "exported/charlm.int8.onnx",
     "exported/charlm.onnx",
+    "exported/charlm-small.int8.onnx",
 )
 CLASSIFIERS = (
     "tests/data/classifier.onnx",
