@@ -110,7 +110,7 @@ def character_dropout(model: ClassifierConfig) -> float:
 def ngrams_alone(model: ClassifierConfig, rows: int) -> float:
     """Chooses the share of a run that trains the n-grams' vectors alone, before the whole network.
 
-    Six times as many rows are read in that time, and rare n-grams and labels need many.
+    Several times as many rows are read in that time, and rare n-grams and labels need many.
 
     Args:
         model: the model.
