@@ -52,7 +52,8 @@ class Network:
         self._products = products
         self._temperature = temperature
         self._embedding = model.embedding.weight
-        self._name_of_table = ""
+        self._added: tuple[Graph, str] | None = None
+        """The main graph that has the table, and the table's name there."""
 
     @property
     def states(self) -> dict[str, int]:
@@ -135,13 +136,15 @@ class Network:
 
     def _added_table(self, graph: Graph) -> str:
         """Return the name of the table, which is added to the main graph once."""
-        if not self._name_of_table:
-            name, table = self._table()
-            if self._folds:
-                self._name_of_table = self._products.folded(graph, name, table)
-            else:
-                self._name_of_table = graph.constant(name, table)
-        return self._name_of_table
+        if self._added and self._added[0] is graph.root:
+            return self._added[1]
+        name, table = self._table()
+        if self._folds:
+            name = self._products.folded(graph, name, table)
+        else:
+            name = graph.constant(name, table)
+        self._added = graph.root, name
+        return name
 
     def _table(self) -> tuple[str, NDArray[np.float32]]:
         """Return the input table or the embedding, [tokens, row_width], and its name."""

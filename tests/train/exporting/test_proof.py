@@ -44,13 +44,13 @@ def _scaled(model: M, factor: float) -> M:
 
 
 def test_swapped_states_fail_the_proof(refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
-    step = LSTMLayer.step
+    apply_gates = LSTMLayer._apply_gates
 
-    def swapped(self: LSTMLayer, graph: Graph, x: str, states: Sequence[str]) -> Stepped:
-        output, (h, c) = step(self, graph, x, states)
+    def swapped(self: LSTMLayer, graph: Graph, gates: Sequence[str], c: str) -> Stepped:
+        output, (h, c) = apply_gates(self, graph, gates, c)
         return output, [c, h]
 
-    monkeypatch.setattr(LSTMLayer, "step", swapped)
+    monkeypatch.setattr(LSTMLayer, "_apply_gates", swapped)
     refused(char_lstm(), lm_card(), "failed its proof: torch differs by")
 
 

@@ -20,6 +20,7 @@ def test_old_run_folders_name_these_fields() -> None:
         "window",
         "learning_rate",
         "muon",
+        "tables",
         "weight_decay",
         "clip",
         "average",
