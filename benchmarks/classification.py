@@ -9,9 +9,6 @@ a folder with another version of the sources, which runs its own files in a proc
 
 import argparse
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,7 +20,7 @@ from rnn_train.data.alphabet import Alphabet
 from rnn_train.data.labelled import load_rows
 from rnn_train.evaluation.baselines import fit_baselines
 
-from .harness import Work, race, write
+from .harness import Work, race, work_of_other, write
 
 EXPORTED = Path(__file__).parents[1] / "exported"
 
@@ -66,23 +63,8 @@ def _other(sources: Path, file: str, texts: list[str]) -> Work:
     """Starts another version of the library, which answers when its turn comes."""
     with TemporaryDirectory() as folder:
         (path := Path(folder) / "texts.json").write_text(json.dumps(texts))
-        process = subprocess.Popen(
-            [sys.executable, "-c", _OTHER, str(sources.resolve() / "exported" / file), str(path)],
-            env=os.environ | {"PYTHONPATH": str(sources.resolve())},
-            cwd=sources,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-        def work(count: int) -> None:
-            assert process.stdin
-            assert process.stdout
-            process.stdin.write(f"{count}\n")
-            process.stdin.flush()
-            if process.stdout.readline() != "done\n":
-                raise RuntimeError(f"{sources}: its classifier ended")
-
+        model = sources.resolve() / "exported" / file
+        work = work_of_other(sources, _OTHER, [str(model), str(path)])
         work(1)  # it has read the texts by then
     return work
 

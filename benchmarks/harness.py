@@ -6,10 +6,13 @@ all contestants met the same conditions, and the median of the rounds is shown.
 
 import json
 import multiprocessing
+import os
 import platform
 import statistics
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -154,3 +157,36 @@ def _rounded(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _rounded(each) for key, each in value.items()}
     return [_rounded(each) for each in value] if isinstance(value, list) else value
+
+
+def work_of_other(sources: Path, program: str, arguments: Sequence[str]) -> Work:
+    """Starts another version of the project, which works when its turn comes.
+
+    Args:
+        sources: folder of that version.
+        program: Python that reads numbers of units, a line each, and prints "done" after each.
+        arguments: of the program.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, *arguments],
+        env=os.environ | {"PYTHONPATH": str(sources.resolve())},
+        cwd=sources,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+    def work(count: int) -> None:
+        assert process.stdin
+        assert process.stdout
+        answer = ""
+        with suppress(BrokenPipeError):
+            process.stdin.write(f"{count}\n")
+            process.stdin.flush()
+            answer = process.stdout.readline()
+        if answer != "done\n":
+            with suppress(BrokenPipeError):
+                process.communicate()
+            raise RuntimeError(f"{sources}: its program ended")
+
+    return work

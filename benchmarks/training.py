@@ -10,9 +10,6 @@ precision, each over all characters of a window at once. A step that ends sooner
 """
 
 import argparse
-import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -34,7 +31,7 @@ from rnn_train.training.loop import Trainer
 from rnn_train.training.run import Run
 from rnn_train.training.schedule import Schedule
 
-from .harness import Work, apart, race, write
+from .harness import Work, apart, race, work_of_other, write
 
 VOCABULARY, BATCH, WINDOW = 65, 32, 64
 SHAPES = ((1, 256), (1, 384), (2, 512))
@@ -164,24 +161,7 @@ with tempfile.TemporaryDirectory() as folder:
 
 def _before(sources: Path, layers: int, width: int, threads: int) -> Work:
     """Starts the loop of another version, which works when its turn comes."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", _BEFORE, str(layers), str(width), str(threads)],
-        env=os.environ | {"PYTHONPATH": str(sources.resolve())},
-        cwd=sources,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-
-    def work(count: int) -> None:
-        assert process.stdin
-        assert process.stdout
-        process.stdin.write(f"{count}\n")
-        process.stdin.flush()
-        if process.stdout.readline() != "done\n":
-            raise RuntimeError(f"{sources}: its training ended")
-
-    return work
+    return work_of_other(sources, _BEFORE, [str(layers), str(width), str(threads)])
 
 
 def _with_threads(threads: int, make: Callable[..., Work], *arguments: Any) -> Work:

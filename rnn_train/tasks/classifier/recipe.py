@@ -36,8 +36,6 @@ _EVIDENCE_LABELS = 50
 """Up to this many labels, the n-grams' naive-Bayes weight of evidence is worth its space."""
 MANY_ROWS = 100_000
 """From so many rows on, vectors of long n-grams are learnt well enough to decide by themselves."""
-_VERY_MANY_ROWS = 500_000
-"""From so many rows on, a network of this size does not learn them by heart."""
 NGRAMS_ALONE = 0.4
 """Share of a run of many rows that trains the n-grams' vectors alone."""
 _NGRAM_DROPOUT, _MORE_NGRAM_DROPOUT = 0.3, 0.4
