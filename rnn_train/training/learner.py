@@ -129,7 +129,8 @@ class Learner:
         self._average.load_state_dict(state["average"])
         for optimizer, kept in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(kept)
-        self._scaler.load_state_dict(state["scaler"])
+        if state["scaler"]:  # empty: so far the run was in a precision without a loss scale
+            self._scaler.load_state_dict(state["scaler"])
 
     def _update_average(self, averages: Any, currents: Any, count: Any) -> None:
         # In the first steps the average forgets faster, or it would keep the random initial values.

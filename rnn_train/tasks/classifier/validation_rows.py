@@ -20,7 +20,7 @@ def held_out_share(rows: EncodedRows) -> float:
 
 def validation_sample(rows: EncodedRows) -> EncodedRows:
     """Returns held-out rows, or a fixed sample of them if they are many or long."""
-    most = min(_ROWS, max(1, _LOGITS // len(rows.names)))
+    most = min(_ROWS, max(1, _LOGITS // max(1, len(rows.names))))
     order = np.random.default_rng(0).permutation(len(rows))[:most]
     fitting = np.cumsum(rows.lengths[order]) <= _TOKENS
     if len(order) == len(rows) and fitting.all():

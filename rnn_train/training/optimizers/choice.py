@@ -21,7 +21,8 @@ def make_optimizers(objective: Objective, config: TrainingConfig) -> list[torch.
         learning rate as a multiple of the schedule's.
     """
     gates = objective.gates if config.muon else ()
-    tables = objective.tables if config.tables else ()
+    # An empty table never gets a gradient, and a loss scaler refuses an optimizer without any.
+    tables = [table for table in objective.tables if table.numel()] if config.tables else []
     others = {id(weight) for weight in (*gates, *tables)}
     rest = [p for p in objective.model.parameters() if id(p) not in others]
     decay, rate = config.weight_decay, config.learning_rate
@@ -37,6 +38,6 @@ def make_optimizers(objective: Objective, config: TrainingConfig) -> list[torch.
         group = {"params": list(gates), "share": config.muon}
         optimizers.append(Muon([group], lr=rate, weight_decay=decay))
     if tables:
-        group = {"params": list(tables), "share": config.tables}
+        group = {"params": tables, "share": config.tables}
         optimizers.append(RowAdagrad([group], lr=rate))
     return optimizers

@@ -66,6 +66,22 @@ def test_computes_the_layer_and_all_of_its_gradients(layer: nn.LSTM) -> None:
 
 
 @needs_product
+@pytest.mark.parametrize("read", [0, 1, 2])
+def test_gradients_of_a_loss_that_reads_one_result(layer: nn.LSTM, read: int) -> None:
+    """Autograd then gives no gradient, or one that has no memory of its own, to the others."""
+    x, h, c = inputs()
+    wanted = [x, h, c, *layer.parameters()]
+    y, (h_last, c_last) = layer(x, (h[None], c[None]))
+    expected = torch.autograd.grad((y, h_last, c_last)[read].sum(), wanted)
+    loss = scan(layer, x, h, c)[read].float().sum()
+    found = torch.autograd.grad(loss, wanted, retain_graph=True)
+    for theirs, ours in zip(expected, found, strict=True):
+        assert (ours - theirs).norm() < 0.01 * theirs.norm()
+    again = torch.autograd.grad(loss, wanted)
+    assert all(map(torch.equal, found, again)), "the backward pass has changed what it reads"
+
+
+@needs_product
 def test_the_state_carries_over(layer: nn.LSTM) -> None:
     x, h, c = inputs()
     whole, h_whole, c_whole = scan(layer, x, h, c)

@@ -168,3 +168,21 @@ def test_restored_learner_goes_on_exactly() -> None:
         weights(subject.averaged_model()), weights(other.averaged_model()), strict=True
     ):
         assert torch.equal(one, two)
+
+
+@pytest.mark.parametrize("before", [torch.float32, torch.float16])
+@pytest.mark.parametrize("after", [torch.float32, torch.float16])
+def test_a_run_goes_on_in_another_precision(
+    before: torch.dtype, after: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on another device: float16, on CUDA alone, has a loss scale."""
+    monkeypatch.setattr(learner, "pick_precision", lambda *_: before)
+    subject = Learner(Line(), CONFIG, CPU)
+    subject.take_step(0, 0.1)
+    monkeypatch.setattr(learner, "pick_precision", lambda *_: after)
+    objective = Line()
+    other = Learner(objective, CONFIG, CPU)
+    other.restore(copy.deepcopy(subject.state()))
+    kept = weights(objective.model)
+    assert other.take_step(1, 0.1).sound
+    assert not any(map(torch.equal, weights(objective.model), kept))

@@ -36,3 +36,9 @@ def test_of_long_rows_one_is_read_at_least(monkeypatch: pytest.MonkeyPatch) -> N
 def test_many_labels_take_fewer_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(validation_rows, "_LOGITS", 12)
     assert len(validation_sample(rows(40))) == 6
+
+
+def test_no_rows_are_no_sample() -> None:
+    none = EncodedRows.of(Rows((), ()))
+    assert len(validation_sample(none)) == 0
+    assert held_out_share(none) == 0

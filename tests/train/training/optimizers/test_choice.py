@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor, nn
 
 from rnn_train.training.config import TrainingConfig
 from rnn_train.training.optimizers.choice import make_optimizers
 from rnn_train.training.optimizers.muon import Muon
+from rnn_train.training.optimizers.row_adagrad import RowAdagrad
 
 CONFIG = TrainingConfig(learning_rate=0.05, weight_decay=0.3, muon=2.0)
 
@@ -23,9 +25,7 @@ class TwoLayers:
     def __init__(self) -> None:
         self.model = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 5))
 
-    @property
-    def tables(self) -> Sequence[nn.Parameter]:
-        return ()
+        self.tables: Sequence[nn.Parameter] = ()
 
     @property
     def gates(self) -> Sequence[nn.Parameter]:
@@ -79,3 +79,23 @@ def test_without_muon_adam_trains_all() -> None:
     (adam,) = make_optimizers(TwoLayers(), TrainingConfig(muon=0.0))
     found = [shapes(group["params"]) for group in adam.param_groups]
     assert found == [[(4, 3), (5, 4)], [(4,), (5,)]]
+
+
+@pytest.mark.parametrize("rate", [0.0, 50.0])
+def test_row_adagrad_trains_the_tables_if_it_has_a_rate(rate: float) -> None:
+    objective = TwoLayers()
+    objective.tables = [objective.model.get_parameter("1.weight")]
+    adam, *others = make_optimizers(objective, TrainingConfig(tables=rate))
+    of_adam = [shape for group in adam.param_groups for shape in shapes(group["params"])]
+    assert ((5, 4) in of_adam) == (not rate)
+    assert [type(each) for each in others] == ([RowAdagrad] if rate else [])
+    for each in others:
+        (group,) = each.param_groups
+        assert shapes(group["params"]) == [(5, 4)]
+        assert group["share"] == rate
+
+
+def test_an_empty_table_takes_no_optimizer_of_its_own() -> None:
+    objective = TwoLayers()
+    objective.tables = [nn.Parameter(torch.zeros(0, 16))]
+    assert len(make_optimizers(objective, TrainingConfig(tables=50.0))) == 1
