@@ -1,9 +1,10 @@
 """Text generation in the graph: a Loop that draws a token and feeds it to the network.
 
 Work that a call does not need costs it almost nothing: an If skips all draws in a call that only
-reads, and other Ifs rank the vocabulary only if some row filters by top-k or top-p. No If holds
-weights, and the Loop stands outside them: onnxruntime prepacks weights for a body of the main
-graph, but not for a body that lies deeper.
+reads, and other Ifs rank the vocabulary only if some row filters by top-k or top-p. A small network
+has a Loop without that If beside one for calls that filter. No If holds weights, and a Loop stands
+outside them: onnxruntime prepacks weights for a body of the main graph, but not for a body that
+lies deeper.
 
 Some engines do not run an If. For them the same draws can be added without one: each call then
 draws at least once, and each draw ranks at least one token.
@@ -23,6 +24,8 @@ from rnn_train.exporting.sampling import SamplingInputs, draw
 _REST: tuple[int, Dims] = (FLOAT, ["rest", "batch", 1])
 _COLUMN: tuple[int, Dims] = (FLOAT, ["batch", 1])
 _TOKEN: tuple[int, Dims] = (INT64, ["batch"])
+MOST_TWICE = 2**20
+"""The most weights of recurrent layers that a file multiplies in two Loops."""
 
 
 class Prepared(NamedTuple):
@@ -66,24 +69,43 @@ def generate(
         token, prepared = _first_draw(graph, sampling, logits, without_if=True)
     else:
         draws = graph.add("Squeeze", graph.add("Cast", steps, to=BOOL), axis0, name="draws")
-        token, scale, uniforms, *chosen = graph.branch(
+        token, scale, uniforms, *kept = graph.branch(
             draws,
             lambda body: _typed(*_first_draw(body, sampling, logits)),
             lambda body: _no_draw(body, sampling),
         )
-        prepared = Prepared(scale, uniforms, Filters(*chosen))
+        prepared = Prepared(scale, uniforms, Filters(*kept))
     one = graph.constant("single", [1])
     rest = graph.add("Max", graph.add("Sub", steps, one), zero, name="rest")
-    trips = graph.add("Squeeze", rest, axis0, name="trips")
-    drawn_rest, after = _loop(graph, network, trips, token, states, prepared)
-    # After zero trips the Loop does not know the batch size. The Reshape gives it.
     batch = graph.add("Shape", token, name="batch")
-    shape = graph.add("Concat", rest, batch, axis=0, name="rest_shape")
-    drawn_rest = graph.add("Reshape", drawn_rest, shape, allowzero=1, name="rest_tokens")
-    token = graph.add("Unsqueeze", token, axis0, name="first_token")
-    drawn_all = graph.add("Concat", token, drawn_rest, axis=0, name="all_tokens")
+    row = network.look_up(graph, token)
+    drawn = [graph.add("Unsqueeze", token, axis0, name="first_token")]
+    for turns, chosen in _turns(graph, network, rest, prepared.filters):
+        trips = graph.add("Squeeze", turns, axis0, name="trips")
+        tokens, row, states = _loop(graph, network, trips, row, states, prepared, chosen)
+        # After zero trips the Loop does not know the batch size. The Reshape gives it.
+        shape = graph.add("Concat", turns, batch, axis=0, name="rest_shape")
+        drawn.append(graph.add("Reshape", tokens, shape, allowzero=1, name="rest_tokens"))
+    drawn_all = graph.add("Concat", *drawn, axis=0, name="all_tokens")
     cut = graph.add("Slice", drawn_all, zero, steps, axis0, name="cut_tokens")
-    return graph.add("Transpose", cut, perm=[1, 0], name="tokens_by_stream"), after
+    return graph.add("Transpose", cut, perm=[1, 0], name="tokens_by_stream"), list(states)
+
+
+def _turns(
+    graph: Graph, network: Network, rest: str, chosen: Filters
+) -> list[tuple[str, Filters | None]]:
+    """Return the Loops of a call: how many turns each takes, int64 [1], and its filters.
+
+    An If takes a good part of a small network's turn. So such a file has a Loop for calls without a
+    filter and one for the others, and only one of them takes turns. onnxruntime keeps a copy of the
+    weights for each Loop, so a large network has one Loop with the If.
+    """
+    if not chosen.active or network.weights > MOST_TWICE:
+        return [(rest, chosen)]
+    active = graph.add("Cast", chosen.active, to=INT64)
+    filtered = graph.add("Mul", active, rest, name="filtered_turns")
+    plain = graph.add("Sub", rest, filtered, name="plain_turns")
+    return [(plain, None), (filtered, chosen._replace(active=""))]
 
 
 def _first_draw(
@@ -130,18 +152,20 @@ def _loop(
     graph: Graph,
     network: Network,
     trips: str,
-    token: str,
+    row: str,
     states: Sequence[str],
     prepared: Prepared,
-) -> tuple[str, list[str]]:
+    chosen: Filters | None,
+) -> tuple[str, str, list[str]]:
     """Add the Loop: each turn feeds the token drawn before it, and draws the next one.
 
     Returns:
-        The tokens of all turns, int64 [trips, batch], and the states after the last turn.
+        The tokens of all turns, int64 [trips, batch], and what the last turn leaves: the row of
+        its token, and the states.
     """
     # The Loop carries the looked-up row, and gives out the token. If it carried the token too,
     # each turn would need a node that copies it.
-    row, widths = network.look_up(graph, token), list(network.states.values())
+    widths = list(network.states.values())
     body = graph.subgraph("feed_and_draw")
     turn = body.input("turn", INT64, [])
     go_on = body.input("go_on", BOOL, [])
@@ -151,14 +175,14 @@ def _loop(
     ]
     logits, states_out = network.step(body, row_in, states_in)
     uniform = body.add("Gather", prepared.uniforms, turn, axis=0, name="uniform_now")
-    drawn = draw(body, logits, uniform, prepared.scale, prepared.filters)
+    drawn = draw(body, logits, uniform, prepared.scale, chosen)
     # As an input and an output of one name, it stops OpenVINO.
     body.output(go_on, BOOL, [], name=body.fresh("go_on_next"))
     body.output(network.look_up(body, drawn), FLOAT, ["batch", network.row_width])
     for value, width in zip(states_out, widths, strict=True):
         body.output(value, FLOAT, ["batch", width])
     body.output(drawn, INT64, ["batch"])
-    _, *after, drawn_rest = graph.add_many(
+    row, *after, drawn_rest = graph.add_many(
         "Loop",
         trips,
         graph.constant("always", np.bool_(True)),  # some engines take a missing one as false
@@ -167,4 +191,4 @@ def _loop(
         names=["last_row", *("looped_state" for _ in states), "drawn_rest"],
         body=body.proto(),
     )
-    return drawn_rest, after
+    return drawn_rest, row, after

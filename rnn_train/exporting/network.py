@@ -61,6 +61,11 @@ class Network:
         return {name: width for layer in self._layers for name, width in layer.states.items()}
 
     @property
+    def weights(self) -> int:
+        """How many weights a step multiplies in its layers, about."""
+        return sum(layer.projected * (layer.input + layer.output) for layer in self._layers)
+
+    @property
     def outputs(self) -> int:
         """Number of logits."""
         return self._head_layers[-1].out_features

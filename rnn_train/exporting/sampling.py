@@ -73,7 +73,7 @@ class SamplingInputs:
         return graph.add("Mul", clipped, mask, name="masked_uniform")
 
 
-def draw(graph: Graph, logits: str, uniform: str, scale: str, chosen: Filters) -> str:
+def draw(graph: Graph, logits: str, uniform: str, scale: str, chosen: Filters | None) -> str:
     """Add a draw by inverse CDF: the first token at which the summed weight passes the uniform.
 
     Args:
@@ -81,7 +81,7 @@ def draw(graph: Graph, logits: str, uniform: str, scale: str, chosen: Filters) -
         logits: float32 [batch, n].
         uniform: float32 [batch, 1], in [0, 1).
         scale: one over the temperature, float32 [batch, 1].
-        chosen: the filters of the call.
+        chosen: the filters of the call. None: no row filters.
 
     Returns:
         The tokens, int64 [batch].
@@ -89,6 +89,9 @@ def draw(graph: Graph, logits: str, uniform: str, scale: str, chosen: Filters) -
     columns = graph.constant("axis1", [1])
     peak = graph.add("ReduceMax", logits, columns, keepdims=1, name="peak")
     weight = filters.weights(graph, logits, peak, scale)
+
+    if chosen is None:
+        return _token(graph, weight, uniform)
 
     def filtered(body: Graph) -> list[Value]:
         allowed = filters.allowed(body, logits, peak, scale, chosen)

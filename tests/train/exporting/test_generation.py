@@ -9,7 +9,9 @@ import pytest
 
 from rnn_infer.runtime.stepper import Stepper
 from rnn_infer.sampling import Sampling, Uniforms, draw
+from rnn_train.exporting import generation
 from rnn_train.exporting.model_file import export
+from rnn_train.models.charlm import CharLSTM
 from tests.train.exporting.examples import (
     char_lstm,
     graphs,
@@ -23,9 +25,14 @@ STEPS = 9
 
 
 @pytest.fixture(scope="module")
-def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def model() -> CharLSTM:
+    return shaken(char_lstm(layers=2), 0.5)
+
+
+@pytest.fixture(scope="module")
+def path(model: CharLSTM, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("generation") / "m.onnx"
-    export(shaken(char_lstm(layers=2), 0.5), lm_card(), path)
+    export(model, lm_card(), path)
     return path
 
 
@@ -80,14 +87,14 @@ def test_a_call_without_uniforms_draws_nothing(path: Path, stepper: Stepper) -> 
 
 
 def test_other_engines_can_read_the_control_flow(path: Path) -> None:
-    """Its Loop has a condition, which its body gives out under a name of its own; a branch that
+    """A Loop has a condition, which its body gives out under a name of its own; a branch that
     gives a constant declares the constant's shape."""
     main, *_ = graphs(onnx.load(path).graph)
     shapes = {each.name: list(each.dims) for each in main.initializer}
-    (loop,) = (node for node in main.node if node.op_type == "Loop")
-    assert shapes[loop.input[1]] == []
-    (body,) = (each.g for each in loop.attribute)
-    assert body.output[0].name not in [each.name for each in body.input]
+    for loop in (node for node in main.node if node.op_type == "Loop"):
+        assert shapes[loop.input[1]] == []
+        (body,) = (each.g for each in loop.attribute)
+        assert body.output[0].name not in [each.name for each in body.input]
     (branch,) = (node for node in main.node if node.op_type == "If")
     (unused,) = (each.g for each in branch.attribute if each.name == "else_branch")
     constants = {n.output[0]: shapes[n.input[0]] for n in unused.node if n.input[0] in shapes}
@@ -99,13 +106,54 @@ def test_other_engines_can_read_the_control_flow(path: Path) -> None:
     assert all(declared[name] == shape for name, shape in constants.items())
 
 
-def test_the_loop_stands_in_the_main_graph(path: Path) -> None:
+def test_loops_stand_in_the_main_graph(path: Path) -> None:
     """onnxruntime prepacks the weights of a body only there."""
     main, *inner = graphs(onnx.load(path).graph)
-    assert [node.op_type for node in main.node].count("Loop") == 1
     assert not any(node.op_type == "Loop" for graph in inner for node in graph.node)
-    assert {"Loop", "If", "TopK"} <= operators(main)
     for node in main.node:
         if node.op_type == "If":
             bodies = [attribute.g for attribute in node.attribute]
             assert not any(each.op_type in ("Gemm", "MatMul") for b in bodies for each in b.node)
+
+
+@pytest.fixture(scope="module")
+def one_loop(model: CharLSTM, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of the same network, as if it were large."""
+    path = tmp_path_factory.mktemp("large") / "m.onnx"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(generation, "MOST_TWICE", 0)
+        export(model, lm_card(), path)
+    return path
+
+
+def loops(path: Path) -> list[set[str]]:
+    """The operators of each Loop that choose or filter."""
+    nodes = onnx.load(path).graph.node
+    bodies = [node.attribute[0].g for node in nodes if node.op_type == "Loop"]
+    return [operators(body) & {"If", "TopK"} for body in bodies]
+
+
+def test_a_small_network_has_no_if_in_a_draw(path: Path, one_loop: Path) -> None:
+    """It has a Loop for calls that filter and one for the others; a large one has one Loop."""
+    assert loops(path) == [set(), {"TopK"}]
+    assert loops(one_loop) == [{"If", "TopK"}]
+
+
+@pytest.mark.parametrize(
+    "sampling",
+    [
+        Sampling(),
+        [Sampling(top_k=3), Sampling(top_p=0.8)],
+        [Sampling(), Sampling(top_k=2)],
+    ],
+)
+def test_a_small_network_draws_as_a_large_one(
+    path: Path, one_loop: Path, sampling: Sampling | list[Sampling]
+) -> None:
+    tokens, uniform = some_tokens(2, 3), np.stack([Uniforms(s).take(STEPS) for s in (1, 2)])
+    small, large = (Stepper.open(each, device="cpu") for each in (path, one_loop))
+    for steps in (1, 2, STEPS):
+        drawn, after = small.draw(tokens, small.zeros(2), uniform[:, :steps], sampling)
+        expected, states = large.draw(tokens, large.zeros(2), uniform[:, :steps], sampling)
+        np.testing.assert_array_equal(drawn, expected)
+        np.testing.assert_array_equal(after, states)
