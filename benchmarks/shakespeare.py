@@ -1,6 +1,6 @@
 """From a text to the figure of a character model under each protocol, with its spread over seeds.
 
-    python -m benchmarks.shakespeare input.txt --minutes 60 --seeds 0 1 2 [--dynamic]
+    python -m benchmarks.shakespeare input.txt --minutes 60 --seeds 0 1 2 [--dynamic] [--peer]
     python -m benchmarks.shakespeare input.txt --models exported/charlm.onnx runs/charlm-1
     python -m benchmarks.shakespeare last-tenth.txt --held-out 1 --models exported/charlm.onnx
 
@@ -8,7 +8,8 @@ The text is yours, tiny Shakespeare for example; it is not part of this project.
 (`--held-out`) is cut off as nanoGPT does it: the first int(0.9 n) of n characters are learnt. The
 default recipe learns them once with each seed, and `rnn_train.evaluate` scores the rest under the
 protocols `windows` and `stateful`, and `dynamic` if it is asked for. With --models nothing is
-trained: these files and run folders are scored.
+trained: these files and run folders are scored. With --peer a plain `nn.LSTM` (see
+`benchmarks.text_peers`) learns the same characters in the same minutes, once with each seed.
 
 Runs stay in `--runs`. The same command goes on with a run that was interrupted, and scores a
 finished one again. Written to results/shakespeare.json: hash of the text, command, hours of
@@ -35,6 +36,8 @@ from rnn_train.files import sha256, write_bytes
 from rnn_train.training import checkpoint
 
 from .harness import RESULTS, machine
+from .text_peers import PLAIN
+from .texts import Case, peer
 
 Row = dict[str, Any]
 """Name of a model, facts about it, and `nats_per_char` by protocol."""
@@ -106,6 +109,26 @@ def trained(split: Split, seeds: list[int], budget: Budget, dynamic: bool) -> It
         yield facts | _scored(folder, future, dynamic)
 
 
+def peers(split: Split, seeds: list[int], budget: Budget) -> Iterator[Row]:
+    """Trains the peer with each seed. Its scores stay in the folder of the runs."""
+    assert budget.minutes is not None
+    known = set(split.past)
+    future = "".join(char for char in split.future if char in known)
+    case = Case(PLAIN, split.past, future, split.facts["sha256"])
+    for seed in seeds:
+        kept = budget.runs / f"{budget.folder(seed).name}.peer.json"
+        if not kept.exists():
+            threads = budget.threads or torch.get_num_threads()
+            figures = peer(PLAIN, case, budget.minutes, threads, seed)
+            write_bytes(kept, json.dumps(figures).encode())
+        nats = {"stateful": round(json.loads(kept.read_text())["nats"], 4)}
+        yield {
+            "name": f"{PLAIN}, seed {seed}",
+            "characters": len(future) - 1,
+            "nats_per_char": nats,
+        }
+
+
 def given(split: Split, models: list[Path], dynamic: bool) -> Iterator[Row]:
     """Scores files and run folders."""
     with tempfile.TemporaryDirectory() as folder:
@@ -160,21 +183,31 @@ def measure(asked: argparse.Namespace) -> dict[str, Any]:
     if asked.models:
         rows_of = given(split, asked.models, asked.dynamic)
     else:
-        budget = Budget(asked.runs, asked.minutes, asked.epochs, asked.threads)
-        rows_of = trained(split, asked.seeds, budget, asked.dynamic)
+        rows_of = trained(split, asked.seeds, _budget(asked), asked.dynamic)
     content: dict[str, Any] = {
         "command": _command(asked),
         "machine": machine(),
         "threads": asked.threads or torch.get_num_threads(),
         "data": split.facts,
     }
+    _collect(content, "", rows_of, asked.out)
+    if asked.peer:
+        _collect(content, "peer_", peers(split, asked.seeds, _budget(asked)), asked.out)
+    return content
+
+
+def _budget(asked: argparse.Namespace) -> Budget:
+    return Budget(asked.runs, asked.minutes, asked.epochs, asked.threads)
+
+
+def _collect(content: dict[str, Any], prefix: str, rows_of: Iterator[Row], out: Path) -> None:
+    """Adds rows and their spread to the content, and writes it after each row."""
     rows: list[Row] = []
     for row in rows_of:
         rows.append(row)
         print(shown(row), flush=True)
-        content |= {"runs": rows, "spread": spread(rows)}
-        write_bytes(asked.out, (json.dumps(content, indent=1) + "\n").encode())
-    return content
+        content |= {f"{prefix}runs": rows, f"{prefix}spread": spread(rows)}
+        write_bytes(out, (json.dumps(content, indent=1) + "\n").encode())
 
 
 def _command(asked: argparse.Namespace) -> str:
@@ -188,7 +221,7 @@ def _command(asked: argparse.Namespace) -> str:
         words.append(f"--epochs {asked.epochs:g}" if asked.epochs else "")
         words.append(f"--minutes {asked.minutes:g}" if asked.minutes else "")
         words += ["--seeds", *map(str, asked.seeds)]
-    words.append("--dynamic" if asked.dynamic else "")
+    words += ["--dynamic" if asked.dynamic else "", "--peer" if asked.peer else ""]
     return " ".join(filter(None, words))
 
 
@@ -205,6 +238,7 @@ def parser() -> argparse.ArgumentParser:
     budget.add_argument("--models", type=Path, nargs="+", help="score these; train nothing")
     found.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     found.add_argument("--dynamic", action="store_true", help="also dynamic evaluation of the runs")
+    found.add_argument("--peer", action="store_true", help="also train a plain nn.LSTM (--minutes)")
     found.add_argument("--threads", type=int)
     found.add_argument("--runs", type=Path, default=Path("runs/shakespeare"))
     found.add_argument("--out", type=Path, default=RESULTS / "shakespeare.json")
@@ -217,6 +251,8 @@ def main() -> None:
     asked = found.parse_args()
     if not (asked.models or asked.minutes or asked.epochs):
         found.error("give --minutes, --epochs or --models")
+    if asked.peer and not asked.minutes:
+        found.error("--peer needs --minutes")
     try:
         content = measure(asked)
     except (RnnTrainError, RnnInferError) as error:
@@ -224,12 +260,13 @@ def main() -> None:
     except KeyboardInterrupt:
         print("interrupted; the same command goes on", file=sys.stderr)
         raise SystemExit(130) from None
-    if len(content["runs"]) > 1:
-        for name, each in content["spread"].items():
-            print(
-                f"{name}: mean {each['mean']:.4f}, {each['least']:.4f} to {each['most']:.4f}, "
-                f"standard deviation {each['deviation']:.4f}"
-            )
+    for whose, prefix in (("", ""), (f"{PLAIN}, ", "peer_")):
+        if len(content.get(f"{prefix}runs", ())) > 1:
+            for name, each in content[f"{prefix}spread"].items():
+                print(
+                    f"{whose}{name}: mean {each['mean']:.4f}, {each['least']:.4f} to "
+                    f"{each['most']:.4f}, standard deviation {each['deviation']:.4f}"
+                )
 
 
 if __name__ == "__main__":

@@ -44,9 +44,9 @@ class PeerScore:
         return cls(nats[0], min(nats))
 
 
-Peer = Callable[[Tensor, Tensor, int, float], PeerScore]
+Peer = Callable[[Tensor, Tensor, int, float, int], PeerScore]
 """Trains on tokens [time] for some seconds, and scores other tokens. Also takes the number of
-different tokens."""
+different tokens, before the seconds, and a seed, after them."""
 
 
 def _sums(logits: Tensor, targets: Tensor) -> Tensor:
@@ -94,9 +94,11 @@ class _Transformer(nn.Module):
         return logits
 
 
-def nano_gpt(text: Tensor, future: Tensor, vocabulary: int, seconds: float) -> PeerScore:
+def nano_gpt(
+    text: Tensor, future: Tensor, vocabulary: int, seconds: float, seed: int = 0
+) -> PeerScore:
     """See the module. The future is read with half a context before each character, or more."""
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     model = _Transformer(vocabulary)
     matrices = [weight for weight in model.parameters() if weight.dim() == 2]
     vectors = [weight for weight in model.parameters() if weight.dim() < 2]
@@ -165,9 +167,11 @@ class _LSTM(nn.Module):
         return self.head(out), state
 
 
-def plain_lstm(text: Tensor, future: Tensor, vocabulary: int, seconds: float) -> PeerScore:
+def plain_lstm(
+    text: Tensor, future: Tensor, vocabulary: int, seconds: float, seed: int = 0
+) -> PeerScore:
     """See the module. The future is read once, with the state carried along."""
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     model = _LSTM(vocabulary)
     optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)
     half = torch.cpu._is_avx512_bf16_supported()
@@ -203,4 +207,5 @@ def _stateful_score(model: nn.Module, tokens: Tensor) -> PeerScore:
     return PeerScore.of(sums, len(tokens) - 1)
 
 
-PEERS: dict[str, Peer] = {"nanoGPT, CPU recipe": nano_gpt, "plain nn.LSTM": plain_lstm}
+PLAIN = "plain nn.LSTM"
+PEERS: dict[str, Peer] = {"nanoGPT, CPU recipe": nano_gpt, PLAIN: plain_lstm}

@@ -89,19 +89,19 @@ def ours(case: Case, minutes: float, threads: int) -> Figures:
     return {"nats": score.nats_per_char, "seconds": seconds}
 
 
-def peer(name: str, case: Case, minutes: float, threads: int) -> Figures:
+def peer(name: str, case: Case, minutes: float, threads: int, seed: int = 0) -> Figures:
     """Trains and scores a peer in a process of its own."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return asdict(pool.apply(_peer, (name, case.past, case.future, minutes, threads)))
+        return asdict(pool.apply(_peer, (name, case.past, case.future, minutes, threads, seed)))
 
 
-def _peer(name: str, past: str, future: str, minutes: float, threads: int) -> PeerScore:
+def _peer(name: str, past: str, future: str, minutes: float, threads: int, seed: int) -> PeerScore:
     torch.set_num_threads(threads)
     vocabulary = sorted(set(past))
     text, later = (
         torch.from_numpy(np.searchsorted(vocabulary, list(each))) for each in (past, future)
     )
-    return PEERS[name](text, later, len(vocabulary), 60 * minutes)
+    return PEERS[name](text, later, len(vocabulary), 60 * minutes, seed)
 
 
 def measured(name: str, case: Case, minutes: float, threads: int) -> Figures:

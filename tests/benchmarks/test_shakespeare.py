@@ -10,6 +10,7 @@ import pytest
 import rnn_train
 from benchmarks import shakespeare
 from benchmarks.shakespeare import Row, Split, spread
+from benchmarks.texts import Case
 from rnn_infer import CharLM
 
 TEXT = "ROMEO:\nGood morrow, cousin.\n\nBENVOLIO:\nIs the day so young?\n\n" * 40
@@ -70,6 +71,38 @@ def test_seeds_are_trained_and_scored(place: Path, monkeypatch: pytest.MonkeyPat
     assert set(again["spread"]) == {"windows", "stateful"}
 
 
+def test_peer_learns_the_same_once_with_each_seed(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calls = []
+
+    class Trained:
+        finished = True
+
+    def peer(name: str, case: Case, minutes: float, threads: int, seed: int) -> dict[str, float]:
+        calls.append((name, len(case.past), len(case.future), minutes, threads, seed))
+        return {"nats": 2.0 + seed}
+
+    def train(*_: Any, out: Path, **__: Any) -> Trained:
+        out.parent.mkdir(exist_ok=True)
+        return Trained()
+
+    monkeypatch.setattr(shakespeare, "peer", peer)
+    monkeypatch.setattr(rnn_train, "train_charlm", train)
+    monkeypatch.setattr(shakespeare.checkpoint, "load_latest", lambda _: ({"elapsed": 9}, 1))
+    monkeypatch.setattr(shakespeare, "_parameters", lambda _: 1)
+    monkeypatch.setattr(shakespeare, "_scored", lambda *_: {"nats_per_char": {"stateful": 1.5}})
+    words = ("--minutes", "0.5", "--seeds", "0", "1", "--peer")
+    for _ in range(2):
+        found = call(place, monkeypatch, *words, runs="beside")
+        past = int(0.9 * len(TEXT))
+        facts = (past, len(TEXT) - past, 0.5, 1)
+        assert calls == [("plain nn.LSTM", *facts, 0), ("plain nn.LSTM", *facts, 1)]
+        assert found["peer_spread"]["stateful"]["mean"] == 2.5
+        assert found["command"].endswith("--minutes 0.5 --seeds 0 1 --peer")
+    assert "plain nn.LSTM, stateful: mean 2.5000, 2.0000 to 3.0000" in capsys.readouterr().out
+
+
 def test_models_are_scored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -104,6 +137,7 @@ def test_interruption_is_said(
     ("words", "message"),
     [
         ((), "give --minutes, --epochs or --models"),
+        (("--epochs", "1", "--peer"), "--peer needs --minutes"),
         (("--models", "no.onnx"), "no.onnx"),
         (("--models", str(MODEL.parent / "classifier.onnx")), "classifier"),
         (("--models", str(MODEL), "--held-out", "0"), "--held-out must be above 0"),

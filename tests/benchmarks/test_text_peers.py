@@ -19,9 +19,10 @@ def test_peer_learns(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = SimpleNamespace(monotonic=itertools.count().__next__)  # a step takes a second
     monkeypatch.setattr(text_peers, "time", clock)
     monkeypatch.setattr(text_peers, "_CHECK_BATCHES", 2)
-    before = PEERS[name](TEXT[:800], TEXT[800:], 5, 1.0)
-    after = PEERS[name](TEXT[:800], TEXT[800:], 5, 8.0)
+    before = PEERS[name](TEXT[:800], TEXT[800:], 5, 1.0, 0)
+    after = PEERS[name](TEXT[:800], TEXT[800:], 5, 8.0, 0)
     assert after.nats < before.nats
+    assert PEERS[name](TEXT[:800], TEXT[800:], 5, 1.0, 1).nats != before.nats, "the seed is used"
     assert after.best_temperature_nats <= after.nats
 
 
