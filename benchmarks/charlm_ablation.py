@@ -5,8 +5,8 @@
 Every variant reads the same first part of a text equally often, and is scored on what follows it,
 in one stateful pass at the temperature that is best there, as a run with held-out text does it;
 characters that the first part lacks are left out. Figures are means over the seeds. Finished
-variants are kept in the results file, and a further call goes on after them. `--only ideas` runs
-those of `benchmarks.charlm_ideas` and what they are compared with.
+variants are kept in the results file, and a further call goes on after them. What is not a part of
+the recipe is tried by `benchmarks.charlm_ideas`.
 """
 
 import argparse
@@ -17,14 +17,11 @@ from typing import Any
 
 import torch
 
-from rnn_train.data.streams import ArrayRing
 from rnn_train.evaluation.language_model import fit_temperature, held_out_loss
 from rnn_train.exporting.model_file import export
 from rnn_train.models.charlm import CharLSTM
 from rnn_train.models.parameters import parameter_count
-from rnn_train.tasks.charlm.objective import CharLMObjective
 from rnn_train.tasks.charlm.task import CharLMTask
-from rnn_train.tasks.charlm.teaching import SOFT_TARGETS
 from rnn_train.tasks.plan import Settings
 from rnn_train.tasks.request import CharLMRequest
 from rnn_train.training.loop import Trainer
@@ -32,7 +29,6 @@ from rnn_train.training.run import Run
 from rnn_train.training.schedule import Schedule
 
 from .ablation import Ablation, Figures
-from .charlm_ideas import ShuffledStreams, write_arithmetic_mean
 from .harness import RESULTS, machine
 
 RESULT = RESULTS / "charlm_ablation.json"
@@ -70,12 +66,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "teachers": 2,
         "model": _NO_DROPOUT,
     },
-    "weight decay ten times higher": {"training": {"weight_decay": 0.5}},
-    "pieces of the text in random order": {"shuffled": True},
-    "arithmetic mean of the two": {"teachers": 2, "arithmetic": True, "model": _NO_DROPOUT},
 }
-IDEAS = ("recipe", "taught by two of it, without dropout", *list(VARIANTS)[-3:])
-"""The variants of `--only ideas`."""
 
 
 def main() -> None:
@@ -105,7 +96,7 @@ def main() -> None:
     }
     found = Ablation(asked.results, facts)
     for seed in asked.seed or (0, 1):
-        for name in IDEAS if asked.only == ["ideas"] else asked.only or VARIANTS:
+        for name in asked.only or VARIANTS:
             if not found.has(name, seed):
                 figures = measure(*sides, VARIANTS[name], seed, asked.epochs)
                 found.keep(name, seed, figures)
@@ -157,29 +148,16 @@ def _train_one(
     run = Run.create("charlm", folder)
     task = CharLMTask.create(run, request, Settings(device="cpu"))
     device = torch.device("cpu")
-    if change.get("arithmetic"):
-        write_arithmetic_mean(teachers, task.data.corpus.tokens, run.folder / SOFT_TARGETS)
-    task.prepare(device, print)  # it writes no soft targets if they are there
-    objective = _shuffled(task, device) if change.get("shuffled") else task.objective(device)
+    task.prepare(device, print)
     steps = round(epochs * task.steps_per_epoch)
     schedule = Schedule(task.plan.training.learning_rate, steps=steps, minutes=None)
-    outcome = Trainer(run, objective, schedule, task.plan.training, device).fit()
+    outcome = Trainer(run, task.objective(device), schedule, task.plan.training, device).fit()
     if not outcome.finished:
         raise KeyboardInterrupt  # half a run is no figure
     assert isinstance(outcome.model, CharLSTM)
     learnt = run.metrics()[-1]["loss"]
     run.close()
     return task, outcome.model, learnt
-
-
-def _shuffled(task: CharLMTask, device: torch.device) -> CharLMObjective:
-    """Returns the objective of a task without teachers, over shuffled streams."""
-    training, data = task.plan.training, task.data
-    text = data.ring(ArrayRing(data.corpus.tokens))
-    streams = ShuffledStreams(text, training.batch, training.window, training.seed)
-    return CharLMObjective(
-        task.model, streams, data.held_out, data.corpus.vocabulary, data.start, device
-    )
 
 
 if __name__ == "__main__":

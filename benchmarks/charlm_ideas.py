@@ -1,65 +1,291 @@
-"""Ideas that the recipe of the character model does not use, for `benchmarks.charlm_ablation`.
+"""Ideas that the recipe of the character model does not use, each tried beside it.
 
-- Arithmetic mean of the teachers' probabilities, in place of the geometric mean. Ensembles in the
-  NanoGPT Slowrun (qlabs-eng/slowrun, 2026) gained by it.
-- Shuffled streams: the text is cut into pieces, which are dealt to the streams in another order in
-  each epoch. The recipe's streams follow the text, from another random place in each epoch.
+    python -m benchmarks.charlm_ideas text.txt [--only IDEA] [--seed N]
+
+Each model is the one that the recipe chooses for so many characters and epochs. It learns the first
+part of a text. The text after it gives the temperature, and the weights of a mean that are learnt.
+The text after that is scored, in one stateful pass; characters that the first part lacks are left
+out. The teachers of a seed are the same for all its students. A snapshot is taken of a teacher's
+averaged weights after six tenths of its training.
+
+Figures are means over the seeds. Finished ideas are kept in the results file, and teachers in
+--teachers; a further call goes on after them.
 """
 
-from collections.abc import Sequence
+import argparse
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+import torch
 
-from rnn_train.data.streams import ALL, Ring, Streams
-from rnn_train.distillation.teachers import Teachers, open_soft_targets
+from rnn_train.evaluation.language_model import fit_temperature, held_out_loss
+from rnn_train.exporting.model_file import export
+from rnn_train.models.charlm import CharLSTM
+from rnn_train.models.parameters import parameter_count
+from rnn_train.tasks.charlm.objective import CharLMObjective
+from rnn_train.tasks.charlm.recipe import charlm_training
+from rnn_train.tasks.charlm.task import CharLMTask
+from rnn_train.tasks.charlm.teaching import SOFT_TARGETS
+from rnn_train.tasks.plan import Settings
+from rnn_train.tasks.request import CharLMRequest
+from rnn_train.training.loop import Trainer
+from rnn_train.training.run import Run
+from rnn_train.training.schedule import Schedule
 
-PIECE = 16
-"""Windows of a piece of shuffled streams."""
+from .ablation import Ablation, Figures
+from .harness import RESULTS, machine
+from .idea_teachers import Tokens, learnt_weights, write_arithmetic_mean
+from .idea_training import (
+    GrowingStreams,
+    MuonPerGate,
+    ShuffledStreams,
+    TwoAhead,
+    objective_over,
+    text_of,
+)
+
+RESULT = RESULTS / "charlm_ideas.json"
+SNAPSHOT = 0.6
+"""Share of a teacher's training after which its snapshot is taken."""
+_CPU = torch.device("cpu")
+_TWO = ("1", "2")
+_FOUR = (*_TWO, "1-snapshot", "2-snapshot")
 
 
-def write_arithmetic_mean(
-    teachers: Sequence[Path], tokens: NDArray[np.integer], path: Path
-) -> None:
-    """Writes soft targets as `Teachers.write_soft_targets` does: the arithmetic mean.
-
-    Args:
-        teachers: model files.
-        tokens: the text, [characters].
-        path: of the soft targets.
-    """
-    found = []
-    for file in teachers:
-        reader = Teachers([file])
-        reader.write_soft_targets(tokens, path)
-        found.append(np.asarray(open_soft_targets(path, len(reader.vocabulary)), np.float32))
-    path.write_bytes(np.mean(found, 0).astype("<f2").tobytes())
+def _shuffled(task: CharLMTask, steps: int) -> tuple[CharLMObjective, int]:
+    training = task.plan.training
+    streams = ShuffledStreams(text_of(task), training.batch, training.window, training.seed)
+    return objective_over(streams, task, _CPU), steps
 
 
-class ShuffledStreams(Streams):
-    """Streams of pieces in random order. Each piece is read from the zero state."""
+def _growing(task: CharLMTask, steps: int) -> tuple[CharLMObjective, int]:
+    training = task.plan.training
+    shape = training.batch, training.window, training.seed
+    streams = GrowingStreams(text_of(task), *shape, usual=steps)
+    return objective_over(streams, task, _CPU), streams.steps
 
-    def __init__(self, text: Ring, batch: int, window: int, seed: int) -> None:
-        """See `Streams`."""
-        super().__init__(text, batch, window, seed)
-        self._pieces = max(1, len(text) // (batch * window * PIECE))
-        self.windows = self._pieces * PIECE
 
-    def over(self, text: Ring) -> "ShuffledStreams":
-        """See `Streams`."""
-        return ShuffledStreams(text, self.batch, self._window, self._seed)
+def _two_ahead(task: CharLMTask, steps: int) -> tuple[CharLMObjective, int]:
+    return TwoAhead(task, _CPU), steps
 
-    def window(self, step: int, rows: slice = ALL) -> tuple[Any, bool]:
-        """See `Streams`. The first window of a piece is read from the zero state."""
-        return super().window(step, rows)[0], step % PIECE == 0
 
-    def _starts(self, step: int) -> NDArray[np.integer]:
-        epoch, number = divmod(step, self.windows)
-        piece, place = divmod(number, PIECE)
-        rng = np.random.default_rng((self._seed, epoch))
-        offset = int(rng.integers(len(self.text)))
-        order = rng.permutation(self.batch * self._pieces).reshape(self._pieces, self.batch)
-        starts: NDArray[np.integer] = order[piece] * (PIECE * self._window)
-        return (offset + starts + place * self._window) % len(self.text)
+@dataclass(frozen=True, kw_only=True)
+class Idea:
+    """What an idea changes. The defaults change nothing."""
+
+    decay: float = 1.0
+    """Factor of the weight decay."""
+    objective: Callable[[CharLMTask, int], tuple[CharLMObjective, int]] | None = None
+    """Makes another objective from a task and its number of steps, and returns its own number."""
+    per_gate: bool = False
+    """Whether `MuonPerGate` trains the gate matrices."""
+    teachers: tuple[str, ...] = ()
+    """Names of the teachers."""
+    mean: Callable[["_Texts", list[Path], Path], None] | None = None
+    """Writes the soft targets; None: the geometric mean."""
+
+
+def _arithmetic(texts: "_Texts", teachers: list[Path], path: Path) -> None:
+    write_arithmetic_mean(teachers, texts.tokens("train"), path)
+
+
+def _learnt(texts: "_Texts", teachers: list[Path], path: Path) -> None:
+    weights = learnt_weights(teachers, texts.tokens("between"))
+    print(f"weights of the teachers: {weights}", flush=True)
+    write_arithmetic_mean(teachers, texts.tokens("train"), path, weights)
+
+
+STUDENT = "student of two"
+"""What the other students are compared with."""
+IDEAS: dict[str, Idea] = {
+    "recipe": Idea(),
+    "weight decay ten times higher": Idea(decay=10),
+    "weight decay thirty times higher": Idea(decay=30),
+    "pieces of the text in random order": Idea(objective=_shuffled),
+    "short windows first": Idea(objective=_growing),
+    "the character after the next one is predicted too": Idea(objective=_two_ahead),
+    "Muon for each gate alone": Idea(per_gate=True),
+    STUDENT: Idea(teachers=_TWO),
+    "student of their arithmetic mean": Idea(teachers=_TWO, mean=_arithmetic),
+    "student of two, and of a snapshot of each": Idea(teachers=_FOUR),
+    "student of these four, by learnt weights": Idea(teachers=_FOUR, mean=_learnt),
+}
+
+
+@dataclass(frozen=True)
+class _Texts:
+    """The three parts of a text."""
+
+    train: str
+    between: str
+    scored: str
+    vocabulary: Mapping[str, int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Numbers the characters as a run does."""
+        known = {char: number for number, char in enumerate(sorted(set(self.train)))}
+        object.__setattr__(self, "vocabulary", known)
+
+    def known(self, part: str) -> str:
+        """A part without characters that the first one lacks."""
+        return "".join(char for char in getattr(self, part) if char in self.vocabulary)
+
+    def tokens(self, part: str) -> Tokens:
+        """The tokens of a part, [characters]."""
+        return np.array([self.vocabulary[char] for char in self.known(part)])
+
+
+class _Snapshots(Trainer):
+    """A trainer that exports the averaged weights once on the way."""
+
+    at: int
+    """Number of the step after which it does."""
+    export: Callable[[CharLSTM], None]
+
+    def take_step(self, rate: float) -> None:
+        """See `Trainer`."""
+        super().take_step(rate)
+        if self.step == self.at:
+            model = self.learner.averaged_model()
+            assert isinstance(model, CharLSTM)
+            self.export(model)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """The texts, the budget and the teachers of one seed."""
+
+    texts: _Texts
+    epochs: float
+    seed: int
+    teachers: Path
+    """Folder of the teachers' files."""
+
+    def measure(self, idea: Idea) -> Figures:
+        """Trains and scores a model."""
+        files = [self._teacher(name) for name in idea.teachers]
+        started = time.process_time()
+        with tempfile.TemporaryDirectory() as folder:
+            task, model = self._train(Path(folder), idea, self.seed, files)
+            temperature = fit_temperature(model, self.texts.tokens("between")).temperature
+            nats = held_out_loss(model, self.texts.tokens("scored"), 1, temperature)
+        return {
+            "held_out_nats_per_char": nats,
+            "temperature": temperature,
+            "parameters": parameter_count(task.model),
+            "cpu_seconds": time.process_time() - started,
+        }
+
+    def _teacher(self, name: str) -> Path:
+        """Returns the file of a teacher or a snapshot, which is trained if it lacks."""
+        path = self.teachers / f"{name}.onnx"
+        number = name.partition("-")[0]
+        if not path.exists():
+            self.teachers.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory() as folder:
+                seed = self.seed + 100 * int(number)
+                task, model = self._train(Path(folder), Idea(), seed, [], number)
+                _export(task, model, self.teachers / f"{number}.onnx")
+        return path
+
+    def _train(
+        self, folder: Path, idea: Idea, seed: int, teachers: list[Path], snapshot: str = ""
+    ) -> tuple[CharLMTask, CharLSTM]:
+        """Trains a model in a folder, and exports a snapshot of it if one is named."""
+        torch.manual_seed(seed)
+        task, run = self._task(folder, idea, seed, teachers)
+        if idea.mean:
+            idea.mean(self.texts, teachers, run.folder / SOFT_TARGETS)
+        task.prepare(_CPU, print)  # it writes no soft targets if they are there
+        steps = round(self.epochs * task.steps_per_epoch)
+        if idea.objective:
+            objective, steps = idea.objective(task, steps)
+        else:
+            objective = task.objective(_CPU)
+        training = task.plan.training
+        schedule = Schedule(training.learning_rate, steps=steps, minutes=None)
+        trainer = _Snapshots(run, objective, schedule, training, _CPU)
+        trainer.at = round(SNAPSHOT * steps) if snapshot else -1
+        path = self.teachers / f"{snapshot}-snapshot.onnx"
+        trainer.export = lambda model: _export(task, model, path)
+        if idea.per_gate:
+            group = {"params": list(objective.gates), "share": training.muon}
+            optimizer = MuonPerGate([group], lr=0.0, weight_decay=training.weight_decay)
+            trainer.learner.optimizers[1] = optimizer
+        outcome = trainer.fit()
+        run.close()
+        if not outcome.finished:
+            raise KeyboardInterrupt  # half a run is no figure
+        assert isinstance(outcome.model, CharLSTM)
+        return task, outcome.model
+
+    def _task(
+        self, folder: Path, idea: Idea, seed: int, teachers: list[Path]
+    ) -> tuple[CharLMTask, Run]:
+        for part in ("train", "between"):
+            (folder / f"{part}.txt").write_text(self.texts.known(part), "utf-8", newline="")
+        request = CharLMRequest(
+            data=(str(folder / "train.txt"),),
+            val_data=str(folder / "between.txt"),
+            seed=seed,
+            epochs=self.epochs,
+            teachers=tuple(teachers),
+            training={"validate_every": 1e9, "weight_decay": idea.decay * self._usual_decay()},
+        )
+        run = Run.create("charlm", folder / "run")
+        return CharLMTask.create(run, request, Settings(device="cpu")), run
+
+    def _usual_decay(self) -> float:
+        return charlm_training(len(self.texts.train), None, 0.0, 0).weight_decay
+
+
+def _export(task: CharLMTask, model: CharLSTM, path: Path) -> None:
+    export(model, task.card(task.measure(model)), path)
+
+
+def main() -> None:
+    """Tries the ideas that are not tried yet."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("data", type=Path, help="a text")
+    parser.add_argument("--characters", type=int, default=150_000, help="to learn from")
+    parser.add_argument("--between", type=int, default=10_000, help="characters after them")
+    parser.add_argument("--scored", type=int, default=40_000, help="characters after those")
+    parser.add_argument("--epochs", type=float, default=8)
+    parser.add_argument("--seed", type=int, action="append", help="default: 0 and 1")
+    parser.add_argument("--only", action="append", metavar="IDEA", choices=list(IDEAS))
+    parser.add_argument("--teachers", type=Path, default=Path("runs/charlm_ideas"))
+    parser.add_argument("--results", type=Path, default=RESULT)
+    asked = parser.parse_args()
+    text = asked.data.read_text("utf-8")
+    ends = np.cumsum([0, asked.characters, asked.between, asked.scored])
+    texts = _Texts(*(text[a:b] for a, b in pairwise(ends)))
+    facts = {
+        "command": f"python -m benchmarks.charlm_ideas text.txt --characters {asked.characters} "
+        f"--epochs {asked.epochs:g}",
+        "machine": machine(),
+        "characters": asked.characters,
+        "scored": len(texts.known("scored")) - 1,
+        "epochs": asked.epochs,
+        "bases": {name: STUDENT for name, idea in IDEAS.items() if idea.teachers},
+    }
+    found = Ablation(asked.results, facts)
+    for seed in asked.seed or (0, 1):
+        folder = (
+            asked.teachers / f"{asked.characters}-characters-{asked.epochs:g}-epochs-seed-{seed}"
+        )
+        trial = Trial(texts, asked.epochs, seed, folder)
+        for name in asked.only or IDEAS:
+            if not found.has(name, seed):
+                figures = trial.measure(IDEAS[name])
+                found.keep(name, seed, figures)
+                print(f"{seed}  {name:50} {figures}", flush=True)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    main()
