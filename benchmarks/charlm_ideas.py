@@ -28,7 +28,7 @@ from rnn_train.exporting.model_file import export
 from rnn_train.models.charlm import CharLSTM
 from rnn_train.models.parameters import parameter_count
 from rnn_train.tasks.charlm.objective import CharLMObjective
-from rnn_train.tasks.charlm.recipe import charlm_training
+from rnn_train.tasks.charlm.recipe import charlm_model, charlm_training
 from rnn_train.tasks.charlm.task import CharLMTask
 from rnn_train.tasks.charlm.teaching import SOFT_TARGETS
 from rnn_train.tasks.plan import Settings
@@ -80,6 +80,8 @@ class Idea:
 
     decay: float = 1.0
     """Factor of the weight decay."""
+    passes: float = 1.0
+    """Dropout is that of so many times more passes."""
     objective: Callable[[CharLMTask, int], tuple[CharLMObjective, int]] | None = None
     """Makes another objective from a task and its number of steps, and returns its own number."""
     per_gate: bool = False
@@ -106,6 +108,7 @@ IDEAS: dict[str, Idea] = {
     "recipe": Idea(),
     "weight decay ten times higher": Idea(decay=10),
     "weight decay thirty times higher": Idea(decay=30),
+    "dropout of twice as many passes": Idea(passes=2),
     "pieces of the text in random order": Idea(objective=_shuffled),
     "short windows first": Idea(objective=_growing),
     "the character after the next one is predicted too": Idea(objective=_two_ahead),
@@ -235,6 +238,7 @@ class Trial:
             seed=seed,
             epochs=self.epochs,
             teachers=tuple(teachers),
+            model=self._dropout(idea.passes * self.epochs, distilled=bool(teachers)),
             training={"validate_every": 1e9, "weight_decay": idea.decay * self._usual_decay()},
         )
         run = Run.create("charlm", folder / "run")
@@ -242,6 +246,13 @@ class Trial:
 
     def _usual_decay(self) -> float:
         return charlm_training(len(self.texts.train), None, 0.0, 0).weight_decay
+
+    def _dropout(self, epochs: float, distilled: bool) -> dict[str, float]:
+        """The rates that the recipe chooses for so many passes."""
+        characters, vocabulary = len(self.texts.train), len(self.texts.vocabulary)
+        model = charlm_model(vocabulary, characters, 0.0, epochs=epochs, distilled=distilled)
+        names = ("dropout_input", "dropout_layer", "dropout_output", "weight_drop")
+        return {name: getattr(model, name) for name in names}
 
 
 def _export(task: CharLMTask, model: CharLSTM, path: Path) -> None:

@@ -84,6 +84,35 @@ def charlm_ablation(result: str = "charlm_ablation") -> str:
     return markdown_table(["", "held-out, nats/char", "change", "training loss", "seeds"], rows)
 
 
+def charlm_ideas() -> str:
+    """Renders what the ideas beside the character model's recipe give, by length of the text."""
+    return ideas_rendered([read_plain(name) for name in ("charlm_ideas", "charlm_ideas_scarce")])
+
+
+def ideas_rendered(contents: list[dict[str, Any]]) -> str:
+    """Renders results side by side. A change is that of the means over the seeds."""
+    head = [""]
+    for content in contents:
+        size = f"{content['characters']:,} characters, {content['epochs']:g} times"
+        head += [size, "change", "CPU time", "seeds"]
+    names = list(dict.fromkeys(name for content in contents for name in content["mean"]))
+    return markdown_table(
+        head, [[name, *(cell for each in contents for cell in _idea(each, name))] for name in names]
+    )
+
+
+def _idea(content: dict[str, Any], name: str) -> list[str]:
+    """Renders loss, change, CPU time and seeds of an idea; dashes if it was not tried."""
+    if name not in content["mean"]:
+        return ["–"] * 4
+    base = content["bases"].get(name, "recipe")
+    mine, other = (content["mean"][each] for each in (name, base))
+    loss = mine["held_out_nats_per_char"]
+    change = "" if name == base else f"{loss - other['held_out_nats_per_char']:+.3f}"
+    time = f"{mine['cpu_seconds'] / content['mean']['recipe']['cpu_seconds']:.2f}×"
+    return [f"{loss:.3f}", change, time, str(len(content["runs"][name]))]
+
+
 def classifier_ablation() -> str:
     """Renders the parts of the classifier's recipe, beside the linear models."""
     content = read_plain("classifier_ablation")

@@ -1,4 +1,4 @@
-"""The table of texts, minutes and contestants, from the committed result."""
+"""The tables of texts, minutes and contestants, from the committed results."""
 
 import statistics
 from typing import Any
@@ -76,3 +76,32 @@ def _summary(content: _Content) -> str:
         f"{least:+.3f} nats in the worst cell and {middle:+.3f} in the middle. "
         f"{content['machine']['cpu']}."
     )
+
+
+def shakespeare() -> str:
+    """Renders the recipe and a plain LSTM on the end of one text."""
+    return shakespeare_rendered(read_plain("shakespeare"))
+
+
+def shakespeare_rendered(content: _Content) -> str:
+    """Renders the means over the seeds, and what the plain LSTM is behind."""
+    spreads = {"rnn-train": content["spread"], _PEERS[-1]: content["peer_spread"]}
+    seeds = str(len(content["runs"]))
+    protocols = list(content["spread"])
+    rows = [
+        [name, *(_with_range(found.get(each)) for each in protocols), seeds]
+        for name, found in spreads.items()
+    ]
+    ours, other = (found["stateful"]["mean"] for found in spreads.values())
+    head = ["", *(f"`{name}`" for name in protocols), "seeds"]
+    return (
+        markdown_table(head, rows) + f"\n\n`{content['command']}`, {content['threads']} threads, "
+        f"{content['machine']['cpu']}: `rnn-train` is {other - ours:.3f} nats below the plain LSTM."
+    )
+
+
+def _with_range(found: dict[str, float] | None) -> str:
+    """Renders a mean, and the least and the most of the seeds."""
+    if found is None:
+        return "–"
+    return f"{found['mean']:.3f} ({found['least']:.3f} to {found['most']:.3f})"

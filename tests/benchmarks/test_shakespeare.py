@@ -12,6 +12,7 @@ from benchmarks import shakespeare
 from benchmarks.shakespeare import Row, Split, spread
 from benchmarks.texts import Case
 from rnn_infer import CharLM
+from rnn_train.training import checkpoint
 
 TEXT = "ROMEO:\nGood morrow, cousin.\n\nBENVOLIO:\nIs the day so young?\n\n" * 40
 MODEL = Path(__file__).parents[1] / "data" / "charlm.onnx"
@@ -89,7 +90,7 @@ def test_peer_learns_the_same_once_with_each_seed(
 
     monkeypatch.setattr(shakespeare, "peer", peer)
     monkeypatch.setattr(rnn_train, "train_charlm", train)
-    monkeypatch.setattr(shakespeare.checkpoint, "load_latest", lambda _: ({"elapsed": 9}, 1))
+    monkeypatch.setattr(checkpoint, "load_latest", lambda _: ({"elapsed": 9}, 1))
     monkeypatch.setattr(shakespeare, "_parameters", lambda _: 1)
     monkeypatch.setattr(shakespeare, "_scored", lambda *_: {"nats_per_char": {"stateful": 1.5}})
     words = ("--minutes", "0.5", "--seeds", "0", "1", "--peer")

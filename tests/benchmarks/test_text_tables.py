@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks import text_tables
 from benchmarks.text_peers import PEERS
-from benchmarks.text_tables import CONTESTANTS, rendered
+from benchmarks.text_tables import CONTESTANTS, rendered, shakespeare_rendered
 from benchmarks.texts import OURS
 
 NANO, PLAIN = "nanoGPT, CPU recipe", "plain nn.LSTM"
@@ -60,3 +60,22 @@ def test_cell_without_all_contestants_is_neither_bold_nor_counted() -> None:
 def test_no_result_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     monkeypatch.setattr(text_tables, "RESULTS", tmp_path)
     assert text_tables.texts() == "Not measured yet."
+
+
+def test_shakespeare_has_means_ranges_and_the_lead() -> None:
+    def found(mean: float) -> dict[str, float]:
+        return {"mean": mean, "least": mean - 0.01, "most": mean + 0.01, "deviation": 0.01}
+
+    text = shakespeare_rendered(
+        {
+            "command": "python -m benchmarks.shakespeare a.txt --peer",
+            "machine": {"cpu": "A CPU"},
+            "threads": 2,
+            "runs": [{}, {}],
+            "spread": {"windows": found(1.5), "stateful": found(1.4)},
+            "peer_spread": {"stateful": found(1.52)},
+        }
+    )
+    assert "| rnn-train | 1.500 (1.490 to 1.510) | 1.400 (1.390 to 1.410) | 2 |" in text
+    assert "| plain nn.LSTM | – | 1.520 (1.510 to 1.530) | 2 |" in text
+    assert text.endswith("2 threads, A CPU: `rnn-train` is 0.120 nats below the plain LSTM.")
