@@ -13,46 +13,28 @@ Figures are means over the seeds. Finished ideas are kept in the results file, a
 """
 
 import argparse
-import tempfile
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from rnn_train.evaluation.language_model import fit_temperature, held_out_loss
-from rnn_train.exporting.model_file import export
-from rnn_train.models.charlm import CharLSTM
-from rnn_train.models.parameters import parameter_count
 from rnn_train.tasks.charlm.objective import CharLMObjective
-from rnn_train.tasks.charlm.recipe import charlm_model, charlm_training
 from rnn_train.tasks.charlm.task import CharLMTask
-from rnn_train.tasks.charlm.teaching import SOFT_TARGETS
-from rnn_train.tasks.plan import Settings
-from rnn_train.tasks.request import CharLMRequest
-from rnn_train.training.loop import Trainer
-from rnn_train.training.run import Run
-from rnn_train.training.schedule import Schedule
 
-from .ablation import Ablation, Figures
+from .ablation import Ablation
 from .harness import RESULTS, machine
-from .idea_teachers import Tokens, learnt_weights, write_arithmetic_mean
+from .idea_teachers import learnt_weights, write_arithmetic_mean
 from .idea_training import (
     GrowingStreams,
-    MuonPerGate,
     ShuffledStreams,
     TwoAhead,
     objective_over,
     text_of,
 )
+from .idea_trial import CPU, Idea, Texts, Trial
 
 RESULT = RESULTS / "charlm_ideas.json"
-SNAPSHOT = 0.6
-"""Share of a teacher's training after which its snapshot is taken."""
-_CPU = torch.device("cpu")
 _TWO = ("1", "2")
 _FOUR = (*_TWO, "1-snapshot", "2-snapshot")
 
@@ -60,43 +42,25 @@ _FOUR = (*_TWO, "1-snapshot", "2-snapshot")
 def _shuffled(task: CharLMTask, steps: int) -> tuple[CharLMObjective, int]:
     training = task.plan.training
     streams = ShuffledStreams(text_of(task), training.batch, training.window, training.seed)
-    return objective_over(streams, task, _CPU), steps
+    return objective_over(streams, task, CPU), steps
 
 
 def _growing(task: CharLMTask, steps: int) -> tuple[CharLMObjective, int]:
     training = task.plan.training
     shape = training.batch, training.window, training.seed
     streams = GrowingStreams(text_of(task), *shape, usual=steps)
-    return objective_over(streams, task, _CPU), streams.steps
+    return objective_over(streams, task, CPU), streams.steps
 
 
 def _two_ahead(task: CharLMTask, steps: int) -> tuple[CharLMObjective, int]:
-    return TwoAhead(task, _CPU), steps
+    return TwoAhead(task, CPU), steps
 
 
-@dataclass(frozen=True, kw_only=True)
-class Idea:
-    """What an idea changes. The defaults change nothing."""
-
-    decay: float = 1.0
-    """Factor of the weight decay."""
-    passes: float = 1.0
-    """Dropout is that of so many times more passes."""
-    objective: Callable[[CharLMTask, int], tuple[CharLMObjective, int]] | None = None
-    """Makes another objective from a task and its number of steps, and returns its own number."""
-    per_gate: bool = False
-    """Whether `MuonPerGate` trains the gate matrices."""
-    teachers: tuple[str, ...] = ()
-    """Names of the teachers."""
-    mean: Callable[["_Texts", list[Path], Path], None] | None = None
-    """Writes the soft targets; None: the geometric mean."""
-
-
-def _arithmetic(texts: "_Texts", teachers: list[Path], path: Path) -> None:
+def _arithmetic(texts: Texts, teachers: list[Path], path: Path) -> None:
     write_arithmetic_mean(teachers, texts.tokens("train"), path)
 
 
-def _learnt(texts: "_Texts", teachers: list[Path], path: Path) -> None:
+def _learnt(texts: Texts, teachers: list[Path], path: Path) -> None:
     weights = learnt_weights(teachers, texts.tokens("between"))
     print(f"weights of the teachers: {weights}", flush=True)
     write_arithmetic_mean(teachers, texts.tokens("train"), path, weights)
@@ -120,145 +84,6 @@ IDEAS: dict[str, Idea] = {
 }
 
 
-@dataclass(frozen=True)
-class _Texts:
-    """The three parts of a text."""
-
-    train: str
-    between: str
-    scored: str
-    vocabulary: Mapping[str, int] = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Numbers the characters as a run does."""
-        known = {char: number for number, char in enumerate(sorted(set(self.train)))}
-        object.__setattr__(self, "vocabulary", known)
-
-    def known(self, part: str) -> str:
-        """A part without characters that the first one lacks."""
-        return "".join(char for char in getattr(self, part) if char in self.vocabulary)
-
-    def tokens(self, part: str) -> Tokens:
-        """The tokens of a part, [characters]."""
-        return np.array([self.vocabulary[char] for char in self.known(part)])
-
-
-class _Snapshots(Trainer):
-    """A trainer that exports the averaged weights once on the way."""
-
-    at: int
-    """Number of the step after which it does."""
-    export: Callable[[CharLSTM], None]
-
-    def take_step(self, rate: float) -> None:
-        """See `Trainer`."""
-        super().take_step(rate)
-        if self.step == self.at:
-            model = self.learner.averaged_model()
-            assert isinstance(model, CharLSTM)
-            self.export(model)
-
-
-@dataclass(frozen=True)
-class Trial:
-    """The texts, the budget and the teachers of one seed."""
-
-    texts: _Texts
-    epochs: float
-    seed: int
-    teachers: Path
-    """Folder of the teachers' files."""
-
-    def measure(self, idea: Idea) -> Figures:
-        """Trains and scores a model."""
-        files = [self._teacher(name) for name in idea.teachers]
-        started = time.process_time()
-        with tempfile.TemporaryDirectory() as folder:
-            task, model = self._train(Path(folder), idea, self.seed, files)
-            temperature = fit_temperature(model, self.texts.tokens("between")).temperature
-            nats = held_out_loss(model, self.texts.tokens("scored"), 1, temperature)
-        return {
-            "held_out_nats_per_char": nats,
-            "temperature": temperature,
-            "parameters": parameter_count(task.model),
-            "cpu_seconds": time.process_time() - started,
-        }
-
-    def _teacher(self, name: str) -> Path:
-        """Returns the file of a teacher or a snapshot, which is trained if it lacks."""
-        path = self.teachers / f"{name}.onnx"
-        number = name.partition("-")[0]
-        if not path.exists():
-            self.teachers.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory() as folder:
-                seed = self.seed + 100 * int(number)
-                task, model = self._train(Path(folder), Idea(), seed, [], number)
-                _export(task, model, self.teachers / f"{number}.onnx")
-        return path
-
-    def _train(
-        self, folder: Path, idea: Idea, seed: int, teachers: list[Path], snapshot: str = ""
-    ) -> tuple[CharLMTask, CharLSTM]:
-        """Trains a model in a folder, and exports a snapshot of it if one is named."""
-        torch.manual_seed(seed)
-        task, run = self._task(folder, idea, seed, teachers)
-        if idea.mean:
-            idea.mean(self.texts, teachers, run.folder / SOFT_TARGETS)
-        task.prepare(_CPU, print)  # it writes no soft targets if they are there
-        steps = round(self.epochs * task.steps_per_epoch)
-        if idea.objective:
-            objective, steps = idea.objective(task, steps)
-        else:
-            objective = task.objective(_CPU)
-        training = task.plan.training
-        schedule = Schedule(training.learning_rate, steps=steps, minutes=None)
-        trainer = _Snapshots(run, objective, schedule, training, _CPU)
-        trainer.at = round(SNAPSHOT * steps) if snapshot else -1
-        path = self.teachers / f"{snapshot}-snapshot.onnx"
-        trainer.export = lambda model: _export(task, model, path)
-        if idea.per_gate:
-            group = {"params": list(objective.gates), "share": training.muon}
-            optimizer = MuonPerGate([group], lr=0.0, weight_decay=training.weight_decay)
-            trainer.learner.optimizers[1] = optimizer
-        outcome = trainer.fit()
-        run.close()
-        if not outcome.finished:
-            raise KeyboardInterrupt  # half a run is no figure
-        assert isinstance(outcome.model, CharLSTM)
-        return task, outcome.model
-
-    def _task(
-        self, folder: Path, idea: Idea, seed: int, teachers: list[Path]
-    ) -> tuple[CharLMTask, Run]:
-        for part in ("train", "between"):
-            (folder / f"{part}.txt").write_text(self.texts.known(part), "utf-8", newline="")
-        request = CharLMRequest(
-            data=(str(folder / "train.txt"),),
-            val_data=str(folder / "between.txt"),
-            seed=seed,
-            epochs=self.epochs,
-            teachers=tuple(teachers),
-            model=self._dropout(idea.passes * self.epochs, distilled=bool(teachers)),
-            training={"validate_every": 1e9, "weight_decay": idea.decay * self._usual_decay()},
-        )
-        run = Run.create("charlm", folder / "run")
-        return CharLMTask.create(run, request, Settings(device="cpu")), run
-
-    def _usual_decay(self) -> float:
-        return charlm_training(len(self.texts.train), None, 0.0, 0).weight_decay
-
-    def _dropout(self, epochs: float, distilled: bool) -> dict[str, float]:
-        """The rates that the recipe chooses for so many passes."""
-        characters, vocabulary = len(self.texts.train), len(self.texts.vocabulary)
-        model = charlm_model(vocabulary, characters, 0.0, epochs=epochs, distilled=distilled)
-        names = ("dropout_input", "dropout_layer", "dropout_output", "weight_drop")
-        return {name: getattr(model, name) for name in names}
-
-
-def _export(task: CharLMTask, model: CharLSTM, path: Path) -> None:
-    export(model, task.card(task.measure(model)), path)
-
-
 def main() -> None:
     """Tries the ideas that are not tried yet."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -274,7 +99,7 @@ def main() -> None:
     asked = parser.parse_args()
     text = asked.data.read_text("utf-8")
     ends = np.cumsum([0, asked.characters, asked.between, asked.scored])
-    texts = _Texts(*(text[a:b] for a, b in pairwise(ends)))
+    texts = Texts(*(text[a:b] for a, b in pairwise(ends)))
     facts = {
         "command": f"python -m benchmarks.charlm_ideas text.txt --characters {asked.characters} "
         f"--epochs {asked.epochs:g}",

@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks import charlm_ideas
 from benchmarks.charlm_ideas import IDEAS, STUDENT
+from benchmarks.idea_trial import Trial
 from rnn_infer import CharLM
 
 TEXT = "".join(chr(97 + i * i % 11) for i in range(3500)) + "z" * 9
@@ -54,6 +55,6 @@ def test_finished_ideas_are_kept(
 ) -> None:
     call(tmp_path, teachers, monkeypatch, "--only", "recipe", "--seed", "0")
     before = (tmp_path / "result.json").read_bytes()
-    monkeypatch.setattr(charlm_ideas.Trial, "measure", None)
+    monkeypatch.setattr(Trial, "measure", None)
     call(tmp_path, teachers, monkeypatch, "--only", "recipe", "--seed", "0")
     assert (tmp_path / "result.json").read_bytes() == before

@@ -10,7 +10,7 @@ def content(characters: int, **nats: float) -> dict[str, Any]:
         name: {"held_out_nats_per_char": loss, "cpu_seconds": 10 * (1 + place)}
         for place, (name, loss) in enumerate(nats.items())
     }
-    runs = {name: {"0": {}, "1": {}} for name in nats}
+    runs: dict[str, Any] = {name: {"0": {}, "1": {}} for name in nats}
     facts = {"characters": characters, "epochs": 8.0, "bases": {"student": "two", "two": "two"}}
     return facts | {"mean": mean, "runs": runs}
 
