@@ -2,7 +2,8 @@
 
     python -m benchmarks.charlm_ideas text.txt [--only IDEA] [--seed N]
 
-Each model is the one that the recipe chooses for so many characters and epochs. It learns the first
+Each model is the one that the recipe chooses for so many characters and epochs, or for --minutes on
+two cores with AVX2. It learns the first
 part of a text. The text after it gives the temperature, and the weights of a mean that are learnt.
 The text after that is scored, in one stateful pass; characters that the first part lacks are left
 out. The teachers of a seed are the same for all its students. A snapshot is taken of a teacher's
@@ -92,6 +93,7 @@ def main() -> None:
     parser.add_argument("--between", type=int, default=10_000, help="characters after them")
     parser.add_argument("--scored", type=int, default=40_000, help="characters after those")
     parser.add_argument("--epochs", type=float, default=8)
+    parser.add_argument("--minutes", type=float, help="the recipe is that of so many minutes")
     parser.add_argument("--seed", type=int, action="append", help="default: 0 and 1")
     parser.add_argument("--only", action="append", metavar="IDEA", choices=list(IDEAS))
     parser.add_argument("--teachers", type=Path, default=Path("runs/charlm_ideas"))
@@ -100,13 +102,15 @@ def main() -> None:
     text = asked.data.read_text("utf-8")
     ends = np.cumsum([0, asked.characters, asked.between, asked.scored])
     texts = Texts(*(text[a:b] for a, b in pairwise(ends)))
+    minutes = f" --minutes {asked.minutes:g}" if asked.minutes else ""
     facts = {
         "command": f"python -m benchmarks.charlm_ideas text.txt --characters {asked.characters} "
-        f"--epochs {asked.epochs:g}",
+        f"--epochs {asked.epochs:g}{minutes}",
         "machine": machine(),
         "characters": asked.characters,
         "scored": len(texts.known("scored")) - 1,
         "epochs": asked.epochs,
+        "minutes": asked.minutes,
         "bases": {name: STUDENT for name, idea in IDEAS.items() if idea.teachers},
     }
     found = Ablation(asked.results, facts)
@@ -114,7 +118,7 @@ def main() -> None:
         folder = (
             asked.teachers / f"{asked.characters}-characters-{asked.epochs:g}-epochs-seed-{seed}"
         )
-        trial = Trial(texts, asked.epochs, seed, folder)
+        trial = Trial(texts, asked.minutes, asked.epochs, seed, folder)
         for name in asked.only or IDEAS:
             if not found.has(name, seed):
                 figures = trial.measure(IDEAS[name])

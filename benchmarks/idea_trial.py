@@ -6,8 +6,9 @@ See `benchmarks.charlm_ideas`.
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,6 +34,8 @@ from .idea_training import MuonPerGate
 SNAPSHOT = 0.6
 """Share of a teacher's training after which its snapshot is taken."""
 CPU = torch.device("cpu")
+_OPERATIONS = 1.2e11
+"""Operations a second that the recipe counts on: those of two AVX2 cores."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +100,8 @@ class Trial:
     """The texts, the budget and the teachers of one seed."""
 
     texts: Texts
+    minutes: float | None
+    """The recipe is that of a run of so many minutes; None: that of the passes."""
     epochs: float
     seed: int
     teachers: Path
@@ -171,21 +176,25 @@ class Trial:
             seed=seed,
             epochs=self.epochs,
             teachers=tuple(teachers),
-            model=self._dropout(idea.passes * self.epochs, distilled=bool(teachers)),
-            training={"validate_every": 1e9, "weight_decay": idea.decay * self._usual_decay()},
+            model=self._model(idea.passes * self.epochs, distilled=bool(teachers)),
+            training={"validate_every": 1e9} | self._training(idea.decay),
         )
         run = Run.create("charlm", folder / "run")
         return CharLMTask.create(run, request, Settings(device="cpu")), run
 
-    def _usual_decay(self) -> float:
-        return charlm_training(len(self.texts.train), None, 0.0, 0).weight_decay
-
-    def _dropout(self, epochs: float, distilled: bool) -> dict[str, float]:
-        """The rates that the recipe chooses for so many passes."""
+    def _model(self, passes: float, distilled: bool) -> dict[str, Any]:
+        """The recipe's model, with the dropout of so many passes."""
         characters, vocabulary = len(self.texts.train), len(self.texts.vocabulary)
-        model = charlm_model(vocabulary, characters, 0.0, epochs=epochs, distilled=distilled)
-        names = ("dropout_input", "dropout_layer", "dropout_output", "weight_drop")
-        return {name: getattr(model, name) for name in names}
+        sizes = vocabulary, characters, _OPERATIONS
+        model = charlm_model(*sizes, minutes=self.minutes, epochs=passes, distilled=distilled)
+        return {name: value for name, value in asdict(model).items() if name != "vocabulary"}
+
+    def _training(self, decay: float) -> dict[str, float]:
+        """The recipe's training, with so many times its weight decay."""
+        chosen = charlm_training(len(self.texts.train), self.minutes, _OPERATIONS, 0)
+        names = ("batch", "window", "learning_rate", "muon", "weight_decay")
+        fields = {name: getattr(chosen, name) for name in names}
+        return fields | {"weight_decay": decay * chosen.weight_decay}
 
 
 def _export(task: CharLMTask, model: CharLSTM, path: Path) -> None:

@@ -35,7 +35,7 @@ def test_ideas_are_tried(
     content = json.loads((tmp_path / "result.json").read_text("utf-8"))
     assert 0 < content["mean"][name]["held_out_nats_per_char"] < np.log(11) + 1
     assert content["scored"] == 499, "characters that were not learnt are left out"
-    assert content["command"].endswith("charlm_ideas text.txt --characters 2500 --epochs 1")
+    assert content["command"].endswith("--characters 2500 --epochs 1")
     assert content["bases"]["student of their arithmetic mean"] == STUDENT
 
 
