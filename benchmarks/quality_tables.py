@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Any
 
-from .harness import read_plain
+from .harness import RESULTS, read_plain
 from .markdown import markdown_table
 
 
@@ -84,33 +84,41 @@ def charlm_ablation(result: str = "charlm_ablation") -> str:
     return markdown_table(["", "held-out, nats/char", "change", "training loss", "seeds"], rows)
 
 
+_IDEAS = ("charlm_ideas", "charlm_ideas_minutes", "charlm_ideas_scarce")
+
+
 def charlm_ideas() -> str:
     """Renders what the ideas beside the character model's recipe give, by length of the text."""
-    return ideas_rendered([read_plain(name) for name in ("charlm_ideas", "charlm_ideas_scarce")])
-
-
-def ideas_rendered(contents: list[dict[str, Any]]) -> str:
-    """Renders results side by side. A change is that of the means over the seeds."""
-    head = [""]
-    for content in contents:
-        size = f"{content['characters']:,} characters, {content['epochs']:g} times"
-        head += [size, "change", "CPU time", "seeds"]
-    names = list(dict.fromkeys(name for content in contents for name in content["mean"]))
-    return markdown_table(
-        head, [[name, *(cell for each in contents for cell in _idea(each, name))] for name in names]
+    return ideas_rendered(
+        [read_plain(each) for each in _IDEAS if (RESULTS / f"{each}.json").exists()]
     )
 
 
+def ideas_rendered(contents: list[dict[str, Any]]) -> str:
+    """Renders results side by side. A change is that of the means over the seeds.
+
+    The CPU time is that of the first result.
+    """
+    head = [""]
+    for content in contents:
+        head += [f"{content['characters']:,} characters, {content['epochs']:g} times", "change"]
+    rows = []
+    for name in dict.fromkeys(name for content in contents for name in content["mean"]):
+        row = [cell for content in contents for cell in _idea(content, name)]
+        first = contents[0]["mean"]
+        time = first[name]["cpu_seconds"] / first["recipe"]["cpu_seconds"] if name in first else 0
+        seeds = ", ".join(str(len(content["runs"].get(name, ()))) for content in contents)
+        rows.append([name, *row, f"{time:.2f}×" if time else "–", seeds])
+    return markdown_table([*head, "CPU time", "seeds"], rows)
+
+
 def _idea(content: dict[str, Any], name: str) -> list[str]:
-    """Renders loss, change, CPU time and seeds of an idea; dashes if it was not tried."""
+    """Renders loss and change of an idea; dashes if it was not tried."""
     if name not in content["mean"]:
-        return ["–"] * 4
+        return ["–", "–"]
     base = content["bases"].get(name, "recipe")
-    mine, other = (content["mean"][each] for each in (name, base))
-    loss = mine["held_out_nats_per_char"]
-    change = "" if name == base else f"{loss - other['held_out_nats_per_char']:+.3f}"
-    time = f"{mine['cpu_seconds'] / content['mean']['recipe']['cpu_seconds']:.2f}×"
-    return [f"{loss:.3f}", change, time, str(len(content["runs"][name]))]
+    loss, other = (content["mean"][each]["held_out_nats_per_char"] for each in (name, base))
+    return [f"{loss:.3f}", "" if name == base else f"{loss - other:+.3f}"]
 
 
 def classifier_ablation() -> str:

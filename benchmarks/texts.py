@@ -105,10 +105,20 @@ def _peer(name: str, past: str, future: str, minutes: float, threads: int, seed:
 
 
 def measured(name: str, case: Case, minutes: float, threads: int) -> Figures:
-    """Trains and scores one contestant."""
-    if name == OURS:
-        return ours(case, minutes, threads)
-    return peer(name, case, minutes, threads)
+    """Trains and scores one contestant. Also returns how much of the processor it had.
+
+    On a busy machine `cpu_share` is far below 1: such a score is no fair one.
+    """
+    before, began = _children_seconds(), time.monotonic()
+    figures = ours(case, minutes, threads) if name == OURS else peer(name, case, minutes, threads)
+    wall = time.monotonic() - began
+    return figures | {"cpu_share": (_children_seconds() - before) / (threads * wall)}
+
+
+def _children_seconds() -> float:
+    """CPU seconds of the processes that this one has started, and that have ended."""
+    found = os.times()
+    return found.children_user + found.children_system
 
 
 class Results:

@@ -18,8 +18,11 @@ def content(characters: int, **nats: float) -> dict[str, Any]:
 def test_ideas_are_compared_with_their_base() -> None:
     long = content(150_000, recipe=1.5, decay=1.45, two=1.4, student=1.41)
     rows = ideas_rendered([long, content(20_000, recipe=1.8, decay=1.9)]).splitlines()
-    assert "150,000 characters, 8 times | change | CPU time | seeds | 20,000" in rows[0]
-    assert rows[2] == "| recipe | 1.500 |  | 1.00× | 2 | 1.800 |  | 1.00× | 2 |"
-    assert rows[3] == "| decay | 1.450 | -0.050 | 2.00× | 2 | 1.900 | +0.100 | 2.00× | 2 |"
-    assert rows[4] == "| two | 1.400 |  | 3.00× | 2 | – | – | – | – |"
-    assert rows[5] == "| student | 1.410 | +0.010 | 4.00× | 2 | – | – | – | – |"
+    assert rows[0] == (
+        "|  | 150,000 characters, 8 times | change | 20,000 characters, 8 times | change "
+        "| CPU time | seeds |"
+    )
+    assert rows[2] == "| recipe | 1.500 |  | 1.800 |  | 1.00× | 2, 2 |"
+    assert rows[3] == "| decay | 1.450 | -0.050 | 1.900 | +0.100 | 2.00× | 2, 2 |"
+    assert rows[4] == "| two | 1.400 |  | – | – | 3.00× | 2, 0 |"
+    assert rows[5] == "| student | 1.410 | +0.010 | – | – | 4.00× | 2, 0 |"

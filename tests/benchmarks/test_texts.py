@@ -1,6 +1,8 @@
 """The comparison on texts: how a text is cut, and how an interrupted comparison goes on."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -101,3 +103,16 @@ def test_wrong_texts_are_named(tmp_path: Path) -> None:
     put(tmp_path, "a", "ab" * 100)
     with pytest.raises(SystemExit, match="has no b; it has a"):
         run(tmp_path, [1], results, only=["b"])
+
+
+def test_share_of_the_processor_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    def busy(*_: object) -> dict[str, float]:
+        subprocess.run([sys.executable, "-S", "-c", "sum(range(3_000_000))"], check=True)
+        return {"nats": 1.0}
+
+    monkeypatch.setattr(texts, "peer", busy)
+    case = Case("a", "", "", "")
+    one, two = (texts.measured("plain nn.LSTM", case, 1.0, threads) for threads in (1, 1000))
+    assert one["nats"] == 1.0
+    assert 0 < one["cpu_share"] < 1.05
+    assert two["cpu_share"] < one["cpu_share"]
