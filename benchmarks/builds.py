@@ -4,7 +4,8 @@
 
 FOLDER is a checkout of the earlier build. Each build exports untrained networks with its own
 exporter and runs them with its own library. Where the kernel puts the weights of a process decides
-part of its time, so every start counts: the table has the median and the worst. One thread.
+part of its time, so every start counts: the table has the median and the worst. One thread. The
+result is written after each round.
 """
 
 import argparse
@@ -22,7 +23,9 @@ HERE = Path(__file__).parents[1]
 BEFORE, NOW = "before", "now"
 SMALL, LARGE = Shape(1, 128), Shape(2, 512)
 LENGTH = {"draw": 128, "draw one": 1, "score": 1024}
-"""Characters of each stream in a call."""
+"""Characters of a stream in a call of one stream."""
+MANY = 16
+"""Characters of each stream in a call of many streams."""
 _EXPORT = """
 import sys
 from benchmarks.networks import Shape, ours
@@ -75,17 +78,24 @@ class Case:
         """The name of its file."""
         return f"{self.shape.layers}-{self.shape.width}-{self.weights}"
 
+    @property
+    def length(self) -> int:
+        """Characters of each stream in a call."""
+        return LENGTH[self.task] if self.streams == 1 else MANY
+
     def __str__(self) -> str:
         return f"{self.shape}; {self.weights}; {self.task}; {self.streams} streams"
 
 
 CASES = (
-    Case(SMALL, "float32", "draw"),
-    Case(SMALL, "int8", "draw"),
-    Case(LARGE, "float32", "draw"),
-    Case(LARGE, "int8", "draw"),
-    Case(LARGE, "int8", "draw", 64),
+    *(
+        Case(shape, weights, "draw", streams)
+        for shape in (SMALL, LARGE)
+        for weights in ("float32", "int8")
+        for streams in (1, 64)
+    ),
     Case(SMALL, "float32", "draw one"),
+    Case(SMALL, "int8", "draw one"),
     Case(SMALL, "float32", "score"),
     Case(LARGE, "float32", "score"),
 )
@@ -117,14 +127,14 @@ def main() -> None:
             _run(build, _EXPORT, str(own), *{case.file for case in CASES})
         for _ in range(asked.starts):
             for case, race in zip(CASES, races, strict=True):
-                facts = [case.task, str(case.streams), str(LENGTH[case.task])]
+                facts = [case.task, str(case.streams), str(case.length)]
                 for name, build in builds.items():
                     file = f"{folder}/{name}/{case.file}.onnx"
                     race.samples[name].append(float(_run(build, _MEASURE, file, *facts)))
+            write("builds", races)  # each round is whole; a stopped run keeps those before
     for race in races:
         shown = (f"{name} {race.typical(name) * 1e6:.1f} µs" for name in race.samples)
         print(f"{race.name}: {', '.join(shown)}, {race.ratio(NOW, BEFORE):.2f} ×")
-    write("builds", races)
 
 
 if __name__ == "__main__":
