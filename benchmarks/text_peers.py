@@ -8,7 +8,8 @@
 - A plain `nn.LSTM` of 1×384 with AdamW 5e-3, a cosine, and the state carried along, that learns the
   whole text, in bfloat16 where the processor has it.
 
-The minutes count from the first step: imports and set-up are free for the peers.
+The minutes are CPU time of a thread, from the first step. So imports and set-up are free for the
+peers, and other programs take nothing from them.
 """
 
 import math
@@ -47,6 +48,11 @@ class PeerScore:
 Peer = Callable[[Tensor, Tensor, int, float, int], PeerScore]
 """Trains on tokens [time] for some seconds, and scores other tokens. Also takes the number of
 different tokens, before the seconds, and a seed, after them."""
+
+
+def _seconds() -> float:
+    """CPU seconds of this process, by thread."""
+    return time.process_time() / torch.get_num_threads()
 
 
 def _sums(logits: Tensor, targets: Tensor) -> Tensor:
@@ -107,7 +113,7 @@ def nano_gpt(
     train, held_out = text[: -len(text) // 10], text[-len(text) // 10 :]
     offsets = torch.arange(_CONTEXT + 1)
     best, kept = math.inf, model.state_dict()
-    step, done, began = 0, 0.0, time.monotonic()
+    step, done, began = 0, 0.0, _seconds()
     while done < 1:
         rate = 1e-4 + 4.5e-4 * (1 + math.cos(math.pi * done))
         for group in optimizer.param_groups:
@@ -119,7 +125,7 @@ def nano_gpt(
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         step += 1
-        done = (time.monotonic() - began) / seconds
+        done = (_seconds() - began) / seconds
         if (step % _CHECK_STEPS == 0 or done >= 1) and (loss := _checked(model, held_out)) < best:
             best, kept = loss, {name: value.clone() for name, value in model.state_dict().items()}
     model.load_state_dict(kept)
@@ -179,8 +185,8 @@ def plain_lstm(
     inputs = text[: _STREAMS * length].view(_STREAMS, length)
     targets = text[1 : _STREAMS * length + 1].view(_STREAMS, length)
     state, at = None, 0
-    began = time.monotonic()
-    while (done := (time.monotonic() - began) / seconds) < 1:
+    began = _seconds()
+    while (done := (_seconds() - began) / seconds) < 1:
         for group in optimizer.param_groups:
             group["lr"] = 2.5e-3 * (1 + math.cos(math.pi * done))
         optimizer.zero_grad()

@@ -9,9 +9,9 @@ nats a character of the future, of its first 100,000 characters at most, read on
 end. It costs no minutes.
 
 Each score is kept in results/texts.json when it is there. A further call goes on with those that
-lack, so a long comparison can be made in parts; delete the file to measure all again. The
-contestants of a cell run after each other in the same minutes. A text that has changed is measured
-again.
+lack, so a long comparison can be made in parts; delete the file to measure all again. The minutes
+of the peers are CPU time, so a busy machine takes nothing from them; it does from rnn-train. A text
+that has changed is measured again.
 """
 
 import argparse
