@@ -21,7 +21,7 @@ from rnn_train.system_errors import system_errors
 from rnn_train.tasks.task import HeldOutResult, Task
 from rnn_train.training.interrupt import resumable
 from rnn_train.training.loop import Trainer
-from rnn_train.training.objective import Objective, TwoPhases
+from rnn_train.training.objective import Objective, TwoPhases, with_restart
 from rnn_train.training.run import Run
 from rnn_train.training.schedule import Schedule
 from rnn_train.training.shared.crew import ALONE, Crew
@@ -229,7 +229,7 @@ def _schedule(task: Task, objective: Objective, spent: float, prepared: float) -
     part = len(task.plan.continued)
     if minutes is None:
         whole = Schedule.of(rate, task.steps_per_epoch, epochs, None)
-        return dataclasses.replace(whole, part=part)
+        return with_restart(dataclasses.replace(whole, part=part), objective)
     # The minutes include reading the data and what follows training.
     started = time.monotonic()
     objective.validate(objective.model.eval())
@@ -239,7 +239,8 @@ def _schedule(task: Task, objective: Objective, spent: float, prepared: float) -
     after = (validation if measured else task.seconds_after(validation)) + _EXPORT_SECONDS
     left = max(minutes * 60 - prepared, _LEAST_SHARE * minutes * 60)
     seconds = max(left - spent - after, left / 2)
-    return Schedule(rate, steps=None, minutes=seconds / 60, part=part)
+    whole = Schedule(rate, steps=None, minutes=seconds / 60, part=part)
+    return with_restart(whole, objective)
 
 
 def _introduction(

@@ -155,6 +155,19 @@ def charlm(**options: Any) -> None:
     help="Let the n-grams' vectors pass the recurrent layers by, and read their mean.",
 )
 @click.option(
+    "--prefix",
+    type=click.IntRange(0, 8),
+    metavar="CHARACTERS",
+    help="Give the word so far its own vector, too; of longer words, the last characters. 0: none.",
+)
+@click.option(
+    "--frequent-ngrams",
+    type=click.IntRange(0, 1_000_000),
+    metavar="NUMBER",
+    help="Give so many n-grams their own vector, the most frequent ones. 0: one for each entry of "
+    "a hash table.",
+)
+@click.option(
     "--ngrams-alone",
     type=_RATE,
     metavar="SHARE",
@@ -218,6 +231,8 @@ _CLASSIFIER = (
     "dropout",
     "ngrams",
     "ngram_dropout",
+    "prefix",
+    "frequent_ngrams",
     "evidence",
 )
 """Fields of the classifier's config that have an option."""

@@ -77,7 +77,7 @@ def grow_classifier(
 
 def _first(config: ClassifierConfig) -> int:
     """Place of the first recurrent layer among all layers."""
-    return int(max(config.ngrams, config.evidence) > 1)
+    return int(config.reads_ngrams)
 
 
 def _columns(config: ClassifierConfig) -> list[list[object]]:
@@ -85,7 +85,7 @@ def _columns(config: ClassifierConfig) -> list[list[object]]:
     evidence: list[object] = [
         (order, label) for order in range(config.evidence - 1) for label in range(config.labels)
     ]
-    vectors = (config.ngrams - 1) * config.ngram_width
+    vectors = config.vector_tables * config.ngram_width
     hidden: list[object] = list(range(config.hidden))
     # Columns that pass the recurrent layers by.
     passed = [*(("bag", each) for each in range(vectors if config.bag else 0)), *evidence]

@@ -27,7 +27,9 @@ from rnn_train.exporting.layers.lstm import CUT_SUFFIXES
 from rnn_train.exporting.metadata import ModelCard
 from rnn_train.exporting.proof import Loss
 from rnn_train.models.charlm import CharLSTM, CharLSTMConfig
-from rnn_train.models.classifier import ClassifierConfig, CodedEmbedding, RecurrentClassifier
+from rnn_train.models.classifier import ClassifierConfig, RecurrentClassifier
+from rnn_train.models.embedding import CodedEmbedding
+from rnn_train.models.ngrams import NGramCell
 from rnn_train.models.pooling import PassThrough
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -138,8 +140,7 @@ def _recurrent(name: str, arrays: Arrays) -> NDArray[Any]:
 def _classifier(metadata: Metadata, arrays: Arrays) -> RecurrentClassifier:
     table, folded = _table(arrays)
     config = _config(ClassifierConfig, metadata)
-    with_codes = max(config.ngrams, config.evidence) > 1
-    if not with_codes and folded is not None:
+    if not config.reads_ngrams and folded is not None:
         config = _config(ClassifierConfig, metadata, embedding=table.shape[1])
     model = RecurrentClassifier(config)
     if isinstance(model.embedding, CodedEmbedding):
@@ -158,6 +159,8 @@ def _classifier(metadata: Metadata, arrays: Arrays) -> RecurrentClassifier:
             else:
                 value = _first_weight(name, arrays, folded)
             _set(parameter, value if value.shape == tuple(parameter.shape) else value.T)
+        if isinstance(cell, NGramCell) and cell.frequent:
+            _set(cell.row_of, arrays[f"cell{index}.row_of"])
     _set_head(model.readout, arrays)
     return model
 

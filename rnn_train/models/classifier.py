@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from rnn_train.models.cells import Cell, State
 from rnn_train.models.custom_cell import find_cell
 from rnn_train.models.dropout import drop_per_sequence
+from rnn_train.models.embedding import CodedEmbedding
 from rnn_train.models.ngrams import Counted, NGramCell
 from rnn_train.models.pooling import PassThrough, RunningPool
 
@@ -32,7 +33,14 @@ class ClassifierConfig:
     evidence: int = 1
     """Longest n-gram with a naive-Bayes weight of evidence for each label; 1: none."""
     ngram_rows: int = 14341
-    """Table entries for each n from 3 up."""
+    """Table entries for each n from 3 up; with `frequent_ngrams`, of the largest table."""
+    prefix: int = 0
+    """Most characters of the word so far that has a trained vector, too; 0: it has none."""
+    space: int = 0
+    """Code (token + 1) of the character that separates words; 0: none."""
+    frequent_ngrams: int = 0
+    """Number of n-grams that have a vector of their own, the most frequent ones; all others share
+    one. 0: each table entry has a vector."""
     ngram_width: int = 16
     """Width of the vector of an n-gram."""
     ngram_dropout: float = 0.0
@@ -41,25 +49,30 @@ class ClassifierConfig:
     """Whether the n-grams' vectors pass the recurrent layers by: the readout reads them, and with
     `pool` their running mean."""
 
-
-class CodedEmbedding(nn.Module):
-    """An embedding whose last column is the token's code, token + 1, for `NGramCell`."""
-
-    codes: Tensor
-
-    def __init__(self, vocabulary: int, width: int) -> None:
-        super().__init__()
-        self.vectors = nn.Parameter(torch.randn(vocabulary, width) * width**-0.5)
-        self.register_buffer("codes", torch.arange(1.0, vocabulary + 1)[:, None], persistent=False)
+    @property
+    def vector_tables(self) -> int:
+        """Number of vectors of n-grams that are read at each character."""
+        return self.ngrams - 1 + int(self.prefix > 0)
 
     @property
-    def weight(self) -> Tensor:
-        """The whole table [vocabulary, width + 1]."""
-        return torch.cat([self.vectors, self.codes], 1)
+    def own_vectors(self) -> int:
+        """Number of n-grams that have a vector of their own; 0: each table entry, or none, has."""
+        return self.frequent_ngrams if self.vector_tables else 0
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Look tokens [...] up: [..., width + 1]."""
-        return nn.functional.embedding(tokens, self.weight)
+    @property
+    def hash_rows(self) -> list[int]:
+        """Table entries for the word so far, if it has vectors, and for n = 2, 3 …"""
+        # There are far fewer pairs of characters than triples. Where no two frequent n-grams
+        # should have one entry, there are far fewer triples than longer n-grams, too.
+        smaller = {2: 16, 3: 4} if self.frequent_ngrams else {2: 4}
+        orders = range(2, max(self.ngrams, self.evidence) + 1)
+        rows = [max(1, self.ngram_rows // smaller.get(n, 1)) for n in orders]
+        return [self.ngram_rows, *rows] if self.prefix else rows
+
+    @property
+    def reads_ngrams(self) -> bool:
+        """Whether there is an `NGramCell`, the first layer."""
+        return max(self.ngrams, self.evidence) > 1 or self.prefix > 0
 
 
 class RecurrentClassifier(nn.Module):
@@ -75,21 +88,22 @@ class RecurrentClassifier(nn.Module):
         stack: list[Cell] = []
         size = config.embedding
         passed = 0
-        if (longest := max(config.ngrams, config.evidence)) > 1:
+        if config.reads_ngrams:
             self.embedding: nn.Embedding | CodedEmbedding = CodedEmbedding(config.vocabulary, size)
-            # There are far fewer pairs of characters than triples.
-            rows = [config.ngram_rows // 4, *(config.ngram_rows for _ in range(3, longest + 1))]
             ngrams = NGramCell(
                 size + 1,
-                rows,
+                config.hash_rows,
                 (config.ngrams, config.evidence),
                 config.ngram_width,
                 config.labels,
+                config.prefix,
+                config.space,
+                config.own_vectors,
             )
             stack.append(ngrams)
             size, passed = ngrams.output_size, ngrams.evidence_size
             if config.bag:
-                passed += (config.ngrams - 1) * config.ngram_width
+                passed += config.vector_tables * config.ngram_width
         else:
             self.embedding = nn.Embedding(config.vocabulary, size)
             nn.init.normal_(self.embedding.weight, std=size**-0.5)
@@ -151,7 +165,7 @@ class RecurrentClassifier(nn.Module):
             state: before the first token; None: the zero state.
             own: label indices [batch], if `count` was given these rows. Each row is then left out
                 of its own evidence.
-            kept: what each n-gram's vector is multiplied by, [batch, time, orders]; None: 1.
+            kept: what each n-gram's vector is multiplied by, [batch, time, tables]; None: 1.
 
         Returns:
             The logits, float32 [batch, labels], and the state after the pieces that have no
@@ -198,7 +212,7 @@ class RecurrentClassifier(nn.Module):
         assert config.bag
         assert isinstance(pool, RunningPool)
         begin = pool.input_size + pool.peaks
-        return slice(begin, begin + (config.ngrams - 1) * config.ngram_width)
+        return slice(begin, begin + config.vector_tables * config.ngram_width)
 
     @contextmanager
     def _marked(self, own: Tensor | None, kept: Tensor | None) -> Iterator[None]:
@@ -267,6 +281,15 @@ class RecurrentClassifier(nn.Module):
         for cell in self.cells():
             if isinstance(cell, NGramCell):
                 cell.count(replace(batch, codes=batch.codes + 1) for batch in batches)
+
+    def choose_ngrams(self, batches: Iterable[Counted]) -> None:
+        """Give the most frequent n-grams a vector each; see `NGramCell.choose`.
+
+        Args:
+            batches: see `count`.
+        """
+        if self.config.own_vectors:
+            self._ngrams.choose(replace(batch, codes=batch.codes + 1) for batch in batches)
 
     def cells(self) -> Iterator[Cell]:
         """Yield the layers, from the input up."""

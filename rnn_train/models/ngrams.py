@@ -1,20 +1,14 @@
 """A layer of n-gram features: what a linear model reads of a text, for a recurrent layer above."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from rnn_train.models.cells import Cell, State
+from rnn_train.models.hashing import NGramHash
 
-FACTOR = 257
-"""Base of the polynomial hash: a prime above 256, so that pairs of codes below it do not collide
-before the hash is reduced to the table's size."""
-MAX_NGRAM_ROWS = 2**15
-"""Largest table. A row times FACTOR, plus a code, then stays below 2**24, so float32 holds it
-exactly, as well as the whole part of its quotient."""
 _UNSEEN = 0.1
 """The count of an n-gram that was never seen, for smoothing."""
 _EVIDENCE_SCALE = 0.1
@@ -47,17 +41,17 @@ class NGramCell(Cell):
       (Wang & Manning, 2012, "Baselines and bigrams: simple, good sentiment and topic
       classification").
 
+    Vectors may also be for the word so far, see `NGramHash`. If only the most frequent n-grams have
+    a vector, each has its own, and all others share one (Joulin et al., 2016, "FastText.zip:
+    Compressing text classification models", keep the n-grams that matter in the same way).
+
     The state holds the codes of the last characters, so streaming gives the same numbers. The last
     column of the input must be the character's code, a whole number from 1; the other columns are
     passed on.
     """
 
-    sizes: Tensor
-    """Table entries for each n, [orders]."""
-    begins: Tensor
-    """The first table entry for each n, [orders]."""
-    reach: Tensor
-    """1 if a place (newest first) belongs to the n-gram of an n, else 0, [places, orders]."""
+    row_of: Tensor
+    """Row of the vector of each table entry, [entries], if frequent n-grams alone have one."""
     _without: Tensor
     """The change of each weight of evidence if one text of its own label is left out."""
 
@@ -68,38 +62,50 @@ class NGramCell(Cell):
         longest: tuple[int, int],
         width: int = 16,
         labels: int = 0,
+        prefix: int = 0,
+        space: int = 0,
+        frequent: int = 0,
     ) -> None:
         """Start with random vectors and zero evidence.
 
         Args:
             input_size: width of the input, with the code.
-            rows: table entries for n = 2, 3 …
+            rows: table entries for the word so far, if it has vectors, and for n = 2, 3 …
             longest: the largest n with vectors, and the largest n with evidence; 1: none.
             width: of a vector.
             labels: number of labels.
+            prefix: most characters of the word so far that has a vector, too; 0: it has none.
+            space: code that separates words; 0: none.
+            frequent: number of n-grams that have a vector of their own, see `choose`; 0: each table
+                entry has one.
         """
-        super().__init__(input_size, {"codes": len(rows) + 1})
-        assert max(rows) <= MAX_NGRAM_ROWS
-        self.rows = tuple(rows)
+        hashed = NGramHash(rows, prefix, space)
+        super().__init__(input_size, {"codes": hashed.places})
+        self.hash = hashed
         self.longest = longest
-        vectors, evidence = (sum(rows[: n - 1]) for n in longest)
-        self.vectors = nn.Parameter(torch.randn(vectors, width) * width**-0.5)
+        words = int(prefix > 0)
+        self.vector_tables = words + longest[0] - 1
+        """Number of tables that have vectors: the first ones."""
+        self.evidence_tables = slice(words, words + longest[1] - 1)
+        """Tables that have evidence."""
+        self._entries = sum(rows[: self.vector_tables])
+        self.frequent = frequent
+        self.vectors = nn.Parameter(
+            torch.randn(frequent + 1 if frequent else self._entries, width) * width**-0.5
+        )
+        evidence = sum(rows[self.evidence_tables])
         self.evidence = nn.Parameter(torch.zeros(evidence, labels), requires_grad=False)
         self.own: Tensor | None = None
         """The label index of each row [batch], while the batch holds rows that were counted."""
         self.kept: Tensor | None = None
-        """What each vector is multiplied by, [batch, time, orders], while some are dropped."""
-        begins = np.cumsum(rows) - rows
-        self.register_buffer("sizes", torch.tensor(rows, dtype=torch.float32), persistent=False)
-        self.register_buffer("begins", torch.from_numpy(begins), persistent=False)
-        orders = torch.arange(2, len(rows) + 2)
-        belongs = torch.arange(len(rows) + 1)[:, None] < orders
-        self.register_buffer("reach", belongs.float(), persistent=False)
+        """What each vector is multiplied by, [batch, time, tables], while some are dropped."""
+        chosen = torch.full((self._entries,), frequent) if frequent else torch.zeros(0)
+        self.register_buffer("row_of", chosen.long(), persistent=frequent > 0)
         self.register_buffer("_without", torch.zeros(0), persistent=False)
 
     @property
     def output_size(self) -> int:
-        vectors = (self.longest[0] - 1) * self.vectors.shape[1]
+        vectors = self.vector_tables * self.vectors.shape[1]
         return self.input_size - 1 + vectors + self.evidence_size
 
     @property
@@ -119,10 +125,10 @@ class NGramCell(Cell):
         codes = self._run(x[:, :, -1].detach(), state[0])
         places = state[0].shape[1]
         after = codes[:, codes.shape[1] - places :].flip(-1)
-        return self._join(x, self._whole_entries(codes)), (after,)
+        return self._join(x, self.hash.of_sequences(codes)), (after,)
 
     def means(self, codes: Tensor, lengths: Tensor) -> Tensor:
-        """Compute the mean over time of the vectors of each order: what a running pool gives at the
+        """Compute the mean over time of the vectors of each table: what a running pool gives at the
         end of a text, at a fraction of the cost.
 
         Args:
@@ -130,26 +136,27 @@ class NGramCell(Cell):
             lengths: codes of each text, [batch].
 
         Returns:
-            [batch, orders * width].
+            [batch, tables * width].
         """
         batch, time = codes.shape
-        orders = self.longest[0] - 1
-        before = codes.new_zeros(batch, len(self.rows) + 1)
-        entries = torch.stack(self._whole_entries(self._run(codes, before))[:orders], 1)
+        tables = self.vector_tables
+        before = codes.new_zeros(batch, self.hash.places)
+        found = self.hash.of_sequences(self._run(codes, before))[:tables]
+        rows = self._rows_of(torch.stack(found, 1))
         inside = torch.arange(time, device=codes.device) < lengths[:, None]
-        inside = inside[:, None].expand_as(entries)
-        weights = (1 / lengths)[:, None, None].expand_as(entries)
+        inside = inside[:, None].expand_as(rows)
+        weights = (1 / lengths)[:, None, None].expand_as(rows)
         if self.kept is not None:
             weights = weights * self.kept.transpose(1, 2)
-        counts = lengths.repeat_interleave(orders)
-        found: Tensor = nn.functional.embedding_bag(
-            entries[inside],
+        counts = lengths.repeat_interleave(tables)
+        sums: Tensor = nn.functional.embedding_bag(
+            rows[inside],
             self.vectors,
             counts.cumsum(0) - counts,
             mode="sum",
             per_sample_weights=weights[inside],
         )
-        return found.view(batch, -1)
+        return sums.view(batch, -1)
 
     @torch.no_grad()
     def count(self, batches: Iterable[Counted]) -> None:
@@ -162,7 +169,7 @@ class NGramCell(Cell):
         for batch in batches:
             self._add(batch, found)
         begin = 0
-        for rows in self.rows[: self.longest[1] - 1]:
+        for rows in self.hash.rows[self.evidence_tables]:
             share = found[begin : begin + rows]
             evidence = torch.log(share / share.sum(0))
             centred = evidence - evidence.mean(1, keepdim=True)
@@ -174,55 +181,70 @@ class NGramCell(Cell):
     def _add(self, batch: Counted, found: Tensor) -> None:
         """Add the n-grams of texts to the counts [entries, labels]."""
         known = self.evidence.shape[1]
+        for entry, label in self._counted(batch, self.evidence_tables):
+            flat = (entry - self.before_evidence) * known + label
+            found.view(-1).index_add_(0, flat, torch.ones_like(flat, dtype=found.dtype))
+
+    @torch.no_grad()
+    def choose(self, batches: Iterable[Counted]) -> None:
+        """Give the most frequent n-grams a vector each. All others share the last one.
+
+        Args:
+            batches: of the training texts.
+        """
+        counts = torch.zeros(self._entries, dtype=torch.long)
+        for batch in batches:
+            for entry, _ in self._counted(batch, slice(self.vector_tables)):
+                counts += torch.bincount(entry, minlength=self._entries)
+        # In the order of the entries, so that near entries stay near; ties by place.
+        order = torch.argsort(counts, descending=True, stable=True)[: self.frequent]
+        chosen = order[counts[order] > 0].sort().values
+        self.row_of.fill_(self.frequent)
+        self.row_of[chosen] = torch.arange(len(chosen)).to(self.row_of)
+
+    def _counted(self, batch: Counted, tables: slice) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the table entries of all n-grams of texts [n-grams], and the labels of the texts,
+        for each table."""
         codes = batch.codes
         time = torch.arange(codes.shape[1], device=codes.device)
         inside = (time >= batch.skip) & (time < batch.lengths[:, None])
         label = batch.labels[:, None].expand_as(inside)[inside]
-        run = self._run(codes, codes.new_zeros(len(codes), self.state_sizes["codes"]))
-        for entry in self._whole_entries(run)[: self.longest[1] - 1]:
-            flat = entry[inside] * known + label
-            found.view(-1).index_add_(0, flat, torch.ones_like(flat, dtype=found.dtype))
+        run = self._run(codes, codes.new_zeros(len(codes), self.hash.places))
+        for entry in self.hash.of_sequences(run)[tables]:
+            yield entry[inside], label
 
     def _run(self, codes: Tensor, before: Tensor) -> Tensor:
         """Put the codes of a state [batch, places] before those of a sequence [batch, time]."""
         return torch.cat([before.flip(-1), codes], -1)
 
-    def _whole_entries(self, run: Tensor) -> list[Tensor]:
-        """Hash the n-grams of whole sequences, as `_entries` does, in whole numbers.
+    def _rows_of(self, entries: Tensor) -> Tensor:
+        """Return the rows of the vectors of table entries [...]."""
+        return self.row_of[entries] if self.frequent else entries
 
-        Args:
-            run: codes [batch, places + time], with those before the sequence.
-
-        Returns:
-            Entries [batch, time], for each n.
-        """
-        codes = run.to(torch.int32)  # a row times FACTOR, plus a code, stays below 2**31
-        places = len(self.rows) + 1
-        time = codes.shape[1] - places
-        found, begin = [], 0
-        for n, rows in enumerate(self.rows, 2):
-            row = codes[:, places - n + 1 : places - n + 1 + time] % rows
-            for place in range(n - 2, -1, -1):
-                row = (row * FACTOR + codes[:, places - place : places - place + time]) % rows
-            found.append(row.long() + begin)
-            begin += rows
-        return found
+    @property
+    def before_evidence(self) -> int:
+        """Entries of the tables before those that have evidence."""
+        return sum(self.hash.rows[: self.evidence_tables.start])
 
     def _with_features(self, x: Tensor, codes: Tensor) -> Tensor:
         """Put the features beside x [..., input], with codes [..., places]: [..., output]."""
-        return self._join(x, self._entries(codes))
+        return self._join(x, [*self.hash.of_codes(codes)])
 
-    def _join(self, x: Tensor, entries: Tensor | Sequence[Tensor]) -> Tensor:
-        """Put the features of entries [...], for each n, beside x [..., input]: [..., output]."""
-        vectors, evidence = self.longest
+    def _join(self, x: Tensor, entries: Sequence[Tensor]) -> Tensor:
+        """Put the features of entries [...], for each table, beside x [..., input].
+
+        Returns:
+            [..., output].
+        """
         parts = [x[..., :-1]]
-        if vectors > 1:
-            # One look-up for all n: its gradient has the size of the whole table.
-            places = torch.stack([*entries[: vectors - 1]], -1)
+        if self.vector_tables:
+            # One look-up for all tables: its gradient has the size of all vectors.
+            places = self._rows_of(torch.stack([*entries[: self.vector_tables]], -1))
             found = nn.functional.embedding(places, self.vectors)
             found = found if self.kept is None else found * self.kept[..., None].to(found.dtype)
             parts.append(found.flatten(-2))
-        parts += [self._evidence_of(entry) for entry in entries[: evidence - 1]]
+        for entry in entries[self.evidence_tables]:
+            parts.append(self._evidence_of(entry - self.before_evidence))
         return torch.cat(parts, -1)
 
     def _evidence_of(self, entry: Tensor) -> Tensor:
@@ -239,15 +261,3 @@ class NGramCell(Cell):
         own = self.own[:, None].expand_as(entry)
         change = self._without[entry, own][..., None]
         return (evidence - change / labels).scatter_add(-1, own[..., None], change)
-
-    def _entries(self, codes: Tensor) -> Tensor:
-        """Hash the n-grams of all n: codes [..., places], newest first → entries [orders, ...]."""
-        each_order = (-1, *(1 for _ in codes.shape[:-1]))
-        rows = self.sizes.view(each_order)
-        row = codes.new_zeros(len(self.rows), *codes.shape[:-1])
-        for place in reversed(range(codes.shape[-1])):
-            row = row * FACTOR + self.reach[place].view(each_order) * codes[..., place]
-            row = (
-                row - (row / rows).long() * rows
-            )  # `%`: model files must not hold the operator Mod
-        return row.long() + self.begins.view(each_order)

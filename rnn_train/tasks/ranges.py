@@ -9,7 +9,7 @@ from typing import Any
 
 from rnn_train.errors import RunError
 
-FROM_THE_DATA = ("vocabulary", "labels")
+FROM_THE_DATA = ("vocabulary", "labels", "space")
 """Fields that follow from the data; nobody sets them."""
 _SHARE = (
     *("dropout", "dropout_input", "dropout_layer", "dropout_output"),
@@ -28,6 +28,8 @@ _RANGES: Mapping[str, tuple[float, float]] = {
     "weight_decay": (0, 10),
     "ngrams": (1, 8),
     "evidence": (1, 8),
+    "prefix": (0, 8),
+    "frequent_ngrams": (0, 1_000_000),
     "validate_every": (0, float("inf")),
 }
 """First and last value of each field."""

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
 from rnn_train.distributed.share import Share
+from rnn_train.training.schedule import Schedule
 
 
 class Objective(Protocol):
@@ -103,6 +105,11 @@ class TwoPhases(Protocol):
     def last_phase_from(self) -> float:
         """Share of the run after which the last phase begins; 1: it has begun, or never does."""
 
+    @property
+    def restart_rate(self) -> float:
+        """Highest learning rate of the last phase, as a share of that of the first one; 0: the rate
+        goes on falling, without a warm restart."""
+
     def begin_last_phase(self, model: nn.Module, step: int) -> list[str]:
         """Begins the last phase.
 
@@ -113,3 +120,15 @@ class TwoPhases(Protocol):
         Returns:
             Lines to print.
         """
+
+
+def with_restart(schedule: Schedule, objective: Objective) -> Schedule:
+    """Returns the schedule of a run whose last phase may begin with a warm restart.
+
+    Args:
+        schedule: without a restart. A further part of a finished run has none.
+        objective: what is trained, before the first step.
+    """
+    if not isinstance(objective, TwoPhases) or not objective.restart_rate or schedule.part:
+        return schedule
+    return replace(schedule, restart=objective.last_phase_from, restart_rate=objective.restart_rate)

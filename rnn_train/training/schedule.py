@@ -23,6 +23,10 @@ class Schedule:
     """Step at which the part began."""
     first_second: float = 0.0
     """Seconds of training at which the part began."""
+    restart: float = 1.0
+    """Progress at which the rate rises once more; 1: it does not."""
+    restart_rate: float = 1.0
+    """Highest learning rate after that, as a share of `peak_rate`."""
 
     @classmethod
     def of(
@@ -60,12 +64,22 @@ class Schedule:
     def rate(self, progress: float) -> float:
         """Computes the learning rate.
 
-        It rises linearly and then falls to 0 as a cosine (Loshchilov & Hutter, 2017, "SGDR").
+        It rises linearly and then falls to 0 as a cosine; with a warm restart, it does both twice
+        (Loshchilov & Hutter, 2017, "SGDR").
 
         Args:
             progress: see `progress`.
         """
+        if progress < self.restart:
+            return self.peak_rate * self._share(progress / self.restart)
+        if self.restart == 1:
+            return 0.0
+        again = (progress - self.restart) / (1 - self.restart)
+        return self.restart_rate * self.peak_rate * self._share(again)
+
+    def _share(self, progress: float) -> float:
+        """Computes the rate as a share of the highest one, between two restarts."""
         if progress < self.warmup:
-            return self.peak_rate * max(progress / self.warmup, 0.01)
+            return max(progress / self.warmup, 0.01)
         share = min(1.0, (progress - self.warmup) / (1 - self.warmup))
-        return self.peak_rate * 0.5 * (1 + math.cos(math.pi * share))
+        return 0.5 * (1 + math.cos(math.pi * share))

@@ -166,6 +166,8 @@ class CharLMObjective:
         places = np.flatnonzero(np.arange(window) < lengths[:, None])
         return torch.from_numpy(places).to(self._device)
 
+    restart_rate = 0.0
+
     @property
     def last_phase_from(self) -> float:
         """Share of the run after which all of the text is learnt; 1: never, or it has begun."""

@@ -1,4 +1,4 @@
-"""Counting of the training rows' n-grams, for the naive-Bayes weight of evidence."""
+"""Counting of the training rows' n-grams: which are frequent, and the weight of evidence."""
 
 from collections.abc import Iterator
 
@@ -20,6 +20,14 @@ def count_evidence(model: RecurrentClassifier, alphabet: Alphabet, rows: AnyRows
     (log-count ratios)."""
     if model.config.evidence > 1:
         model.count(_counted(alphabet, EncodedRows.of(rows), model.config.evidence - 1))
+
+
+def choose_ngrams(model: RecurrentClassifier, alphabet: Alphabet, rows: AnyRows) -> None:
+    """Gives the most frequent n-grams of training rows a vector each, if the model has vectors for
+    these alone."""
+    if model.config.own_vectors:
+        context = max(model.config.ngrams, model.config.prefix) - 1
+        model.choose_ngrams(_counted(alphabet, EncodedRows.of(rows), context))
 
 
 def _counted(alphabet: Alphabet, rows: EncodedRows, context: int) -> Iterator[Counted]:

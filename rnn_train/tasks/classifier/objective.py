@@ -72,6 +72,7 @@ class ClassifierObjective:
 
     unit = "texts"
     measures = False
+    restart_rate = 0.3
 
     def __init__(
         self,
@@ -223,11 +224,11 @@ class ClassifierObjective:
         return logits + self._shift, after
 
     def _kept(self, tokens: Tensor) -> Tensor | None:
-        """Draws what each n-gram's vector is multiplied by, [batch, time, orders]; None: 1."""
+        """Draws what each n-gram's vector is multiplied by, [batch, time, tables]; None: 1."""
         config = self.model.config
-        if not (rate := config.ngram_dropout) or config.ngrams < 2:
+        if not (rate := config.ngram_dropout) or not config.vector_tables:
             return None
-        drawn = torch.rand((*tokens.shape, config.ngrams - 1), device=self._device)
+        drawn = torch.rand((*tokens.shape, config.vector_tables), device=self._device)
         return (drawn >= rate).float() / (1 - rate)
 
     def _targets(self, chosen: NDArray[np.int64]) -> Tensor:

@@ -155,7 +155,7 @@ def _ngrams_alone(
     """
     if request.ngrams_alone is None:
         return 0.0 if warm else recipe.ngrams_alone(model, rows)
-    if request.ngrams_alone and not (model.bag and model.pool and model.ngrams > 1):
+    if request.ngrams_alone and not (model.bag and model.pool and model.vector_tables):
         raise RunError(
             "--ngrams-alone takes a readout that reads the mean of the n-grams' vectors; add "
             "--bag, --pool and --ngrams of 2 or more, or drop it"
@@ -181,7 +181,14 @@ def _first_model(
     vocabulary, labels = len(data.alphabet.vocabulary), len(data.alphabet.labels)
     if earlier:
         return dataclasses.replace(earlier, vocabulary=vocabulary, labels=labels)
-    return recipe.classifier_model(vocabulary, labels, len(data.train), request.minutes)
+    chosen = recipe.classifier_model(vocabulary, labels, len(data.train), request.minutes)
+    return dataclasses.replace(chosen, space=_code_of_space(data.alphabet))
+
+
+def _code_of_space(alphabet: Alphabet) -> int:
+    """Returns the code (token + 1) of the space, or 0 if no row has one."""
+    characters = alphabet.vocabulary
+    return characters.index(" ") + 1 if " " in characters else 0
 
 
 def _start(

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from rnn_train.evaluation.baselines import too_large
 from rnn_train.models.classifier import ClassifierConfig
-from rnn_train.models.ngrams import MAX_NGRAM_ROWS
+from rnn_train.models.hashing import MAX_PREFIX, MAX_ROWS
 from rnn_train.training.config import TrainingConfig
 
 CHARACTER_DROPOUT = 0.05
@@ -38,6 +38,10 @@ MANY_ROWS = 100_000
 """From so many rows on, vectors of long n-grams are learnt well enough to decide by themselves."""
 NGRAMS_ALONE = 0.4
 """Share of a run of many rows that trains the n-grams' vectors alone."""
+_PREFIX = MAX_PREFIX
+"""Characters of the word so far, at most, that have a vector. Most words of names are no longer."""
+_FREQUENT = 100_000
+"""N-grams of many rows that have a vector of their own."""
 _NGRAM_DROPOUT, _MORE_NGRAM_DROPOUT = 0.3, 0.4
 """Share of the n-grams' vectors that training reads as zeros, or else it learns rare ones by heart.
 The second one is for rows that are read often."""
@@ -87,10 +91,12 @@ def classifier_model(
         few,
         hidden=128,
         dropout=0.1,
-        ngrams=5,
+        ngrams=4,
+        prefix=_PREFIX,
         evidence=1,
-        ngram_rows=MAX_NGRAM_ROWS // 2,
-        ngram_width=64,
+        ngram_rows=MAX_ROWS,
+        frequent_ngrams=_FREQUENT,
+        ngram_width=32,
         ngram_dropout=_MORE_NGRAM_DROPOUT if often else _NGRAM_DROPOUT,
         bag=True,
     )
@@ -114,7 +120,7 @@ def ngrams_alone(model: ClassifierConfig, rows: int) -> float:
         model: the model.
         rows: number of training rows.
     """
-    whole = model.bag and model.pool and model.ngrams > 1 and model.evidence == 1
+    whole = model.bag and model.pool and model.vector_tables > 0 and model.evidence == 1
     return NGRAMS_ALONE if whole and rows >= MANY_ROWS else 0.0
 
 

@@ -29,7 +29,7 @@ from rnn_train.files import read_bytes, write_bytes
 from rnn_train.models.classifier import ClassifierConfig, RecurrentClassifier
 from rnn_train.progress import Log
 from rnn_train.tasks.classifier.data import ClassifierData
-from rnn_train.tasks.classifier.evidence import count_evidence
+from rnn_train.tasks.classifier.evidence import choose_ngrams, count_evidence
 from rnn_train.tasks.classifier.objective import (
     ClassifierObjective,
     TaughtRows,
@@ -38,6 +38,7 @@ from rnn_train.tasks.classifier.objective import (
 from rnn_train.tasks.classifier.plan import ClassifierPlan
 from rnn_train.tasks.classifier.soft_targets import SoftTargets
 from rnn_train.training.config import TrainingConfig
+from rnn_train.training.objective import with_restart
 from rnn_train.training.run import Run
 from rnn_train.training.schedule import Schedule
 from rnn_train.training.shared.crew import ALONE, Crew
@@ -51,12 +52,14 @@ _TIMED_ROWS = 2_000
 
 
 def new_network(config: ClassifierConfig, data: ClassifierData, seed: int) -> RecurrentClassifier:
-    """Makes an untrained network and counts its naive-Bayes weight of evidence.
+    """Makes an untrained network, and counts n-grams: which have a vector, and their naive-Bayes
+    weight of evidence.
 
     It seeds torch, so training draws the same random numbers each time.
     """
     torch.manual_seed(seed)
     model = RecurrentClassifier(config)
+    choose_ngrams(model, data.alphabet, data.train)
     count_evidence(model, data.alphabet, data.train)
     return model
 
@@ -207,7 +210,7 @@ class Teaching:
             self._balance,
             ngrams_alone=plan.ngrams_alone,
         )
-        schedule = self._schedule(minutes)
+        schedule = with_restart(self._schedule(minutes), objective)
         outcome = train_teacher(self.run, str(number), objective, schedule, training, device, log)
         assert isinstance(outcome.model, RecurrentClassifier)
         self._targets.write(self._folder(number), self._answers(outcome.model), outcome.seconds)

@@ -37,6 +37,9 @@ _FIXED = (
     "evidence",
     "ngram_rows",
     "ngram_width",
+    "prefix",
+    "space",
+    "frequent_ngrams",
     "bag",
 )
 """Fields of the config that follow from the weights."""

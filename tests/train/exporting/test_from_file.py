@@ -66,6 +66,8 @@ def test_character_model(shape: dict[str, Any], tmp_path: Path) -> None:
         {},
         {"layers": 2, "pool": True, "ngrams": 3, "evidence": 4, "ngram_rows": 41},
         {"ngrams": 4, "ngram_rows": 41, "bag": True},
+        {"ngrams": 3, "ngram_rows": 64, "bag": True}
+        | {"prefix": 4, "space": 2, "frequent_ngrams": 9},
         {"cell": "mingru", "layers": 2},
     ],
 )

@@ -107,10 +107,11 @@ def test_joined_parts_are_equal_and_few(tmp_path: Path, monkeypatch: pytest.Monk
         {"cell": "gru", "pool": False},
         {"ngrams": 3, "evidence": 4},
         {"ngrams": 4, "bag": True},
+        {"ngrams": 2, "bag": True, "prefix": 4, "space": 4, "frequent_ngrams": 9},
     ],
 )
 def test_fixed_steps_of_a_classifier(shape: dict[str, Any], tmp_path: Path) -> None:
-    sizes: dict[str, Any] = {"embedding": 5, "hidden": 6, "ngram_rows": 41} | shape
+    sizes: dict[str, Any] = {"embedding": 5, "hidden": 6, "ngram_rows": 64} | shape
     model = RecurrentClassifier(ClassifierConfig(vocabulary=len(VOCABULARY), labels=2, **sizes))
     model = shaken(model)
     card = lm_card(unknown=3, labels=("x", "y"), end=" ", log_prior=(-0.7, -0.7))

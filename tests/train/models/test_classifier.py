@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from rnn_train.models.classifier import ClassifierConfig, CodedEmbedding, RecurrentClassifier
+from rnn_train.models.classifier import ClassifierConfig, RecurrentClassifier
 from rnn_train.models.ngrams import Counted, NGramCell
 
 BATCH, TIME, VOCABULARY = 3, 9, 11
@@ -125,10 +125,23 @@ def with_bag(**shape: Any) -> RecurrentClassifier:
     return classifier(ngrams=4, ngram_rows=50, ngram_width=4, bag=True, **shape)
 
 
-@pytest.mark.parametrize("layers", [1, 2])
 @torch.no_grad()
-def test_ngrams_alone_are_a_part_of_the_network(layers: int, tokens: Tensor) -> None:
-    model, lengths = with_bag(layers=layers).eval(), torch.tensor([9, 1, 4])
+def test_word_so_far_alone(tokens: Tensor) -> None:
+    """A model that reads no n-grams beside it."""
+    model = classifier(prefix=3, space=1, ngram_rows=64, ngram_width=4, bag=True).eval()
+    lengths = torch.full((BATCH,), TIME)
+    whole, _ = model(tokens, model.zeros(BATCH))
+    same(model.last(tokens, lengths), whole[:, -1])
+    assert model.of_ngrams(tokens, lengths).shape == (BATCH, 3)
+
+
+@pytest.mark.parametrize(
+    "shape", [{}, {"layers": 2}, {"prefix": 3, "space": 2, "frequent_ngrams": 7}]
+)
+@torch.no_grad()
+def test_ngrams_alone_are_a_part_of_the_network(shape: dict[str, Any], tokens: Tensor) -> None:
+    model, lengths = with_bag(**shape).eval(), torch.tensor([9, 1, 4])
+    model.choose_ngrams([Counted(tokens, torch.full((BATCH,), TIME), torch.zeros(BATCH))])
     alone = model.of_ngrams(tokens, lengths)
     assert not torch.allclose(alone, model.last(tokens, lengths))
     model.read_ngrams_alone()
@@ -175,11 +188,3 @@ def test_own_labels_are_forgotten_after_an_error(tokens: Tensor) -> None:
     with pytest.raises(IndexError):
         model.last(tokens + VOCABULARY, lengths, torch.tensor([0, 1, 2]))
     assert [cell.own for cell in model.cells() if isinstance(cell, NGramCell)] == [None]
-
-
-def test_coded_embedding_ends_with_the_code() -> None:
-    embedding = CodedEmbedding(VOCABULARY, 4)
-    found = embedding(torch.tensor([[0, 10]]))
-    assert found.shape == (1, 2, 5)
-    assert found[0, :, -1].tolist() == [1, 11]
-    assert set(embedding.state_dict()) == {"vectors"}

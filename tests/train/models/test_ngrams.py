@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from rnn_train.models.cells import Cell
-from rnn_train.models.ngrams import MAX_NGRAM_ROWS, Counted, NGramCell
+from rnn_train.models.ngrams import Counted, NGramCell
 
 BATCH, TIME, IN = 3, 7, 5
 
@@ -37,19 +37,32 @@ def test_each_ngram_has_one_vector() -> None:
 
 
 def test_largest_codes_stay_inside_the_table() -> None:
-    cell = NGramCell(2, (20, 30, MAX_NGRAM_ROWS), (4, 1), width=2)
+    cell = NGramCell(2, (20, 30, 2**15), (4, 1), width=2)
     x = torch.tensor([[[0.0, code] for code in (100_000.0, 99_999.0, 100_000.0, 1.0)]])
     outputs, _ = cell.scan(x, cell.zeros(1, x))
     code, row = [int(each) for each in x[0, :, 1]], 0
     for each in code:
-        row = (row * 257 + each % MAX_NGRAM_ROWS) % MAX_NGRAM_ROWS
+        row = (row * 257 + each % 2**15) % 2**15
     same(outputs[0, -1, -2:], cell.vectors[50 + row])
 
 
-@pytest.mark.parametrize("longest", [(4, 1), (3, 4), (1, 4), (4, 4)])
-def test_steps_and_pieces_equal_one_scan(longest: tuple[int, int]) -> None:
-    cell, x = NGramCell(IN, (31, 97, 89), longest, width=3, labels=2), coded()
-    cell.count([Counted(x[..., -1], torch.full((BATCH,), TIME), torch.tensor([0, 1, 0]))])
+@pytest.mark.parametrize(
+    ("longest", "shape"),
+    [
+        *(((vectors, evidence), {}) for vectors, evidence in ((4, 1), (3, 4), (1, 4), (4, 4))),
+        ((4, 1), {"prefix": 5, "space": 2, "frequent": 6}),
+        ((3, 3), {"prefix": 2}),
+        ((2, 4), {"frequent": 4}),
+    ],
+)
+def test_steps_and_pieces_equal_one_scan(longest: tuple[int, int], shape: dict[str, int]) -> None:
+    rows = (*((64,) if "prefix" in shape else ()), *(31, 97, 89)[: max(longest) - 1])
+    cell, x = NGramCell(IN, rows, longest, width=3, labels=2, **shape), coded()
+    texts = [Counted(x[..., -1], torch.full((BATCH,), TIME), torch.tensor([0, 1, 0]))]
+    cell.count(texts)
+    if cell.frequent:
+        cell.choose(texts)
+        assert len(set(cell.row_of.tolist())) == cell.frequent + 1
     whole, last = cell.scan(x, cell.zeros(BATCH, x))
     stepped, after = Cell.scan(cell, x, cell.zeros(BATCH, x))
     same(stepped, whole)
@@ -92,3 +105,47 @@ def test_a_text_is_left_out_of_its_own_evidence() -> None:
     with_own, _ = cell.scan(x, cell.zeros(1, x))
     cell.own = None
     same(with_own, cell.scan(x, cell.zeros(1, x))[0])
+
+
+def test_the_most_frequent_ngrams_have_a_vector() -> None:
+    """In "abab" and "ba", with a 1, b 2 and 0 before a text: "ab" twice, "ba" twice, "0a" and "0b"
+    once."""
+    cell = NGramCell(2, (40,), (2, 1), width=2, frequent=2)
+    codes = torch.tensor([[1, 2, 1, 2], [2, 1, 9, 9]])
+    cell.choose([Counted(codes, torch.tensor([4, 2]), torch.tensor([0, 1]))])
+    outputs, _ = cell.scan(codes[..., None].float().expand(-1, -1, 2), cell.zeros(2, cell.vectors))
+    found = outputs[..., 1:]
+    shared = cell.vectors[2].expand(2, 2)
+    same(found[:, 0], shared)
+    same(found[0, 1], found[0, 3])
+    same(found[0, 2], found[1, 1])
+    assert not torch.equal(found[0, 1], found[0, 2])
+    assert "row_of" in cell.state_dict()
+
+
+def test_the_frequent_ngrams_of_pieces_are_those_of_texts() -> None:
+    codes = torch.randint(1, 5, (4, 12))
+    labels = torch.zeros(4, dtype=torch.long)
+    whole, pieces = (
+        NGramCell(2, (128, 40, 50), (3, 1), width=2, prefix=4, space=1, frequent=9)
+        for _ in range(2)
+    )
+    whole.choose([Counted(codes, torch.full((4,), 12), labels)])
+    pieces.choose(
+        [
+            Counted(codes[:, :5], torch.full((4,), 5), labels),
+            Counted(codes[:, 1:], torch.full((4,), 11), labels, 4),
+        ]
+    )
+    assert torch.equal(whole.row_of, pieces.row_of)
+
+
+def test_vectors_of_the_word_so_far_come_first() -> None:
+    cell = NGramCell(2, (64, 40), (2, 2), width=2, labels=2, prefix=3, space=1)
+    codes = torch.tensor([[2.0, 3, 1, 2, 3]])
+    cell.count([Counted(codes, torch.tensor([5]), torch.tensor([1]))])
+    outputs, _ = cell.scan(codes[..., None].expand(-1, -1, 2), cell.zeros(1, cell.vectors))
+    words, pairs, evidence = torch.split(outputs[0, :, 1:], [2, 2, 2], -1)
+    same(words[1], words[4])
+    assert not torch.equal(pairs[0], pairs[3])
+    assert (evidence[:, 1] > evidence[:, 0]).all()

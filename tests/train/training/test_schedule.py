@@ -1,5 +1,7 @@
 """Schedule: the length of a run and its learning rate."""
 
+from dataclasses import replace
+
 import pytest
 
 from rnn_train.training.schedule import Schedule
@@ -45,3 +47,12 @@ def test_budget_of_epochs_or_of_minutes() -> None:
     assert by_epochs == Schedule(0.5, steps=100, minutes=None)
     assert Schedule.of(0.5, 40, epochs=0.001, minutes=None).steps == 1
     assert Schedule.of(0.5, 40, epochs=None, minutes=3.0) == Schedule(0.5, None, 3.0)
+
+
+def test_warm_restart() -> None:
+    """Each part rises and falls to zero; the second one to a share of the first one's height."""
+    once, twice = STEPS, replace(STEPS, restart=0.25, restart_rate=0.4)
+    for share in (0.0, 0.05, 0.1, 0.6, 0.999):
+        assert twice.rate(0.25 * share) == pytest.approx(once.rate(share))
+        assert twice.rate(0.25 + 0.75 * share) == pytest.approx(0.4 * once.rate(share))
+    assert twice.rate(1.2) == pytest.approx(0, abs=1e-12)

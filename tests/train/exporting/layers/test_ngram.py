@@ -7,12 +7,13 @@ from numpy.typing import NDArray
 
 from rnn_infer import contract
 from rnn_train.exporting.graph import FLOAT, INT64, Graph
-from rnn_train.exporting.layers import ngram as module
+from rnn_train.exporting.layers.hashing import powers_of
 from rnn_train.exporting.layers.layer import as_numpy
 from rnn_train.exporting.layers.ngram import NGramLayer
 from rnn_train.exporting.layers.parts import LookUp, Part, joined
 from rnn_train.exporting.products import Weights, products_of
-from rnn_train.models.ngrams import MAX_NGRAM_ROWS, Counted, NGramCell
+from rnn_train.models.hashing import MAX_ROWS
+from rnn_train.models.ngrams import Counted, NGramCell
 from tests.train.exporting.examples import operators, run
 
 BATCH, TIME, IN, TOKENS = 3, 6, 5, 4
@@ -68,14 +69,14 @@ def test_a_whole_sequence_is_the_cells_scan(longest: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize(("weights", "tolerance"), [("int8", 0.05), ("float16", 1e-3)])
 def test_rounded_tables(weights: Weights, tolerance: float) -> None:
-    check(ngrams((MAX_NGRAM_ROWS // 4, MAX_NGRAM_ROWS), (3, 3)), weights, table(), tolerance)
+    check(ngrams((2**15 // 4, 2**15), (3, 3)), weights, table(), tolerance)
 
 
 def test_hashes_of_the_largest_vocabulary() -> None:
     """They need integers of 64 bits."""
-    rows, places = (8192, MAX_NGRAM_ROWS, MAX_NGRAM_ROWS, MAX_NGRAM_ROWS), 5
+    rows, places = (8192, 2**15, 2**15, MAX_ROWS), 5
     cell = NGramCell(IN, rows, (5, 1), width=2)
-    powers = module._powers(cell, contract.MAX_VOCABULARY)
+    powers = powers_of(cell.hash, contract.MAX_VOCABULARY)
     assert powers.dtype == np.int64
     assert contract.MAX_VOCABULARY * powers.sum(0).max() < 2**63
     assert powers.shape == (places, len(rows))

@@ -40,3 +40,25 @@ def test_without_evidence_nothing_is_counted(
     create: Callable[..., ClassifierTask], letters: Path
 ) -> None:
     assert not counted(create(letters, model={**SHAPE, "evidence": 1})).numel()
+
+
+@pytest.mark.parametrize("codes", [1, 3, 100])
+def test_frequent_ngrams_of_pieces_of_rows(
+    codes: int,
+    create: Callable[..., ClassifierTask],
+    letters: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shape = {**SHAPE, "ngram_rows": 512, "evidence": 1, "prefix": 4, "frequent_ngrams": 5}
+    task = create(letters, model=shape)
+
+    def chosen() -> torch.Tensor:
+        model = RecurrentClassifier(task.plan.model)
+        evidence.choose_ngrams(model, task.data.alphabet, task.data.train)
+        (ngrams,) = (each for each in model.cells() if isinstance(each, NGramCell))
+        return ngrams.row_of
+
+    whole = chosen()
+    assert sorted(set(whole.tolist())) == list(range(6))
+    monkeypatch.setattr(evidence, "_COUNTED", codes)
+    assert torch.equal(chosen(), whole)

@@ -1,6 +1,7 @@
 """Training of the n-grams alone, before the whole network."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from rnn_train.tasks.classifier import recipe
 from rnn_train.tasks.classifier.objective import ClassifierObjective
 from rnn_train.tasks.classifier.task import ClassifierTask
 from rnn_train.training import checkpoint
+from rnn_train.training.objective import with_restart
+from rnn_train.training.schedule import Schedule
 from rnn_train.training_session import TrainingReport
 
 BAG = {
@@ -54,6 +57,18 @@ def test_ngrams_are_trained_alone_first(create: Create, letters: Path) -> None:
     assert all(weight.grad is not None for weight in model.parameters() if weight.requires_grad)
 
 
+def test_rate_restarts_with_the_last_phase(create: Create, letters: Path) -> None:
+    task = create(letters, model=BAG)
+    schedule = Schedule(0.1, steps=100, minutes=None)
+    found = with_restart(schedule, objective(task, 0.25))
+    assert found == replace(schedule, restart=0.25, restart_rate=ClassifierObjective.restart_rate)
+    further = replace(schedule, part=1)
+    assert with_restart(further, objective(task)) == further
+    assert with_restart(schedule, objective(task, 0.0)) == replace(
+        schedule, restart_rate=ClassifierObjective.restart_rate
+    )
+
+
 def test_phase_is_state(create: Create, letters: Path) -> None:
     task = create(letters, model=BAG)
     one, other = objective(task), objective(task)
@@ -81,7 +96,8 @@ def test_all_ngrams_may_be_dropped(create: Create, letters: Path) -> None:
         ({}, 1000, 0.0),
         ({"bag": False}, 100, 0.0),
         ({"pool": False}, 100, 0.0),
-        ({"ngrams": 1}, 100, 0.0),
+        ({"ngrams": 1}, 100, recipe.NGRAMS_ALONE),
+        ({"ngrams": 1, "prefix": 0}, 100, 0.0),
         ({"evidence": 3}, 100, 0.0),
     ],
 )

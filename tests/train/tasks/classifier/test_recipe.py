@@ -71,6 +71,9 @@ def test_many_rows_get_vectors_that_pass_the_recurrent_layer_by(labels: int) -> 
     assert many.bag
     assert many.evidence == 1
     assert many.ngrams > few.ngrams
+    assert min(many.prefix, many.frequent_ngrams) > 0
+    assert (few.prefix, few.frequent_ngrams) == (0, 0)
+    assert parameter_count(RecurrentClassifier(many)) < 4_000_000
     assert many.ngram_width > few.ngram_width
 
 
