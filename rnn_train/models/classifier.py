@@ -282,14 +282,16 @@ class RecurrentClassifier(nn.Module):
             if isinstance(cell, NGramCell):
                 cell.count(replace(batch, codes=batch.codes + 1) for batch in batches)
 
-    def choose_ngrams(self, batches: Iterable[Counted]) -> None:
-        """Give the most frequent n-grams a vector each; see `NGramCell.choose`.
+    def choose_ngrams(self, batches: Iterable[Counted], weights: Tensor | None = None) -> None:
+        """Give the most frequent n-grams a vector each.
 
         Args:
             batches: see `count`.
+            weights: see `NGramCell.choose`.
         """
         if self.config.own_vectors:
-            self._ngrams.choose(replace(batch, codes=batch.codes + 1) for batch in batches)
+            coded = (replace(batch, codes=batch.codes + 1) for batch in batches)
+            self._ngrams.choose(coded, weights)
 
     def cells(self) -> Iterator[Cell]:
         """Yield the layers, from the input up."""

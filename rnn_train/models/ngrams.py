@@ -186,16 +186,18 @@ class NGramCell(Cell):
             found.view(-1).index_add_(0, flat, torch.ones_like(flat, dtype=found.dtype))
 
     @torch.no_grad()
-    def choose(self, batches: Iterable[Counted]) -> None:
+    def choose(self, batches: Iterable[Counted], weights: Tensor | None = None) -> None:
         """Give the most frequent n-grams a vector each. All others share the last one.
 
         Args:
             batches: of the training texts.
+            weights: how often a text of each label counts, float64 [labels]; None: once.
         """
-        counts = torch.zeros(self._entries, dtype=torch.long)
+        counts = torch.zeros(self._entries, dtype=torch.float64)
         for batch in batches:
-            for entry, _ in self._counted(batch, slice(self.vector_tables)):
-                counts += torch.bincount(entry, minlength=self._entries)
+            for entry, label in self._counted(batch, slice(self.vector_tables)):
+                each = None if weights is None else weights[label]
+                counts += torch.bincount(entry, each, minlength=self._entries)
         # In the order of the entries, so that near entries stay near; ties by place.
         order = torch.argsort(counts, descending=True, stable=True)[: self.frequent]
         chosen = order[counts[order] > 0].sort().values

@@ -11,6 +11,9 @@ from rnn_train.data.row_reader import RowReader
 from rnn_train.models.classifier import RecurrentClassifier
 from rnn_train.models.ngrams import Counted
 
+RARE_LABELS = 0.5
+"""How far rare labels are favoured in the choice of n-grams: the count of a text falls with this
+power of the frequency of its label. Else n-grams that only a rare label has would get no vector."""
 _COUNTED = 1 << 16
 """Codes that are counted at once."""
 
@@ -27,7 +30,10 @@ def choose_ngrams(model: RecurrentClassifier, alphabet: Alphabet, rows: AnyRows)
     these alone."""
     if model.config.own_vectors:
         context = max(model.config.ngrams, model.config.prefix) - 1
-        model.choose_ngrams(_counted(alphabet, EncodedRows.of(rows), context))
+        rows = EncodedRows.of(rows)
+        weights = torch.tensor(alphabet.log_prior(rows), dtype=torch.float64)
+        weights = torch.exp(-RARE_LABELS * weights)
+        model.choose_ngrams(_counted(alphabet, rows, context), weights)
 
 
 def _counted(alphabet: Alphabet, rows: EncodedRows, context: int) -> Iterator[Counted]:

@@ -123,6 +123,19 @@ def test_the_most_frequent_ngrams_have_a_vector() -> None:
     assert "row_of" in cell.state_dict()
 
 
+def test_texts_of_rare_labels_may_count_more() -> None:
+    """ "ab" stands in three texts of label 0, "ba" in one of label 1."""
+    codes, labels = torch.tensor([[1, 2]] * 3 + [[2, 1]]), torch.tensor([0, 0, 0, 1])
+    cell = NGramCell(2, (40,), (2, 1), width=2, frequent=2)
+    _, ab = cell.hash.of_sequences(torch.tensor([[0, 0, 1, 2]]))[0][0]
+    _, ba = cell.hash.of_sequences(torch.tensor([[0, 0, 2, 1]]))[0][0]
+    texts = Counted(codes, torch.full((4,), 2), labels)
+    cell.choose([texts])
+    assert (cell.row_of[ab] < 2, cell.row_of[ba] < 2) == (True, False)
+    cell.choose([texts], torch.tensor([0.3, 1.0], dtype=torch.float64))
+    assert (cell.row_of[ab] < 2, cell.row_of[ba] < 2) == (False, True)
+
+
 def test_the_frequent_ngrams_of_pieces_are_those_of_texts() -> None:
     codes = torch.randint(1, 5, (4, 12))
     labels = torch.zeros(4, dtype=torch.long)
