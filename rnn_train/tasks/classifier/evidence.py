@@ -14,6 +14,8 @@ from rnn_train.models.ngrams import Counted
 RARE_LABELS = 0.5
 """How far rare labels are favoured in the choice of n-grams: the count of a text falls with this
 power of the frequency of its label. Else n-grams that only a rare label has would get no vector."""
+_MOST_CHARACTERS = 1 << 25
+"""Characters of which the frequent n-grams are chosen, about."""
 _COUNTED = 1 << 16
 """Codes that are counted at once."""
 
@@ -27,10 +29,13 @@ def count_evidence(model: RecurrentClassifier, alphabet: Alphabet, rows: AnyRows
 
 def choose_ngrams(model: RecurrentClassifier, alphabet: Alphabet, rows: AnyRows) -> None:
     """Gives the most frequent n-grams of training rows a vector each, if the model has vectors for
-    these alone."""
+    these alone. Of very many characters, those of a random part of the rows are counted."""
     if model.config.own_vectors:
         context = max(model.config.ngrams, model.config.prefix) - 1
         rows = EncodedRows.of(rows)
+        if (share := _MOST_CHARACTERS / max(1, int(rows.lengths.sum()))) < 1:
+            drawn = np.random.default_rng(0).random(len(rows)) < share
+            rows = rows.take(np.flatnonzero(drawn))
         weights = torch.tensor(alphabet.log_prior(rows), dtype=torch.float64)
         weights = torch.exp(-RARE_LABELS * weights)
         model.choose_ngrams(_counted(alphabet, rows, context), weights)

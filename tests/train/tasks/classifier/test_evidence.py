@@ -1,5 +1,6 @@
 """Counting of n-grams: all rows at once, or in pieces."""
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -62,3 +63,18 @@ def test_frequent_ngrams_of_pieces_of_rows(
     assert sorted(set(whole.tolist())) == list(range(6))
     monkeypatch.setattr(evidence, "_COUNTED", codes)
     assert torch.equal(chosen(), whole)
+
+
+def test_frequent_ngrams_of_a_part_of_the_rows(
+    create: Callable[..., ClassifierTask], letters: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = create(letters, model={**SHAPE, "evidence": 1, "ngram_rows": 512})
+    read: list[int] = []
+    monkeypatch.setattr(evidence, "_MOST_CHARACTERS", int(task.data.train.lengths.sum()) // 2)
+    shape = dataclasses.replace(task.plan.model, frequent_ngrams=5)
+    model = RecurrentClassifier(shape)
+    monkeypatch.setattr(
+        model, "choose_ngrams", lambda texts, _: read.extend(len(each.labels) for each in texts)
+    )
+    evidence.choose_ngrams(model, task.data.alphabet, task.data.train)
+    assert 0.3 * len(task.data.train) < sum(read) < 0.7 * len(task.data.train)
