@@ -10,6 +10,7 @@ from rnn_infer.cli.guards import require_output
 from rnn_infer.cli.options import typed
 from rnn_infer.cli.table_options import TABLE_OPTIONS, table_options, take_table_options
 from rnn_train.cli.group import OptionsError, guarded, main
+from rnn_train.cli.ngram_options import NGRAM_OPTIONS, ngram_options
 from rnn_train.cli.options import PATH, FiniteRange, training_options
 
 _Options = dict[str, Any]
@@ -138,44 +139,11 @@ def charlm(**options: Any) -> None:
 @click.option(
     "--cell", help="elman, gru, lstm, mingru, or a class of your own: package.module:MyCell."
 )
-@click.option("--ngrams", type=click.IntRange(1, 8), help="Longest n-gram that has its own vector.")
-@click.option(
-    "--evidence",
-    type=click.IntRange(1, 8),
-    help="Longest n-gram whose naive-Bayes weight of evidence (log-count ratio) is read. 1: none.",
-)
+@ngram_options
 @click.option(
     "--pool/--no-pool",
     default=None,
     help="Read the running mean and maximum of the hidden states too.",
-)
-@click.option(
-    "--bag/--no-bag",
-    default=None,
-    help="Let the n-grams' vectors pass the recurrent layers by, and read their mean.",
-)
-@click.option(
-    "--prefix",
-    type=click.IntRange(0, 8),
-    metavar="CHARACTERS",
-    help="Give the word so far its own vector, too; of longer words, the last characters. 0: none.",
-)
-@click.option(
-    "--frequent-ngrams",
-    type=click.IntRange(0, 1_000_000),
-    metavar="NUMBER",
-    help="Give so many n-grams their own vector, the most frequent ones. 0: one for each entry of "
-    "a hash table.",
-)
-@click.option(
-    "--ngrams-alone",
-    type=_RATE,
-    metavar="SHARE",
-    help="Share of the run that trains the n-grams' vectors alone, before the whole network; it "
-    "takes --bag.",
-)
-@click.option(
-    "--ngram-dropout", type=_RATE, help="Share of the n-grams' vectors that training leaves out."
 )
 @click.option("--dropout", type=_RATE, help="Dropout before and after the recurrent layers.")
 @click.option(
@@ -227,13 +195,8 @@ _CLASSIFIER = (
     "layers",
     "embedding",
     "pool",
-    "bag",
     "dropout",
-    "ngrams",
-    "ngram_dropout",
-    "prefix",
-    "frequent_ngrams",
-    "evidence",
+    *NGRAM_OPTIONS,
 )
 """Fields of the classifier's config that have an option."""
 
