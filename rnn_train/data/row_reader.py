@@ -91,8 +91,13 @@ class RowBatches:
         self._batch, self._tokens, self._seed = batch, tokens, seed
         self._epoch, self._first = -1, 0
         self._steps: list[tuple[NDArray[np.int64], int]] = []
-        self.per_epoch = len(self._shuffled(0))
+        first = self._shuffled(0)
+        self.per_epoch = len(first)
         """Steps of the first epoch. If rows are long, later epochs may have a few more or less."""
+        limited = batch * int(np.minimum(self._lengths, self._window).max(initial=0)) > tokens
+        begins = sum(number == 0 for _, number in first)
+        self._mean: float | None = len(self._lengths) / begins if limited else None
+        """Mean rows of a batch. None: all batches have as many, up to the last ones."""
 
     def rows(self, step: int) -> NDArray[np.int64]:
         """Returns the rows of the batch of a step, counted from the start of training."""
@@ -107,6 +112,14 @@ class RowBatches:
             self._epoch += 1
             self._steps = self._shuffled(self._epoch)
         return self._steps[step - self._first]
+
+    def weight(self, rows: int) -> float:
+        """Returns the weight of a step whose batch has so many rows.
+
+        The limit of tokens leaves a batch of long rows fewer rows than one of short rows. With
+        their weights, each row of a table counts the same, whatever its length.
+        """
+        return 1.0 if self._mean is None else rows / self._mean
 
     def _shuffled(self, epoch: int) -> list[tuple[NDArray[np.int64], int]]:
         """Returns the steps of one epoch: rows are shuffled, then sorted by length in buckets."""

@@ -172,8 +172,19 @@ class ClassifierObjective:
 
         The batch of long rows takes a step for each of its windows, with the state carried. In each
         the rows are classified by what was read so far, so that the first window learns too. The
-        gradient of a row's earlier windows weighs as much in all as that of its last.
+        gradient of a row's earlier windows weighs as much in all as that of its last. The gradient
+        of a batch weighs as its rows do; see `RowBatches.weight`.
         """
+        chosen, _ = self._batches.at(step)
+        loss, texts = self._mean_loss(step)
+        weight = self._batches.weight(len(chosen))
+        if weight == 1:
+            return loss, texts
+        # The value is the mean of all rows, so that it can be compared from step to step.
+        return weight * loss + (1 - weight) * loss.detach(), texts
+
+    def _mean_loss(self, step: int) -> tuple[Tensor, int]:
+        """Computes the mean loss of a step, whatever the number of its rows."""
         chosen, number = self._batches.at(step)
         begin, texts = number * WINDOW, len(chosen)
         goes_on = self._reader.lengths[chosen] > begin
@@ -195,7 +206,6 @@ class ClassifierObjective:
             return loss if self.share == WHOLE else loss * (len(chosen) / count), texts
         losses = cross_entropy(logits, targets, reduction="none")
         part = (losses * torch.from_numpy(weights).to(losses)).sum() / texts
-        # The value is the mean of all rows, so that it can be compared from step to step.
         return part + (losses.sum() / count - part).detach(), int(ends.sum())
 
     def _read(

@@ -75,3 +75,25 @@ def test_batches_follow_from_seed_and_step() -> None:
     expected = [first.rows(step).tolist() for step in steps]
     assert [again.rows(step).tolist() for step in reversed(steps)] == expected[::-1]
     assert [other.rows(step).tolist() for step in steps] != expected
+
+
+def test_each_row_weighs_the_same_whatever_its_length() -> None:
+    lengths = np.concatenate([np.full(60, 2), np.full(10, 30)])
+    batches = RowBatches(lengths, 16, 64, seed=1)
+    sizes = [len(batches.rows(step)) for step in range(batches.per_epoch)]
+    assert (min(sizes), max(sizes)) == (2, 16)
+    each = [batches.weight(size) / size for size in sizes]
+    assert each == pytest.approx([each[0]] * len(sizes))
+    assert np.mean([batches.weight(size) for size in sizes]) == pytest.approx(1)
+
+
+def test_batches_that_are_not_limited_weigh_the_same() -> None:
+    batches = RowBatches(np.full(70, 2), 16, 64, seed=1)
+    assert {batches.weight(size) for size in (6, 16)} == {1.0}
+
+
+def test_windows_of_a_batch_count_as_one_batch() -> None:
+    lengths = np.array([100, 2, 2, 2])
+    batches = RowBatches(lengths, 4, 20, seed=1, window=10)
+    assert batches.per_epoch == 11
+    assert batches.weight(2) == pytest.approx(1)

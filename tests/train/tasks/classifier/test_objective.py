@@ -12,6 +12,7 @@ from torch.nn.functional import cross_entropy
 from rnn_train import training_session
 from rnn_train.data.alphabet import Alphabet, label_indices, pad
 from rnn_train.evaluation.classification import logits_of
+from rnn_train.tasks.classifier import objective as module
 from rnn_train.tasks.classifier.objective import ClassifierObjective
 from rnn_train.tasks.classifier.task import ClassifierTask
 from rnn_train.training.loop import Trainer
@@ -72,6 +73,21 @@ def test_loss_is_cross_entropy_of_the_labels(task: ClassifierTask) -> None:
         logits = task.model.last(tokens, lengths, labels)
     shift = 0.5 * torch.tensor(data.alphabet.log_prior(data.train))
     assert loss.item() == pytest.approx(cross_entropy(logits + shift, labels).item(), abs=1e-6)
+
+
+def test_gradient_of_a_batch_weighs_as_its_rows_do(
+    task: ClassifierTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Long rows come in batches of few rows, and must not count more for it."""
+    monkeypatch.setattr(module, "BATCH_TOKENS", 40)
+    one = objective(task)
+    weight = one._batches.weight(len(one._batches.rows(0)))
+    assert weight != 1
+    (loss, _), (whole, _) = one.loss(0), one._mean_loss(0)
+    assert loss.item() == pytest.approx(whole.item())
+    bias = task.model.readout.bias
+    found, expected = (torch.autograd.grad(each, bias)[0] for each in (loss, whole))
+    assert torch.allclose(found, weight * expected, atol=1e-6)
 
 
 def test_characters_are_dropped(task: ClassifierTask) -> None:
