@@ -81,6 +81,7 @@ def store_data(
             held_out = np.arange(len(labels)) >= count
         else:
             held_out = held_out_side(keys, labels, request.fraction, request.seed)
+        _check_texts(sources[0], keys[:count], writer)
         _check_labels(writer.names, labels, held_out, earlier)
         repeated, contradictory = repetitions(keys, labels)
         facts = {
@@ -138,6 +139,16 @@ def _add(writer: RowWriter, stream: RowStream, log: Log | None) -> int:
         for line in stream.report():
             log(line)
     return count
+
+
+def _check_texts(source: str, keys: NDArray[np.uint64], writer: RowWriter) -> None:
+    """Raises `DataError` if all rows have the same text, of which nothing can be learnt."""
+    if (keys == keys[0]).all():
+        (text,) = writer.texts(np.zeros(1, np.int64))
+        raise DataError(
+            f"{source}: all rows have the text {text!r}; two texts or more are needed; if "
+            "another column holds the texts, name it with --text-column"
+        )
 
 
 def _check_labels(

@@ -105,7 +105,7 @@ def decide(
         model=model,
         max_length=request.max_length,
         training=training,
-        ngrams_alone=_ngrams_alone(request, model, rows, warm=earlier is not None),
+        ngrams_alone=_ngrams_alone(request, model, data, warm=earlier is not None),
     )
     return _with_student(plan, request, data) if request.ensemble else plan
 
@@ -146,7 +146,7 @@ def _with_student(
 
 
 def _ngrams_alone(
-    request: ClassifierRequest, model: ClassifierConfig, rows: int, warm: bool
+    request: ClassifierRequest, model: ClassifierConfig, data: ClassifierData, warm: bool
 ) -> float:
     """Returns the share of the run that trains the n-grams' vectors alone.
 
@@ -154,7 +154,9 @@ def _ngrams_alone(
         RunError: the request asks for it, and the readout does not read their mean.
     """
     if request.ngrams_alone is None:
-        return 0.0 if warm else recipe.ngrams_alone(model, rows)
+        rows, characters = len(data.train), int(data.train.lengths.sum())
+        share = recipe.ngrams_alone(model, rows, characters, request.minutes)
+        return 0.0 if warm else share
     if request.ngrams_alone and not (model.bag and model.pool and model.vector_tables):
         raise RunError(
             "--ngrams-alone takes a readout that reads the mean of the n-grams' vectors; add "

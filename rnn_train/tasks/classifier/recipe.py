@@ -51,6 +51,14 @@ _FEW_UNKNOWN = 0.01
 """Share of unknown characters, where n-grams are dropped: each stands in many n-grams."""
 _ENOUGH_READINGS = 3.0
 """Times that the minutes allow to read each row, from which rows are read often."""
+_LONG_NGRAMS_ALONE = 0.95
+"""The same share, if the minutes are too few for the whole network to read many of the rows."""
+_WORTH_IT = 0.25
+"""Share of the rows that the whole network must be able to read. Where it read less, it made the
+n-grams' predictions no better (rows of 50 to 1,500 characters)."""
+_CHARACTERS_A_SECOND = 60_000
+"""Characters that training of the whole network reads a second, on one core. The n-grams alone
+read some 25 times as many, if rows are long."""
 _ROWS_A_SECOND = 5_000
 """Rows that training reads a second, on two cores: a guess, of which the choice depends weakly."""
 
@@ -111,17 +119,28 @@ def character_dropout(model: ClassifierConfig) -> float:
     return _FEW_UNKNOWN if model.ngram_dropout else CHARACTER_DROPOUT
 
 
-def ngrams_alone(model: ClassifierConfig, rows: int) -> float:
+def ngrams_alone(
+    model: ClassifierConfig, rows: int, characters: int, minutes: float | None = None
+) -> float:
     """Chooses the share of a run that trains the n-grams' vectors alone, before the whole network.
 
-    Several times as many rows are read in that time, and rare n-grams and labels need many.
+    Several times as many rows are read in that time, and rare n-grams and labels need many. If rows
+    are long and the minutes few, nearly the whole run does: the whole network would read too few
+    rows to learn from.
 
     Args:
         model: the model.
         rows: number of training rows.
+        characters: of all these rows.
+        minutes: budget of the run; None: it has no limit in minutes.
     """
     whole = model.bag and model.pool and model.vector_tables > 0 and model.evidence == 1
-    return NGRAMS_ALONE if whole and rows >= MANY_ROWS else 0.0
+    if not whole or rows < MANY_ROWS:
+        return 0.0
+    if minutes is None:
+        return NGRAMS_ALONE
+    read = (1 - NGRAMS_ALONE) * 60 * minutes * _CHARACTERS_A_SECOND / characters
+    return NGRAMS_ALONE if read >= _WORTH_IT else _LONG_NGRAMS_ALONE
 
 
 def student_model(teacher: ClassifierConfig, synthetic: int = 0) -> ClassifierConfig:

@@ -27,6 +27,13 @@ def test_held_out_rows_of_their_own(create: Create, table: Path, tmp_path: Path)
     assert task.measure(task.model).metrics["held_out_rows"] == 20
 
 
+def test_rows_of_one_text_are_refused(create: Create, tmp_path: Path) -> None:
+    path = tmp_path / "equal.csv"
+    path.write_text("name,group\n" + "same,a\nsame,b\n" * 20)
+    with pytest.raises(DataError, match=r"all rows have the text 'same'; .*--text-column"):
+        create(path)
+
+
 def test_label_of_held_out_rows_only(run: Run, create: Create, table: Path, tmp_path: Path) -> None:
     (tmp_path / "held.csv").write_text("bako,east\nbason,west\n" * 10)
     with pytest.raises(DataError, match=r"only held-out rows have the label 'west'"):

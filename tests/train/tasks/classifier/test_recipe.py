@@ -98,3 +98,15 @@ def test_few_characters_are_unknown_where_ngrams_are_dropped() -> None:
 def test_a_file_of_many_rows_and_labels_has_four_million_parameters_at_most() -> None:
     model = RecurrentClassifier(recipe.classifier_model(300, 176, 1_000_000))
     assert parameter_count(model) <= 4_000_000
+
+
+def test_long_rows_and_few_minutes_train_the_ngrams_alone_for_longer() -> None:
+    """The whole network would read too few of the rows."""
+    rows = 120_000
+    model = recipe.classifier_model(60, 2, rows, 2)
+    names, reviews = 10 * rows, 450 * rows
+    shares = [
+        recipe.ngrams_alone(model, rows, characters, minutes)
+        for characters, minutes in ((names, 2), (reviews, 2), (reviews, 30), (reviews, None))
+    ]
+    assert shares == [0.4, 0.95, 0.4, 0.4]
