@@ -13,6 +13,7 @@ For a classifier, they are those of `ClassifierFigures`.
 
 import tempfile
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -32,9 +33,9 @@ from rnn_infer.tables.options import TableOptions
 from rnn_infer.text.vocabulary import Unknown, Vocabulary
 from rnn_train.data.corpus import encode_text
 from rnn_train.data.datasets import open_texts
+from rnn_train.data.encoded_rows import EncodedRows
 from rnn_train.data.joining import FILE_MARK, LINE_MARK, Documents, Joining
-from rnn_train.data.labelled import read_rows
-from rnn_train.data.rows import Rows, normal
+from rnn_train.data.row_store import stored_rows
 from rnn_train.errors import DataError, EvaluationError
 from rnn_train.evaluation import metrics
 from rnn_train.evaluation.classification import held_out_logits
@@ -46,8 +47,13 @@ from rnn_train.progress import Log
 from rnn_train.run_task import finished_task
 from rnn_train.system_errors import system_errors
 from rnn_train.tasks.charlm.task import CharLMTask
+from rnn_train.tasks.classifier.evaluated_rows import (
+    evaluated_rows,
+    logits_of_file,
+    readable,
+    truth_of,
+)
 from rnn_train.tasks.classifier.task import ClassifierTask
-from rnn_train.tasks.memory import check_logits
 from rnn_train.training.device import pick_device
 
 Prior = float | Literal["best"]
@@ -119,10 +125,13 @@ def _evaluate_run(
             return _charlm_figures(task, tokens, result.temperature, dynamic)
         assert isinstance(task, ClassifierTask)
         wanted.check(metadata)
-        rows = data.rows(task.data.alphabet.labels)
-        read = rows if unknown == "default" else _readable(rows, vocabulary, unknown)
-        logits, _ = held_out_logits(task.model, task.data.alphabet, read)
-        return wanted.figures(result.calibration.apply_(logits), rows, metadata)
+        with ExitStack() as opened:
+            rows = read = opened.enter_context(data.rows(task.data.alphabet.labels))
+            if unknown != "default":
+                pairs = readable(rows, vocabulary, unknown)
+                read = opened.enter_context(stored_rows(data.sources[0], pairs))
+            logits, _ = held_out_logits(task.model, task.data.alphabet, read)
+            return wanted.figures(result.calibration.apply_(logits), rows, metadata)
 
 
 def _evaluate_charlm(
@@ -150,22 +159,6 @@ def _charlm_figures(
     return CharLMFigures(len(tokens) - 1, nats)
 
 
-def _readable(rows: Rows, vocabulary: Vocabulary, unknown: Unknown) -> Rows:
-    """Replaces or leaves out unknown characters, as an exported file does.
-
-    Raises:
-        UnknownCharacterError: a text has one, and `unknown` is "error".
-        DataError: nothing is left of a text.
-    """
-    texts = tuple(vocabulary.decode(vocabulary.encode(text, unknown)) for text in rows.texts)
-    if "" in texts:
-        text = rows.texts[texts.index("")]
-        raise DataError(
-            f"text {text!r:.60} has no character the model knows; there is nothing to classify"
-        )
-    return Rows(texts, rows.labels)
-
-
 def _evaluate_file(
     path: Path, data: "_Data", device: Device, wanted: "_Wanted"
 ) -> CharLMFigures | ClassifierFigures:
@@ -176,9 +169,9 @@ def _evaluate_file(
         return _evaluate_charlm_file(stepper, data.sources, wanted.unknown)
     wanted.check(metadata)
     labeller = Labeller(stepper, metadata.classifier)
-    rows = data.rows(labeller.labels)
-    logits = labeller.logits(rows.texts, wanted.unknown)
-    return wanted.figures(torch.from_numpy(logits), rows, metadata)
+    # The file normalizes texts itself, if its rules say so.
+    with data.rows(labeller.labels, normalized=False) as rows:
+        return wanted.figures(logits_of_file(labeller, rows, wanted.unknown), rows, metadata)
 
 
 def _evaluate_charlm_file(stepper: Stepper, data: Sequence[str], unknown: Unknown) -> CharLMFigures:
@@ -238,7 +231,7 @@ class _Wanted:
         self._threshold(metadata)
         self._prior(metadata)
 
-    def figures(self, logits: Tensor, rows: Rows, metadata: Metadata) -> ClassifierFigures:
+    def figures(self, logits: Tensor, rows: EncodedRows, metadata: Metadata) -> ClassifierFigures:
         """Computes the figures.
 
         Args:
@@ -248,8 +241,7 @@ class _Wanted:
         """
         assert metadata.classifier is not None
         labels, log_prior = metadata.classifier.labels, metadata.classifier.log_prior
-        index = {label: i for i, label in enumerate(labels)}
-        truth = torch.tensor([index[label] for label in rows.labels])
+        truth = truth_of(rows, labels)
         priors = metrics.by_prior(logits, truth, log_prior)
         if prior := self._prior(metadata):
             logits -= prior * torch.tensor(log_prior)
@@ -258,7 +250,7 @@ class _Wanted:
             truth,
             labels,
             self._threshold(metadata),
-            texts=[normal(text) for text in rows.texts],
+            keys=rows.keys(),
             priors=priors,
             prior=prior,
         )
@@ -288,13 +280,8 @@ class _Data:
     table: TableOptions | None
     log: Log
 
-    def rows(self, labels: Sequence[str]) -> Rows:
-        """Reads the rows of a model with these labels."""
-        rows = read_rows(self.sources, self.table, labels, self.log)
-        if new := sorted(set(rows.labels) - set(labels))[:5]:
-            raise DataError(
-                f"{self.sources[0]}: labels that the model does not know: "
-                f"{', '.join(map(repr, new))}; drop these rows, or name another --label-column"
-            )
-        check_logits(len(rows), len(labels), "evaluate a part of the rows at a time")
-        return rows
+    def rows(
+        self, labels: Sequence[str], normalized: bool = True
+    ) -> AbstractContextManager[EncodedRows]:
+        """Opens the rows of a model with these labels."""
+        return evaluated_rows(self.sources, self.table, labels, self.log, normalized)

@@ -8,7 +8,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from rnn_train.data.rows import Rows, normal
+from rnn_train.data.rows import Rows, normal, text_keys
 
 _BLOCK = 1 << 14
 """Rows that are decoded at once."""
@@ -16,10 +16,10 @@ _BLOCK = 1 << 14
 
 @dataclass(frozen=True)
 class EncodedRows:
-    """Labelled texts in normal form. Each text is a piece of one array of tokens.
+    """Labelled texts. Each text is a piece of one array of tokens.
 
-    The alphabet is that of all rows of a table, so each text can be read back exactly. A model has
-    an `Alphabet` of its own.
+    Texts to train on are in normal form. The alphabet is that of all rows of a table, so each text
+    can be read back exactly. A model has an `Alphabet` of its own.
     """
 
     characters: tuple[str, ...]
@@ -110,6 +110,18 @@ class EncodedRows:
     def label_counts(self) -> NDArray[np.int64]:
         """Returns the number of rows of each label, [labels]."""
         return np.bincount(self.indices, minlength=len(self.names))
+
+    def keys(self) -> NDArray[np.uint64]:
+        """Returns one number for each text, the same for texts of one normal form, [rows]."""
+        texts, found = self.texts_in_blocks(), np.empty(len(self), np.uint64)
+        for begin in range(0, len(self), _BLOCK):
+            found[begin : begin + _BLOCK] = text_keys(map(normal, islice(texts, _BLOCK)))
+        return found
+
+    def pairs(self) -> Iterator[tuple[str, str]]:
+        """Yields text and label of each row. Memory does not grow with the number of rows."""
+        for text, index in zip(self.texts_in_blocks(), self.indices, strict=True):
+            yield text, self.names[index]
 
     def sha256(self) -> str:
         """Returns a hash of all rows. It depends on their order."""

@@ -11,7 +11,6 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -21,8 +20,8 @@ from numpy.typing import NDArray
 
 from rnn_infer.errors import because
 from rnn_train.data.encoded_rows import EncodedRows
-from rnn_train.data.rows import normal
-from rnn_train.errors import RunError
+from rnn_train.data.rows import normal, text_keys
+from rnn_train.errors import DataError, RunError
 from rnn_train.files import read_bytes, replacing, write_bytes
 
 ROW_FILES = ("rows.bin", "rows.npy", "rows.json")
@@ -40,14 +39,17 @@ _PIECE = 1 << 20
 class RowWriter:
     """Collects labelled texts: characters go to a file, a few numbers for each row stay."""
 
-    def __init__(self, file: BinaryIO, max_length: int | None = None) -> None:
+    def __init__(
+        self, file: BinaryIO, max_length: int | None = None, normalized: bool = True
+    ) -> None:
         """Begins with no rows.
 
         Args:
             file: gets the characters of the texts, as UTF-32.
             max_length: characters of a text that are kept; None: all.
+            normalized: texts are normalized; False: they stay as they are.
         """
-        self._file, self._max_length = file, max_length
+        self._file, self._max_length, self._normalized = file, max_length, normalized
         self.cut = 0
         """Number of texts that were longer than `max_length`."""
         self.longest = 0
@@ -69,19 +71,19 @@ class RowWriter:
         """
         source, rows, index = iter(pairs), 0, self._index
         while block := list(islice(source, _BLOCK)):
-            texts = [self._kept(normal(text)) for text, _ in block]
+            texts = [self._kept(text) for text, _ in block]
             codes = "".join(texts).encode("utf-32-le")
             self._used[np.frombuffer(codes, "<u4")] = True
             self._file.write(codes)
             self._lengths.append(np.array([len(text) for text in texts], np.uint32))
             labels = [index.setdefault(label, len(index)) for _, label in block]
             self._labels.append(np.array(labels, np.uint32))
-            keys = b"".join(blake2b(text.encode(), digest_size=8).digest() for text in texts)
-            self._keys.append(np.frombuffer(keys, np.uint64))
+            self._keys.append(text_keys(texts))
             rows += len(block)
         return rows
 
     def _kept(self, text: str) -> str:
+        text = normal(text) if self._normalized else text
         self.longest = max(self.longest, len(text))
         if self._max_length is None or len(text) <= self._max_length:
             return text
@@ -118,23 +120,28 @@ class RowWriter:
 
 
 @contextmanager
-def row_writer(folder: Path, max_length: int | None = None) -> Iterator[tuple[RowWriter, BinaryIO]]:
+def row_writer(
+    folder: Path,
+    max_length: int | None = None,
+    normalized: bool = True,
+    cure: str = "give a --run folder on a disk with more room",
+) -> Iterator[tuple[RowWriter, BinaryIO]]:
     """Opens a writer, and the temporary file of its characters, for a `with` statement.
 
     Args:
         folder: where the temporary file lies.
-        max_length: characters of a text that are kept; None: all.
+        max_length, normalized: see `RowWriter`.
+        cure: what to do if the disk has no room, for the message.
 
     Raises:
         RunError: the disk has no room.
     """
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
-            yield RowWriter(file, max_length), file
+            yield RowWriter(file, max_length, normalized), file
     except OSError as error:
         raise RunError(
-            f"cannot write the rows into {folder}: {because(error)}, or give a --run "
-            "folder on a disk with more room"
+            f"cannot write the rows into {folder}: {because(error)}, or {cure}"
         ) from error
 
 
@@ -200,6 +207,34 @@ def open_rows(folder: Path) -> tuple[EncodedRows, EncodedRows, dict[str, Any]]:
     )
     held_out = rows["held_out"]
     return every.take(np.flatnonzero(~held_out)), every.take(np.flatnonzero(held_out)), document
+
+
+@contextmanager
+def stored_rows(
+    source: str, pairs: Iterable[tuple[str, str]], normalized: bool = True
+) -> Iterator[EncodedRows]:
+    """Writes rows into a temporary folder, and opens them for a `with` statement.
+
+    Memory takes some bytes for each row, whatever the length of its text.
+
+    Args:
+        source: named in messages.
+        pairs: text and label of each row.
+        normalized: texts are normalized; False: they stay as they are.
+
+    Raises:
+        DataError: there are no rows.
+        RunError: the disk has no room.
+    """
+    # On Windows a file that is still mapped cannot be removed.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
+        folder, cure = Path(name), "name a folder on a disk with more room in TMPDIR"
+        with row_writer(folder, normalized=normalized, cure=cure) as (writer, codes):
+            if not (count := writer.add(pairs)):
+                raise DataError(f"{source}: holds 0 rows; at least one is needed")
+            write_rows(folder, writer, codes, np.ones(count, bool), {})
+        _, rows, _ = open_rows(folder)
+        yield rows
 
 
 def _smallest(count: int) -> np.dtype[Any]:

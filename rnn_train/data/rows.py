@@ -2,9 +2,12 @@
 
 import hashlib
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 NORMALIZATION: Literal["NFC"] = "NFC"
 """Unicode normalization form in which a classifier reads texts. Two texts with the same normal form
@@ -14,6 +17,17 @@ are the same text."""
 def normal(text: str) -> str:
     """Normalizes a text as a classifier does before it reads it."""
     return unicodedata.normalize(NORMALIZATION, text)
+
+
+def text_keys(texts: Iterable[str]) -> NDArray[np.uint64]:
+    """Returns one number for each text: equal texts have equal numbers, and others differ, but for
+    a chance of one in 2**64 for each pair.
+
+    Args:
+        texts: in normal form.
+    """
+    keys = b"".join(hashlib.blake2b(text.encode(), digest_size=8).digest() for text in texts)
+    return np.frombuffer(keys, np.uint64)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ Each row counts alone: a prediction is right if it is the label of that row. So 
 labels at most one row can be right, and no model reaches accuracy 1.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,20 +27,20 @@ class Contradictions:
 
     @classmethod
     def of(
-        cls, texts: Sequence[str], truth: NDArray[np.int64], predictions: NDArray[np.int64]
+        cls, keys: NDArray[np.integer], truth: NDArray[np.int64], predictions: NDArray[np.int64]
     ) -> "Contradictions":
         """Counts them.
 
         Args:
-            texts: of the rows; equal texts must be equal strings.
+            keys: one number for each row's text, the same for equal texts, [rows].
             truth: index of the true label of each row, [rows].
             predictions: index of the predicted label of each row, [rows].
         """
-        places: dict[str, int] = {}
-        place = np.array([places.setdefault(text, len(places)) for text in texts], np.int64)
+        texts, inverse = np.unique(keys, return_inverse=True)
+        place = inverse.astype(np.int64)
         labels = int(max(truth.max(), predictions.max())) + 1
         pairs = np.unique(place * labels + truth)
-        several = np.bincount(pairs // labels, minlength=len(places)) > 1
+        several = np.bincount(pairs // labels, minlength=len(texts)) > 1
         right = np.isin(place * labels + predictions, pairs)
         return cls(
             int(several.sum()),

@@ -95,7 +95,7 @@ class ClassifierFigures:
         labels: Sequence[str],
         threshold: float | None = None,
         *,
-        texts: Sequence[str] = (),
+        keys: NDArray[np.integer] | None = None,
         priors: Mapping[float, dict[str, float]] | None = None,
         prior: float = 0.0,
     ) -> "ClassifierFigures":
@@ -106,7 +106,8 @@ class ClassifierFigures:
             truth: index of the true label of each row, [rows].
             labels: name of each label.
             threshold: of prediction sets; None: there are none.
-            texts: [rows] or empty: to find texts with several labels.
+            keys: one number for each text, [rows], to find texts with several labels; None: they
+                are not looked for.
             priors: of `metrics.by_prior`.
             prior: by which `logits` are lowered already.
         """
@@ -116,7 +117,9 @@ class ClassifierFigures:
             coverage, size = sets.of_rows(truth >= 0)
             figures |= {"coverage": float(coverage or 0), "mean_set_size": float(size or 0)}
         predicted = metrics.predictions(logits)
-        several = Contradictions.of(texts, truth.numpy(), predicted.numpy()) if texts else None
+        several = (
+            None if keys is None else Contradictions.of(keys, truth.numpy(), predicted.numpy())
+        )
         return cls(
             len(truth),
             figures,

@@ -1,6 +1,7 @@
 """Counting of the training rows' n-grams: which are frequent, and the weight of evidence."""
 
 from collections.abc import Iterator
+from itertools import chain
 
 import numpy as np
 import torch
@@ -20,11 +21,12 @@ _COUNTED = 1 << 16
 """Codes that are counted at once."""
 
 
-def count_evidence(model: RecurrentClassifier, alphabet: Alphabet, rows: AnyRows) -> None:
-    """Counts the n-grams of training rows, if the model reads naive-Bayes weight of evidence
-    (log-count ratios)."""
-    if model.config.evidence > 1:
-        model.count(_counted(alphabet, EncodedRows.of(rows), model.config.evidence - 1))
+def count_evidence(model: RecurrentClassifier, alphabet: Alphabet, *parts: AnyRows) -> None:
+    """Counts the n-grams of the training rows in all parts, if the model reads naive-Bayes weight
+    of evidence (log-count ratios)."""
+    if (context := model.config.evidence - 1) > 0:
+        each = (_counted(alphabet, EncodedRows.of(rows), context) for rows in parts)
+        model.count(chain.from_iterable(each))
 
 
 def choose_ngrams(model: RecurrentClassifier, alphabet: Alphabet, rows: AnyRows) -> None:

@@ -1,24 +1,23 @@
 """Warm start of a classifier from an earlier run (`--init-from`), and what it forgets."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
 from rnn_train.data.alphabet import Alphabet
-from rnn_train.data.encoded_rows import AnyRows
-from rnn_train.data.rows import Rows
+from rnn_train.data.encoded_rows import EncodedRows
 from rnn_train.distillation.growth import grow_classifier
 from rnn_train.distillation.warm_start import check_shape, read_run
 from rnn_train.evaluation.classification import held_out_logits
 from rnn_train.evaluation.metrics import accuracy
-from rnn_train.files import write_bytes
 from rnn_train.models.classifier import ClassifierConfig, RecurrentClassifier
 from rnn_train.tasks.classifier.data import ClassifierData, open_data
+from rnn_train.tasks.classifier.earlier_rows import read_rows, write_rows_of
 from rnn_train.tasks.classifier.evidence import count_evidence
 from rnn_train.tasks.classifier.plan import ClassifierPlan
 from rnn_train.tasks.task import SEEN, seen_before
@@ -26,7 +25,6 @@ from rnn_train.training import checkpoint
 from rnn_train.training.run import Run
 
 INITIAL_WEIGHTS = "initial.ckpt"
-_ROWS = "earlier.jsonl"
 _FIXED = (
     "cell",
     "embedding",
@@ -53,10 +51,10 @@ class ClassifierWarmStart:
     model: RecurrentClassifier
     """With the averaged weights of the last checkpoint, in evaluation mode."""
     alphabet: Alphabet
-    held_out: AnyRows
+    held_out: EncodedRows
     """Rows that the earlier run held out; of its training rows if it held out none."""
-    counted: Rows
-    """Rows whose n-grams the model has counted as evidence."""
+    counted: tuple[EncodedRows, ...]
+    """Rows that the model was trained on, and whose n-grams it has counted as evidence."""
 
     @classmethod
     def of(cls, folder: Path, asked: Mapping[str, Any]) -> "ClassifierWarmStart":
@@ -73,7 +71,7 @@ class ClassifierWarmStart:
             plan = ClassifierPlan.from_config(config)
             data = open_data(run, plan.alphabet)
             check_shape(folder, plan.model, asked, _FIXED)
-            counted = data.train.plus(read_rows(run)["train"])
+            counted = (data.train, read_rows(run)["train"])
         model = RecurrentClassifier(plan.model)
         model.load_state_dict(weights)
         held_out = data.held_out if len(data.held_out) else data.train
@@ -97,37 +95,18 @@ class ClassifierWarmStart:
         model = RecurrentClassifier(config)
         grow_classifier(self.model, model, data.alphabet.unknown, str(self.folder))
         checkpoint.write(run.folder / INITIAL_WEIGHTS, model.state_dict())
-        again = set(data.train.texts)
-        other = [i for i, text in enumerate(self.counted.texts) if text not in again]
-        counted = self.counted.take(other)
-        lines = [
-            json.dumps({"side": side, "text": text, "label": label}, ensure_ascii=False)
-            for side, rows in (("train", counted), ("held_out", self.held_out))
-            for text, label in zip(rows.texts, rows.labels, strict=True)
-        ]
-        write_bytes(run.folder / _ROWS, ("\n".join(lines) + "\n").encode())
-        learnt = set(self.counted.texts)
-        new = data.held_out.texts
-        seen = sum(text in learnt for text in new) / max(1, len(new))
+        keys, again = [rows.keys() for rows in self.counted], data.train.keys()
+        new = [~np.isin(each, again) for each in keys]
+        pairs = zip(self.counted, new, strict=True)
+        counted = [rows.take(np.flatnonzero(chosen)) for rows, chosen in pairs]
+        write_rows_of(run, counted, self.held_out)
+        learnt = np.isin(data.held_out.keys(), np.concatenate(keys))
+        seen = float(learnt.mean()) if len(learnt) else 0.0
         found = figures(self.model, self.alphabet, self.held_out)
         return found | ({SEEN: seen} if seen else {})
 
 
-def read_rows(run: Run) -> dict[str, Rows]:
-    """Reads the earlier rows of a run, by their side; there are none without a warm start."""
-    sides: dict[str, list[tuple[str, str]]] = {"train": [], "held_out": []}
-    path = run.folder / _ROWS
-    # Not splitlines: texts may have other line ends in them, such as U+2028.
-    for line in path.read_text("utf-8").strip("\n").split("\n") if path.exists() else ():
-        row = json.loads(line)
-        sides[row["side"]].append((row["text"], row["label"]))
-    return {
-        side: Rows(tuple(text for text, _ in pairs), tuple(label for _, label in pairs))
-        for side, pairs in sides.items()
-    }
-
-
-def figures(model: RecurrentClassifier, alphabet: Alphabet, rows: AnyRows) -> dict[str, float]:
+def figures(model: RecurrentClassifier, alphabet: Alphabet, rows: EncodedRows) -> dict[str, float]:
     """Measures a model on rows of the earlier run, at temperature 1."""
     logits, labels = held_out_logits(model, alphabet, rows)
     return {
@@ -145,8 +124,7 @@ def first_network(run: Run, plan: ClassifierPlan, data: ClassifierData) -> Recur
     torch.manual_seed(plan.training.seed)
     model = RecurrentClassifier(plan.model)
     model.load_state_dict(checkpoint.read(run.folder / INITIAL_WEIGHTS))
-    if plan.model.evidence > 1:  # else all rows would be in memory for nothing
-        count_evidence(model, data.alphabet, data.train.plus(read_rows(run)["train"]))
+    count_evidence(model, data.alphabet, data.train, read_rows(run)["train"])
     return model
 
 

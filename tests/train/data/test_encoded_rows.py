@@ -1,9 +1,11 @@
 """Labelled texts as integers."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rnn_train.data import encoded_rows
 from rnn_train.data.encoded_rows import EncodedRows
 from rnn_train.data.rows import Rows, normal
 
@@ -28,3 +30,13 @@ def test_some_rows() -> None:
     assert some.sha256() == Rows(some.texts, some.labels).sha256()
     assert some.sha256() != rows.take(np.array([0, 3])).sha256()
     assert rows.take([]).used_characters() == set()
+
+
+def test_equal_texts_have_equal_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoded_rows, "_BLOCK", 2)
+    first = EncodedRows.of(Rows(("a", "bc", "a", "", "é"), ("x",) * 5))
+    other = EncodedRows.of(Rows(("bc", "e\u0301"), ("y",) * 2))
+    keys = first.keys()
+    assert keys[0] == keys[2]
+    assert len(set(keys.tolist())) == 4
+    assert other.keys().tolist() == [keys[1], keys[4]]

@@ -1,5 +1,6 @@
 """Labelled texts on disk."""
 
+import tempfile
 from pathlib import Path
 from typing import NoReturn
 
@@ -7,8 +8,8 @@ import numpy as np
 import pytest
 
 from rnn_train.data import row_store
-from rnn_train.data.row_store import ROW_FILES, open_rows, row_writer, write_rows
-from rnn_train.errors import RunError
+from rnn_train.data.row_store import ROW_FILES, open_rows, row_writer, stored_rows, write_rows
+from rnn_train.errors import DataError, RunError
 
 PAIRS = [("Ž", "y"), ("e\u0301", "x"), ("中 text", "y"), ("é", "z"), ("\U0001f600", "x")]
 
@@ -62,3 +63,16 @@ def test_short_reads_are_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(np, "fromfile", short)
     train, _, _ = open_rows(tmp_path)
     assert len(train.texts) == 3
+
+
+def test_rows_are_in_files_that_go_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with stored_rows("source", iter([("b", "x"), ("a", "y"), ("b", "x")])) as rows:
+        assert list(rows.pairs()) == [("b", "x"), ("a", "y"), ("b", "x")]
+        assert len(list(tmp_path.iterdir())) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_rows() -> None:
+    with pytest.raises(DataError, match="source: holds 0 rows"), stored_rows("source", ()):
+        pytest.fail("it is refused")

@@ -3,6 +3,7 @@
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -107,7 +108,7 @@ def test_priors_and_contradictions() -> None:
     logits, truth = torch.tensor([[2.0, 0.0]] * 3), torch.tensor([0, 0, 1])
     priors = {0.0: {"accuracy": 0.5, "macro_f1": 0.4}, 0.3: {"accuracy": 0.25, "macro_f1": 0.6}}
     found = ClassifierFigures.of(
-        logits, truth, "ab", texts=["x", "y", "x"], priors=priors, prior=0.3
+        logits, truth, "ab", keys=np.array([5, 6, 5]), priors=priors, prior=0.3
     )
     shown = found.as_json()
     assert (shown["prior"], shown["priors"]) == (0.3, {"0": priors[0.0], "0.3": priors[0.3]})
@@ -119,7 +120,7 @@ def test_priors_and_contradictions() -> None:
 
 
 def test_no_contradictions() -> None:
-    found = ClassifierFigures.of(torch.eye(2), torch.arange(2), "ab", texts=["x", "y"])
+    found = ClassifierFigures.of(torch.eye(2), torch.arange(2), "ab", keys=np.array([5, 6]))
     assert "several_labels" not in found.as_json()
     assert "confusions" not in found.as_text()
 

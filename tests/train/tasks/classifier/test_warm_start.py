@@ -16,9 +16,9 @@ from rnn_train.data.encoded_rows import EncodedRows
 from rnn_train.errors import RunError
 from rnn_train.evaluation.classification import logits_of
 from rnn_train.run_task import finished_task
+from rnn_train.tasks.classifier.earlier_rows import read_rows
 from rnn_train.tasks.classifier.task import ClassifierTask
 from rnn_train.tasks.classifier.teaching import new_network
-from rnn_train.tasks.classifier.warm_start import read_rows
 from rnn_train.tasks.request import ClassifierRequest
 from rnn_train.training_session import TrainingReport
 
