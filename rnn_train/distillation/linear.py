@@ -67,7 +67,7 @@ class LinearTeachers:
         """
         order = np.random.default_rng(seed).permutation(len(rows))
         count = min(_TEMPERATURE_ROWS, round(len(rows) * _TEMPERATURE_FRACTION))
-        model = HashedLinear(alphabet, seed).fit(rows.take(order[count:]), seconds)
+        model = HashedLinear.suited(rows, alphabet, seed).fit(rows.take(order[count:]), seconds)
         return cls([model], [_temperature(model, rows.take(order[:count]), alphabet)])
 
     def soft_targets(self, rows: AnyRows) -> list[NDArray[np.float32]]:

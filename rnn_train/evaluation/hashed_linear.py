@@ -1,7 +1,8 @@
 """A linear model of hashed n-grams, for tables with many rows or labels, within a time budget."""
 
 import time
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -20,13 +21,17 @@ _CHANGED = 1 << 22
 """Weights that are changed at once: memory does not grow with the texts of a step."""
 _SECONDS, _SHARE = 30.0, 0.05
 """Seconds of a fit at most, and its share of the minutes."""
-_LONGEST = 4
+_LONGEST, _LONGEST_OF_WORDS = 4, 2
 _BATCH, _READ = 64, 1024
 """Texts of a step, and texts that are scored at once."""
-_TOKENS = 1000
-"""Only so many tokens of each text are read."""
+_TOKENS, _TOKENS_OF_WORDS = 1000, 4000
+"""Only so many tokens of each text are read, for n-grams of letters and for those of words."""
 _EPOCHS = 3
+_SHORT = 60
+"""Median length of a text in characters, up to which n-grams are of letters."""
 _FACTOR, _RATE = 0x9E3779B1, 16.0
+_PLACES = 0x85EBCA6B
+"""Tells the letters of a word apart by their places."""
 Features = tuple[Tensor, Tensor, Tensor]
 """Table entries of all n-grams of a batch, the first place of each text, and their weights."""
 
@@ -44,14 +49,17 @@ class HashedLinear:
     """Softmax regression on hashed letter 1-4-grams (Joulin et al., 2017, "Bag of tricks for
     efficient text classification"), trained by gradient descent until its time is over."""
 
-    def __init__(self, alphabet: Alphabet, seed: int) -> None:
+    def __init__(self, alphabet: Alphabet, seed: int, words: bool = False) -> None:
         """Starts with zero weights.
 
         Args:
             alphabet: characters and labels.
             seed: of the order of the rows.
+            words: n-grams are of words, which long texts have enough of, and not of letters.
         """
-        self.name = f"hashed linear, letter 1–{_LONGEST}-grams"
+        unit, longest = ("word", _LONGEST_OF_WORDS) if words else ("letter", _LONGEST)
+        self.name = f"hashed linear, {unit} 1–{longest}-grams"
+        self._kinds = _kinds(alphabet.vocabulary) if words else None
         self.trained = 0
         """Number of rows that it was trained on, with repeats."""
         self._alphabet, self._seed = alphabet, seed
@@ -60,6 +68,12 @@ class HashedLinear:
         if self._buckets < _BUCKETS:
             self.name += f" in {self._buckets:,} entries"
         self._weights = torch.zeros(self._buckets, len(alphabet.labels))
+
+    @classmethod
+    def suited(cls, rows: EncodedRows, alphabet: Alphabet, seed: int) -> "HashedLinear":
+        """Starts a model whose n-grams suit the length of the rows: of letters, or of words if half
+        of the texts are long. See `__init__`."""
+        return cls(alphabet, seed, words=float(np.median(rows.lengths)) > _SHORT)
 
     @property
     def parameters(self) -> int:
@@ -150,7 +164,10 @@ class HashedLinear:
 
     def _features(self, reader: RowReader, chosen: NDArray[np.integer]) -> Features:
         """Hashes the n-grams of texts. The features of a text have norm 1 if no n-gram repeats."""
-        hashed, counts = _hashed(reader, chosen)
+        if self._kinds is None:
+            hashed, counts = _hashed(reader, chosen)
+        else:
+            hashed, counts = _hashed_words(reader, chosen, self._kinds)
         weights = np.repeat(np.maximum(counts, 1) ** -0.5, counts).astype(np.float32)
         entries = torch.from_numpy((hashed % self._buckets).astype(np.int64))
         begins = torch.from_numpy(np.cumsum(counts) - counts)
@@ -176,3 +193,47 @@ def _hashed(
         valid[:, n - 1] = (place >= n - 1) & (place < lengths[:, None])
     counts = valid.sum((1, 2))
     return hashed[valid], counts
+
+
+def _kinds(vocabulary: Sequence[str]) -> NDArray[np.int8]:
+    """Returns for each token whether it stands between words (0), is a letter of a word (1), or is
+    a word of its own, as an ideograph is (2)."""
+    return np.array(
+        [
+            2 * (unicodedata.east_asian_width(char) in "WF") or 1 if char.isalnum() else 0
+            for char in vocabulary
+        ],
+        np.int8,
+    )
+
+
+def _hashed_words(
+    reader: RowReader, chosen: NDArray[np.integer], kinds: NDArray[np.int8]
+) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    """Returns the hash of each word and of each pair of words, and their number, as `_hashed`."""
+    tokens, lengths = (each.numpy() for each in reader.read(chosen, 0, _TOKENS_OF_WORDS))
+    inside = np.arange(tokens.shape[1]) < lengths[:, None]
+    kind = np.where(inside, kinds[tokens], 0)
+    before = np.zeros_like(kind)
+    before[:, 1:] = kind[:, :-1]
+    begins = (kind == 2) | ((kind == 1) & (before != 1))
+    part = kind > 0
+    first = np.flatnonzero(begins[part])  # of each word, among the characters of all words
+    if not len(first):
+        return np.zeros(0, np.uint32), np.zeros(len(tokens), np.int64)
+    sizes = np.diff(first, append=int(part.sum()))
+    place = np.arange(int(part.sum())) - np.repeat(first, sizes)
+    letters = _mixed(tokens[part].astype(np.uint32) * np.uint32(_PLACES) + place.astype(np.uint32))
+    word = _mixed(np.add.reduceat(letters, first, dtype=np.uint32))
+    row = np.nonzero(begins)[0]
+    pair = _mixed(word[:-1] * np.uint32(3) + word[1:])[row[:-1] == row[1:]]
+    rows = np.concatenate([row, row[:-1][row[:-1] == row[1:]]])
+    order = np.argsort(rows, kind="stable")
+    return np.concatenate([word, pair])[order], np.bincount(rows, minlength=len(tokens))
+
+
+def _mixed(values: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Mixes the bits of numbers."""
+    mixed = values * np.uint32(_FACTOR)
+    mixed ^= mixed >> np.uint32(15)
+    return mixed * np.uint32(_FACTOR)

@@ -223,7 +223,8 @@ class ClassifierTask:
             return []
         alphabet, seed = self.data.alphabet, self.plan.training.seed
         if too_large(len(train), labels):
-            return [HashedLinear(alphabet, seed).fit(train, seconds_for(self.plan.minutes))]
+            linear = HashedLinear.suited(train, alphabet, seed)
+            return [linear.fit(train, seconds_for(self.plan.minutes))]
         return fit_baselines(train, alphabet, seed)
 
 
