@@ -81,12 +81,19 @@ def apart(make: Callable[..., Work], *arguments: Any) -> Work:
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     context.Process(target=_serve, args=(there, make, arguments), daemon=True).start()
-    here.recv()  # it is ready
+    there.close()  # so that its end is noticed here
+
+    def wait() -> None:
+        try:
+            here.recv()
+        except EOFError:
+            raise RuntimeError(f"the process of {make.__name__} has ended; see above") from None
 
     def work(count: int) -> None:
         here.send(count)
-        here.recv()
+        wait()
 
+    wait()  # until it is ready
     return work
 
 

@@ -50,21 +50,23 @@ class Shape:
         return CharLSTM(config).eval()
 
 
-def ours(
-    shape: Shape,
-    *,
-    threads: int,
-    weights: Weights = "float32",
-    steps: int | None = None,
-    device: Device = "cpu",
-) -> Stepper:
-    """This project's exported file, opened as a user's would be."""
+def write(
+    shape: Shape, path: Path, *, weights: Weights = "float32", steps: int | None = None
+) -> None:
+    """Exports the network as a user's model is exported."""
     characters = tuple(chr(0x4E00 + i) for i in range(shape.vocabulary))
     card = ModelCard(vocabulary=characters, unknown=None, start=characters[0])
+    export(shape.model(), card, path, weights=weights, steps=steps, loss=lambda _: 0.0)
+
+
+def ours(
+    shape: Shape, *, threads: int, weights: Weights = "float32", steps: int | None = None
+) -> Stepper:
+    """This project's exported file, opened on the CPU as a user's would be."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
-        export(shape.model(), card, path, weights=weights, steps=steps, loss=lambda _: 0.0)
-        return Stepper.open(path, device=device, threads=threads)
+        write(shape, path, weights=weights, steps=steps)
+        return Stepper.open(path, device="cpu", threads=threads)
 
 
 def our_generation(stepper: Stepper, streams: int) -> Work:
@@ -273,12 +275,16 @@ def _torch_graph(
     def once() -> None:
         logits, after = step(tokens, state)
         weights = torch.softmax(logits.float() / TEMPERATURE, -1)
-        tokens.copy_(torch.multinomial(weights, 1)[:, 0])
+        # What `multinomial` does, without its check: that waits for the GPU, which is an error here
+        # (pytorch/pytorch issue 134442).
+        drawn = (weights / torch.empty_like(weights).exponential_()).argmax(-1)
+        tokens.copy_(drawn)
         for each, new in zip(state, after, strict=True):
             each.copy_(new)
 
     with torch.inference_mode():
         aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        aside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(aside):
             for _ in range(3):
                 once()

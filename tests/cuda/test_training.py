@@ -14,7 +14,7 @@ from rnn_train.data.streams import ArrayRing, Streams
 from rnn_train.data.transfer import DeviceRing
 from rnn_train.models.charlm import CharLSTM, CharLSTMConfig
 from rnn_train.tasks.charlm.objective import CharLMObjective
-from rnn_train.tasks.request import CharLMRequest
+from rnn_train.tasks.request import CharLMRequest, ClassifierRequest
 from rnn_train.training.config import TrainingConfig
 from rnn_train.training.loop import Trainer
 from rnn_train.training.run import Run
@@ -114,3 +114,44 @@ def test_run_and_its_resumption(tmp_path: Path, with_teacher: bool) -> None:
     assert rnn_infer.CharLM.load(tmp_path / "again.onnx", device="cpu").generate(
         "the", length=30, seed=1
     ) == lm.generate("the", length=30, seed=1)
+
+
+def table(folder: Path) -> Path:
+    """Rows whose ends are their labels."""
+    path, letters = folder / "names.csv", np.random.default_rng(0).choice([*"abcdefgh"], (400, 5))
+    rows = [f"{''.join(row)}{('ka', 'son')[i % 2]},{i % 2}\n" for i, row in enumerate(letters)]
+    path.write_text("text,label\n" + "".join(rows))
+    return path
+
+
+@pytest.mark.parametrize("ngrams", [1, 3])
+def test_classifier_learns(tmp_path: Path, ngrams: int) -> None:
+    """With vectors of n-grams, they are trained alone first, by an optimizer of their own."""
+    request = ClassifierRequest(
+        data=(str(table(tmp_path)),),
+        epochs=6,
+        model={
+            "hidden": 16,
+            "ngrams": ngrams,
+            "evidence": 4 - ngrams,
+            "ngram_rows": 64,
+            "ngram_width": 8,
+            "ngram_dropout": 0.3,
+            "bag": ngrams > 1,
+        },
+        training={"batch": 16, "learning_rate": 1e-2, "tables": 5.0},
+        ngrams_alone=0.4 if ngrams > 1 else 0.0,
+    )
+    report = pipeline.train(request, tmp_path / "m.onnx", folder=tmp_path / "run", device="cuda")
+    assert report.metrics["accuracy"] > 0.9
+    assert rnn_infer.Classifier.load(tmp_path / "m.onnx", device="cpu").classify("abeka").label
+
+
+@pytest.mark.parametrize(("first", "then"), [("cpu", "cuda"), ("cuda", "cpu")])
+def test_run_goes_on_on_another_device(tmp_path: Path, first: str, then: str) -> None:
+    request = ClassifierRequest(data=(str(table(tmp_path)),), epochs=2, model={"hidden": 16})
+    out, folder = tmp_path / "model.onnx", tmp_path / "run"
+    before = pipeline.train(request, out, folder=folder, device=first)
+    after = pipeline.resume(folder, tmp_path / "more.onnx", epochs=1, device=then)
+    assert after.finished
+    assert after.metrics["accuracy"] > before.metrics["accuracy"] - 0.1
