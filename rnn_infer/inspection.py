@@ -19,6 +19,7 @@ from rnn_infer.runtime.providers import (
     cuda_problem,
     installed_distributions,
     onnxruntime,
+    overwritten,
 )
 from rnn_infer.runtime.stepper import Stepper
 from rnn_infer.sampling import Sampling
@@ -99,7 +100,7 @@ def examine() -> dict[str, Any]:
     findings["cpu"] = "works" if cpu is None else cpu
     problem = cuda_problem()
     findings["cuda"] = "works" if problem is None else problem
-    if len(installed) > 1:
+    if overwritten():
         findings["next"] = (
             f"onnxruntime and onnxruntime-gpu overwrite each other; run: {REMOVE_BOTH} && "
             f"{INSTALL_GPU if sys.platform != 'darwin' else INSTALL_CPU}"

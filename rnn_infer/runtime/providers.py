@@ -3,13 +3,17 @@
 import io
 import os
 import warnings
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from functools import cache
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rnn_infer.errors import RuntimeMissingError, check_memory, first_line
+
+if TYPE_CHECKING:
+    from importlib.metadata import Distribution
 
 # These commands name onnxruntime's own packages, not the extras of this package. So they are right
 # however this package was installed.
@@ -27,7 +31,7 @@ CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 def onnxruntime() -> ModuleType:
     """Return the onnxruntime module.
 
-    Warns if both distributions are installed, because they write the same folder. Turns off the
+    Warns if two distributions have written its folder. Turns off the
     telemetry of onnxruntime, unless the environment has `ORT_DISABLE_TELEMETRY` already or the
     program has imported onnxruntime before.
 
@@ -48,7 +52,7 @@ def onnxruntime() -> ModuleType:
             f"onnxruntime cannot be imported{reason}; run: {INSTALL_CPU}   "
             f"or, for an NVIDIA GPU: {INSTALL_GPU}"
         ) from None
-    if len(installed_distributions()) > 1:
+    if overwritten():
         warnings.warn(
             "onnxruntime and onnxruntime-gpu are both installed and overwrite each other; "
             f"run: {REMOVE_BOTH} && {INSTALL_GPU}   or, without a GPU: "
@@ -61,15 +65,26 @@ def onnxruntime() -> ModuleType:
 
 
 def installed_distributions() -> dict[str, str]:
-    """Return the version of each installed distribution that writes the `onnxruntime` folder."""
+    """Return the version of each installed distribution that writes an `onnxruntime` folder."""
+    return {name: found.version for name, found in _distributions().items()}
+
+
+def overwritten() -> bool:
+    """Return whether two distributions have written one folder, and one of them is spoiled.
+
+    Two that lie in different folders of the path are whole: Python imports the first.
+    """
+    folders = [str(each.locate_file("")) for each in _distributions().values()]
+    return len(set(folders)) < len(folders)
+
+
+def _distributions() -> dict[str, "Distribution"]:
     import importlib.metadata  # imported here because it is slow to import
 
     found = {}
     for name in ("onnxruntime", "onnxruntime-gpu"):
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
+        with suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.distribution(name)
     return found
 
 

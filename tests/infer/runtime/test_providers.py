@@ -5,6 +5,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -63,15 +64,17 @@ def test_bad_file_is_reported_without_onnxruntime(
 
 @pytest.fixture
 def distributions(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """`distributions("onnxruntime", …)`: pretend that exactly these are installed."""
+    """`distributions("onnxruntime", …)`: pretend that exactly these are installed, in one folder or
+    each in its own."""
 
-    def pretend(*names: str) -> None:
-        def version(name: str) -> str:
+    def pretend(*names: str, apart: bool = False) -> None:
+        def distribution(name: str) -> SimpleNamespace:
             if name not in names:
                 raise importlib.metadata.PackageNotFoundError(name)
-            return "1.30.0"
+            folder = Path("/site", name if apart else "")
+            return SimpleNamespace(version="1.30.0", locate_file=folder.joinpath)
 
-        monkeypatch.setattr(importlib.metadata, "version", version)
+        monkeypatch.setattr(importlib.metadata, "distribution", distribution)
 
     return pretend
 
@@ -86,12 +89,20 @@ def test_both_distributions(path: Path, distributions: Callable[..., None]) -> N
     assert "pip uninstall -y onnxruntime onnxruntime-gpu" in found["next"]
 
 
-@pytest.mark.parametrize("names", [(), ("onnxruntime",), ("onnxruntime-gpu",)])
-def test_any_one_distribution(
-    path: Path, distributions: Callable[..., None], names: tuple[str, ...]
+@pytest.mark.parametrize(
+    ("names", "apart"),
+    [
+        ((), False),
+        (("onnxruntime",), False),
+        (("onnxruntime-gpu",), False),
+        (("onnxruntime", "onnxruntime-gpu"), True),
+    ],
+)
+def test_distributions_that_are_whole(
+    path: Path, distributions: Callable[..., None], names: tuple[str, ...], apart: bool
 ) -> None:
     """None is fine too: it may be another vendor's build, or one from source."""
-    distributions(*names)
+    distributions(*names, apart=apart)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert CharLM.load(path, device="cpu").device == "cpu"
