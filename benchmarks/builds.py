@@ -107,7 +107,7 @@ def _run(build: Path, program: str, *arguments: str) -> str:
         [sys.executable, "-P", "-c", program, *arguments],
         env=os.environ | {"PYTHONPATH": str(build)},
         check=True,
-        capture_output=True,
+        stdout=subprocess.PIPE,
         text=True,
     )
     return done.stdout

@@ -25,7 +25,7 @@ import torch
 
 import rnn_train
 from rnn_infer import CharLM, RnnInferError
-from rnn_train.errors import RnnTrainError
+from rnn_train.errors import RnnTrainError, RunError
 from rnn_train.evaluation.figures import CharLMFigures
 from rnn_train.files import sha256, write_bytes
 
@@ -75,6 +75,24 @@ class Ledger:
         kept = json.loads(path.read_text("utf-8")) if path.exists() else {}
         self.finished: list[str] = kept.get("finished", [])
         self.seconds: dict[str, float] = kept.get("cpu_seconds", {})
+        self._source: dict[str, Any] | None = kept.get("source")
+
+    def check(self, source: dict[str, Any]) -> None:
+        """Checks that the finished work is of the same source as this one.
+
+        Args:
+            source: facts by name: what the work depends on.
+
+        Raises:
+            RunError: it is not.
+        """
+        kept = self._source or source
+        if other := [name for name, value in source.items() if kept.get(name) != value]:
+            raise RunError(
+                f"{self._path.parent} has work of another {', '.join(other)}; give another folder "
+                "with --runs"
+            )
+        self._source = source
 
     @contextmanager
     def work(self, name: str) -> Iterator[None]:
@@ -86,7 +104,11 @@ class Ledger:
         finally:
             spent = time.process_time() - began
             self.seconds[name] = round(self.seconds.get(name, 0.0) + spent, 1)
-            content = {"finished": self.finished, "cpu_seconds": self.seconds}
+            content = {
+                "source": self._source,
+                "finished": self.finished,
+                "cpu_seconds": self.seconds,
+            }
             write_bytes(self._path, (json.dumps(content, indent=1) + "\n").encode())
 
 
@@ -102,8 +124,13 @@ class Maker:
     model: dict[str, Any] = field(default_factory=lambda: MODEL)
 
     def make(self) -> dict[str, Any]:
-        """Does what is not done yet, and returns the result."""
+        """Does what is not done yet, and returns the result.
+
+        Raises:
+            RunError: the folder has work of another text, teacher, model or amount.
+        """
         self.runs.mkdir(parents=True, exist_ok=True)
+        self.ledger.check(self._source)
         real = self.text.read_text("utf-8")
         cut = len(real) - len(real) // HELD_OUT
         held_out = self._file("held-out.txt", lambda: real[cut:])
@@ -125,6 +152,17 @@ class Maker:
     def ledger(self) -> Ledger:
         """What is done already."""
         return Ledger(self.runs / "done.json")
+
+    @property
+    def _source(self) -> dict[str, Any]:
+        """What the work depends on."""
+        return {
+            "text": sha256(self.text),
+            "teacher": sha256(self.teacher),
+            "amounts": asdict(self.amounts),
+            "model": self.model,
+            "training": TRAINING,
+        }
 
     def _written(self) -> str:
         """Text that the teacher draws, one stream after the other."""

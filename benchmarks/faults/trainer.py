@@ -1,5 +1,6 @@
 """Operations of `rnn_train` to disturb, with tiny models and data."""
 
+import atexit
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -71,6 +72,7 @@ def _train(folder: Path, kind: str = "charlm") -> Any:
 def _trained(kind: str) -> Path:
     """Trains a model once; the folder is kept until the process ends."""
     folder = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     _texts(folder)
     _train(folder, kind)
     return folder

@@ -10,6 +10,7 @@ import rnn_train
 from benchmarks import small_model
 from benchmarks.small_model import Amounts, Ledger, Maker
 from rnn_infer import CharLM
+from rnn_train.errors import RunError
 
 TEACHER = Path(__file__).parents[1] / "data" / "charlm.onnx"
 AMOUNTS = Amounts(streams=2, characters=300, epochs=1.0)
@@ -61,6 +62,15 @@ def test_finished_work_is_not_done_again(
     again = Maker(maker.text, maker.runs, TEACHER, AMOUNTS, maker.model).make()
     assert again["models"] == result["models"]
     assert again["cpu_hours"] == result["cpu_hours"]
+
+
+@pytest.mark.usefixtures("result")
+def test_folder_of_another_text_is_refused(maker: Maker, tmp_path: Path) -> None:
+    text = tmp_path / "other.txt"
+    text.write_text("dead beef\n" * 200, "utf-8")
+    with pytest.raises(RunError, match="has work of another text, model; give another folder"):
+        Maker(text, maker.runs, TEACHER, AMOUNTS, maker.model | {"hidden": 97}).make()
+    assert Maker(maker.text, maker.runs, TEACHER, AMOUNTS, maker.model).make()
 
 
 def test_interrupted_work_counts_but_is_not_finished(tmp_path: Path) -> None:
