@@ -1,6 +1,7 @@
 """Any recurrent cell as ONNX nodes: torch's exporter traces its step."""
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 import onnx
@@ -16,7 +17,8 @@ from rnn_train.models.cells import Cell
 
 
 class TracedLayer(Layer):
-    """The layer of any `Cell`: its step is traced once, then copied into each graph."""
+    """The layer of any `Cell`: `project` and the step are traced once, then copied into each
+    graph."""
 
     def __init__(self, index: int, cell: Cell, products: Products) -> None:
         self._name = f"cell{index}"
@@ -28,26 +30,30 @@ class TracedLayer(Layer):
             probe = cell.project(torch.zeros(2, cell.input_size))
         self.projected = probe.shape[-1]
         self.output = cell.output_size
-        self._step: onnx.GraphProto | None = None
 
     def project(self, graph: Graph, x: str, by_time: bool = False) -> str:
         x = graph.rows(x, self.input) if by_time else x
         if type(self._cell).project is Cell.project:  # it returns its input
             return x
-        traced = trace(_Project(self._cell), [self._cell.input_size])
-        return copy_into(graph, traced, self._name, [x], self._products)[0]
+        return copy_into(graph, self._traced_project, self._name, [x], self._products)[0]
 
     def table(self, embedding: Tensor) -> NDArray[np.float32]:
         with torch.inference_mode():
             return as_numpy(self._cell.project(embedding))
 
     def step(self, graph: Graph, projected: str, states: Sequence[str]) -> Stepped:
-        if self._step is None:
-            widths = [self.projected, *self._cell.state_sizes.values()]
-            self._step = trace(_Step(self._cell), widths)
         inputs = [projected, *states]
-        output, *after = copy_into(graph, self._step, self._name, inputs, self._products)
+        output, *after = copy_into(graph, self._traced_step, self._name, inputs, self._products)
         return output, after
+
+    @cached_property
+    def _traced_project(self) -> onnx.GraphProto:
+        return trace(_Project(self._cell), [self._cell.input_size])
+
+    @cached_property
+    def _traced_step(self) -> onnx.GraphProto:
+        widths = [self.projected, *self._cell.state_sizes.values()]
+        return trace(_Step(self._cell), widths)
 
 
 class _Project(nn.Module):

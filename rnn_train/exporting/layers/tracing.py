@@ -133,16 +133,17 @@ class _Copy:
         graph = self._graph
         attributes = {each.name: onnx.helper.get_attribute_value(each) for each in node.attribute}
         weight = _product_weight(node, attributes, self._weights)
-        if weight is not None and self._products.rounds(weight):
+        # Only a matrix [batch, width] has its rows where rounding looks for them.
+        plain = node.input[0] in self._widths
+        if plain and weight is not None and self._products.rounds(weight):
             bias = self._value(node.input[2]) if len(node.input) > 2 else ""
             x, hint = self._value(node.input[0]), self._hint(node.input[1])
             return [self._products.linear(graph, x, hint, weight, bias)]
         names = [f"{self._name}.{node.op_type.lower()}" for _ in node.output]
         if node.op_type == "Split" and node.input[1:] and node.input[1] in self._weights:
             sizes = [int(each) for each in self._weights[node.input[1]]]
-            return capture.split(
-                graph, self._value(node.input[0]), sizes, names, attributes["axis"]
-            )
+            axis = attributes.get("axis", 0)
+            return capture.split(graph, self._value(node.input[0]), sizes, names, axis)
         inputs = [self._value(each) for each in node.input]
         widths = [self._widths.get(each, 0) for each in node.input]
         if node.op_type == "Concat" and attributes["axis"] in (1, -1) and all(widths):
@@ -160,7 +161,7 @@ class _Copy:
 
 
 def _widths(graph: onnx.GraphProto) -> dict[str, int]:
-    """Return the widths of all values [batch, width] of a graph; 0: not fixed."""
+    """Return the widths of all values with two axes, [batch, width]; 0: not fixed."""
     found = {}
     for value in [*graph.input, *graph.value_info, *graph.output]:
         dims = value.type.tensor_type.shape.dim

@@ -68,6 +68,30 @@ def test_large_products_are_rounded(weights: Weights, op: str) -> None:
     assert np.abs(found[1] - expected[1].numpy()).max() < 0.02
 
 
+class Heads(nn.Module):
+    """The same product for both halves of the input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mix = nn.Linear(256, 256, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.tanh(self.mix(x.view(-1, 2, 256)).flatten(1))
+
+
+@pytest.mark.parametrize("weights", ["float16", "int8"])
+def test_products_of_more_axes_stay_exact(weights: Weights) -> None:
+    module, graph = Heads(), Graph("g")
+    x = np.random.default_rng(0).random((5, 512), np.float32)
+    x[:, :256] *= 100  # so that no step fits all rows
+    given = graph.input("x", FLOAT, ["batch", 512])
+    (found,) = copy_into(graph, trace(module, [512]), "cell0", [given], products_of(weights))
+    graph.output(found, FLOAT, ["batch", 512])
+    with torch.inference_mode():
+        expected = module(torch.from_numpy(x))
+    np.testing.assert_allclose(run(graph, x=x)[0], expected.numpy(), atol=1e-4)
+
+
 def test_names_start_with_the_layers_name() -> None:
     graph, _ = copied(Mixing(2, 2, 4), np.ones((1, 2), np.float32), np.ones((1, 2), np.float32))
     proto = graph.proto()
