@@ -57,7 +57,7 @@ def run_part(command: list[str], result: Path, limit: float) -> dict[str, Any]:
     started = time.monotonic()
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
         # A process group: pytest, and the contestants of a race, are processes of their own.
-        process = subprocess.Popen(command, cwd=ROOT, stderr=errors, start_new_session=True)
+        process = subprocess.Popen(command, cwd=ROOT, stderr=errors, process_group=0)
         try:
             code: int | None = process.wait(limit)
         except subprocess.TimeoutExpired:
