@@ -64,7 +64,7 @@ class ClassifierConfig:
         """Table entries for the word so far, if it has vectors, and for n = 2, 3 …"""
         # There are far fewer pairs of characters than triples. Where no two frequent n-grams
         # should have one entry, there are far fewer triples than longer n-grams, too.
-        smaller = {2: 16, 3: 4} if self.frequent_ngrams else {2: 4}
+        smaller = {2: 16, 3: 4, 4: 2} if self.frequent_ngrams else {2: 4}
         orders = range(2, max(self.ngrams, self.evidence) + 1)
         rows = [max(1, self.ngram_rows // smaller.get(n, 1)) for n in orders]
         return [self.ngram_rows, *rows] if self.prefix else rows

@@ -72,7 +72,7 @@ class ClassifierObjective:
 
     unit = "texts"
     measures = False
-    restart_rate = 0.3
+    restart_rate = 0.1
 
     def __init__(
         self,

@@ -36,11 +36,12 @@ _EVIDENCE_LABELS = 50
 """Up to this many labels, the n-grams' naive-Bayes weight of evidence is worth its space."""
 MANY_ROWS = 100_000
 """From so many rows on, vectors of long n-grams are learnt well enough to decide by themselves."""
-NGRAMS_ALONE = 0.5
-"""Share of a run of many rows that trains the n-grams' vectors alone."""
+NGRAMS_ALONE = 0.9
+"""Share of a run of many rows that trains the n-grams' vectors alone. A whole network that is
+trained for longer learns the names of a million by heart."""
 _PREFIX = MAX_PREFIX
 """Characters of the word so far, at most, that have a vector. Most words of names are no longer."""
-_FREQUENT = 110_000
+_FREQUENT = 100_000
 """N-grams of many rows that have a vector of their own."""
 _NGRAM_DROPOUT, _MORE_NGRAM_DROPOUT = 0.3, 0.45
 """Share of the n-grams' vectors that training reads as zeros, or else it learns rare ones by heart.
