@@ -209,6 +209,7 @@ def test_run_is_kept_if_its_export_fails(
 def test_measuring_within_training_needs_no_time_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Clock, "last_phase_from", 0.8, raising=False)
     monkeypatch.setattr(Clock, "measures", True, raising=False)
+    monkeypatch.setattr(Clock, "restart_rate", 0.0, raising=False)
     monkeypatch.setattr(Clock, "begin_last_phase", lambda *_: [], raising=False)
     seconds = minutes_of(monkeypatch, 10, validation=2.0)
     assert seconds == pytest.approx(600 - 2.0 - training_session._EXPORT_SECONDS)
