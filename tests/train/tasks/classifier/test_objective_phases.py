@@ -152,6 +152,7 @@ def test_run_that_is_resumed_ends_the_same(
 ) -> None:
     """Also if it stopped while n-grams were trained alone."""
     monkeypatch.setattr(recipe, "MANY_ROWS", 100)
+    monkeypatch.setattr(recipe, "NGRAMS_ALONE", 0.5)
     own: dict[str, Any] = {"model": {**BAG, "ngram_dropout": 0.3}, "epochs": 2.0}
     own["training"] = {"batch": 16, "tables": 30.0}
     lines: list[str] = []
