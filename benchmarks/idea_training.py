@@ -145,13 +145,7 @@ class MuonPerGate(Muon):
     def _update(self, weights: list[Tensor], group: dict[str, Any]) -> None:
         rate = group["lr"]
         for weight in weights:
-            assert weight.grad is not None
-            state = self.state[weight]
-            if not state:
-                state["mean"] = torch.zeros_like(weight)
-            mean: Tensor = state["mean"].lerp_(weight.grad, 1 - group["momentum"])
-            smoothed = weight.grad.lerp(mean, group["momentum"])
-            gates = torch.stack(smoothed.chunk(4))
+            gates = torch.stack(self.smoothed(weight, group["momentum"]).chunk(4))
             update = orthogonalized(gates).flatten(0, 1)
             weight.mul_(1 - rate * group["weight_decay"])
             weight.add_(update, alpha=-rate * _RMS * max(gates.shape[1:]) ** 0.5)

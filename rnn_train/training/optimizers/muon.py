@@ -62,20 +62,22 @@ class Muon(Optimizer):
 
     def _update(self, weights: list[Tensor], group: dict[str, Any]) -> None:
         """Updates matrices of one shape, as one batch."""
-        smoothed = []
-        for weight in weights:
-            assert weight.grad is not None
-            state = self.state[weight]
-            if not state:
-                state["mean"] = torch.zeros_like(weight)
-            mean: Tensor = state["mean"].lerp_(weight.grad, 1 - group["momentum"])
-            # Nesterov momentum: the present gradient counts once more.
-            smoothed.append(weight.grad.lerp(mean, group["momentum"]))
+        smoothed = torch.stack([self.smoothed(each, group["momentum"]) for each in weights])
         scale = _ADAM_RMS * max(weights[0].shape) ** 0.5
-        updates = orthogonalized(torch.stack(smoothed))
+        updates = orthogonalized(smoothed)
         for weight, update in zip(weights, updates, strict=True):
             weight.mul_(1 - group["lr"] * group["weight_decay"])
             weight.add_(update, alpha=-group["lr"] * scale)
+
+    def smoothed(self, weight: Tensor, momentum: float) -> Tensor:
+        """Takes the gradient of a weight into its mean, and returns both together: with Nesterov
+        momentum the present gradient counts once more."""
+        assert weight.grad is not None
+        state = self.state[weight]
+        if not state:
+            state["mean"] = torch.zeros_like(weight)
+        mean: Tensor = state["mean"].lerp_(weight.grad, 1 - momentum)
+        return weight.grad.lerp(mean, momentum)
 
 
 def orthogonalized(matrices: Tensor) -> Tensor:
