@@ -1,5 +1,6 @@
 """Tables of losses, accuracies and endurance, from the committed results."""
 
+import statistics
 from collections import Counter
 from typing import Any
 
@@ -95,7 +96,7 @@ def charlm_ideas() -> str:
 
 
 def ideas_rendered(contents: list[dict[str, Any]]) -> str:
-    """Renders results side by side. A change is that of the means over the seeds.
+    """Renders results side by side. A change is the mean over the seeds that both have.
 
     The CPU time is that of the first result.
     """
@@ -113,12 +114,29 @@ def ideas_rendered(contents: list[dict[str, Any]]) -> str:
 
 
 def _idea(content: dict[str, Any], name: str) -> list[str]:
-    """Renders loss and change of an idea; dashes if it was not tried."""
-    if name not in content["mean"]:
+    """Renders loss and change of an idea; dashes if it was not tried.
+
+    The loss has the least and the most of its seeds in brackets, the change those of its
+    differences by seed.
+    """
+    if name not in content["runs"]:
         return ["–", "–"]
     base = content["bases"].get(name, "recipe")
-    loss, other = (content["mean"][each]["held_out_nats_per_char"] for each in (name, base))
-    return [f"{loss:.3f}", "" if name == base else f"{loss - other:+.3f}"]
+    losses, others = (
+        {seed: run["held_out_nats_per_char"] for seed, run in content["runs"][each].items()}
+        for each in (name, base)
+    )
+    changes = [losses[seed] - others[seed] for seed in losses if seed in others]
+    change = "" if name == base else _with_range(changes, "+.3f")
+    return [_with_range(list(losses.values()), ".3f"), change]
+
+
+def _with_range(values: list[float], shown: str) -> str:
+    """Renders the mean; in brackets the least and the most if there are several."""
+    if not values:
+        return "–"
+    ends = f" ({min(values):{shown}} to {max(values):{shown}})" if len(values) > 1 else ""
+    return f"{statistics.fmean(values):{shown}}{ends}"
 
 
 def classifier_ablation() -> str:

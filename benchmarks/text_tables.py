@@ -41,7 +41,7 @@ def _place(cell: dict[str, Any]) -> tuple[float, float, str]:
     return cell["minutes"] * cell["threads"], cell["minutes"], cell["text"]
 
 
-def _columns(found: dict[str, dict[str, float]]) -> list[str]:
+def _columns(found: dict[str, dict[str, Any]]) -> list[str]:
     """Renders the contestants of a cell; the best is bold. One that lacks is a dash."""
     least = min((each["nats"] for each in found.values()), default=0.0)
     columns = []
@@ -73,9 +73,16 @@ def _summary(content: _Content) -> str:
     return (
         f"`rnn-train` is ahead of both peers in {ahead} of {count} cells, and in {ahead_of_best} "
         f"if the peers had their best temperature. The lead over the better peer is "
-        f"{least:+.3f} nats in the worst cell and {middle:+.3f} in the middle. "
-        f"{content['machine']['cpu']}."
+        f"{least:+.3f} nats in the worst cell and {middle:+.3f} in the middle. {_where(content)}."
     )
+
+
+def _where(content: _Content) -> str:
+    """Names the processors of the scores, and their first and last date."""
+    scores = [each for cell in content["cells"] for each in cell["contestants"].values()]
+    days = sorted({each["date"] for each in scores})
+    span = " to ".join([days[0], days[-1]][: len(days)])
+    return f"{', '.join(sorted({each['cpu'] for each in scores}))}, {span}"
 
 
 def shakespeare() -> str:

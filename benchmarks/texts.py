@@ -1,6 +1,7 @@
 """The default recipe on texts of unlike kind and size, beside what people train on a CPU.
 
     python -m benchmarks.texts FOLDER [--minutes 0.5 2 10] [--threads 1] [--hours 1] [--only NAME]
+        [--contestants NAME]
 
 FOLDER holds the texts of `benchmarks.text_sources`. The last tenth of each is the future: nobody
 sees it before the end. `rnn-train charlm --minutes M` has no other option (but --documents for the
@@ -8,10 +9,10 @@ names, and --threads if it is given here). Its minutes are those of the whole co
 nats a character of the future, of its first 100,000 characters at most, read once from start to
 end. It costs no minutes.
 
-Each score is kept in results/texts.json when it is there. A further call goes on with those that
-lack, so a long comparison can be made in parts; delete the file to measure all again. The minutes
-of the peers are CPU time, so a busy machine takes nothing from them; it does from rnn-train. A text
-that has changed is measured again.
+Each score is kept in results/texts.json when it is there, with its processor and its date. A
+further call goes on with those that lack, so a long comparison can be made in parts; delete the
+file to measure all again. The minutes of the peers are CPU time, so a busy machine takes nothing
+from them; it does from rnn-train. A text that has changed is measured again.
 """
 
 import argparse
@@ -23,8 +24,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,7 @@ from .harness import RESULTS, machine
 from .text_peers import PEERS, PeerScore
 
 OURS = "ours"
+CONTESTANTS = (OURS, *PEERS)
 SCORED = 100_000
 """Characters of the future that are scored, at most."""
 _DOCUMENTS = ("names",)
@@ -155,13 +158,13 @@ class Results:
     def keep(self, cell: dict[str, Any], name: str, figures: Figures) -> None:
         """Adds the score of a contestant to a cell."""
         load = {"load": os.getloadavg()[0]} if hasattr(os, "getloadavg") else {}
+        here = machine()
         cell["contestants"][name] = {
-            key: round(value, 4) for key, value in (figures | load).items()
+            **{key: round(value, 4) for key, value in (figures | load).items()},
+            "cpu": here.get("cpu", ""),
+            "date": datetime.now(UTC).date().isoformat(),
         }
-        facts = {
-            "command": "python -m benchmarks.texts FOLDER",
-            "machine": machine(),
-        }
+        facts = {"command": "python -m benchmarks.texts FOLDER", "machine": here}
         content = json.dumps(facts | {"cells": self._content["cells"]}, indent=1)
         write_bytes(self._path, (content + "\n").encode())
 
@@ -174,6 +177,7 @@ def run(
     threads: int = 1,
     hours: float = 24.0,
     only: list[str] | None = None,
+    contestants: Sequence[str] = CONTESTANTS,
     measure: Callable[[str, Case, float, int], Figures] = measured,
 ) -> None:
     """Measures the scores that lack, those of the shortest minutes first.
@@ -185,6 +189,7 @@ def run(
         threads: of each contestant.
         hours: no score is begun after them.
         only: names of texts; None: all.
+        contestants: `OURS` and names of `PEERS`.
         measure: trains and scores one contestant.
     """
     paths = {path.stem: path for path in sorted(folder.glob("*.txt"))}
@@ -197,7 +202,7 @@ def run(
         for name in only or paths:
             case = Case.of(paths[name])
             cell = results.cell(case, each, threads)
-            for contestant in (OURS, *PEERS):
+            for contestant in contestants:
                 if contestant in cell["contestants"]:
                     continue
                 if time.monotonic() - began > 3600 * hours:
@@ -215,6 +220,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--hours", type=float, default=24.0, help="begin nothing after these")
     parser.add_argument("--only", nargs="+", help="names of texts")
+    parser.add_argument("--contestants", nargs="+", choices=CONTESTANTS, default=CONTESTANTS)
     parser.add_argument("--out", type=Path, default=_RESULT)
     asked = parser.parse_args()
     run(
@@ -224,6 +230,7 @@ def main() -> None:
         threads=asked.threads,
         hours=asked.hours,
         only=asked.only,
+        contestants=asked.contestants,
     )
 
 

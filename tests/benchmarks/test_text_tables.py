@@ -13,15 +13,16 @@ NANO, PLAIN = "nanoGPT, CPU recipe", "plain nn.LSTM"
 
 
 def cell(text: str, minutes: float, ours: float, *peers: tuple[float, float]) -> dict[str, Any]:
-    contestants = {"ours": {"nats": ours, "seconds": 30.0}}
+    where = {"cpu": "A CPU", "date": f"2026-01-{30 - 2 * minutes:02.0f}"}
+    contestants: dict[str, Any] = {"ours": {"nats": ours, "seconds": 30.0, **where}}
     for name, (nats, best) in zip((NANO, PLAIN), peers, strict=False):
-        contestants[name] = {"nats": nats, "best_temperature_nats": best}
+        contestants[name] = {"nats": nats, "best_temperature_nats": best, **where}
     facts = {"text": text, "characters": 18000, "minutes": minutes, "threads": 2}
     return {**facts, "contestants": contestants}
 
 
 def content(*cells: dict[str, Any]) -> dict[str, Any]:
-    return {"cells": list(cells), "machine": {"cpu": "A CPU"}}
+    return {"cells": list(cells)}
 
 
 def test_columns_are_those_that_are_measured() -> None:
@@ -45,7 +46,13 @@ def test_a_peer_may_be_ahead() -> None:
     table = rendered(content(*cells))
     assert "| a | 18,000 | 2 | 2 | 1.250 | **1.000** | 2.000 (1.500) |" in table
     assert "ahead of both peers in 1 of 2 cells, and in 0 if" in table
-    assert "-0.250 nats in the worst cell and +0.125 in the middle. A CPU." in table
+    assert "-0.250 nats in the worst cell and +0.125 in the middle. A CPU, 2026-01-26." in table
+
+
+def test_processors_and_dates_are_those_of_the_scores() -> None:
+    whole = cell("a", 1, 1.0, (1.5, 1.5), (2.0, 2.0)), cell("b", 2, 1.0)
+    whole[1]["contestants"]["ours"]["cpu"] = "B CPU"
+    assert rendered(content(*whole)).endswith("A CPU, B CPU, 2026-01-26 to 2026-01-28.")
 
 
 def test_cell_without_all_contestants_is_neither_bold_nor_counted() -> None:

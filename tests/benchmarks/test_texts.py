@@ -60,6 +60,24 @@ def test_interrupted_comparison_goes_on(tmp_path: Path) -> None:
     assert content["machine"]["system"]
 
 
+def test_score_has_its_processor_and_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path, "a", "ab" * 100)
+    out, asked = tmp_path / "texts.json", []
+
+    def measure(name: str, *_: object) -> Figures:
+        asked.append(name)
+        return {"nats": 1.0}
+
+    for cpu, contestant in (("A", "plain nn.LSTM"), ("B", OURS)):
+        facts = {"cpu": cpu}
+        monkeypatch.setattr(texts, "machine", facts.copy)
+        run(tmp_path, [1], Results(out), contestants=[contestant], measure=measure)
+    scores = json.loads(out.read_text("utf-8"))["cells"][0]["contestants"]
+    assert {name: each["cpu"] for name, each in scores.items()} == {"plain nn.LSTM": "A", OURS: "B"}
+    assert asked == list(scores)
+    assert all(len(each["date"]) == len("2026-01-31") for each in scores.values())
+
+
 def test_changed_text_is_measured_again(tmp_path: Path) -> None:
     asked: list[str] = []
 
