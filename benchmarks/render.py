@@ -47,6 +47,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "parts": speed_tables.parts,
     "streams": speed_tables.streams,
     "scoring": speed_tables.scoring,
+    "builds": speed_tables.builds,
     "startup": speed_tables.startup,
     "loading": speed_tables.loading,
     "training": speed_tables.training,

@@ -128,6 +128,21 @@ def scoring() -> str:
     return markdown_table(head, rows)
 
 
+def builds() -> str:
+    """Renders this build beside an earlier one."""
+    _, races = read("builds")
+    rows = []
+    for found in races:
+        network, weights, task, streams = found.name.split("; ")
+        row = [f"{network.split(',')[0]}, {weights}", task, streams.split()[0]]
+        for build in ("now", "before"):
+            worst = max(found.samples[build])
+            row.append(f"{found.typical(build) * 1e6:,.1f} ({worst * 1e6:,.1f})")
+        rows.append([*row, f"{found.ratio('now', 'before'):.2f}×"])
+    head = ["network", "task", "streams", "now, µs (worst)", "before, µs (worst)", "faster"]
+    return markdown_table(head, rows)
+
+
 def startup() -> str:
     """Renders a cold process, and the size of what is installed."""
     content, (found,) = read("startup")
