@@ -114,6 +114,17 @@ class Learner:
         )
         return self._shared.finish(loss) if self._shared else loss, units
 
+    @torch.no_grad()
+    def go_on_from_average(self) -> None:
+        """Gives the model the averaged weights, and begins a new average.
+
+        The average reaches back over a share of all steps; what is to come may be shorter.
+        """
+        model, average = self._objective.model, self._average.module
+        for weight, mean in zip(model.parameters(), average.parameters(), strict=True):
+            weight.copy_(mean)
+        self._average.n_averaged.zero_()
+
     def state(self) -> dict[str, Any]:
         """Returns all weights and the state of the optimizers, for a checkpoint."""
         return {
@@ -133,6 +144,8 @@ class Learner:
             self._scaler.load_state_dict(state["scaler"])
 
     def _update_average(self, averages: Any, currents: Any, count: Any) -> None:
-        # In the first steps the average forgets faster, or it would keep the random initial values.
+        # In the first steps the average forgets faster, or it would keep the random initial values:
+        # it reaches back over about a ninth of the steps so far (Shamir & Zhang, 2013, "Stochastic
+        # gradient descent for non-smooth optimization", polynomial-decay averaging).
         decay = min(self._config.average, (1 + int(count)) / (10 + int(count)))
         torch._foreach_lerp_(averages, currents, 1 - decay)

@@ -149,6 +149,8 @@ class Trainer:
                 self._validate(bar)
             for line in objective.begin_last_phase(self.learner.averaged_model(), self.step):
                 bar.write(line)
+            if self.schedule.restart < 1:
+                self.learner.go_on_from_average()
             bar.show("training")
 
     def _validate(self, bar: TrainingBar) -> None:
@@ -203,11 +205,12 @@ class Trainer:
         self._validated_step = rows[-1]["step"] if rows else -1
 
     def begin_part(self, schedule: Schedule) -> None:
-        """Begins another part of a run that has finished.
+        """Begins another part of a run that has finished, from the averaged weights.
 
         Args:
             schedule: how long the part is, and its number.
         """
+        self.learner.go_on_from_average()
         self.schedule = replace(schedule, first_step=self.step, first_second=self.elapsed)
         self._step_seconds = 0.0
 

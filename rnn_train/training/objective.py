@@ -107,8 +107,9 @@ class TwoPhases(Protocol):
 
     @property
     def restart_rate(self) -> float:
-        """Highest learning rate of the last phase, as a share of that of the first one; 0: the rate
-        goes on falling, without a warm restart."""
+        """Highest learning rate of the last phase, as a share of that of the first one. The first
+        one then holds its rate, and the last one starts from the averaged weights. 0: the rate
+        falls over the whole run, without a warm restart."""
 
     def begin_last_phase(self, model: nn.Module, step: int) -> list[str]:
         """Begins the last phase.
@@ -131,4 +132,5 @@ def with_restart(schedule: Schedule, objective: Objective) -> Schedule:
     """
     if not isinstance(objective, TwoPhases) or not objective.restart_rate or schedule.part:
         return schedule
-    return replace(schedule, restart=objective.last_phase_from, restart_rate=objective.restart_rate)
+    begin, rate = objective.last_phase_from, objective.restart_rate
+    return replace(schedule, restart=begin, restart_rate=rate, held=begin < 1)

@@ -27,6 +27,9 @@ class Schedule:
     """Progress at which the rate rises once more; 1: it does not."""
     restart_rate: float = 1.0
     """Highest learning rate after that, as a share of `peak_rate`."""
+    held: bool = False
+    """Whether the rate stays at its highest until the restart. The average of the weights then does
+    what a falling rate does: it takes the noise of single batches away."""
 
     @classmethod
     def of(
@@ -65,21 +68,23 @@ class Schedule:
         """Computes the learning rate.
 
         It rises linearly and then falls to 0 as a cosine; with a warm restart, it does both twice
-        (Loshchilov & Hutter, 2017, "SGDR").
+        (Loshchilov & Hutter, 2017, "SGDR"). If it is held, it does not fall before the restart.
 
         Args:
             progress: see `progress`.
         """
         if progress < self.restart:
-            return self.peak_rate * self._share(progress / self.restart)
+            return self.peak_rate * self._share(progress / self.restart, self.held)
         if self.restart == 1:
             return 0.0
         again = (progress - self.restart) / (1 - self.restart)
         return self.restart_rate * self.peak_rate * self._share(again)
 
-    def _share(self, progress: float) -> float:
+    def _share(self, progress: float, held: bool = False) -> float:
         """Computes the rate as a share of the highest one, between two restarts."""
         if progress < self.warmup:
             return max(progress / self.warmup, 0.01)
+        if held:
+            return 1.0
         share = min(1.0, (progress - self.warmup) / (1 - self.warmup))
         return 0.5 * (1 + math.cos(math.pi * share))

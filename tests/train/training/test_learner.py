@@ -122,6 +122,24 @@ def test_average_forgets_fast_at_first() -> None:
         torch.testing.assert_close(found, value)
 
 
+def test_going_on_from_the_average_begins_another_one() -> None:
+    objective = Line()
+    subject = Learner(objective, CONFIG, CPU)
+    for step in range(5):
+        subject.take_step(step, 0.1)
+    kept = [each.clone() for each in weights(subject.averaged_model())]
+    assert any(not torch.equal(a, b) for a, b in zip(kept, weights(objective.model), strict=True))
+    subject.go_on_from_average()
+    for found, value in zip(weights(objective.model), kept, strict=True):
+        assert torch.equal(found, value)
+    subject.take_step(5, 0.1)
+    for found, value in zip(
+        weights(subject.averaged_model()), weights(objective.model), strict=True
+    ):
+        assert torch.equal(found, value)
+        assert all(not torch.equal(value, old) for old in kept)
+
+
 @pytest.mark.parametrize("factor", [math.nan, math.inf])
 def test_bad_loss_leaves_the_weights(factor: float) -> None:
     objective = Line({2: factor})

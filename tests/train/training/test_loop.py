@@ -18,6 +18,7 @@ from rnn_train.errors import RunError, TrainingError
 from rnn_train.training import checkpoint, loop
 from rnn_train.training.config import TrainingConfig
 from rnn_train.training.loop import Trainer, TrainingOutcome
+from rnn_train.training.objective import with_restart
 from rnn_train.training.progress import TrainingBar
 from rnn_train.training.run import Run
 from rnn_train.training.schedule import Schedule
@@ -323,6 +324,49 @@ def test_resumed_run_has_the_remaining_minutes(run: Run, monkeypatch: pytest.Mon
 
 
 # --- storage --------------------------------------------------------------------------
+
+
+class TwoLines(Line):
+    """Has a last phase, with a warm restart. Its begin keeps the averaged weight."""
+
+    measures = False
+    restart_rate = 0.5
+    last_phase_from = 0.5
+    average: Tensor | None = None
+    begun: Tensor | None = None
+    """The weight of the first step of the last phase."""
+
+    def begin_last_phase(self, model: nn.Linear, step: int) -> list[str]:
+        self.average = model.weight.detach().clone()
+        self.last_phase_from = 1.0
+        return [f"step {step}"]
+
+    def loss(self, step: int) -> tuple[Tensor, int]:
+        if self.average is not None and self.begun is None:
+            self.begun = self.model.weight.detach().clone()
+        return super().loss(step)
+
+
+@pytest.mark.parametrize("restart", [True, False])
+def test_last_phase_with_a_restart_starts_from_the_average(run: Run, restart: bool) -> None:
+    objective = TwoLines()
+    subject = trainer(run, objective)
+    if restart:
+        subject.schedule = with_restart(subject.schedule, objective)
+        assert subject.schedule.held
+    subject.fit()
+    assert objective.average is not None
+    assert objective.begun is not None
+    assert torch.equal(objective.average, objective.begun) == restart
+
+
+def test_further_part_starts_from_the_average(run: Run) -> None:
+    trainer(run, Line()).fit()
+    subject = resumed(run, Line())
+    average = subject.learner.averaged_model().get_parameter("weight").detach().clone()
+    subject.begin_part(Schedule(0.1, steps=STEPS, minutes=None, part=1))
+    assert torch.equal(subject.objective.model.get_parameter("weight"), average)
+    assert subject.progress == 0
 
 
 def test_full_disk_keeps_the_last_checkpoint(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,3 +56,11 @@ def test_warm_restart() -> None:
         assert twice.rate(0.25 * share) == pytest.approx(once.rate(share))
         assert twice.rate(0.25 + 0.75 * share) == pytest.approx(0.4 * once.rate(share))
     assert twice.rate(1.2) == pytest.approx(0, abs=1e-12)
+
+
+def test_held_rate_does_not_fall_before_the_restart() -> None:
+    falling = replace(STEPS, restart=0.25, restart_rate=0.4)
+    held = replace(falling, held=True)
+    for progress in (0.0, 0.01, 0.3, 0.6, 1.2):  # the rise, and all after the restart
+        assert held.rate(progress) == falling.rate(progress)
+    assert {held.rate(progress) for progress in (0.05, 0.1, 0.2499)} == {STEPS.peak_rate}
