@@ -26,6 +26,8 @@ class TrainingConfig:
     average: float = 0.999
     """Decay of the moving average of the weights. The averaged weights are evaluated and
     exported."""
+    average_every: int = 1
+    """Steps between updates of that average; only its begin follows each step."""
     validate_every: float = 60.0
     """Seconds between validations. A checkpoint is written at each validation."""
     capture: bool = True

@@ -17,6 +17,8 @@ from rnn_train.training.shared.steps import SharedSteps
 
 _INITIAL_SCALE = 2.0**12
 """First loss scale, for float16."""
+_OFTEN_FIRST = 100
+"""Updates of the average, at its begin, that follow each step."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,11 @@ class Learner:
         """Learning rate of the last step."""
         return float(self.optimizers[0].param_groups[0]["lr"])
 
+    @property
+    def _averaged(self) -> int:
+        """Updates of the average."""
+        return int(self._average.n_averaged)
+
     def averaged_model(self) -> nn.Module:
         """Returns the model with the averaged weights, in evaluation mode."""
         return self._average.module.eval()
@@ -90,20 +97,29 @@ class Learner:
         loss, units = self._backward(step)
         for optimizer in self.optimizers:
             self._scaler.unscale_(optimizer)
-        parameters = self._objective.model.parameters()
-        norm = nn.utils.clip_grad_norm_(parameters, self._config.clip)
+        norm = self._clipped()
         # Both in one transfer: on a GPU, each transfer waits for the step to end.
         loss_value, norm_value = torch.stack([loss, norm]).tolist()
         finite = math.isfinite(norm_value)
         if finite:
             for optimizer in self.optimizers:
                 self._scaler.step(optimizer)
-            self._average.update_parameters(self._objective.model)
+            if step % self._config.average_every == 0 or self._averaged < _OFTEN_FIRST:
+                self._average.update_parameters(self._objective.model)
         self._scaler.update()
         # In float16 a gradient may overflow. Then the optimizers skip the step, and the scaler
         # lowers its scale. In another precision it is an error, even if this loss is finite.
         sound = math.isfinite(loss_value) and (finite or self._scaler.is_enabled())
         return StepResult(loss_value, norm_value, units, sound)
+
+    def _clipped(self) -> Tensor:
+        """Scales the gradient down if its norm is too large. Returns the norm before that."""
+        parameters = [each for each in self._objective.model.parameters() if each.grad is not None]
+        norm = nn.utils.get_total_norm([each.grad for each in parameters if each.grad is not None])
+        # A GPU would have to wait for the answer; on a CPU, a pass over large tables is saved.
+        if norm.device.type != "cpu" or float(norm) > self._config.clip:
+            nn.utils.clip_grads_with_norm_(parameters, self._config.clip, norm)
+        return norm
 
     def _backward(self, step: int) -> tuple[Tensor, int]:
         """Computes loss and gradient of a batch. Returns the loss and the units of the batch."""

@@ -48,9 +48,10 @@ _NGRAM_DROPOUT, _MORE_NGRAM_DROPOUT = 0.3, 0.45
 The second one is for rows that are read often."""
 _TABLE_RATE = 50.0
 """Rate of row-wise Adagrad for the n-grams' vectors, as a multiple of the learning rate."""
-_LONG_AVERAGE = 0.99995
-"""Decay of the average of the weights for many rows. Up to 200,000 steps it reaches back over a
-ninth of a phase, which replaces a falling rate: rare n-grams learn to the end."""
+_LONG_AVERAGE, _AVERAGE_EVERY = 0.9996, 8
+"""Decay of the average of the weights for many rows, and steps between its updates. Up to 180,000
+steps it reaches back over a ninth of a phase, which replaces a falling rate: rare n-grams learn to
+the end. An update after each step would take a seventh of the time of the n-grams' phase."""
 _FEW_UNKNOWN = 0.01
 """Share of unknown characters, where n-grams are dropped: each stands in many n-grams."""
 _ENOUGH_READINGS = 3.0
@@ -196,6 +197,7 @@ def classifier_training(rows: int, seed: int, fine_tuning: bool = False) -> Trai
             tables=_TABLE_RATE,
             weight_decay=0.05,
             average=_LONG_AVERAGE,
+            average_every=_AVERAGE_EVERY,
             seed=seed,
         )
     batch = min(256, max(16, 2 ** round(math.log2(rows / 75))))

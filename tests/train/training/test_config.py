@@ -24,6 +24,7 @@ def test_old_run_folders_name_these_fields() -> None:
         "weight_decay",
         "clip",
         "average",
+        "average_every",
         "validate_every",
         "capture",
         "seed",

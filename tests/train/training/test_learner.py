@@ -4,6 +4,7 @@ import copy
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -120,6 +121,34 @@ def test_average_forgets_fast_at_first() -> None:
     assert objective.model.training
     for found, value in zip(weights(averaged), expected, strict=True):
         torch.testing.assert_close(found, value)
+
+
+def test_average_may_follow_some_steps_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(learner, "_OFTEN_FIRST", 2)
+    objective = Line()
+    subject = Learner(objective, replace(CONFIG, average_every=3), CPU)
+    changed = []
+    for step in range(9):
+        before = weights(subject.averaged_model())
+        subject.take_step(step, 0.1)
+        after = weights(subject.averaged_model())
+        if any(not torch.equal(a, b) for a, b in zip(before, after, strict=True)):
+            changed.append(step)
+    assert changed == [0, 1, 3, 6]
+
+
+def test_a_gradient_within_the_limit_is_not_scaled() -> None:
+    objective = Line()
+    found = Learner(objective, replace(CONFIG, clip=1e3), CPU).take_step(0, 0.1)
+    assert found.gradient_norm < 1e3
+    gradients = [each.grad for each in objective.model.parameters()]
+    expected = Line()
+    expected.depth = 1
+    expected.loss(0)[0].backward()  # type: ignore[no-untyped-call]
+    for one, other in zip(gradients, expected.model.parameters(), strict=True):
+        assert one is not None
+        assert other.grad is not None
+        assert torch.equal(one, other.grad)
 
 
 def test_going_on_from_the_average_begins_another_one() -> None:
