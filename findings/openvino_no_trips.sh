@@ -81,7 +81,8 @@ def scan() -> onnx.ModelProto:
 def compiled(model: onnx.ModelProto) -> openvino.CompiledModel:
     core = openvino.Core()
     network = core.read_model(model.SerializeToString(), b"")
-    return core.compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    hints = {"INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": 1}
+    return core.compile_model(network, "CPU", hints)
 
 
 def call(request: openvino.InferRequest, **given: object) -> tuple[list[float], float]:
