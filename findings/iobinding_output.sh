@@ -3,7 +3,8 @@
 #          run. The second run writes into it: a state kept from the first run changes, another
 #          batch size is an error, and a step that is fed its own output reads and writes one buffer.
 # Version: onnxruntime 1.32.0
-# Guess:   bind_output(name, "cpu") asks for a new tensor at each run, as run() gives one.
+# Guess:   bind_output(name, "cpu") asks for a new tensor at each run, as run() gives one. It is the
+#          documented way for outputs whose shape is not known before the run.
 # Why:     This is the short way to step a recurrent file: bind once, then hand the new state to the
 #          next run. Saved states (an undo, a fork of a stream, a beam) silently become the newest
 #          one. Where a node still reads the old state after the new one is written, the results are

@@ -3,7 +3,8 @@
 #          OpenVINO return zeros as the last state of a row whose entry in sequence_lens is 0, not
 #          the initial state that the row was given. onnxruntime does the same when X has no time.
 # Version: onnxruntime 1.32.0, openvino 2026.4.1
-# Guess:   A row that reads nothing keeps its state: Y_h is initial_h, Y_c is initial_c.
+# Guess:   A row that reads nothing keeps its state: Y_h is initial_h, Y_c is initial_c. (The
+#          specification does not name this case.)
 # Why:     A server that steps many streams in one batch gives length 0 to a stream without new
 #          input. Its state silently starts anew, and no error or warning tells. Take the old state
 #          where the length is 0 (Where, as in the cure below), or leave such rows out of the batch.
