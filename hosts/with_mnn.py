@@ -1,7 +1,8 @@
 """MNN on the CPU, one thread, from a file that its converter makes.
 
-Trap: without a runtime manager a module runs on four threads, whatever `thread_num` says. On fewer
-cores they wait for one another.
+Traps: the program `mnnconvert` installs a package with the first `pip` in `PATH`; its function,
+called here in a process of its own, does not. Without a runtime manager a module runs on four
+threads, whatever `thread_num` says. On fewer cores they wait for one another.
 """
 
 import json
@@ -14,6 +15,7 @@ import MNN
 import numpy as np
 from driver import Call, main
 
+CONVERT = "import sys, MNN, _tools; _tools.mnnconvert(['mnnconvert', *sys.argv[1:]])"
 CONFIG = {"backend": "CPU", "numThread": 1, "precision": "high"}
 
 
@@ -22,9 +24,9 @@ def open_model(path: Path) -> Call:
     inputs, outputs = case["inputs"], case["outputs"]
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / "model.mnn"
-        tool = Path(sys.executable).with_name("mnnconvert")
+        options = ["-f", "ONNX", "--modelFile", path, "--MNNModel", made, "--bizCode", "x"]
         subprocess.run(
-            [tool, "-f", "ONNX", "--modelFile", path, "--MNNModel", made, "--bizCode", "x"],
+            [sys.executable, "-c", CONVERT, *options],
             capture_output=True,
             check=False,
         )
