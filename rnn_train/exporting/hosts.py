@@ -44,8 +44,8 @@ HOSTS: dict[HostName, Host] = {
         Variant(without_if=True),
         _ALL,
         "runs Loop and Scan, but no If of this kind",
-        "set the hint INFERENCE_PRECISION_HINT to f32; let each call draw at least one token: a call "
-        "that draws none may return the tokens of an earlier call",
+        "set the hint INFERENCE_PRECISION_HINT to f32; let each call draw at least one token: a "
+        "call that draws none may return the tokens of an earlier call",
     ),
     "tract": Host(
         Variant(steps=4),
