@@ -31,6 +31,7 @@ from torch.nn.functional import cross_entropy
 from rnn_infer.conformal.threshold import held_out_scores, set_sizes, threshold
 from rnn_train.data.labelled import load_rows
 from rnn_train.data.rows import Rows
+from rnn_train.evaluation.answers import Answers
 from rnn_train.evaluation.classification import held_out_logits, logits_of
 from rnn_train.evaluation.metrics import reliability
 from rnn_train.evaluation.temperature import fit_to_logits
@@ -78,7 +79,7 @@ def measure(name: str, seed: int, epochs: float) -> Figures:
     fits = {"before": _bare(logits, labels), "after": fit_to_logits(logits, labels).temperature}
     for when, temperature in fits.items():
         found[f"{when}_temperature"] = temperature
-        found[f"{when}_error"] = reliability(unseen / temperature, truth).error
+        found[f"{when}_error"] = reliability(Answers.of(unseen / temperature, truth)).error
         found[f"{when}_nats"] = float(cross_entropy(unseen / temperature, truth))
         found[f"{when}_refused"] = _refused(unseen / temperature)
         found[f"{when}_refused_foreign"] = _refused(foreign / temperature)

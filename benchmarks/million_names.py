@@ -82,6 +82,7 @@ def quality(folder: Path) -> dict[str, Any]:
     """Returns the held-out figures of a run, and its number of parameters."""
     from rnn_infer import load
     from rnn_train.evaluation import metrics
+    from rnn_train.evaluation.answers import Answers
     from rnn_train.evaluation.classification import held_out_logits
     from rnn_train.evaluation.temperature import fit_to_logits
     from rnn_train.models.parameters import parameter_count
@@ -94,7 +95,7 @@ def quality(folder: Path) -> dict[str, Any]:
         size = parameter_count(task.model)
         logits, labels = held_out_logits(task.model, task.data.alphabet, task.data.held_out)
     alone = fit_to_logits(logits, labels).temperature
-    error = metrics.reliability(logits / alone, labels).error
+    error = metrics.reliability(Answers.of(logits / alone, labels)).error
     kept = {key: value for key, value in facts.items() if not key.startswith("model.")}
     return {"parameters": size} | kept | {"calibration_error_by_temperature_alone": error}
 
@@ -105,6 +106,8 @@ def linear(folder: Path, minutes: float, threads: int | None) -> dict[str, Any]:
 
     from rnn_train.data.alphabet import label_indices
     from rnn_train.evaluation import metrics
+    from rnn_train.evaluation.answers import Answers
+    from rnn_train.evaluation.calibration import CalibratedHalves
     from rnn_train.evaluation.hashed_linear import HashedLinear
     from rnn_train.tasks.classifier.data import open_data
     from rnn_train.training.run import Run
@@ -116,9 +119,9 @@ def linear(folder: Path, minutes: float, threads: int | None) -> dict[str, Any]:
     scores = model.scores(data.held_out)
     labels = torch.from_numpy(label_indices(data.held_out, data.alphabet))
     run.close()
-    scaled = metrics.CalibratedHalves.of(scores, labels, data.log_prior(0.0))
-    found = metrics.summary(scaled, labels)
-    priors = metrics.by_prior(scaled, labels, data.log_prior(0.0))
+    scaled = CalibratedHalves.of(scores, labels, data.log_prior(0.0))
+    answers = Answers.of(scaled, labels, data.log_prior(0.0))
+    found, priors = metrics.summary(answers), metrics.by_prior(answers)
     best = max(each["macro_f1"] for each in priors.values())
     facts = {"minutes": minutes, "parameters": model.parameters, "rows_read": model.trained}
     return {**facts, **found, "best_prior_macro_f1": best}

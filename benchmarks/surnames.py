@@ -24,6 +24,7 @@ from rnn_train.data.alphabet import Alphabet, label_indices
 from rnn_train.data.labelled import load_rows
 from rnn_train.data.rows import Rows, normal
 from rnn_train.evaluation import metrics
+from rnn_train.evaluation.answers import Answers
 from rnn_train.evaluation.baselines import fit_baselines
 from rnn_train.evaluation.classification import held_out_logits
 from rnn_train.evaluation.temperature import fit_to_logits
@@ -136,14 +137,15 @@ def measured(scores: Tensor, labels: Tensor, log_prior: Tensor, held: Rows) -> F
     for own, other in ((half, ~half), (~half, half)):
         temperature = fit_to_logits(scores[other], labels[other], (0.05, 20.0)).temperature
         scaled[own] = scores[own] / temperature
-        priors = metrics.by_prior(scores[other] / temperature, labels[other], log_prior.tolist())
+        others = Answers.of(scores[other] / temperature, labels[other], log_prior.tolist())
+        priors = metrics.by_prior(others)
         best = max(priors, key=lambda prior: priors[prior]["macro_f1"])
         adjusted[own] = scaled[own] - best * log_prior
     return {
         "accuracy": metrics.accuracy(scores, labels),
         "macro_f1": metrics.macro_f1(scores, labels),
         "best_prior_macro_f1": metrics.macro_f1(adjusted, labels),
-        "calibration_error": metrics.reliability(scaled, labels).error,
+        "calibration_error": metrics.reliability(Answers.of(scaled, labels)).error,
         "held_out_rows": float(len(labels)),
     }
 

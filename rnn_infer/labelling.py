@@ -1,6 +1,6 @@
 """Labelling: texts go in, ranked labels come out, as predictions or as columns."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,20 +12,19 @@ from rnn_infer.errors import OptionError
 from rnn_infer.predictions import (
     Choice,
     Prediction,
-    cut_to,
     make_predictions,
     nothing_to_label,
     rank,
     with_noise,
 )
 from rnn_infer.runtime.last_logits import last_logits
-from rnn_infer.runtime.stepper import Stepper
+from rnn_infer.runtime.stepper import State, Stepper
 from rnn_infer.text.column import Text
-from rnn_infer.text.ragged import Ragged
+from rnn_infer.text.ragged import Ragged, Tokens
 from rnn_infer.text.vocabulary import Unknown, Vocabulary
 
-_BLOCK = 2**14
-"""Rows whose tokens and logits are in memory at once."""
+_BLOCK, _LOGITS = 2**14, 2**22
+"""Rows, and their logits, that are in memory at once: of many labels, fewer rows."""
 
 
 class Labeller:
@@ -59,9 +58,15 @@ class Labeller:
             OptionError, UnknownCharacterError, ModelFileError: as in `Classifier.classify`.
         """
         found: list[Prediction] = []
-        for begin in range(0, len(texts), _BLOCK):
-            found += self._block(texts[begin : begin + _BLOCK], choice, refuse)
+        for block in self._blocks(len(texts)):
+            found += self._block(texts[block], choice, refuse)
         return found
+
+    def _blocks(self, rows: int) -> Iterator[slice]:
+        """Yield the rows whose logits are in memory at once."""
+        size = max(1, min(_BLOCK, _LOGITS // len(self.labels)))
+        for begin in range(0, rows, size):
+            yield slice(begin, min(begin + size, rows))
 
     def _block(self, texts: Sequence[Text], choice: Choice, refuse: bool) -> list[Prediction]:
         """Return one prediction per text of one block."""
@@ -92,12 +97,12 @@ class Labeller:
             UnknownCharacterError, ModelFileError: as in `Classifier.classify`.
         """
         logits = np.empty((len(texts), len(self.labels)), np.float32)
-        for begin in range(0, len(texts), _BLOCK):
-            block = texts[begin : begin + _BLOCK]
-            found, readable = self._logits(block, unknown)
-            if len(readable) < len(block):
-                raise _no_known_character(block[_first_missing(readable, len(block))])
-            logits[begin : begin + len(block)] = found
+        for block in self._blocks(len(texts)):
+            some = texts[block]
+            found, readable = self._logits(some, unknown)
+            if len(readable) < len(some):
+                raise _no_known_character(some[_first_missing(readable, len(some))])
+            logits[block] = found
         if not np.isfinite(logits).all():
             raise self._stepper.file.not_finite()
         return logits
@@ -119,14 +124,14 @@ class Labeller:
         shape = len(texts), min(choice.top, len(self.labels))
         labels = np.full(shape, None, object)
         probabilities = np.full(shape, np.nan, np.float32)
-        for begin in range(0, len(texts), _BLOCK):
-            block = texts[begin : begin + _BLOCK]
-            known = [row for row, text in enumerate(block) if text]
-            logits, readable = self._logits([text for text in block if text], choice.unknown)
+        for block in self._blocks(len(texts)):
+            some, begin = texts[block], block.start
+            known = [row for row, text in enumerate(some) if text]
+            logits, readable = self._logits([text for text in some if text], choice.unknown)
             rows = np.array(known, np.int64)[readable]
-            if refuse and len(rows) < len(block):
-                row = _first_missing(rows, len(block))
-                raise _nothing_in_row(begin + row, block[row])
+            if refuse and len(rows) < len(some):
+                row = _first_missing(rows, len(some))
+                raise _nothing_in_row(begin + row, some[row])
             order, found = self._ranked(logits, choice)
             labels[begin + rows], probabilities[begin + rows] = self._names[order], found
         return labels, probabilities
@@ -146,18 +151,27 @@ class Labeller:
         if not len(tokens):
             raise _no_known_character(text)
         shown = self._vocabulary.decode(tokens)
+        # Left-out characters have no prediction: then each prefix has the share of the text.
+        whole = self._known([text], choice) if len(shown) != len(text) else None
         state = self._stepper.consume(self._begin[None], self._stepper.zeros(1))
+        found: list[Prediction] = []
+        for block in self._blocks(len(shown)):
+            logits, state = self._after_each(tokens[block], state)
+            prefixes = [shown[: i + 1] for i in range(block.start, block.stop)]
+            known = None if whole is None else np.repeat(whole, len(prefixes))
+            found += self._predictions(prefixes, self._with_noise(logits), choice, known)
+        return found
+
+    def _after_each(self, tokens: Tokens, state: State) -> tuple[NDArray[np.float32], State]:
+        """Return the logits [tokens, labels] of the text that ends with each token, and the state
+        after the last one."""
         rows = []
         for token in tokens:
             logits, state = self._stepper.forward(token.reshape(1, 1), state)
             if len(self._end):
                 logits, _ = self._stepper.forward(self._end[None], state)
             rows.append(logits[0, -1])
-        prefixes = [shown[: i + 1] for i in range(len(shown))]
-        # Left-out characters have no prediction: then each prefix has the share of the text.
-        whole = self._known([text], choice) if len(shown) != len(text) else None
-        known = None if whole is None else np.repeat(whole, len(shown))
-        return self._predictions(prefixes, self._with_noise(np.array(rows)), choice, known)
+        return np.array(rows), state
 
     def _logits(
         self, texts: Sequence[str], unknown: Unknown
@@ -201,10 +215,9 @@ class Labeller:
         choice = replace(choice, top=len(self.labels))
         order, probabilities = self._ranked(logits, choice)
         sizes = set_sizes(probabilities, largest)
-        # Sets are small, and a Python object for each of many labels takes much memory.
         widest = slice(int(sizes.max(initial=1)))
         names, shares = self._names[order[:, widest]], probabilities[:, widest]
-        return cut_to(make_predictions(texts, names, shares, choice, known), sizes)
+        return make_predictions(texts, names, shares, choice, known, sizes)
 
 
 def _first_missing(rows: NDArray[np.int64], count: int) -> int:

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple, TypedDict
@@ -178,6 +178,7 @@ def make_predictions(
     probabilities: NDArray[np.float32],
     choice: Choice,
     known: NDArray[np.float64],
+    sizes: NDArray[np.int64] | None = None,
 ) -> list[Prediction]:
     """Return one prediction per text.
 
@@ -186,6 +187,7 @@ def make_predictions(
         labels, probabilities: [texts, top], the most likely first.
         choice: `min_probability` is used.
         known: share of each text's characters that the model knows, [texts].
+        sizes: number of labels that each prediction has, [texts]; None: all.
     """
     abstains = probabilities[:, 0].astype(np.float64) < choice.min_probability
     # Many texts have the same labels in the same order: they share a tuple, which saves memory, and
@@ -193,8 +195,8 @@ def make_predictions(
     shared: dict[tuple[str, ...], tuple[str, ...]] = {}
     columns = (
         texts,
-        [shared.setdefault(each, each) for each in zip(*labels.T.tolist(), strict=True)],
-        zip(*probabilities.T.tolist(), strict=True),
+        [shared.setdefault(each, each) for each in _tuples(labels, sizes)],
+        _tuples(probabilities, sizes),
         abstains.tolist(),
         itertools.repeat(None, len(texts)),
         known.tolist(),
@@ -203,19 +205,16 @@ def make_predictions(
     return list(map(partial(tuple.__new__, Prediction), zip(*columns, strict=True)))
 
 
+def _tuples(rows: NDArray[Any], sizes: NDArray[np.int64] | None) -> Iterator[tuple[Any, ...]]:
+    """Yield each row as a tuple, with its first values only if `sizes` are given."""
+    if sizes is None:
+        yield from zip(*rows.T.tolist(), strict=True)
+        return
+    # Cut first: a Python object for each of many labels takes much memory.
+    for row, size in zip(rows, sizes.tolist(), strict=True):
+        yield tuple(row[:size].tolist())
+
+
 def nothing_to_label(text: str | None) -> Prediction:
     """Return the prediction for a text that is empty, missing, or has no known character."""
     return Prediction(text or "", (), (), False, "unknown" if text else "empty", 0.0)
-
-
-def cut_to(predictions: Sequence[Prediction], sizes: NDArray[np.int64]) -> list[Prediction]:
-    """Return the predictions with the first labels only.
-
-    Args:
-        predictions: [texts].
-        sizes: number of labels of each, [texts].
-    """
-    return [
-        each._replace(labels=each.labels[:size], probabilities=each.probabilities[:size])
-        for each, size in zip(predictions, sizes.tolist(), strict=True)
-    ]

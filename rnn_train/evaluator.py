@@ -12,7 +12,7 @@ For a classifier, they are those of `ClassifierFigures`.
 """
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,8 +37,7 @@ from rnn_train.data.encoded_rows import EncodedRows
 from rnn_train.data.joining import FILE_MARK, LINE_MARK, Documents, Joining
 from rnn_train.data.row_store import stored_rows
 from rnn_train.errors import DataError, EvaluationError
-from rnn_train.evaluation import metrics
-from rnn_train.evaluation.classification import held_out_logits
+from rnn_train.evaluation.answers import Answers
 from rnn_train.evaluation.dynamic import dynamic_loss
 from rnn_train.evaluation.figures import CharLMFigures, ClassifierFigures
 from rnn_train.evaluation.protocols import Reader, TorchReader, documents_loss, static_losses
@@ -50,8 +49,10 @@ from rnn_train.tasks.charlm.task import CharLMTask
 from rnn_train.tasks.classifier.evaluated_rows import (
     evaluated_rows,
     logits_of_file,
+    logits_of_run,
     readable,
     truth_of,
+    with_truth,
 )
 from rnn_train.tasks.classifier.task import ClassifierTask
 from rnn_train.training.device import pick_device
@@ -130,8 +131,8 @@ def _evaluate_run(
             if unknown != "default":
                 pairs = readable(rows, vocabulary, unknown)
                 read = opened.enter_context(stored_rows(data.sources[0], pairs))
-            logits, _ = held_out_logits(task.model, task.data.alphabet, read)
-            return wanted.figures(result.calibration.apply_(logits), rows, metadata)
+            found = logits_of_run(task.model, task.data.alphabet, read)
+            return wanted.figures(map(result.calibration.apply_, found), rows, metadata)
 
 
 def _evaluate_charlm(
@@ -231,29 +232,22 @@ class _Wanted:
         self._threshold(metadata)
         self._prior(metadata)
 
-    def figures(self, logits: Tensor, rows: EncodedRows, metadata: Metadata) -> ClassifierFigures:
+    def figures(
+        self, logits: Iterable[Tensor], rows: EncodedRows, metadata: Metadata
+    ) -> ClassifierFigures:
         """Computes the figures.
 
         Args:
-            logits: [rows, labels], calibrated. The prior is taken out of them in place.
+            logits: [some rows, labels], calibrated, in order.
             rows: texts and labels.
             metadata: of the model.
         """
         assert metadata.classifier is not None
         labels, log_prior = metadata.classifier.labels, metadata.classifier.log_prior
-        truth = truth_of(rows, labels)
-        priors = metrics.by_prior(logits, truth, log_prior)
-        if prior := self._prior(metadata):
-            logits -= prior * torch.tensor(log_prior)
-        return ClassifierFigures.of(
-            logits,
-            truth,
-            labels,
-            self._threshold(metadata),
-            keys=rows.keys(),
-            priors=priors,
-            prior=prior,
-        )
+        blocks = with_truth(logits, truth_of(rows, labels))
+        prior = self._prior(metadata)
+        answers = Answers.of_blocks(blocks, log_prior, prior, self._threshold(metadata))
+        return ClassifierFigures.of(answers, labels, keys=rows.keys(), prior=prior)
 
     def _threshold(self, metadata: Metadata) -> float | None:
         assert metadata.classifier is not None

@@ -20,9 +20,11 @@ _ROWS, _CHARACTERS = 1 << 14, 1 << 22
 _FIRST_PIECE, _PIECE = 1 << 4, 1 << 10
 """Rows that are read at once: few at first, then twice as many each time, up to the second. So a
 block of books ends after a few."""
+_LABELS = 1 << 20
+"""Labels in the answers of a block, at most: where answers have many, a block has fewer rows."""
 _KEPT = 1 << 15
 """Answers that are kept from block to block, about, while their texts have at most `_CHARACTERS`
-characters. Names come again and again in a table."""
+characters, and twice `_LABELS` labels. Names come again and again in a table."""
 
 
 class _Block(NamedTuple):
@@ -48,7 +50,7 @@ class _Block(NamedTuple):
 
 
 def answered(
-    table: Table, classify: Classify, write: Write
+    table: Table, classify: Classify, write: Write, labels: int
 ) -> Iterator[tuple[list[Row], Sequence[str]]]:
     """Yield blocks of rows and their answers.
 
@@ -59,18 +61,21 @@ def answered(
         table: the rows.
         classify: predicts the labels of distinct texts.
         write: writes the answers.
+        labels: that an answer has at most.
 
     Raises:
         UnknownCharacterError: of `classify`. The message names the first row with such a text.
     """
+    most = max(1, min(_ROWS, _LABELS // labels))
+    kept = min(_KEPT, 2 * _LABELS // labels)
     answers: dict[str, str] = {}
     size = 0  # characters of the texts that have an answer
     waiting: list[_Block] = []
     with _no_collector(), ThreadPoolExecutor(1) as worker:
-        while rows := _take(table):
+        while rows := _take(table, most):
             texts = dict.fromkeys([row.text for row in rows])
             new = [text for text in texts if text not in answers]
-            if len(answers) + len(new) > _KEPT or size + _size(new) > _CHARACTERS:
+            if len(answers) + len(new) > kept or size + _size(new) > _CHARACTERS:
                 # The blocks before go on with their own answers.
                 answers, new, size = {}, list(texts), 0
             size += _size(new)
@@ -121,17 +126,17 @@ def _no_collector() -> Iterator[None]:
             gc.enable()
 
 
-def _take(table: Table) -> list[Row]:
-    """Read the rows of one block."""
+def _take(table: Table, most: int) -> list[Row]:
+    """Read the rows of one block, at most so many."""
     rows: list[Row] = []
-    size, most = 0, _FIRST_PIECE
-    while len(rows) < _ROWS and size < _CHARACTERS:
-        piece = list(islice(table, min(most, _ROWS - len(rows))))
+    size, next_piece = 0, _FIRST_PIECE
+    while len(rows) < most and size < _CHARACTERS:
+        piece = list(islice(table, min(next_piece, most - len(rows))))
         if not piece:
             break
         rows += piece
         size += _size([row.text for row in piece])
-        most = min(2 * most, _PIECE)
+        next_piece = min(2 * next_piece, _PIECE)
     return rows
 
 

@@ -166,8 +166,9 @@ def _show_predictions(
     def write(predictions: list[Prediction]) -> list[str]:
         return answers(output, predictions, sets)
 
-    count = 0
-    for rows, found in answered(table, predict, write):
+    every = len(classifier.labels)
+    count, labels = 0, every if sets else min(options["top"], every)
+    for rows, found in answered(table, predict, write, labels):
         # One call per block: each call of `echo` flushes the output. With `color` it does not look
         # for terminal codes to leave out, which are a part of the data.
         click.echo(lines(output, found, rows, kept), color=output != "text" or None)

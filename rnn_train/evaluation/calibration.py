@@ -101,6 +101,53 @@ def fit_calibration(
     return Calibration(temperature, parts), Fit(temperature, fit.items)
 
 
+@dataclass(frozen=True)
+class CalibratedHalves:
+    """Logits, calibrated when they are asked for: each half of the rows by what is fitted to the
+    other half. So no row influences the calibration of its own logits."""
+
+    logits: Tensor
+    """[rows, labels]."""
+    halves: tuple[Calibration, Calibration]
+    """Of the rows with an even place, and of those with an odd one."""
+
+    @classmethod
+    def of(
+        cls, logits: Tensor, labels: Tensor, log_shares: tuple[float, ...]
+    ) -> "CalibratedHalves":
+        """Fits the calibration of each half.
+
+        Args:
+            logits: [rows, labels].
+            labels: index of each row's true label, [rows].
+            log_shares: log of the frequency of each label in the training rows, [labels].
+        """
+        if len(labels) < 2:
+            return cls(logits, (Calibration(), Calibration()))
+        even, odd = (
+            fit_calibration(logits[place::2], labels[place::2], log_shares)[0] for place in (1, 0)
+        )
+        return cls(logits, (even, odd))
+
+    @property
+    def shape(self) -> torch.Size:
+        """[rows, labels]."""
+        return self.logits.shape
+
+    def __getitem__(self, rows: slice) -> Tensor:
+        """Returns the calibrated logits of some rows, [some rows, labels]."""
+        begin, end, _ = rows.indices(len(self.logits))
+        found = torch.empty_like(self.logits[begin:end])
+        for half, calibration in enumerate(self.halves):
+            places = slice((half - begin) % 2, None, 2)
+            found[places] = calibration.apply(self.logits[begin:end][places])
+        return found
+
+
+Logits = Tensor | CalibratedHalves
+"""[rows, labels]."""
+
+
 class _Mixture:
     """The negative log posterior of log(1 / T), at the best noise for it."""
 

@@ -1,21 +1,20 @@
 """What an evaluation returns: the figures of a character model, and those of a classifier."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from rnn_train.errors import EvaluationError
 from rnn_train.evaluation import metrics
+from rnn_train.evaluation.answers import Answers
 from rnn_train.evaluation.contradictions import Contradictions
 from rnn_train.evaluation.label_figures import OF_SETS, LabelFigures, of_labels, write_table
 from rnn_train.evaluation.language_model import bits
 from rnn_train.evaluation.metrics import Confusion, Reliability
-from rnn_train.evaluation.prediction_sets import PredictionSets
 from rnn_train.system_errors import system_errors
 
 _SHOWN, _SHOWN_LABELS = 10, 60
@@ -90,33 +89,26 @@ class ClassifierFigures:
     @classmethod
     def of(
         cls,
-        logits: Tensor,
-        truth: Tensor,
+        answers: Answers,
         labels: Sequence[str],
-        threshold: float | None = None,
         *,
         keys: NDArray[np.integer] | None = None,
-        priors: Mapping[float, dict[str, float]] | None = None,
         prior: float = 0.0,
     ) -> "ClassifierFigures":
         """Computes the figures.
 
         Args:
-            logits: [rows, labels], on the CPU.
-            truth: index of the true label of each row, [rows].
+            answers: to the rows.
             labels: name of each label.
-            threshold: of prediction sets; None: there are none.
             keys: one number for each text, [rows], to find texts with several labels; None: they
                 are not looked for.
-            priors: of `metrics.by_prior`.
-            prior: by which `logits` are lowered already.
+            prior: of the answers.
         """
-        sets = None if threshold is None else PredictionSets.of(logits, truth, threshold)
-        figures = metrics.summary(logits, truth)
+        figures, sets = metrics.summary(answers), answers.sets
+        predicted, truth = answers.predicted, answers.labels
         if sets:
             coverage, size = sets.of_rows(truth >= 0)
             figures |= {"coverage": float(coverage or 0), "mean_set_size": float(size or 0)}
-        predicted = metrics.predictions(logits)
         several = (
             None if keys is None else Contradictions.of(keys, truth.numpy(), predicted.numpy())
         )
@@ -126,10 +118,10 @@ class ClassifierFigures:
             of_labels(predicted, truth, labels, sets),
             truth.numpy(),
             predicted.numpy(),
-            metrics.reliability(logits, truth),
+            metrics.reliability(answers),
             tuple(metrics.confusions(predicted, truth, labels)),
             several if several and several.texts else None,
-            dict(priors or {}),
+            metrics.by_prior(answers),
             prior,
         )
 

@@ -1,5 +1,6 @@
 """Prediction sets of labelled rows: how often they hold the right label, and how large they are."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +9,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rnn_infer.conformal.threshold import set_sizes
-from rnn_train.evaluation.calibration import block_rows
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,16 @@ class PredictionSets:
             truth: index of each row's right label, [rows].
             threshold: largest score of a label in a set.
         """
-        size = block_rows(logits.shape[-1])
-        blocks = zip(torch.split(logits, size), torch.split(truth, size), strict=True)
-        holds, sizes = zip(*(_sets(*block, threshold) for block in blocks), strict=True)
+        every = torch.softmax(logits.double(), -1)
+        shares, order = every.sort(dim=-1, descending=True, stable=True)
+        sizes = set_sizes(shares.numpy(), threshold)
+        ranks = (order == truth[:, None]).int().argmax(-1).numpy()
+        return cls(ranks < sizes, sizes)
+
+    @classmethod
+    def joined(cls, parts: Sequence["PredictionSets"]) -> "PredictionSets":
+        """Joins the sets of blocks of rows, in order."""
+        holds, sizes = zip(*((part.holds, part.sizes) for part in parts), strict=True)
         return cls(np.concatenate(holds), np.concatenate(sizes))
 
     def of_rows(self, rows: Tensor) -> tuple[float | None, float | None]:
@@ -44,14 +51,3 @@ class PredictionSets:
             return None, None
         chosen = rows.numpy()
         return float(self.holds[chosen].mean()), float(self.sizes[chosen].mean())
-
-
-def _sets(
-    logits: Tensor, truth: Tensor, threshold: float
-) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-    """Returns whether the set of each row holds its right label, and its size, each [rows]."""
-    every = torch.softmax(logits.double(), -1)
-    shares, order = every.sort(dim=-1, descending=True, stable=True)
-    sizes = set_sizes(shares.numpy(), threshold)
-    ranks = (order == truth[:, None]).int().argmax(-1).numpy()
-    return ranks < sizes, sizes

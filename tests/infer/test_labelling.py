@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rnn_infer import Classifier, ModelFileError, OptionError, labelling
-from rnn_infer.predictions import Choice
+from rnn_infer.predictions import Choice, rank
 
 NAMES = ["Rossi", "O'Neill", "Nakamura", "Ek", "von der Lühe", "X"]
 
@@ -34,6 +34,28 @@ def test_logits_of_texts(classifier: Classifier, monkeypatch: pytest.MonkeyPatch
     np.testing.assert_array_equal(labeller.logits(NAMES, "default"), whole)
     with pytest.raises(OptionError, match="'漢' has no character the model knows"):
         labeller.logits([*NAMES, "漢"], "skip")
+
+
+def test_a_block_of_many_labels_has_few_rows(
+    classifier: Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory grows neither with the rows, nor with the length of a traced text."""
+    labeller, choice = classifier._labeller, Choice(top=2)
+    whole = labeller.predictions(NAMES, choice), labeller.trace("von der Lühe", choice)
+    sizes: list[int] = []
+
+    def noted(logits: Any, *given: Any) -> Any:
+        sizes.append(len(logits))
+        return rank(logits, *given)
+
+    monkeypatch.setattr(labelling, "rank", noted)
+    monkeypatch.setattr(labelling, "_LOGITS", 4 * len(labeller.labels) + 1)
+    assert labeller.predictions(NAMES, choice) == whole[0]
+    assert labeller.trace("von der Lühe", choice) == whole[1]
+    labeller.columns([*NAMES], choice, refuse=True)
+    assert sizes == [4, 2, *(4, 4, 4), *(4, 2)]
+    monkeypatch.setattr(labelling, "_LOGITS", 1)
+    assert labeller.predictions(NAMES, choice) == whole[0]
 
 
 def test_model_that_returns_nan(classifier: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:

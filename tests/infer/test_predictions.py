@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rnn_infer import LabelProbability, OptionError
-from rnn_infer.predictions import Choice, cut_to, make_predictions, rank, with_noise
+from rnn_infer.predictions import Choice, make_predictions, rank, with_noise
 
 LOGITS = np.log(np.array([[0.2, 0.5, 0.3], [0.6, 0.1, 0.3]], np.float32))
 FLAT = np.zeros(3, np.float32)
@@ -68,7 +68,8 @@ def test_predictions() -> None:
     assert (second.text, second.label, second.probability) == ("y", "a", 0.75)
     assert second.top == (LabelProbability("a", 0.75), LabelProbability("c", 0.125))
     assert make_predictions([], labels[:0], probabilities[:0], Choice(), known[:0]) == []
-    cut = cut_to([first, second], np.array([2, 1]))
+    texts, sizes = ["x", "y"], np.array([2, 1])
+    cut = make_predictions(texts, labels, probabilities, choice, known, sizes)
     assert [each.labels for each in cut] == [("b", "c"), ("a",)]
     assert [each.probabilities for each in cut] == [(0.5, 0.25), (0.75,)]
 

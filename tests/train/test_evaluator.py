@@ -12,6 +12,7 @@ from rnn_infer.tables.options import TableOptions
 from rnn_train.errors import DataError, EvaluationError, RunError
 from rnn_train.evaluation.figures import CharLMFigures, ClassifierFigures
 from rnn_train.evaluator import evaluate
+from rnn_train.tasks.classifier import evaluated_rows
 from rnn_train.training_session import TrainingReport
 
 # --- a run and its file ---------------------------------------------------------------
@@ -83,6 +84,19 @@ def test_classifier_run_and_file_agree(finished_classifier: TrainingReport, tabl
     assert of_run.rows == of_file.rows == 80
     assert of_run.labels == of_file.labels
     assert of_run.metrics == pytest.approx(of_file.metrics, abs=1e-4)
+
+
+def test_blocks_of_rows_change_nothing(
+    finished_classifier: TrainingReport, table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory does not grow with rows × labels."""
+    targets = finished_classifier.run, finished_classifier.out
+    whole = [table_figures(target, table) for target in targets]
+    monkeypatch.setattr(evaluated_rows, "_BLOCK", 7)
+    for target, expected in zip(targets, whole, strict=True):
+        found = table_figures(target, table)
+        assert found.metrics == pytest.approx(expected.metrics, abs=1e-6)
+        assert found.predictions.tolist() == expected.predictions.tolist()
 
 
 def test_labels_are_counted(finished_classifier: TrainingReport, tmp_path: Path) -> None:

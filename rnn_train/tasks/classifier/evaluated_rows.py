@@ -1,6 +1,6 @@
 """Rows that a classifier is evaluated on."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 
@@ -11,15 +11,19 @@ from torch import Tensor
 from rnn_infer.labelling import Labeller
 from rnn_infer.tables.options import TableOptions
 from rnn_infer.text.vocabulary import Unknown, Vocabulary
+from rnn_train.data.alphabet import Alphabet
 from rnn_train.data.encoded_rows import EncodedRows
 from rnn_train.data.row_store import stored_rows
 from rnn_train.data.row_stream import RowStream
 from rnn_train.errors import DataError
+from rnn_train.evaluation.answers import Block
+from rnn_train.evaluation.calibration import block_rows
+from rnn_train.evaluation.classification import logits_of
+from rnn_train.models.classifier import RecurrentClassifier
 from rnn_train.progress import Log
-from rnn_train.tasks.memory import check_logits
 
 _BLOCK = 1 << 14
-"""Texts that are in memory at once."""
+"""Texts that are in memory at once, at most."""
 
 
 @contextmanager
@@ -40,7 +44,7 @@ def evaluated_rows(
 
     Raises:
         DataError: the rows cannot be read, there are none, or the model lacks a label of them.
-        RunError: the disk has no room for them, or the memory none for their logits.
+        RunError: the disk has no room for them.
     """
     stream = RowStream(sources, table, labels)
     with stored_rows(sources[0], stream, normalized) as rows:
@@ -51,7 +55,6 @@ def evaluated_rows(
                 f"{sources[0]}: labels that the model does not know: "
                 f"{', '.join(map(repr, new))}; drop these rows, or name another --label-column"
             )
-        check_logits(len(rows), len(labels), "evaluate a part of the rows at a time")
         yield rows
 
 
@@ -73,14 +76,40 @@ def readable(
         yield left, label
 
 
-def logits_of_file(labeller: Labeller, rows: EncodedRows, unknown: Unknown) -> Tensor:
-    """Computes the calibrated logits of an exported file [rows, labels], in blocks of texts."""
-    found = torch.empty(len(rows), len(labeller.labels))
+def logits_of_file(labeller: Labeller, rows: EncodedRows, unknown: Unknown) -> Iterator[Tensor]:
+    """Yields the calibrated logits of an exported file, [some rows, labels]."""
     texts = rows.texts_in_blocks()
-    for begin in range(0, len(rows), _BLOCK):
-        block = labeller.logits(list(islice(texts, _BLOCK)), unknown)
-        found[begin : begin + _BLOCK] = torch.from_numpy(block)
-    return found
+    size = _block(len(labeller.labels))
+    while block := list(islice(texts, size)):
+        yield torch.from_numpy(labeller.logits(block, unknown))
+
+
+def logits_of_run(
+    model: RecurrentClassifier, alphabet: Alphabet, rows: EncodedRows
+) -> Iterator[Tensor]:
+    """Yields the logits of a model in evaluation mode, [some rows, labels], on the CPU."""
+    size = _block(len(alphabet.labels))
+    for begin in range(0, len(rows), size):
+        some = rows.take(np.arange(begin, min(begin + size, len(rows))))
+        yield logits_of(model, alphabet, some)
+
+
+def with_truth(logits: Iterable[Tensor], truth: Tensor) -> Iterator[Block]:
+    """Yields blocks of logits [some rows, labels] with the index of each row's label.
+
+    Args:
+        logits: in the order of the rows.
+        truth: see `truth_of`.
+    """
+    begin = 0
+    for block in logits:
+        yield block, truth[begin : begin + len(block)]
+        begin += len(block)
+
+
+def _block(labels: int) -> int:
+    """Returns how many rows are read together: memory does not grow with rows × labels."""
+    return min(_BLOCK, block_rows(labels))
 
 
 def truth_of(rows: EncodedRows, labels: Sequence[str]) -> Tensor:

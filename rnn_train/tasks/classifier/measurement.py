@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from rnn_infer.conformal.threshold import held_out_scores
@@ -17,8 +16,14 @@ from rnn_infer.runtime.stepper import Stepper
 from rnn_train.data.alphabet import BEGIN, END
 from rnn_train.data.rows import NORMALIZATION
 from rnn_train.evaluation import metrics, plots
+from rnn_train.evaluation.answers import Answers
 from rnn_train.evaluation.baselines import NGramModel
-from rnn_train.evaluation.calibration import Calibration, block_rows, fit_calibration
+from rnn_train.evaluation.calibration import (
+    CalibratedHalves,
+    Calibration,
+    block_rows,
+    fit_calibration,
+)
 from rnn_train.evaluation.classification import held_out_logits
 from rnn_train.evaluation.hashed_linear import HashedLinear
 from rnn_train.evaluation.temperature import enough_of
@@ -45,7 +50,8 @@ class Measurement:
         self._data = data
         self._log_prior, self._log_shares = data.log_prior(plan.balance), data.log_prior(0.0)
         self._logits, self._labels = held_out_logits(model, data.alphabet, data.held_out)
-        self._calibrated = metrics.CalibratedHalves.of(self._logits, self._labels, self._log_shares)
+        halves = CalibratedHalves.of(self._logits, self._labels, self._log_shares)
+        self._answers = Answers.of(halves, self._labels, self._log_prior)
         known = torch.from_numpy(data.alphabet.known(data.held_out.texts_in_blocks()))
         self._readable = known >= _LEAST_KNOWN
 
@@ -54,7 +60,7 @@ class Measurement:
 
         For the metrics, each half of the rows has the calibration that is fitted to the other half.
         """
-        found = metrics.summary(self._calibrated, self._labels)
+        found = metrics.summary(self._answers)
         priors = self._priors
         best = max(priors, key=lambda prior: priors[prior]["macro_f1"])
         found["best_prior"] = best
@@ -92,8 +98,8 @@ class Measurement:
 
     def plot(self, folder: Path) -> None:
         """Draws the confusion matrix and the reliability diagram."""
-        reliability = metrics.reliability(self._calibrated, self._labels)
-        truth, predicted = self._labels.numpy(), self._predicted.numpy()
+        reliability = metrics.reliability(self._answers)
+        truth, predicted = self._labels.numpy(), self._answers.predicted.numpy()
         labels = self._data.alphabet.labels
         plots.classifier_plots(truth, predicted, reliability, labels, folder)
 
@@ -105,7 +111,7 @@ class Measurement:
         Returns:
             The lines of a table, and a recommendation if a linear model is as good.
         """
-        predicted = {"network": self._predicted} | {
+        predicted = {"network": self._answers.predicted} | {
             each.title: each.predictions(self._data.held_out) for each in baselines
         }
         names = self._data.alphabet.labels
@@ -116,20 +122,16 @@ class Measurement:
         found = {
             "models": figures,
             "priors": self._priors,
-            "confusions": metrics.confusions(self._predicted, self._labels, names),
-            "labels": metrics.by_label(self._predicted, self._labels, names),
+            "confusions": metrics.confusions(self._answers.predicted, self._labels, names),
+            "labels": metrics.by_label(self._answers.predicted, self._labels, names),
         }
         text = json.dumps(found, indent=2, ensure_ascii=False) + "\n"
         write_bytes(folder / "held_out.json", text.encode())
         return _table(figures)
 
     @cached_property
-    def _predicted(self) -> Tensor:
-        return metrics.predictions(self._calibrated)
-
-    @cached_property
     def _priors(self) -> dict[float, dict[str, float]]:
-        return metrics.by_prior(self._calibrated, self._labels, self._log_prior)
+        return metrics.by_prior(self._answers)
 
 
 def loss_of_file(stepper: Stepper, data: ClassifierData) -> float:

@@ -37,7 +37,7 @@ def answers_of(table: Table, asked: list[str]) -> Iterator[tuple[str, str]]:
         asked.extend(texts)
         return predictions(texts)
 
-    for rows, found in answered(table, classify, write):
+    for rows, found in answered(table, classify, write, 1):
         yield from zip([row.text for row in rows], found, strict=True)
 
 
@@ -62,7 +62,7 @@ def test_long_texts_end_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_FIRST_PIECE", 1)
     monkeypatch.setattr(module, "_PIECE", 1)
     texts = ["x" * 15, "y" * 15, "z" * 15]
-    blocks = answered(table_of(texts), predictions, write)
+    blocks = answered(table_of(texts), predictions, write, 1)
     assert [len(rows) for rows, _ in blocks] == [2, 1]
 
 
@@ -79,8 +79,27 @@ def test_answers_of_long_texts_are_not_kept(
 
 def test_a_block_of_long_texts_has_few_rows() -> None:
     texts = ["x" * (module._CHARACTERS // 20)] * 200
-    rows, _ = next(iter(answered(table_of(texts), predictions, write)))
+    rows, _ = next(iter(answered(table_of(texts), predictions, write, 1)))
     assert len(rows) == 16 + 32
+
+
+@pytest.mark.parametrize(("labels", "rows"), [(1, 5), (3, 3), (8, 1), (100, 1)])
+def test_a_block_of_answers_with_many_labels_has_few_rows(
+    monkeypatch: pytest.MonkeyPatch, asked: list[str], labels: int, rows: int
+) -> None:
+    """Nor are many of these answers kept."""
+    monkeypatch.setattr(module, "_ROWS", 5)
+    monkeypatch.setattr(module, "_LABELS", 10)
+
+    def classify(texts: list[str]) -> list[Prediction]:
+        asked.extend(texts)
+        return predictions(texts)
+
+    texts = [*"abcdefghijklmnop", "a"]
+    blocks = list(answered(table_of(texts), classify, write, labels))
+    assert {len(each) for each, _ in blocks[:-1]} == {rows}
+    assert [answer for _, found in blocks for answer in found] == [f"<{text}>" for text in texts]
+    assert asked == (texts[:-1] if labels == 1 else texts)
 
 
 def test_error_of_a_text_comes_after_the_blocks_before(
@@ -93,7 +112,7 @@ def test_error_of_a_text_comes_after_the_blocks_before(
             raise ValueError("bad")
         return predictions(texts)
 
-    blocks = answered(table_of(["a", "b", "c", "d", "bad", "e"]), classify, write)
+    blocks = answered(table_of(["a", "b", "c", "d", "bad", "e"]), classify, write, 1)
     assert [list(found) for _, found in (next(blocks), next(blocks))] == [
         ["<a>", "<b>"],
         ["<c>", "<d>"],
@@ -104,7 +123,7 @@ def test_error_of_a_text_comes_after_the_blocks_before(
 
 def test_collector_is_off_only_for_the_blocks() -> None:
     assert gc.isenabled()
-    blocks = answered(table_of(["a", "b"]), predictions, write)
+    blocks = answered(table_of(["a", "b"]), predictions, write, 1)
     next(blocks)
     assert not gc.isenabled()
     blocks.close()  # type: ignore[attr-defined]
@@ -128,7 +147,7 @@ def test_refused_text_is_named_with_its_row(monkeypatch: pytest.MonkeyPatch, row
             raise UnknownCharacterError("character 'Ж' is not in the vocabulary; remove it")
         return predictions(some)
 
-    blocks = answered(table_of(texts), classify, write)
+    blocks = answered(table_of(texts), classify, write, 1)
     message = rf"^a\.csv: line {row + 2}: character 'Ж' is not in the vocabulary; remove it$"
     found: list[str] = []
     with pytest.raises(UnknownCharacterError, match=message):

@@ -9,7 +9,6 @@ import pytest
 from click.testing import Result
 
 from rnn_train import evaluator
-from rnn_train.tasks import memory
 from rnn_train.tasks.charlm.task import CharLMTask
 from rnn_train.training_session import TrainingReport
 
@@ -105,17 +104,6 @@ def test_bad_data(
 def test_data_is_required(call: Call, finished: TrainingReport) -> None:
     result = call("evaluate", str(finished.run))
     assert (result.exit_code, "Missing option '--data'" in result.output) == (2, True)
-
-
-def test_rows_that_do_not_fit_into_memory(
-    error_of: ErrorOf,
-    finished_classifier: TrainingReport,
-    table: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(memory, "available", lambda _: 100)
-    message = error_of("evaluate", str(finished_classifier.out), "--data", str(table))
-    assert message.endswith("are free; evaluate a part of the rows at a time")
 
 
 def test_plots_that_cannot_be_written_are_refused_before_the_scoring(

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from rnn_infer.predictions import with_noise
 from rnn_train.evaluation import calibration, metrics
+from rnn_train.evaluation.answers import Answers
 from rnn_train.evaluation.calibration import LEAST_ROWS, Calibration, fit_calibration
 from rnn_train.evaluation.temperature import fit_to_logits
 
@@ -42,9 +43,9 @@ def test_makes_the_probabilities_honest() -> None:
     new, truth = drawn(20_000, 1.5, 0.15, seed=1)
     found, _ = fit_calibration(logits, labels, LOG_SHARES)
     alone = fit_to_logits(logits, labels).temperature
-    error = metrics.reliability(found.apply(new), truth).error
+    error = metrics.reliability(Answers.of(found.apply(new), truth)).error
     assert error < 0.015
-    assert metrics.reliability(new / alone, truth).error > 2 * error
+    assert metrics.reliability(Answers.of(new / alone, truth)).error > 2 * error
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -9,6 +9,7 @@ import torch
 
 from rnn_train.errors import EvaluationError
 from rnn_train.evaluation import metrics
+from rnn_train.evaluation.answers import Answers
 from rnn_train.evaluation.figures import CharLMFigures, ClassifierFigures
 
 CHARLM = CharLMFigures(12_345, {"windows": 1.5, "stateful": 1.25})
@@ -17,7 +18,9 @@ CHARLM = CharLMFigures(12_345, {"windows": 1.5, "stateful": 1.25})
 @pytest.fixture
 def classifier() -> ClassifierFigures:
     logits = torch.tensor([[2.0, 0.0, 0.0], [2.0, 0.0, 0.0], [0.0, 3.0, 0.0], [0.0, 1.0, 0.0]])
-    return ClassifierFigures.of(logits, torch.tensor([0, 1, 1, 1]), ["a", "long name", "never"])
+    return ClassifierFigures.of(
+        Answers.of(logits, torch.tensor([0, 1, 1, 1])), ["a", "long name", "never"]
+    )
 
 
 def test_charlm_as_json() -> None:
@@ -45,7 +48,9 @@ def test_charlm_has_no_plots(tmp_path: Path) -> None:
 def test_classifier_counts(classifier: ClassifierFigures) -> None:
     assert classifier.rows == 4
     assert classifier.metrics["accuracy"] == 0.75
-    assert set(classifier.metrics) == set(metrics.summary(torch.eye(3), torch.arange(3)))
+    assert set(classifier.metrics) == set(
+        metrics.summary(Answers.of(torch.eye(3), torch.arange(3)))
+    )
     assert classifier.truth.tolist() == [0, 1, 1, 1]
     assert classifier.predictions.tolist() == [0, 0, 1, 1]
     first, second, never = classifier.labels
@@ -86,7 +91,8 @@ def test_table_of_many_labels() -> None:
     """Those with most rows are shown, and the last line counts the others."""
     names = [f"label {i:,}" for i in range(200)]
     truth = torch.arange(200).repeat_interleave(torch.arange(200) % 7 + 1)
-    figures = ClassifierFigures.of(torch.nn.functional.one_hot(truth, 200).float(), truth, names)
+    logits = torch.nn.functional.one_hot(truth, 200).float()
+    figures = ClassifierFigures.of(Answers.of(logits, truth), names)
     lines = figures.as_text().splitlines()
     table = lines[lines.index("") + 1 :]
     assert [int(line.split()[-1]) for line in table[1:-1]] == [7] * 28 + [6] * 28 + [5] * 4
@@ -106,21 +112,24 @@ def test_confusions_of_a_classifier(classifier: ClassifierFigures) -> None:
 
 def test_priors_and_contradictions() -> None:
     logits, truth = torch.tensor([[2.0, 0.0]] * 3), torch.tensor([0, 0, 1])
-    priors = {0.0: {"accuracy": 0.5, "macro_f1": 0.4}, 0.3: {"accuracy": 0.25, "macro_f1": 0.6}}
-    found = ClassifierFigures.of(
-        logits, truth, "ab", keys=np.array([5, 6, 5]), priors=priors, prior=0.3
-    )
+    log_prior = [0.0, -10.0]
+    answers = Answers.of_blocks([(logits, truth)], log_prior, prior=0.3)
+    found = ClassifierFigures.of(answers, "ab", keys=np.array([5, 6, 5]), prior=0.3)
     shown = found.as_json()
-    assert (shown["prior"], shown["priors"]) == (0.3, {"0": priors[0.0], "0.3": priors[0.3]})
+    assert shown["prior"] == 0.3
+    assert shown["accuracy"] == shown["priors"]["0.3"]["accuracy"] == pytest.approx(1 / 3)
+    assert shown["priors"]["0"]["accuracy"] == pytest.approx(2 / 3)
     assert shown["several_labels"]["rows"] == 2
     text = found.as_text()
     assert "prior: 0.3\n" in text
-    assert "best prior of these rows: 0.3 (macro f1: 0.6000, accuracy: 0.2500)" in text
+    assert "best prior of these rows: 0 (macro f1: 0.4000, accuracy: 0.6667)" in text
     assert "texts with several labels: 1 (2 rows" in text
 
 
 def test_no_contradictions() -> None:
-    found = ClassifierFigures.of(torch.eye(2), torch.arange(2), "ab", keys=np.array([5, 6]))
+    found = ClassifierFigures.of(
+        Answers.of(torch.eye(2), torch.arange(2)), "ab", keys=np.array([5, 6])
+    )
     assert "several_labels" not in found.as_json()
     assert "confusions" not in found.as_text()
 

@@ -10,6 +10,7 @@ import torch
 from matplotlib.figure import Figure
 
 from rnn_train.errors import RunError
+from rnn_train.evaluation.answers import Answers
 from rnn_train.evaluation.metrics import reliability
 from rnn_train.evaluation.plots import confusion_matrix, loss_curve, reliability_diagram
 
@@ -99,7 +100,7 @@ def test_file_that_cannot_be_written(tmp_path: Path) -> None:
 
 
 def test_reliability_diagram(tmp_path: Path) -> None:
-    few = reliability(torch.tensor([[3.0, 0.0], [0.0, 0.0]]), torch.tensor([0, 1]))
+    few = reliability(Answers.of(torch.tensor([[3.0, 0.0], [0.0, 0.0]]), torch.tensor([0, 1])))
     reliability_diagram(few, tmp_path / "reliability.png")
     width, height = size(tmp_path / "reliability.png")
     assert 300 < width < height < 2000

@@ -2,10 +2,9 @@
 
 import math
 
-import pytest
 import torch
 
-from rnn_train.evaluation import calibration
+from rnn_train.evaluation.answers import Answers
 from rnn_train.evaluation.figures import ClassifierFigures
 from rnn_train.evaluation.prediction_sets import PredictionSets
 
@@ -23,10 +22,9 @@ def test_by_hand() -> None:
     assert found.of_rows(TRUTH == 7) == (None, None)
 
 
-def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = PredictionSets.of(SHARES.log(), TRUTH, THRESHOLD)
-    monkeypatch.setattr(calibration, "_BLOCK", 3 * 3)
-    found = PredictionSets.of(SHARES.log(), TRUTH, THRESHOLD)
+def test_joined() -> None:
+    parts = [PredictionSets.of(SHARES[i : i + 2].log(), TRUTH[i : i + 2], 0.7) for i in (0, 2)]
+    found, whole = PredictionSets.joined(parts), PredictionSets.of(SHARES.log(), TRUTH, 0.7)
     assert found.holds.tolist() == whole.holds.tolist()
     assert found.sizes.tolist() == whole.sizes.tolist()
 
@@ -34,7 +32,9 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_figures() -> None:
     labels = ["a", "b", "c", "never"]
     logits = torch.cat([SHARES.log(), torch.full((4, 1), -math.inf)], 1)
-    found = ClassifierFigures.of(logits, TRUTH, labels, THRESHOLD + 1e-6)
+    found = ClassifierFigures.of(
+        Answers.of_blocks([(logits, TRUTH)], threshold=THRESHOLD + 1e-6), labels
+    )
     assert found.metrics["coverage"] == 0.5
     assert found.metrics["mean_set_size"] == 1.5
     rows = found.as_json()["labels"]
@@ -51,7 +51,7 @@ def test_figures() -> None:
 
 
 def test_figures_without_sets() -> None:
-    found = ClassifierFigures.of(SHARES.log(), TRUTH, ["a", "b", "c"])
+    found = ClassifierFigures.of(Answers.of(SHARES.log(), TRUTH), ["a", "b", "c"])
     assert "coverage" not in found.metrics
     assert "coverage" not in found.as_text()
     assert all("coverage" not in row for row in found.as_json()["labels"])

@@ -9,11 +9,20 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from rnn_train.data.alphabet import Alphabet
 from rnn_train.data.encoded_rows import EncodedRows
 from rnn_train.data.rows import Rows
 from rnn_train.errors import DataError
+from rnn_train.evaluation.classification import logits_of
+from rnn_train.models.classifier import ClassifierConfig, RecurrentClassifier
 from rnn_train.tasks.classifier import evaluated_rows as module
-from rnn_train.tasks.classifier.evaluated_rows import evaluated_rows, logits_of_file, truth_of
+from rnn_train.tasks.classifier.evaluated_rows import (
+    evaluated_rows,
+    logits_of_file,
+    logits_of_run,
+    truth_of,
+    with_truth,
+)
 
 
 def table(folder: Path, text: str) -> list[str]:
@@ -42,8 +51,9 @@ def test_unknown_labels(tmp_path: Path) -> None:
         pytest.fail("it is refused")
 
 
-def test_file_reads_a_block_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_BLOCK", 2)
+@pytest.mark.parametrize("limit", ["_BLOCK", "block_rows"])
+def test_file_reads_a_block_at_a_time(monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
+    monkeypatch.setattr(module, limit, 2 if limit == "_BLOCK" else lambda labels: labels)
     sizes: list[int] = []
 
     def logits(texts: list[str], unknown: str) -> NDArray[np.float32]:
@@ -53,5 +63,18 @@ def test_file_reads_a_block_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
     rows = EncodedRows.of(Rows(("a", "bb", "ccc"), ("x", "y", "x")))
     found = logits_of_file(Mock(labels=("x", "y"), logits=logits), rows, "skip")
-    assert torch.equal(found, torch.tensor([[1.0, 0], [2, 0], [3, 0]]))
+    blocks = list(with_truth(found, truth_of(rows, ["x", "y"])))
+    assert [block.tolist() for block, _ in blocks] == [[[1.0, 0], [2, 0]], [[3, 0]]]
+    assert [truth.tolist() for _, truth in blocks] == [[0, 1], [0]]
     assert sizes == [2, 1]
+
+
+def test_run_reads_a_block_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_BLOCK", 2)
+    rows = Rows(("a", "bb", "ab"), ("x", "y", "x"))
+    alphabet = Alphabet.of(rows)
+    shape = ClassifierConfig(vocabulary=len(alphabet.vocabulary), labels=2, hidden=4)
+    model = RecurrentClassifier(shape).eval()
+    found = list(logits_of_run(model, alphabet, EncodedRows.of(rows)))
+    assert [len(block) for block in found] == [2, 1]
+    torch.testing.assert_close(torch.cat(found), logits_of(model, alphabet, rows.texts))
