@@ -1,7 +1,12 @@
 """Counters of a run: steps, units, seconds and the smoothed loss."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+_KEPT = 0.98
+"""Share of the smoothed loss that a step of usual size keeps."""
 
 
 @dataclass
@@ -15,7 +20,18 @@ class Counters:
     elapsed: float = 0.0
     """Seconds of training and validation."""
     loss: float = math.nan
-    """Training loss in nats, exponentially smoothed over the steps."""
+    """Training loss in nats, exponentially smoothed over the steps. A step counts as its units do:
+    a batch of few long rows counts less than one of many short rows."""
+    loss_units: float = 0.0
+    """Units of a step, smoothed in the same way."""
+
+    @classmethod
+    def of(cls, state: Mapping[str, Any]) -> "Counters":
+        """Takes the counters out of a checkpoint. Those of older versions lack `loss_units`; for
+        these it is the mean over the run."""
+        mean = state["units"] / max(1, state["step"])
+        given = {"loss_units": mean, **state}
+        return cls(**{each.name: given[each.name] for each in fields(cls)})
 
     @property
     def rate(self) -> float:
@@ -26,9 +42,14 @@ class Counters:
         """Counts one step.
 
         Args:
-            loss: of the batch, in nats.
+            loss: mean of the batch, in nats.
             units: of the batch.
         """
         self.step += 1
         self.units += units
-        self.loss = loss if math.isnan(self.loss) else 0.98 * self.loss + 0.02 * loss
+        before = _KEPT * self.loss_units
+        self.loss_units = before + (1 - _KEPT) * units if self.loss_units else units
+        if math.isnan(self.loss) or not before:
+            self.loss = loss
+        else:
+            self.loss += (1 - before / self.loss_units) * (loss - self.loss)

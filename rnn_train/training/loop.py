@@ -1,7 +1,7 @@
 """The training loop. It is the same for every kind of model."""
 
 import time
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -191,7 +191,7 @@ class Trainer:
         Args:
             state: what `save` wrote.
         """
-        self.counters = Counters(**{each.name: state[each.name] for each in fields(Counters)})
+        self.counters = Counters.of(state)
         self.schedule = Schedule(**state["plan"])
         self._step_seconds = last_step_seconds(state)
         self._saved_progress = self.progress

@@ -183,7 +183,8 @@ def _first_model(
     vocabulary, labels = len(data.alphabet.vocabulary), len(data.alphabet.labels)
     if earlier:
         return dataclasses.replace(earlier, vocabulary=vocabulary, labels=labels)
-    chosen = recipe.classifier_model(vocabulary, labels, len(data.train), request.minutes)
+    read = recipe.readings(int(data.train.lengths.sum()), request.minutes)
+    chosen = recipe.classifier_model(vocabulary, labels, len(data.train), read)
     return dataclasses.replace(chosen, space=_code_of_space(data.alphabet))
 
 

@@ -64,12 +64,23 @@ n-grams' predictions no better (rows of 50 to 1,500 characters)."""
 _CHARACTERS_A_SECOND = 60_000
 """Characters that training of the whole network reads a second, on one core. The n-grams alone
 read some 25 times as many, if rows are long."""
-_ROWS_A_SECOND = 5_000
-"""Rows that training reads a second, on two cores: a guess, of which the choice depends weakly."""
+_READ_A_SECOND = 85_000
+"""Characters that training reads a second, on two cores: a guess, of which the choice depends
+weakly."""
+
+
+def readings(characters: int, minutes: float | None) -> float:
+    """Estimates how often the minutes allow to read each row.
+
+    Args:
+        characters: of all training rows.
+        minutes: budget of the run; None: it has no limit in minutes.
+    """
+    return math.inf if minutes is None else 60 * minutes * _READ_A_SECOND / max(1, characters)
 
 
 def classifier_model(
-    vocabulary: int, labels: int, rows: int, minutes: float | None = None
+    vocabulary: int, labels: int, rows: int, read: float = math.inf
 ) -> ClassifierConfig:
     """Chooses the model: a narrow Elman layer that reads n-grams.
 
@@ -84,7 +95,7 @@ def classifier_model(
         vocabulary: number of distinct characters.
         labels: number of labels.
         rows: number of training rows.
-        minutes: budget of the run; None: it has no limit in minutes.
+        read: how often each row is read, see `readings`.
     """
     few = ClassifierConfig(
         vocabulary=vocabulary,
@@ -98,8 +109,6 @@ def classifier_model(
     )
     if rows < MANY_ROWS:
         return few
-    readings = math.inf if minutes is None else 60 * minutes * _ROWS_A_SECOND / rows
-    often = readings >= _ENOUGH_READINGS
     return replace(
         few,
         hidden=128,
@@ -110,7 +119,7 @@ def classifier_model(
         ngram_rows=MAX_ROWS,
         frequent_ngrams=_FREQUENT,
         ngram_width=32,
-        ngram_dropout=_MORE_NGRAM_DROPOUT if often else _NGRAM_DROPOUT,
+        ngram_dropout=_MORE_NGRAM_DROPOUT if read >= _ENOUGH_READINGS else _NGRAM_DROPOUT,
         bag=True,
     )
 

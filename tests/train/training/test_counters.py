@@ -13,9 +13,28 @@ def test_steps_are_counted() -> None:
     assert math.isnan(counters.loss)
     counters.add_step(3.0, 100)
     assert (counters.step, counters.units, counters.loss) == (1, 100, 3.0)
-    counters.add_step(1.0, 50)
-    assert (counters.step, counters.units) == (2, 150)
+    counters.add_step(1.0, 100)
+    assert (counters.step, counters.units) == (2, 200)
     assert counters.loss == pytest.approx(0.98 * 3 + 0.02 * 1)
+
+
+def test_each_row_counts_the_same() -> None:
+    """Batches of 90 rows with the loss 1, and of 10 rows with the loss 2: 1.1 in the mean."""
+    counters = Counters()
+    for _ in range(500):
+        counters.add_step(1.0, 90)
+        counters.add_step(2.0, 10)
+    assert counters.loss == pytest.approx(1.1, abs=0.01)
+
+
+def test_a_window_in_which_no_row_ends_does_not_count() -> None:
+    counters = Counters()
+    counters.add_step(4.0, 0)
+    assert counters.loss == 4
+    counters.add_step(3.0, 10)
+    counters.add_step(7.0, 0)
+    assert counters.loss == 3
+    assert counters.units == 10
 
 
 def test_rate() -> None:
@@ -23,5 +42,14 @@ def test_rate() -> None:
     assert Counters().rate == 0, "no division by zero before the first step"
 
 
-def test_checkpoints_of_old_runs_have_these_names() -> None:
-    assert list(asdict(Counters())) == ["step", "units", "elapsed", "loss"]
+def test_checkpoints_have_these_names() -> None:
+    assert list(asdict(Counters())) == ["step", "units", "elapsed", "loss", "loss_units"]
+
+
+def test_a_checkpoint_of_an_older_version_goes_on() -> None:
+    kept = {"step": 4, "units": 400, "elapsed": 2.0, "loss": 3.0, "model": {}}
+    counters = Counters.of(kept)
+    assert counters == Counters(4, 400, 2.0, 3.0, 100)
+    counters.add_step(1.0, 100)
+    assert counters.loss == pytest.approx(0.98 * 3 + 0.02 * 1)
+    assert Counters.of(asdict(counters)) == counters

@@ -1,5 +1,7 @@
 """Defaults of the classifier."""
 
+import math
+
 import pytest
 
 from rnn_train.models.classifier import RecurrentClassifier
@@ -79,14 +81,18 @@ def test_many_rows_get_vectors_that_pass_the_recurrent_layer_by(labels: int) -> 
 
 def test_more_ngrams_are_dropped_of_rows_that_are_read_often() -> None:
     """Fewer rows are learnt by heart, if the minutes allow to read them often."""
-    often, seldom = (
-        [
-            recipe.classifier_model(100, 176, rows, minutes).ngram_dropout
-            for rows in (recipe.MANY_ROWS, 900_000)
-        ]
-        for minutes in (30.0, 0.5)
+    rows = recipe.MANY_ROWS
+    often, seldom, whole = (
+        recipe.classifier_model(100, 176, rows, read).ngram_dropout for read in (9.0, 0.5, math.inf)
     )
-    assert often[0] == often[1] > seldom[0] == seldom[1] > 0
+    assert whole == often > seldom > 0
+
+
+def test_long_rows_are_read_less_often() -> None:
+    names, reviews = (recipe.readings(length * 100_000, 2.0) for length in (15, 500))
+    assert names > 3 > 1 > reviews > 0
+    assert recipe.readings(1_500_000, 4.0) == 2 * names
+    assert recipe.readings(1_500_000, None) == math.inf
 
 
 def test_few_characters_are_unknown_where_ngrams_are_dropped() -> None:
@@ -103,7 +109,7 @@ def test_a_file_of_many_rows_and_labels_has_four_million_parameters_at_most() ->
 def test_long_rows_and_few_minutes_train_the_ngrams_alone_for_longer() -> None:
     """The whole network would read too few of the rows."""
     rows = 120_000
-    model = recipe.classifier_model(60, 2, rows, 2)
+    model = recipe.classifier_model(60, 2, rows)
     names, reviews = 10 * rows, 450 * rows
     shares = [
         recipe.ngrams_alone(model, rows, characters, minutes)
