@@ -256,7 +256,7 @@ def seeds_for(seed: int | Sequence[int] | None, count: int) -> list[int]:
         return [first + i for i in range(count)]
     if isinstance(seed, Sequence) and not isinstance(seed, str | bytes):
         if len(seed) != count:
-            raise OptionError(f"{count} streams need {count} seeds, got {len(seed)}")
+            raise OptionError(f"give one seed a stream: {count}, got {len(seed)}")
         return list(seed)
     if isinstance(seed, str | bytes) or not is_integer(seed):
         raise OptionError(f"seed must be an integer from 0 to 2**64 - 1, got {seed!r:.60}")

@@ -56,6 +56,7 @@ from rnn_train.tasks.classifier.evaluated_rows import (
 )
 from rnn_train.tasks.classifier.task import ClassifierTask
 from rnn_train.training.device import pick_device
+from rnn_train.wording import counted
 
 Prior = float | Literal["best"]
 """`prior` of `Classifier.classify`, or the one that the model's own held-out rows chose."""
@@ -192,7 +193,9 @@ def _tokens(
     text = "".join(chunk.text for chunk in joining.read(open_texts(data)))
     tokens = vocabulary.encode(text, unknown)
     if len(tokens) < 2:
-        raise DataError(f"{data[0]}: {len(tokens)} characters of text; at least 2 are needed")
+        raise DataError(
+            f"{data[0]}: {counted(len(tokens), 'character')} of text; at least 2 are needed"
+        )
     return tokens
 
 

@@ -24,6 +24,7 @@ from rnn_train.tasks.task import Task
 from rnn_train.training.device import pick_device
 from rnn_train.training.run import Run
 from rnn_train.training.schedule import Schedule
+from rnn_train.wording import counted
 
 _MEASURED_STEPS = 3
 """Steps that are measured, to estimate the duration. Another one before them warms up."""
@@ -72,12 +73,12 @@ def _data_lines(request: CharLMRequest | ClassifierRequest, task: Task) -> Itera
     if isinstance(task, CharLMTask):
         corpus = task.data.corpus
         yield from text_report(corpus.tokens, corpus.vocabulary, task.data.mark)
-        yield f"held out: {len(task.data.held_out):,} characters"
+        yield f"held out: {counted(len(task.data.held_out), 'character')}"
     else:
         assert isinstance(request, ClassifierRequest)
         assert isinstance(task, ClassifierTask)
         yield from row_report(RowStream(task.plan.data, request.table))
-        yield f"held out: {len(task.data.held_out):,} rows"
+        yield f"held out: {counted(len(task.data.held_out), 'row')}"
     for warning in task.warnings:
         yield f"warning: {warning}"
 
@@ -93,19 +94,21 @@ def _plan_lines(task: Task, device: torch.device) -> Iterator[str]:
     networks = 1 + (plan.teacher_plan.trained if isinstance(task, CharLMTask) else plan.ensemble)
     several = f" for {networks} networks" if networks > 1 else ""
     if plan.epochs is None:
-        yield f"training: {plan.minutes:.3g} minutes{several}, batches of {training.batch}"
+        minutes = counted(float(f"{plan.minutes:.3g}"), "minute")
+        yield f"training: {minutes}{several}, batches of {training.batch}"
         return
     steps = Schedule.of(1.0, task.steps_per_epoch, plan.epochs, None).steps or 1
     # Teachers may have other epochs and batches than their student.
-    student = f" of the student, after {networks - 1} teachers" if networks > 1 else ""
+    student = f" of the student, after {counted(networks - 1, 'teacher')}" if networks > 1 else ""
     yield (
-        f"training: {plan.epochs:g} epochs{student}, each of {task.steps_per_epoch:,} steps of "
+        f"training: {counted(plan.epochs, 'epoch')}{student}, "
+        f"each of {counted(task.steps_per_epoch, 'step')} of "
         f"{training.batch}"
     )
     if networks > 1 or (isinstance(task, CharLMTask) and plan.teacher_plan.teachers):
         return  # the objective needs the soft targets, which take long
-    minutes = networks * steps * _step_seconds(task, device) / 60
-    yield f"time: about {minutes:.2g} minutes of training"
+    time = networks * steps * _step_seconds(task, device) / 60
+    yield f"time: about {counted(float(f'{time:.2g}'), 'minute')} of training"
 
 
 def _step_seconds(task: Task, device: torch.device) -> float:

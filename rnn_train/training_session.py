@@ -25,6 +25,7 @@ from rnn_train.training.objective import Objective, TwoPhases, with_restart
 from rnn_train.training.run import Run
 from rnn_train.training.schedule import Schedule
 from rnn_train.training.shared.crew import ALONE, Crew
+from rnn_train.wording import counted
 
 _LAST_EXPORT = "exported.sha256"
 """File in the run folder with the hash of what the run exported to the default place."""
@@ -251,7 +252,7 @@ def _introduction(
     shape = dataclasses.asdict(task.model.config)
     model = ", ".join(f"{key} {value}" for key, value in shape.items())
     minutes, epochs = plan.budget
-    duration = f"{minutes:g} minutes" if minutes else f"{epochs:g} epochs ({schedule.steps} steps)"
+    duration = _duration(minutes, epochs, schedule.steps)
     if plan.continued:
         duration += f" more (part {schedule.part + 1} of the run)"
     together = f" in {crew.size} processes" if crew.size > 1 else ""
@@ -262,12 +263,19 @@ def _introduction(
     )
 
 
+def _duration(minutes: float | None, epochs: float | None, steps: int | None) -> str:
+    """Describes a budget in minutes, or in epochs and steps."""
+    if minutes:
+        return counted(minutes, "minute")
+    return f"{counted(epochs or 0, 'epoch')} ({counted(steps or 0, 'step')})"
+
+
 def _time_left(trainer: Trainer) -> str:
     """Describes the steps or minutes that are left."""
     schedule = trainer.schedule
     if schedule.minutes is None:
         passed_steps = trainer.step - schedule.first_step
-        return f"{max(0, (schedule.steps or 0) - passed_steps)} steps left"
+        return f"{counted(max(0, (schedule.steps or 0) - passed_steps), 'step')} left"
     passed = (trainer.elapsed - schedule.first_second) / 60
     return f"{max(0.0, schedule.minutes - passed):.1f} minutes left"
 

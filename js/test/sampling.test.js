@@ -49,6 +49,6 @@ test("a seed is an integer from 0 to 2^64 - 1", () => {
 test("one seed gives stream i the seed + i, and a list one seed to each", () => {
   assert.deepEqual(seedsFor(5, 3), [5n, 6n, 7n]);
   assert.deepEqual(seedsFor([9, 9n], 2), [9n, 9n]);
-  assert.throws(() => seedsFor([1], 2), /2 streams need 2 seeds, got 1/);
+  assert.throws(() => seedsFor([1], 2), /give one seed a stream: 2, got 1/);
   assert.equal(seedsFor(null, 2)[1] - seedsFor(null, 2)[0] === 1n, false);
 });

@@ -14,6 +14,7 @@ from rnn_train.data.joining import Joining
 from rnn_train.data.sources import TextFile
 from rnn_train.errors import DataError
 from rnn_train.files import replacing
+from rnn_train.wording import counted
 
 MIN_CHARACTERS = 1000
 """Shortest text to train on."""
@@ -140,9 +141,9 @@ def encode_text(
     elif len(foreign) and unknown is None:
         shown = " ".join(repr(chr(code)) for code in foreign[:10])
         raise DataError(
-            f"{_names(files)}: {len(foreign)} characters are not in the model's vocabulary: "
-            f"{shown}; remove them, or train a model on a text that contains them (or with "
-            "--min-count, which adds a token for unknown characters)"
+            f"{_names(files)}: {counted(len(foreign), 'character')} outside the model's "
+            f"vocabulary: {shown}; remove them, or train a model on a text that contains them "
+            "(or with --min-count, which adds a token for unknown characters)"
         )
     _write(files, joining, path, _table(vocabulary, unknown), digest)
     return Corpus(_map(path, len(vocabulary)), tuple(vocabulary), unknown, digest, starts)
@@ -155,7 +156,8 @@ def _names(files: Sequence[TextFile]) -> str:
 def _check_length(files: Sequence[TextFile], characters: int, least: int) -> None:
     if characters < least:
         raise DataError(
-            f"{_names(files)}: {characters} characters of text; at least {least} are needed"
+            f"{_names(files)}: {counted(characters, 'character')} of text; at least {least} are "
+            "needed"
         )
 
 

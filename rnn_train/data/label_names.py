@@ -52,6 +52,6 @@ def unmeasured_warnings(
     fewest = without[np.argsort(train[without], kind="stable")][:_SHOWN]
     shown = ", ".join(f"{names[i]!r} with {train[i]:,}" for i in fewest)
     return [
-        f"{len(without):,} of {int((train > 0).sum()):,} labels have no held-out row, so no figure "
+        f"labels without a held-out row: {len(without):,} of {int((train > 0).sum()):,}; no figure "
         f"says how well they are found (fewest training rows: {shown})"
     ]

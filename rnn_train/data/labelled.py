@@ -8,6 +8,7 @@ from rnn_train.data.row_stream import RowStream
 from rnn_train.data.rows import Rows
 from rnn_train.errors import DataError
 from rnn_train.progress import Log
+from rnn_train.wording import counted
 
 MIN_ROWS = 20
 """Fewest rows to train on."""
@@ -41,7 +42,7 @@ def check_trainable(source: str, rows: int, labels: Sequence[str]) -> None:
         DataError: there are too few rows, or too few or too many labels.
     """
     if rows < MIN_ROWS:
-        raise DataError(f"{source}: {rows} rows; at least {MIN_ROWS} are needed")
+        raise DataError(f"{source}: {counted(rows, 'row')}; at least {MIN_ROWS} are needed")
     if len(labels) < 2:
         raise DataError(f"{source}: all rows have the label {labels[0]!r}; two or more are needed")
     if len(labels) > MAX_LABELS:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from rnn_train.data.row_stream import Pair
 from rnn_train.data.rows import normal
+from rnn_train.wording import counted
 
 _SHOWN_ROWS, _SHOWN_LABELS, _SHOWN_CHARACTERS = 3, 20, 80
 
@@ -59,19 +60,20 @@ def text_report(
     Returns:
         Lines about the characters and the lines of the text, or its documents; and the first ones.
     """
-    lines = [f"text: {len(tokens):,} characters, {len(vocabulary):,} distinct"]
+    lines = [f"text: {counted(len(tokens), 'character')}, {len(vocabulary):,} distinct"]
     start = "".join(vocabulary[token] for token in tokens[:1000])
     if mark is not None:
         lengths = np.diff(np.flatnonzero(np.asarray(tokens) == mark)) - 1
         longest = int(lengths.max(initial=0))
         lines.append(
-            f"documents: {int((lengths > 0).sum()):,}, the longest of {longest:,} characters"
+            f"documents: {int((lengths > 0).sum()):,}, "
+            f"the longest of {counted(longest, 'character')}"
         )
         return lines + _first("document", start.split(vocabulary[mark]))
     if "\n" in vocabulary:
         ends = np.flatnonzero(np.asarray(tokens) == vocabulary.index("\n"))
         longest = int(np.diff(ends, prepend=-1).max()) - 1 if len(ends) else len(tokens)
-        lines.append(f"lines: {len(ends):,}, the longest of {longest:,} characters")
+        lines.append(f"lines: {len(ends):,}, the longest of {counted(longest, 'character')}")
     return lines + _first("line", start.split("\n"))
 
 

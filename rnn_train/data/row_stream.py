@@ -13,6 +13,7 @@ from rnn_train.data.label_folder import folder_rows, folder_size
 from rnn_train.data.sources import expand
 from rnn_train.errors import DataError
 from rnn_train.progress import progress_bar
+from rnn_train.wording import counted
 
 Pair = tuple[str, str]
 """A text and its label; neither is empty."""
@@ -70,12 +71,15 @@ class RowStream:
     def warnings(self) -> list[str]:
         """Returns lines about rows that were left out, or read in part, if there are any."""
         counts = ((self.without_text, "no text"), (self.without_label, "no label"))
-        parts = [f"{count:,} rows have {what}" for count, what in counts if count]
+        parts = [
+            f"{counted(count, 'row has', 'rows have')} {what}" for count, what in counts if count
+        ]
         lines = [" and ".join(parts) + "; they are left out"] if parts else []
         if self.spilled:
             lines.append(
-                f"{self.spilled:,} rows have cells below no name of the header, which are not "
-                "read: perhaps their text is cut at a delimiter that should have been quoted"
+                f"{counted(self.spilled, 'row has', 'rows have')} cells below no name of the "
+                "header, which are not read: perhaps a text is cut at a delimiter that should have "
+                "been quoted"
             )
         return lines
 
@@ -102,8 +106,9 @@ class RowStream:
         for count, role in ((no_text, "text"), (no_label, "label")):
             if count > rows:
                 raise DataError(
-                    f"{source}: {count:,} of {rows + no_text + no_label:,} rows have no {role}; "
-                    f"name its column with --{role}-column, or complete or remove these rows"
+                    f"{source}: no {role} in {count:,} of "
+                    f"{counted(rows + no_text + no_label, 'row')}; name its column with "
+                    f"--{role}-column, or complete or remove these rows"
                 )
 
     def _read(self, source: str, progress: Progress | None) -> Iterator[tuple[str, str | None]]:

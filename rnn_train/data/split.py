@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnn_train.data.rows import Rows, normal
+from rnn_train.wording import counted
 
 
 def held_out_side(
@@ -106,15 +107,19 @@ def describe(
     warnings = []
     if repeated:
         warnings.append(
-            f"{repeated:,} rows repeat a text; all rows of one text stay on one side of the split"
+            f"{counted(repeated, 'row repeats', 'rows repeat')} a text; all rows of one text stay "
+            "on one side of the split"
         )
     if contradictory:
         more = ", …" if contradictory > len(examples) else ""
         shown = ", ".join(map(repr, examples)) + more
-        ceiling = "" if best is None else f"; so no accuracy above {best:.4f} is possible"
+        # What rounds to 1 is no bound.
+        bound = "1.0000" if best is None else f"{best:.4f}"
+        ceiling = "" if bound == "1.0000" else f"; so no accuracy above {bound} is possible"
         warnings.append(
-            f"{contradictory:,} texts carry more than one label ({shown}): training learns how "
-            "often each label comes, and each held-out row counts alone" + ceiling
+            f"{counted(contradictory, 'text carries', 'texts carry')} more than one label "
+            f"({shown}): training learns how often each label comes, and each held-out row counts "
+            f"alone{ceiling}"
         )
     return warnings
 

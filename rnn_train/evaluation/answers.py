@@ -126,13 +126,14 @@ def ranks(logits: Tensor, labels: Tensor) -> Tensor:
 
 def _joined(parts: Sequence[Answers]) -> Answers:
     """Joins the answers of blocks, in order."""
-    first = parts[0]
-    columns = [
-        torch.cat(each)
-        for each in zip(
-            *((p.labels, p.predicted, p.ranks, p.nats, p.shares) for p in parts), strict=True
-        )
-    ]
-    by_prior = {prior: torch.cat([p.by_prior[prior] for p in parts]) for prior in first.by_prior}
     sets = [part.sets for part in parts if part.sets is not None]
-    return Answers(first.count, *columns, by_prior, PredictionSets.joined(sets) if sets else None)
+    return Answers(
+        parts[0].count,
+        torch.cat([part.labels for part in parts]),
+        torch.cat([part.predicted for part in parts]),
+        torch.cat([part.ranks for part in parts]),
+        torch.cat([part.nats for part in parts]),
+        torch.cat([part.shares for part in parts]),
+        {p: torch.cat([part.by_prior[p] for part in parts]) for p in parts[0].by_prior},
+        PredictionSets.joined(sets) if sets else None,
+    )

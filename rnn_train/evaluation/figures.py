@@ -16,6 +16,7 @@ from rnn_train.evaluation.label_figures import OF_SETS, LabelFigures, of_labels,
 from rnn_train.evaluation.language_model import bits
 from rnn_train.evaluation.metrics import Confusion, Reliability
 from rnn_train.system_errors import system_errors
+from rnn_train.wording import counted
 
 _SHOWN, _SHOWN_LABELS = 10, 60
 """Confusions and labels that are printed."""
@@ -58,7 +59,7 @@ class CharLMFigures:
 
     def as_text(self) -> str:
         """Returns the figures as a few lines of text."""
-        lines = [f"{self.characters:,} characters scored"]
+        lines = [f"{counted(self.characters, 'character')} scored"]
         for name, nats in self.nats_per_char.items():
             lines.append(f"{name:10}{nats:.4f} nats/char  {bits(nats):.4f} bits/char")
         return "\n".join(lines)
@@ -178,7 +179,7 @@ class ClassifierFigures:
 
     def as_text(self) -> str:
         """Returns the metrics and a table of the labels as lines of text."""
-        lines = [f"{self.rows:,} rows scored"]
+        lines = [f"{counted(self.rows, 'row')} scored"]
         lines += [f"{name.replace('_', ' ')}: {value:.4f}" for name, value in self.metrics.items()]
         lines += self._notes()
         return "\n".join([*lines, "", *self._table()])
@@ -197,7 +198,8 @@ class ClassifierFigures:
         ]
         if (left := len(self.labels) - len(shown)) > 0:
             lines.append(
-                f"and {left:,} labels with fewer rows; --per-label FILE.csv writes all of them"
+                f"and {counted(left, 'label')} with fewer rows; --per-label FILE.csv writes all of "
+                "them"
             )
         return lines
 

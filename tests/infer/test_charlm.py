@@ -176,7 +176,7 @@ def test_option_out_of_range(lm: CharLM, options: dict[str, Any]) -> None:
 
 
 def test_wrong_number_of_seeds(lm: CharLM) -> None:
-    with pytest.raises(OptionError, match="2 streams need 2 seeds, got 1"):
+    with pytest.raises(OptionError, match="give one seed a stream: 2, got 1"):
         lm.generate(["a", "b"], seed=[1])
 
 

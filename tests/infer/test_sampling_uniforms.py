@@ -88,7 +88,7 @@ def test_one_seed_per_stream() -> None:
 
 @pytest.mark.parametrize("seeds", [[], [1], [1, 2, 3]])
 def test_wrong_number_of_seeds(seeds: list[int]) -> None:
-    with pytest.raises(OptionError, match=f"2 streams need 2 seeds, got {len(seeds)}"):
+    with pytest.raises(OptionError, match=f"give one seed a stream: 2, got {len(seeds)}"):
         seeds_for(seeds, 2)
 
 

@@ -25,7 +25,7 @@ def test_classifier(table: Path, tmp_path: Path) -> None:
     assert listing(tmp_path) == before
     text = "\n".join(said)
     assert "a header, text: 'name', label: 'origin'" in said[0]
-    assert "1 rows have no text; they are left out" in text
+    assert "1 row has no text; they are left out" in text
     assert "rows: 80\nlabels: 2: 'east' 40, 'north' 40\n" in text
     assert "row 3: " in text
     assert "held out: 8 rows" in text

@@ -140,7 +140,7 @@ def test_log_of_a_run(start: Start, story: Path) -> None:
     start("charlm", story, log=lines.append)
     text = "\n".join(lines)
     assert "parameters" in text
-    assert "training for 1 epochs (" in text
+    assert "training for 1 epoch (" in text
     assert "held out nats per char:" in text
     assert "temperature fitted to them:" in text
     assert "wrote run.onnx" in text

@@ -29,7 +29,7 @@ export function checkSeed(seed) {
 export function seedsFor(seed, count) {
   if (Array.isArray(seed)) {
     if (seed.length === count) return seed.map(checkSeed);
-    throw new OptionError(`${count} streams need ${count} seeds, got ${seed.length}`);
+    throw new OptionError(`give one seed a stream: ${count}, got ${seed.length}`);
   }
   const first = checkSeed(seed ?? crypto.getRandomValues(new Uint32Array(1))[0]);
   return Array.from({ length: count }, (_, i) => checkSeed(first + BigInt(i)));

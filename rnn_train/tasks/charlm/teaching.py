@@ -21,6 +21,7 @@ from rnn_train.tasks.charlm.plan import CharLMPlan
 from rnn_train.training.run import Run
 from rnn_train.training.schedule import Schedule
 from rnn_train.training.shared.crew import ALONE, Crew
+from rnn_train.wording import counted
 
 SOFT_TARGETS = "answers.bin"
 """Name of their file in the run folder."""
@@ -104,7 +105,10 @@ class Teaching:
 
     def _write_soft_targets(self, files: list[Path], device: torch.device, log: Log) -> None:
         tokens = self.data.corpus.tokens
-        log(f"{len(files)} teachers read the text ({len(tokens):,} characters)")
+        log(
+            f"{counted(len(files), 'teacher reads', 'teachers read')} the text "
+            f"({len(tokens):,} characters)"
+        )
         where: Device = "auto" if device.type == "cuda" else "cpu"
         teachers = Teachers(files, where, torch.get_num_threads())
         teachers.write_soft_targets(tokens, self.run.folder / SOFT_TARGETS, self.data.mark)

@@ -24,6 +24,7 @@ from rnn_train.errors import DataError
 from rnn_train.progress import Log
 from rnn_train.tasks.request import ClassifierRequest
 from rnn_train.training.run import Run
+from rnn_train.wording import counted
 
 _OLD_ROWS = "rows.jsonl"
 """File of all rows in the folder of an older version."""
@@ -171,8 +172,8 @@ def _cut_warnings(cut: Mapping[str, int], rows: int) -> list[str]:
     if not cut["rows"]:
         return []
     return [
-        f"{cut['rows']:,} of {rows:,} rows ({cut['rows'] / rows:.1%}) are cut to their first "
-        f"{cut['to']:,} characters (the longest has {cut['longest']:,}); the held-out figures are "
+        f"cut to their first {counted(cut['to'], 'character')}: {cut['rows']:,} of {rows:,} rows "
+        f"({cut['rows'] / rows:.1%}; the longest has {cut['longest']:,}); the held-out figures are "
         "of cut rows, and the finished model reads whole texts"
     ]
 

@@ -15,6 +15,7 @@ from rnn_infer.labelling import Labeller
 from rnn_infer.runtime.stepper import Stepper
 from rnn_train.data.alphabet import BEGIN, END
 from rnn_train.data.rows import NORMALIZATION
+from rnn_train.data.split import best_possible_accuracy
 from rnn_train.evaluation import metrics, plots
 from rnn_train.evaluation.answers import Answers
 from rnn_train.evaluation.baselines import NGramModel
@@ -32,7 +33,9 @@ from rnn_train.files import write_bytes
 from rnn_train.models.classifier import RecurrentClassifier
 from rnn_train.tasks.classifier.data import ClassifierData
 from rnn_train.tasks.classifier.plan import ClassifierPlan
+from rnn_train.tasks.classifier.validation_rows import measured_sample
 from rnn_train.tasks.task import HeldOutResult, rounded
+from rnn_train.wording import counted
 
 _LEAST_KNOWN = 0.5
 """Share of a row's characters that the training rows must have, for the row to decide anything."""
@@ -46,13 +49,16 @@ class Measurement:
     def __init__(
         self, model: RecurrentClassifier, data: ClassifierData, plan: ClassifierPlan
     ) -> None:
-        """Runs the model on the held-out rows. There must be at least one row."""
+        """Runs the model on the held-out rows, or on a sample of them that the minutes allow. There
+        must be at least one row."""
         self._data = data
+        count = len(data.alphabet.labels)
+        self._rows = rows = measured_sample(data.held_out, count, plan.minutes)
         self._log_prior, self._log_shares = data.log_prior(plan.balance), data.log_prior(0.0)
-        self._logits, self._labels = held_out_logits(model, data.alphabet, data.held_out)
+        self._logits, self._labels = held_out_logits(model, data.alphabet, rows)
         halves = CalibratedHalves.of(self._logits, self._labels, self._log_shares)
         self._answers = Answers.of(halves, self._labels, self._log_prior)
-        known = torch.from_numpy(data.alphabet.known(data.held_out.texts_in_blocks()))
+        known = torch.from_numpy(data.alphabet.known(rows.texts_in_blocks()))
         self._readable = known >= _LEAST_KNOWN
 
     def result(self) -> HeldOutResult:
@@ -66,11 +72,11 @@ class Measurement:
         found["best_prior"] = best
         found["best_prior_macro_f1"] = priors[best]["macro_f1"]
         found["held_out_rows"] = float(len(self._labels))
-        if (ceiling := self._data.best_possible_accuracy) is not None:
+        if (ceiling := self._best_possible_accuracy) is not None:
             found["best_possible_accuracy"] = ceiling
         rows = enough_of(torch.nonzero(self._readable)[:, 0], self._logits.shape[-1])
         calibration, fit = fit_calibration(self._logits[rows], self._labels[rows], self._log_shares)
-        noise, warnings = calibration.noise, fit.warnings
+        noise, warnings = calibration.noise, [*self._sample_warnings(), *fit.warnings]
         if noise:
             found["label_noise"] = sum(noise)
         if foreign := int((~self._readable).sum()):
@@ -112,7 +118,7 @@ class Measurement:
             The lines of a table, and a recommendation if a linear model is as good.
         """
         predicted = {"network": self._answers.predicted} | {
-            each.title: each.predictions(self._data.held_out) for each in baselines
+            each.title: each.predictions(self._rows) for each in baselines
         }
         names = self._data.alphabet.labels
         figures = {
@@ -128,6 +134,26 @@ class Measurement:
         text = json.dumps(found, indent=2, ensure_ascii=False) + "\n"
         write_bytes(folder / "held_out.json", text.encode())
         return _table(figures)
+
+    @property
+    def _best_possible_accuracy(self) -> float | None:
+        """That of the measured rows; None: it is not known, or no text has several labels."""
+        if self._data.best_possible_accuracy is None or not self._sampled:
+            return self._data.best_possible_accuracy
+        return best_possible_accuracy(self._rows.keys(), self._rows.indices)
+
+    @property
+    def _sampled(self) -> bool:
+        return len(self._rows) < len(self._data.held_out)
+
+    def _sample_warnings(self) -> list[str]:
+        """Returns a warning if not all held-out rows are measured."""
+        if not self._sampled:
+            return []
+        return [
+            f"the held-out figures are of {counted(len(self._rows), 'row')}, drawn by chance from "
+            f"{len(self._data.held_out):,}: the minutes are few for all of them"
+        ]
 
     @cached_property
     def _priors(self) -> dict[float, dict[str, float]]:

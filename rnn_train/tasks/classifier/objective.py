@@ -22,6 +22,7 @@ from rnn_train.models.dropout import drawn_for
 from rnn_train.models.ngrams import NGramCell
 from rnn_train.tasks.classifier.validation_rows import validation_sample
 from rnn_train.training.config import TrainingConfig
+from rnn_train.wording import counted
 
 BFLOAT16_WIDTH = 256
 """Narrower layers are not faster in bfloat16: conversion costs more (`benchmarks/cells.py`)."""
@@ -45,9 +46,9 @@ def window_warnings(rows: EncodedRows) -> list[str]:
     if not (long := int((rows.lengths + MARKS > WINDOW).sum())):
         return []
     return [
-        f"{long:,} rows are longer than {WINDOW:,} characters: training reads them in windows of "
-        f"{WINDOW:,}, one a step, and the gradient does not go back beyond a window; to read less "
-        "of them, give --max-length"
+        f"{counted(long, 'row is', 'rows are')} longer than {WINDOW:,} characters: training reads "
+        f"such rows in windows of {WINDOW:,}, one a step, and the gradient does not go back "
+        "beyond a window; to read less of them, give --max-length"
     ]
 
 

@@ -32,7 +32,11 @@ from rnn_train.tasks.classifier.objective import (
 )
 from rnn_train.tasks.classifier.plan import ClassifierPlan, decide
 from rnn_train.tasks.classifier.teaching import Teaching, new_network
-from rnn_train.tasks.classifier.validation_rows import held_out_share
+from rnn_train.tasks.classifier.validation_rows import (
+    measured_sample,
+    token_count,
+    validation_sample,
+)
 from rnn_train.tasks.classifier.warm_start import ClassifierWarmStart, first_network, forgetting
 from rnn_train.tasks.memory import check_logits, check_memory
 from rnn_train.tasks.plan import Settings
@@ -48,7 +52,7 @@ from rnn_train.training.run import Run
 from rnn_train.training.shared.crew import ALONE, Crew
 
 _AFTER = 3
-"""Reading all held-out rows, drawing plots and writing files take about so many validations."""
+"""Reading the measured rows, drawing plots and writing files take about so many validations."""
 _CELL_SECONDS = 5e-7
 """Seconds that the metrics take for each held-out row and label."""
 
@@ -117,7 +121,8 @@ class ClassifierTask:
         plan = decide(request, tuple(sources_of(request)), data, settings, earlier)
         _check_size(plan, data)
         labels = len(data.alphabet.labels)
-        check_logits(len(data.held_out), labels, "hold fewer rows out, with --val-fraction")
+        measured = measured_sample(data.held_out, labels, plan.minutes)
+        check_logits(len(measured), labels, "hold fewer rows out, with --val-fraction")
         if warm:
             before = warm.write(run, plan.model, data)
             plan = dataclasses.replace(plan, earlier=before)
@@ -193,8 +198,10 @@ class ClassifierTask:
 
     def seconds_after(self, validation: float) -> float:
         """See `Task`: validations during training may read a sample of the held-out rows."""
-        cells = len(self.data.held_out) * len(self.data.alphabet.labels)
-        return _AFTER * validation * held_out_share(self.data.held_out) + _CELL_SECONDS * cells
+        held_out, labels = self.data.held_out, len(self.data.alphabet.labels)
+        rows = measured_sample(held_out, labels, self.plan.minutes)
+        share = token_count(rows) / max(1, token_count(validation_sample(held_out)))
+        return _AFTER * validation * share + _CELL_SECONDS * len(rows) * labels
 
     def loss(self, stepper: Stepper) -> float:
         """Nats a text of an exported file."""

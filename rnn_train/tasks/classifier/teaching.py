@@ -42,6 +42,7 @@ from rnn_train.training.objective import with_restart
 from rnn_train.training.run import Run
 from rnn_train.training.schedule import Schedule
 from rnn_train.training.shared.crew import ALONE, Crew
+from rnn_train.wording import counted
 
 _SYNTHETIC = "synthetic.json"
 """Name of the file with the synthetic texts in the run folder."""
@@ -112,7 +113,7 @@ class Teaching:
         """Raises `RunError` if the disk has no room for the soft targets that are to be made."""
         count = self.plan.ensemble
         made = sum(SoftTargets.exist(self._folder(number)) for number in range(1, count + 1))
-        what = f"the soft targets of {count} teachers"
+        what = f"the soft targets of {counted(count, 'teacher')}"
         check_room(self.run.folder, (count + 1 - made) * self._size, what)
 
     @property

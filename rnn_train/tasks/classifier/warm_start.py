@@ -20,6 +20,7 @@ from rnn_train.tasks.classifier.data import ClassifierData, open_data
 from rnn_train.tasks.classifier.earlier_rows import read_rows, write_rows_of
 from rnn_train.tasks.classifier.evidence import count_evidence
 from rnn_train.tasks.classifier.plan import ClassifierPlan
+from rnn_train.tasks.classifier.validation_rows import validation_sample
 from rnn_train.tasks.task import SEEN, seen_before
 from rnn_train.training import checkpoint
 from rnn_train.training.run import Run
@@ -107,8 +108,8 @@ class ClassifierWarmStart:
 
 
 def figures(model: RecurrentClassifier, alphabet: Alphabet, rows: EncodedRows) -> dict[str, float]:
-    """Measures a model on rows of the earlier run, at temperature 1."""
-    logits, labels = held_out_logits(model, alphabet, rows)
+    """Measures a model on rows of the earlier run, or on a sample of them, at temperature 1."""
+    logits, labels = held_out_logits(model, alphabet, validation_sample(rows))
     return {
         "earlier_data_nats_per_text": float(cross_entropy(logits, labels)),
         "earlier_data_accuracy": accuracy(logits, labels),

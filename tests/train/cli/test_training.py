@@ -215,7 +215,7 @@ def test_bad_text(error_of: ErrorOf, tmp_path: Path, content: bytes | None, mess
         (
             "rows.csv",
             "text,label\n" + "text,\n" * 25 + LABELLED,
-            "rows.csv: 25 of 49 rows have no label",
+            "rows.csv: no label in 25 of 49 rows",
         ),
         ("rows.csv", LABELLED[:20], "rows; at least 20 are needed"),
         ("rows.csv", "\0" + LABELLED, "rows.csv: line 1: a NUL character"),

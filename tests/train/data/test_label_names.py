@@ -27,7 +27,7 @@ def test_labels_without_held_out_rows() -> None:
     names, train = ["a", "b", "c", "d", "e"], np.array([1000, 4, 1, 2, 0])
     (line,) = unmeasured_warnings(names, train, np.array([100, 0, 0, 1, 0]))
     assert line == (
-        "2 of 4 labels have no held-out row, so no figure says how well they are found (fewest "
+        "labels without a held-out row: 2 of 4; no figure says how well they are found (fewest "
         "training rows: 'c' with 1, 'b' with 4)"
     )
     assert unmeasured_warnings(names, train, np.array([9, 1, 1, 1, 0])) == []

@@ -62,7 +62,7 @@ def test_several_sources_are_joined(tmp_path: Path) -> None:
     ("name", "content", "message"),
     [
         ("r.csv", "", "0 rows; at least one is needed"),
-        ("r.csv", " \n\n", "3 of 3 rows have no text|2 of 2 rows have no text"),
+        ("r.csv", " \n\n", "no text in 3 of 3 rows|no text in 2 of 2 rows"),
         ("r.jsonl", "", "0 rows; at least one is needed"),
         ("r.csv", "text,label\n", "0 rows; at least one is needed"),
         ("r.csv", lines(",", PAIRS[: MIN_ROWS - 1]), "19 rows; at least 20 are needed"),
@@ -115,5 +115,5 @@ def test_log_says_how_sources_were_read(tmp_path: Path) -> None:
     load_rows(["r.csv"], log=said.append)
     assert said == [
         "r.csv: ',' between cells, no header, text: '1', label: '2'",
-        "warning: 1 rows have no text; they are left out",
+        "warning: 1 row has no text; they are left out",
     ]

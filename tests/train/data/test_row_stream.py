@@ -41,7 +41,7 @@ def test_rows_without_a_text_or_a_label_are_counted(tmp_path: Path) -> None:
 def test_most_rows_lack_something(tmp_path: Path, pairs: list[Any], role: str) -> None:
     content = csv([*PAIRS[:9], *pairs], "text,label\n")
     (tmp_path / "a.csv").write_text(content)
-    with pytest.raises(DataError, match=f"24 of 33 rows have no {role}; .*--{role}-column"):
+    with pytest.raises(DataError, match=f"no {role} in 24 of 33 rows; .*--{role}-column"):
         list(RowStream(["a.csv"]))
 
 
@@ -93,7 +93,7 @@ def test_text_that_spills_into_columns_without_a_name_is_counted(tmp_path: Path)
     assert len(list(stream)) == 30
     assert stream.spilled == 1
     (warning,) = stream.warnings()
-    assert warning.startswith("1 rows have cells below no name of the header")
+    assert warning.startswith("1 row has cells below no name of the header")
     path.write_text("\n".join(f"{'ab'[i % 2]},text number {i}" for i in range(30)) + "\n")
     assert len(list(stream)) == 30
     assert stream.warnings() == []

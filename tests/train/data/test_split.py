@@ -93,7 +93,7 @@ def test_repeated_and_contradictory_texts() -> None:
     )
     assert repeats.startswith("3 rows repeat a text")
     assert contradictions == (
-        "1 texts carry more than one label ('b'): training learns how often each label comes, and "
+        "1 text carries more than one label ('b'): training learns how often each label comes, and "
         "each held-out row counts alone"
     )
 
@@ -108,6 +108,8 @@ def test_thousands_and_the_best_possible_accuracy() -> None:
     assert repeats.startswith("12,345 rows repeat")
     assert contradictions.startswith("1,234 texts carry")
     assert contradictions.endswith("counts alone; so no accuracy above 0.9877 is possible")
+    _, contradictions = describe(2, 1, ["a"], 0.99996)
+    assert contradictions.endswith("counts alone")  # a bound of 1.0000 says nothing
 
 
 def test_best_possible_accuracy() -> None:

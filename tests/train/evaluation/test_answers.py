@@ -21,7 +21,10 @@ def test_blocks_change_nothing(rows: tuple[torch.Tensor, torch.Tensor], prior: f
     logits, labels = rows
     whole, parts = (
         Answers.of_blocks(
-            zip(logits.split(size), labels.split(size), strict=True), LOG_PRIOR, prior, 0.6
+            zip(torch.split(logits, size), torch.split(labels, size), strict=True),
+            LOG_PRIOR,
+            prior,
+            0.6,
         )
         for size in (ROWS, 7)
     )

@@ -28,7 +28,7 @@ def test_held_out_text_of_its_own(create: Create, story: Path, tmp_path: Path) -
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [("", "0 characters"), ("t", "1 characters"), ("the Ж", "'Ж'")],
+    [("", "0 characters"), ("t", "1 character "), ("the Ж", "'Ж'")],
 )
 def test_held_out_text_is_refused(
     run: Run, create: Create, story: Path, tmp_path: Path, content: str, message: str
@@ -120,7 +120,7 @@ def test_vocabulary_is_the_teachers(
     config = json.loads((finished.run / "config.json").read_text())
     assert run.config()["vocabulary"] == config["vocabulary"]
     text.write_text("a fox Ж\n" * 200)
-    with pytest.raises(DataError, match="not in the model's vocabulary: 'Ж'"):
+    with pytest.raises(DataError, match="outside the model's vocabulary: 'Ж'"):
         create(text, teachers=(finished.out,))
 
 

@@ -135,7 +135,7 @@ def test_warnings_about_labels(create: Create, table: Path) -> None:
     )
     alike, unmeasured = create(table).data.warnings
     assert "'East' and 'east'" in alike
-    assert unmeasured.startswith("1 of 3 labels have no held-out row")
+    assert unmeasured.startswith("labels without a held-out row: 1 of 3;")
     assert unmeasured.endswith("'East' with 1)")
 
 

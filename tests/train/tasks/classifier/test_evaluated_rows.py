@@ -39,7 +39,7 @@ def test_rows_are_read_and_normalized_if_asked(tmp_path: Path, normalized: bool)
         assert rows.texts == ("café" if normalized else apart, "tea")
         assert truth_of(rows, ["b", "a", "c"]).tolist() == [0, 1]
         assert rows.keys()[0] == EncodedRows.of(Rows(("café",), ("b",))).keys()[0]
-    assert any("1 rows have no label" in line for line in lines)
+    assert any("1 row has no label" in line for line in lines)
 
 
 def test_unknown_labels(tmp_path: Path) -> None:

@@ -8,13 +8,15 @@ import pytest
 from torch.nn.functional import cross_entropy
 
 from rnn_infer.runtime.stepper import Stepper
+from rnn_train.data.split import best_possible_accuracy
 from rnn_train.evaluation import calibration, metrics, temperature
 from rnn_train.evaluation.classification import held_out_logits
 from rnn_train.evaluation.temperature import fit_to_logits
 from rnn_train.run_task import finished_task
-from rnn_train.tasks.classifier import measurement
+from rnn_train.tasks.classifier import measurement, validation_rows
 from rnn_train.tasks.classifier.measurement import Measurement
 from rnn_train.tasks.classifier.task import ClassifierTask
+from rnn_train.tasks.classifier.validation_rows import measured_sample
 from rnn_train.tasks.task import HeldOutResult
 from rnn_train.training_session import TrainingReport
 
@@ -143,3 +145,29 @@ def test_rows_of_foreign_characters_decide_no_calibration(
     monkeypatch.setattr(temperature, "_MAX_LOGITS", 10)
     expected = fit_to_logits(measured._logits[rows], measured._labels[rows]).temperature
     assert measured.result().temperature == expected != found.temperature
+
+
+def test_of_many_held_out_rows_a_sample_is_measured(
+    create: Create, letters: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The figures say so, and all are of the same rows."""
+    held = tmp_path / "held.csv"
+    held.write_text("same,a\nsame,a\nsame,b\nabc,a\nxyz,b\n" * 5)
+    task = create(letters, val_data=str(held), minutes=0.01)
+    task.model.eval()
+    whole = task.measure(task.model)
+    monkeypatch.setattr(validation_rows, "_TOKENS", 40)
+    monkeypatch.setattr(validation_rows, "_TOKENS_A_SECOND", 1)
+    seconds = task.seconds_after(1.0)
+    found = task.measure(task.model)
+    rows = measured_sample(task.data.held_out, 2, 0.01)
+    assert found.metrics["held_out_rows"] == len(rows) < 25 == whole.metrics["held_out_rows"]
+    assert found.metrics["best_possible_accuracy"] < 1
+    best = best_possible_accuracy(rows.keys(), rows.indices)
+    assert found.metrics["best_possible_accuracy"] == best
+    assert any(f"of {len(rows)} rows, drawn by chance from 25" in each for each in found.warnings)
+    assert not any("drawn by chance" in each for each in whole.warnings)
+    assert seconds < 4
+    task.compare(task.model, tmp_path)
+    labels = json.loads((tmp_path / "held_out.json").read_text("utf-8"))["labels"]
+    assert sum(each["rows"] for each in labels.values()) == len(rows)

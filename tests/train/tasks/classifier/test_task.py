@@ -81,8 +81,8 @@ def test_log_and_files_of_a_run(train: Train, tmp_path: Path) -> None:
     lines: list[str] = []
     report = train(tmp_path / "run", lines)
     text = "\n".join(lines)
-    assert "warning: 1 rows repeat a text" in text
-    assert "warning: 1 texts carry more than one label ('twice')" in text
+    assert "warning: 1 row repeats a text" in text
+    assert "warning: 1 text carries more than one label ('twice')" in text
     kept = json.loads((tmp_path / "run" / "held_out.json").read_text())
     network, bayes, svm = kept["models"]
     assert (network, bayes[:11], svm[:10]) == ("network", "naive Bayes", "linear SVM")

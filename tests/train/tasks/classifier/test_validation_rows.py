@@ -5,7 +5,11 @@ import pytest
 from rnn_train.data.encoded_rows import EncodedRows
 from rnn_train.data.rows import Rows
 from rnn_train.tasks.classifier import validation_rows
-from rnn_train.tasks.classifier.validation_rows import held_out_share, validation_sample
+from rnn_train.tasks.classifier.validation_rows import (
+    measured_sample,
+    token_count,
+    validation_sample,
+)
 
 
 def rows(count: int, length: int = 3) -> EncodedRows:
@@ -16,7 +20,8 @@ def rows(count: int, length: int = 3) -> EncodedRows:
 def test_few_rows_are_all_read() -> None:
     few = rows(10)
     assert validation_sample(few) is few
-    assert held_out_share(few) == 1
+    assert measured_sample(few, 2, 0.01) is few
+    assert token_count(few) == 10 * (3 + 2)
 
 
 def test_of_many_rows_a_fixed_sample_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -25,7 +30,7 @@ def test_of_many_rows_a_fixed_sample_is_read(monkeypatch: pytest.MonkeyPatch) ->
     sample = validation_sample(many)
     assert len(sample) == 10
     assert sample.texts == validation_sample(many).texts
-    assert held_out_share(many) == 4
+    assert measured_sample(many, 2, 0.01) is many
 
 
 def test_of_long_rows_one_is_read_at_least(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,4 +46,18 @@ def test_many_labels_take_fewer_rows(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_rows_are_no_sample() -> None:
     none = EncodedRows.of(Rows((), ()))
     assert len(validation_sample(none)) == 0
-    assert held_out_share(none) == 0
+    assert token_count(measured_sample(none, 2, 1.0)) == 0
+
+
+def test_a_measurement_takes_a_small_share_of_the_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"_TOKENS": 15, "_LOGITS": 8}.items():
+        monkeypatch.setattr(validation_rows, name, value)
+    for name, value in {"_TOKENS_A_SECOND": 1, "_LOGITS_A_SECOND": 10}.items():
+        monkeypatch.setattr(validation_rows, name, value)
+    many = rows(100)
+    assert measured_sample(many, 2, None) is many
+    assert len(measured_sample(many, 2, 1.0)) == 20  # of 60 characters
+    assert len(measured_sample(many, 60, 1.0)) == 10  # 600 logits
+    assert len(measured_sample(many, 2, 0.01)) == 4  # as in a validation
+    assert len(measured_sample(many, 10_000, 0.01)) == 1
+    assert measured_sample(many, 2, 1.0).texts == measured_sample(many, 2, 1.0).texts
