@@ -5,6 +5,7 @@ rows.npy    length, label and side of each text
 rows.json   the characters, the labels, and what the table repeats
 """
 
+import errno
 import io
 import json
 import os
@@ -34,6 +35,8 @@ _SHOWN = 60
 """Characters of a text that are shown in a message."""
 _PIECE = 1 << 20
 """Characters that are translated at once."""
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Errors of a disk, or a share of it, that has no room."""
 
 
 class RowWriter:
@@ -140,9 +143,9 @@ def row_writer(
         with tempfile.TemporaryFile(dir=folder) as file:
             yield RowWriter(file, max_length, normalized), file
     except OSError as error:
-        raise RunError(
-            f"cannot write the rows into {folder}: {because(error)}, or {cure}"
-        ) from error
+        full = error.errno in _FULL
+        why = f"{error.strerror}; make room on the disk, or {cure}" if full else because(error)
+        raise RunError(f"cannot write the rows into {folder}: {why}") from error
 
 
 def write_rows(

@@ -49,8 +49,13 @@ def test_damaged_rows(tmp_path: Path) -> None:
 
 
 def test_folder_without_room(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="with more room"), row_writer(tmp_path):
+    with pytest.raises(RunError) as raised, row_writer(tmp_path, cure="take another disk"):
         raise OSError(28, "No space left on device")
+    assert str(raised.value).endswith(
+        "No space left on device; make room on the disk, or take another disk"
+    )
+    with pytest.raises(RunError, match="check the disk"), row_writer(tmp_path):
+        raise OSError(5, "Input/output error")
 
 
 def test_short_reads_are_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
