@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from functools import cached_property, partial
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
@@ -33,14 +32,12 @@ from rnn_train.files import write_bytes
 from rnn_train.models.classifier import RecurrentClassifier
 from rnn_train.tasks.classifier.data import ClassifierData
 from rnn_train.tasks.classifier.plan import ClassifierPlan
-from rnn_train.tasks.classifier.validation_rows import measured_sample
+from rnn_train.tasks.classifier.validation_rows import LOSS_ROWS, loss_sample, measured_sample
 from rnn_train.tasks.task import HeldOutResult, rounded
 from rnn_train.wording import counted
 
 _LEAST_KNOWN = 0.5
 """Share of a row's characters that the training rows must have, for the row to decide anything."""
-_LOSS_ROWS = 2_000
-"""Rows that are read to measure the loss of a file."""
 
 
 class Measurement:
@@ -165,9 +162,7 @@ def loss_of_file(stepper: Stepper, data: ClassifierData) -> float:
 
     The rows are held out, or are training rows if too few are held out.
     """
-    rows = data.held_out if len(data.held_out) >= _LOSS_ROWS // 10 else data.train
-    order = np.random.default_rng(0).permutation(len(rows))[:_LOSS_ROWS]
-    chosen = rows.take(order.tolist())
+    chosen = loss_sample(data.held_out if len(data.held_out) >= LOSS_ROWS // 10 else data.train)
     section = stepper.file.metadata.classifier
     assert section is not None
     # Not predictions: a Python object for each of many labels takes much memory.

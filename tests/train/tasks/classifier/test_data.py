@@ -98,7 +98,7 @@ def test_rows_are_cut(create: Create, start: Callable[..., TrainingReport], tabl
     lines: list[str] = []
     report = start("classifier", table, "cut", log=lines.append, max_length=6)
     assert any(
-        "82 of 82 rows (100.0%) are cut to their first 6 characters (the longest has 9)" in line
+        "cut to their first 6 characters: 82 of 82 rows (100.0%; the longest has 9)" in line
         for line in lines
     )
     task = create(table, max_length=7)

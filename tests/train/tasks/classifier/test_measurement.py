@@ -103,7 +103,7 @@ def test_loss_of_a_file(
             return float(cross_entropy(logits / temperature, labels))
 
         assert measurement.loss_of_file(stepper, data) == pytest.approx(nats("train"), abs=1e-5)
-        monkeypatch.setattr(measurement, "_LOSS_ROWS", 80)
+        monkeypatch.setattr(measurement, "LOSS_ROWS", 80)
         assert measurement.loss_of_file(stepper, data) == pytest.approx(nats("held_out"), abs=1e-5)
         assert abs(nats("train") - nats("held_out")) > 1e-4
 
@@ -153,7 +153,7 @@ def test_of_many_held_out_rows_a_sample_is_measured(
     """The figures say so, and all are of the same rows."""
     held = tmp_path / "held.csv"
     held.write_text("same,a\nsame,a\nsame,b\nabc,a\nxyz,b\n" * 5)
-    task = create(letters, val_data=str(held), minutes=0.01)
+    task = create(letters, val_data=str(held), minutes=0.01, epochs=None)
     task.model.eval()
     whole = task.measure(task.model)
     monkeypatch.setattr(validation_rows, "_TOKENS", 40)

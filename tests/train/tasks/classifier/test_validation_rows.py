@@ -6,6 +6,7 @@ from rnn_train.data.encoded_rows import EncodedRows
 from rnn_train.data.rows import Rows
 from rnn_train.tasks.classifier import validation_rows
 from rnn_train.tasks.classifier.validation_rows import (
+    loss_sample,
     measured_sample,
     token_count,
     validation_sample,
@@ -41,6 +42,15 @@ def test_of_long_rows_one_is_read_at_least(monkeypatch: pytest.MonkeyPatch) -> N
 def test_many_labels_take_fewer_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(validation_rows, "_LOGITS", 12)
     assert len(validation_sample(rows(40))) == 6
+
+
+def test_the_loss_of_a_file_is_that_of_few_characters(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = rows(40, length=10)
+    assert len(loss_sample(many)) == 40
+    monkeypatch.setattr(validation_rows, "_TOKENS", 55)
+    assert len(loss_sample(many)) == 5
+    monkeypatch.setattr(validation_rows, "LOSS_ROWS", 3)
+    assert len(loss_sample(many)) == 3
 
 
 def test_no_rows_are_no_sample() -> None:
