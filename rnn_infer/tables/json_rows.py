@@ -60,7 +60,7 @@ def array_objects(chunks: Iterator[str], name: str) -> ObjectRows:
             raise TableError(f"{name}: object {number}: no comma and no ] follows; repair the file")
         number += 1
     if buffer.peek():
-        raise TableError(f"{name}: text follows the array of {number} objects; repair the file")
+        raise TableError(f"{name}: text follows the array, after object {number}; repair the file")
 
 
 class _Buffer:

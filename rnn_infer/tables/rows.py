@@ -129,7 +129,8 @@ def check_width(cells: list[str], width: int, place: str) -> None:
 
 def _wrong_width(cells: list[str], width: int, place: str) -> TableError:
     advice = "quote a text that contains the delimiter, and double a quote inside quotes"
-    return TableError(f"{place}: {len(cells)} columns where the first row has {width}; {advice}")
+    found = f"{len(cells)} column{'s' * (len(cells) != 1)}"
+    return TableError(f"{place}: {found} where the first row has {width}; {advice}")
 
 
 def _fitted(cells: list[str], layout: Layout, place: str, strict: bool) -> list[str]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rnn_train.evaluation.confusion_groups import most_confused
 from rnn_train.evaluation.metrics import Reliability
 from rnn_train.files import all_or_none, replacing
+from rnn_train.wording import counted
 
 matplotlib.use("Agg")
 from matplotlib import pyplot
@@ -97,7 +98,7 @@ def _grouped(
     shown = most_confused(truth, predictions, len(labels), _MAX_LABELS - 1)
     place = np.full(len(labels), len(shown))
     place[shown] = np.arange(len(shown))
-    names = [labels[i] for i in shown] + [f"{len(labels) - len(shown)} other labels"]
+    names = [labels[i] for i in shown] + [counted(len(labels) - len(shown), "other label")]
     title = (
         f"held-out rows: the {len(shown)} of {len(labels)} labels with most confusion, grouped; "
         "the others count as one"

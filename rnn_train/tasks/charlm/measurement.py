@@ -29,8 +29,8 @@ def measure(model: CharLSTM, data: CharLMData) -> HeldOutResult:
     temperature, warnings = fit.temperature, fit.warnings
     if foreign := int((~trained[held_out]).sum()):
         warnings.append(
-            f"{foreign:,} of the {len(held_out):,} held-out characters never occur in the training "
-            "text; the temperature leaves them out"
+            f"held-out characters that never occur in the training text: {foreign:,} of "
+            f"{len(held_out):,}; the temperature leaves them out"
         )
     nats = language_model.held_out_loss(model, held_out, temperature=temperature, mark=mark)
     metrics = {

@@ -49,7 +49,7 @@ def test_array_in_chunks(objects: list[dict[str, str]], size: int, indent: int |
         ('[{"a": 1}', "object 1: no comma"),
         ('[{"a": 1}, {"a": ', "object 2: expected"),
         ('[{"a": 1},]', "object 2: expected"),
-        ('[{"a": 1}] x', "text follows the array of 1 objects"),
+        ('[{"a": 1}] x', "text follows the array, after object 1"),
     ],
 )
 def test_bad_array(text: str, said: str) -> None:

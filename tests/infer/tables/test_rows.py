@@ -35,7 +35,7 @@ def test_blank_lines_between_rows() -> None:
 )
 def test_wrong_number_of_cells(row: list[str], strict: bool) -> None:
     with pytest.raises(
-        TableError, match=f"f: line 2: {len(row)} columns where the first row has 2"
+        TableError, match=f"f: line 2: {len(row)} columns? where the first row has 2"
     ):
         cells(["x", "a"], row, strict=strict)
 

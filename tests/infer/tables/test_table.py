@@ -141,7 +141,7 @@ def test_texts(table: Read, name: str, content: str, texts: list[str]) -> None:
     [
         ("a.csv", 'Rossi,x\n"Ng,y\nKim,z\n', "line 2: a quote is opened here"),
         ("a.csv", "Rossi,x\nNg, Kim,y\n", "line 2: 3 columns where the first row has 2"),
-        ("a.csv", "Rossi,x\nNg\n", "line 2: 1 columns where"),
+        ("a.csv", "Rossi,x\nNg\n", "line 2: 1 column where"),
         ("a.tsv", "Rossi\tx\nNg\tKim\ty\n", "line 2: 3 columns"),
         ("a.csv", b"text\nRossi\n\xff\n", "line 3: is not UTF-8"),
         ("a.csv", "\n" * 3000 + "text\nRossi\n", "line 3001: all lines before it are blank"),
@@ -165,7 +165,7 @@ def test_bad_file(table: Read, name: str, content: str | bytes, said: str) -> No
         ("a.txt", "Rossi\n", "a.txt: labelled data is a .csv"),
         ("a.csv", lines(NAMES), "1 column"),
         ("a.csv", lines(NAMES, TEXTS), "which column holds the label"),
-        ("a.csv", lines(NAMES, LABELS) + "Ng\n", "line 60: 1 columns|line 61: 1 columns"),
+        ("a.csv", lines(NAMES, LABELS) + "Ng\n", "line 60: 1 column|line 61: 1 column"),
     ],
 )
 def test_no_labels(table: Read, name: str, content: str, said: str) -> None:

@@ -209,7 +209,7 @@ def test_bad_text(error_of: ErrorOf, tmp_path: Path, content: bytes | None, mess
         (
             "rows.csv",
             LABELLED + "alone\n",
-            "line 25: 1 columns where the first row has 2",
+            "line 25: 1 column where the first row has 2",
         ),
         ("rows.csv", LABELLED.replace("odd", "even"), "all rows have the label 'even'"),
         (

@@ -68,7 +68,7 @@ def test_missing(source: str) -> None:
 
 def test_bad_row_is_an_error_of_this_package(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(csv(PAIRS) + "alone\n")
-    with pytest.raises(DataError, match=r"a\.csv: line 25: 1 columns"):
+    with pytest.raises(DataError, match=r"a\.csv: line 25: 1 column"):
         list(RowStream(["a.csv"]))
 
 
