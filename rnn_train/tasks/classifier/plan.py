@@ -183,8 +183,13 @@ def _first_model(
     vocabulary, labels = len(data.alphabet.vocabulary), len(data.alphabet.labels)
     if earlier:
         return dataclasses.replace(earlier, vocabulary=vocabulary, labels=labels)
-    read = recipe.readings(int(data.train.lengths.sum()), request.minutes)
-    chosen = recipe.classifier_model(vocabulary, labels, len(data.train), read)
+    rows = data.train
+    if request.minutes is None:
+        read = request.epochs or recipe.classifier_epochs(len(rows))
+    else:  # the student of an ensemble takes as long as each teacher
+        each = request.minutes / (request.ensemble + 1)
+        read = recipe.readings(int(rows.lengths.sum()), each)
+    chosen = recipe.classifier_model(vocabulary, labels, len(rows), read)
     return dataclasses.replace(chosen, space=_code_of_space(data.alphabet))
 
 

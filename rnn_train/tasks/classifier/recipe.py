@@ -43,10 +43,10 @@ _PREFIX = MAX_PREFIX
 """Characters of the word so far, at most, that have a vector. Most words of names are no longer."""
 _FREQUENT = 100_000
 """N-grams of many rows that have a vector of their own."""
-_NGRAM_DROPOUT, _MORE_NGRAM_DROPOUT = 0.3, 0.45
-"""Share of the n-grams' vectors that training reads as zeros, or else it learns rare ones by heart.
-The second one is for rows that are read often."""
-_TABLE_RATE = 50.0
+_NGRAM_DROPOUT, _MOST_NGRAM_DROPOUT = 0.3, 0.6
+"""Share of the n-grams' vectors that training reads as zeros, or else it learns rare ones by heart:
+for rows that are read four times, and at most."""
+_TABLE_RATE = 100.0
 """Rate of row-wise Adagrad for the n-grams' vectors, as a multiple of the learning rate."""
 _LONG_AVERAGE, _AVERAGE_EVERY = 0.9996, 8
 """Decay of the average of the weights for many rows, and steps between its updates. Up to 180,000
@@ -54,8 +54,6 @@ steps it reaches back over a ninth of a phase, which replaces a falling rate: ra
 the end. An update after each step would take a seventh of the time of the n-grams' phase."""
 _FEW_UNKNOWN = 0.01
 """Share of unknown characters, where n-grams are dropped: each stands in many n-grams."""
-_ENOUGH_READINGS = 3.0
-"""Times that the minutes allow to read each row, from which rows are read often."""
 _LONG_NGRAMS_ALONE = 0.95
 """The same share, if the minutes are too few for the whole network to read many of the rows."""
 _WORTH_IT = 0.25
@@ -64,23 +62,23 @@ n-grams' predictions no better (rows of 50 to 1,500 characters)."""
 _CHARACTERS_A_SECOND = 60_000
 """Characters that training of the whole network reads a second, on one core. The n-grams alone
 read some 25 times as many, if rows are long."""
-_READ_A_SECOND = 85_000
-"""Characters that training reads a second, on two cores: a guess, of which the choice depends
-weakly."""
+_READ_A_SECOND = 500_000
+"""Characters of short rows that the n-grams alone read a second, on one core: a guess, of which the
+choice depends weakly."""
 
 
-def readings(characters: int, minutes: float | None) -> float:
-    """Estimates how often the minutes allow to read each row.
+def readings(characters: int, minutes: float) -> float:
+    """Estimates how often a run of some minutes reads each row.
 
     Args:
         characters: of all training rows.
-        minutes: budget of the run; None: it has no limit in minutes.
+        minutes: of one network.
     """
-    return math.inf if minutes is None else 60 * minutes * _READ_A_SECOND / max(1, characters)
+    return 60 * minutes * _READ_A_SECOND / max(1, characters)
 
 
 def classifier_model(
-    vocabulary: int, labels: int, rows: int, read: float = math.inf
+    vocabulary: int, labels: int, rows: int, read: float = 4.0
 ) -> ClassifierConfig:
     """Chooses the model: a narrow Elman layer that reads n-grams.
 
@@ -95,7 +93,7 @@ def classifier_model(
         vocabulary: number of distinct characters.
         labels: number of labels.
         rows: number of training rows.
-        read: how often each row is read, see `readings`.
+        read: how often training reads each row.
     """
     few = ClassifierConfig(
         vocabulary=vocabulary,
@@ -119,9 +117,16 @@ def classifier_model(
         ngram_rows=MAX_ROWS,
         frequent_ngrams=_FREQUENT,
         ngram_width=32,
-        ngram_dropout=_MORE_NGRAM_DROPOUT if read >= _ENOUGH_READINGS else _NGRAM_DROPOUT,
+        ngram_dropout=_ngram_dropout(read),
         bag=True,
     )
+
+
+def _ngram_dropout(read: float) -> float:
+    """Chooses the share of the n-grams' vectors that training reads as zeros. A tenth more of them
+    keeps rows that are read twice as often from being learnt by heart."""
+    more = 0.1 * math.log2(max(read, 4.0) / 4.0)
+    return round(min(_NGRAM_DROPOUT + more, _MOST_NGRAM_DROPOUT), 2)
 
 
 def character_dropout(model: ClassifierConfig) -> float:

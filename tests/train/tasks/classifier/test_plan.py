@@ -73,6 +73,21 @@ def test_recipe_fills_in_what_is_open(decided: Decided) -> None:
     assert (plan.balance, plan.character_dropout) == (recipe.BALANCE, recipe.CHARACTER_DROPOUT)
 
 
+def test_more_ngrams_are_dropped_of_rows_that_are_read_often(
+    decided: Decided, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dropped(**fields: Any) -> float:
+        return float(decided(**fields).teacher["model"]["ngram_dropout"])
+
+    monkeypatch.setattr(recipe, "MANY_ROWS", 1)
+    shares = [dropped(epochs=epochs) for epochs in (4.0, 8.0, 16.0)]
+    assert shares == sorted(set(shares))
+    monkeypatch.setattr(recipe, "readings", lambda _, minutes: 8 * minutes)
+    assert [dropped(minutes=minutes) for minutes in (0.5, 1.0, 2.0)] == shares
+    # Two teachers and the student share the minutes.
+    assert [dropped(minutes=minutes, ensemble=2) for minutes in (1.5, 3.0, 6.0)] == shares
+
+
 def test_request_comes_before_the_recipe(decided: Decided) -> None:
     plan = decided(model={"hidden": 9}, training={"batch": 3}, seed=5, balance=0.0)
     default = decided(seed=5)
