@@ -13,6 +13,7 @@ from pathlib import Path
 
 from . import (
     host_tables,
+    idea_tables,
     name_tables,
     parallel_tables,
     process_tables,
@@ -54,7 +55,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "cells": speed_tables.cells,
     "classification": speed_tables.classification,
     "charlm_ablation": quality_tables.charlm_ablation,
-    "charlm_ideas": quality_tables.charlm_ideas,
+    "charlm_ideas": idea_tables.charlm_ideas,
     "charlm_ablation_scarce": partial(quality_tables.charlm_ablation, "charlm_ablation_scarce"),
     "classifier_ablation": quality_tables.classifier_ablation,
     "surnames": quality_tables.surnames,

@@ -128,45 +128,54 @@ class Results:
     """The results file. It is written after each score."""
 
     def __init__(self, path: Path) -> None:
-        """Reads what earlier calls have measured."""
+        """Names the file; it need not exist."""
         self._path = path
-        self._content: dict[str, Any] = {"cells": []}
-        if path.exists():
-            self._content = json.loads(path.read_text("utf-8"))
 
-    def cell(self, case: Case, minutes: float, threads: int) -> dict[str, Any]:
-        """Returns the cell of a text, minutes and threads; an empty one if it lacks or the text
-        changed."""
-        facts: dict[str, Any] = {
-            "text": case.name,
-            "sha256": case.sha256,
-            "characters": len(case.past),
-            "scored": len(case.future) - 1,
-            "minutes": minutes,
-            "threads": threads,
-        }
-        cells = self._content["cells"]
-        for cell in cells:
-            if all(cell[key] == value for key, value in facts.items()):
-                found: dict[str, Any] = cell
-                return found
-        place = ("text", "minutes", "threads")
-        others = [each for each in cells if any(each[key] != facts[key] for key in place)]
-        self._content["cells"] = [*others, facts | {"contestants": {}}]
-        return self.cell(case, minutes, threads)
+    def _cells(self) -> list[dict[str, Any]]:
+        """Reads what has been measured: another process may have added some."""
+        if not self._path.exists():
+            return []
+        cells: list[dict[str, Any]] = json.loads(self._path.read_text("utf-8"))["cells"]
+        return cells
 
-    def keep(self, cell: dict[str, Any], name: str, figures: Figures) -> None:
-        """Adds the score of a contestant to a cell."""
+    def has(self, case: Case, minutes: float, threads: int, name: str) -> bool:
+        """Whether a contestant has a score. It has none of an earlier version of the text."""
+        facts = _facts(case, minutes, threads)
+        return any(
+            facts.items() <= cell.items() and name in cell["contestants"] for cell in self._cells()
+        )
+
+    def keep(self, case: Case, minutes: float, threads: int, name: str, figures: Figures) -> None:
+        """Adds the score of a contestant to its cell. Scores of another version of the text go."""
+        facts, here = _facts(case, minutes, threads), machine()
         load = {"load": os.getloadavg()[0]} if hasattr(os, "getloadavg") else {}
-        here = machine()
-        cell["contestants"][name] = {
+        score = {
             **{key: round(value, 4) for key, value in (figures | load).items()},
             "cpu": here.get("cpu", ""),
             "date": datetime.now(UTC).date().isoformat(),
         }
-        facts = {"command": "python -m benchmarks.texts FOLDER", "machine": here}
-        content = json.dumps(facts | {"cells": self._content["cells"]}, indent=1)
-        write_bytes(self._path, (content + "\n").encode())
+        cells = self._cells()
+        own = next((cell for cell in cells if facts.items() <= cell.items()), None)
+        if own is None:
+            own = facts | {"contestants": {}}
+            place = ("text", "minutes", "threads")
+            cells = [cell for cell in cells if any(cell[key] != facts[key] for key in place)]
+            cells.append(own)
+        own["contestants"][name] = score
+        content = {"command": "python -m benchmarks.texts FOLDER", "machine": here, "cells": cells}
+        write_bytes(self._path, (json.dumps(content, indent=1) + "\n").encode())
+
+
+def _facts(case: Case, minutes: float, threads: int) -> dict[str, Any]:
+    """What a cell is of."""
+    return {
+        "text": case.name,
+        "sha256": case.sha256,
+        "characters": len(case.past),
+        "scored": len(case.future) - 1,
+        "minutes": minutes,
+        "threads": threads,
+    }
 
 
 def run(
@@ -201,15 +210,14 @@ def run(
     for each in sorted(minutes):
         for name in only or paths:
             case = Case.of(paths[name])
-            cell = results.cell(case, each, threads)
             for contestant in contestants:
-                if contestant in cell["contestants"]:
+                if results.has(case, each, threads, contestant):
                     continue
                 if time.monotonic() - began > 3600 * hours:
                     return
                 figures = measure(contestant, case, each, threads)
                 print(f"{each:g} min  {name:14}  {contestant:20}  {figures}", flush=True)
-                results.keep(cell, contestant, figures)
+                results.keep(case, each, threads, contestant, figures)
 
 
 def main() -> None:

@@ -134,3 +134,17 @@ def test_share_of_the_processor_is_measured(monkeypatch: pytest.MonkeyPatch) -> 
     assert one["nats"] == 1.0
     assert 0 < one["cpu_share"] < 1.05
     assert two["cpu_share"] < one["cpu_share"]
+
+
+def test_scores_of_two_processes_are_kept(tmp_path: Path) -> None:
+    put(tmp_path, "a", "ab" * 100)
+    out = tmp_path / "texts.json"
+
+    def measure(name: str, *_: object) -> Figures:
+        if name == OURS:  # meanwhile another process keeps the score of a peer
+            run(tmp_path, [1], Results(out), contestants=["plain nn.LSTM"], measure=measure)
+        return {"nats": 1.0}
+
+    run(tmp_path, [1], Results(out), contestants=[OURS], measure=measure)
+    cells = json.loads(out.read_text("utf-8"))["cells"]
+    assert [set(cell["contestants"]) for cell in cells] == [{OURS, "plain nn.LSTM"}]

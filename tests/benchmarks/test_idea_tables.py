@@ -2,25 +2,25 @@
 
 from typing import Any
 
-from benchmarks.quality_tables import ideas_rendered
+from benchmarks.idea_tables import ideas_rendered
 
 
-def content(characters: int, **nats: list[float]) -> dict[str, Any]:
+def content(characters: int, **nats: list[float]) -> tuple[str, dict[str, Any]]:
     mean = {name: {"cpu_seconds": 10 * (1 + place)} for place, name in enumerate(nats)}
     runs = {
         name: {str(seed): {"held_out_nats_per_char": loss} for seed, loss in enumerate(losses)}
         for name, losses in nats.items()
     }
     facts = {"characters": characters, "epochs": 8.0, "bases": {"student": "two", "two": "two"}}
-    return facts | {"mean": mean, "runs": runs}
+    return "plays", facts | {"mean": mean, "runs": runs}
 
 
 def test_ideas_are_compared_with_their_base() -> None:
     long = content(150_000, recipe=[1.5], decay=[1.45], two=[1.4], student=[1.41])
     rows = ideas_rendered([long, content(20_000, recipe=[1.8], decay=[1.9])]).splitlines()
     assert rows[0] == (
-        "|  | 150,000 characters, 8 times | change | 20,000 characters, 8 times | change "
-        "| CPU time | seeds |"
+        "|  | plays: 150,000 characters, 8 times | change "
+        "| plays: 20,000 characters, 8 times | change | CPU time | seeds |"
     )
     assert rows[2] == "| recipe | 1.500 |  | 1.800 |  | 1.00× | 1, 1 |"
     assert rows[3] == "| decay | 1.450 | -0.050 | 1.900 | +0.100 | 2.00× | 1, 1 |"
