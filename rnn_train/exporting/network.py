@@ -1,6 +1,7 @@
 """A trained model as ONNX nodes: token look-up, recurrent layers and head."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +10,7 @@ from torch import nn
 from rnn_train.exporting.graph import Graph
 from rnn_train.exporting.layers import layer_of
 from rnn_train.exporting.layers.layer import as_numpy
-from rnn_train.exporting.layers.parts import LookUp, Part, Parts, beside, in_units, joined
+from rnn_train.exporting.layers.parts import LookUp, Part, Parts, beside, in_units
 from rnn_train.exporting.layers.shortened import pooled_top, shortened
 from rnn_train.exporting.products import Products
 from rnn_train.models.cells import Cell
@@ -171,8 +172,8 @@ class Network:
     def _head_of_parts(self, graph: Graph, x: Parts) -> str:
         """Add the head of parts [time, batch, …] → logits [time · batch, outputs]."""
         if self._products.rounds(as_numpy(self._head_layers[0].weight)):
-            # Columns in different units are not rounded well together.
-            x = [Part(sum(part.width for part in x), joined(graph, x))]
+            # What lies far from 0 is not rounded well.
+            x = [replace(part, value=part.shifted(graph), zero=None, look_up=None) for part in x]
         return self._head(graph, beside(graph, [part.as_is(graph) for part in x]), x)
 
     def _head(self, graph: Graph, x: str, parts: Parts = ()) -> str:

@@ -7,12 +7,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnn_train.exporting.graph import FLOAT, FLOAT16, INT8, UINT8, Graph
-from rnn_train.exporting.quantization import INPUT_STEP, MIDDLE, TABLE_LIMIT, quantize_columns
+from rnn_train.exporting.integer_nodes import (
+    bounded_integers,
+    index_of_bits,
+    integer_product,
+    integers_of_rows,
+)
+from rnn_train.exporting.quantization import (
+    INPUT_STEP,
+    MIDDLE,
+    TABLE_LIMIT,
+    input_sizes,
+    pack_index,
+    quantize_columns,
+    quantize_table,
+)
 
 Weights = Literal["float32", "float16", "int8"]
 """The number type of the large matrices of a file."""
 SMALLEST = 2**15
 """Matrices with fewer weights stay float32: they fit into the nearest cache anyway."""
+SMALLEST_WHOLE = 2**12
+"""The same for matrices whose inputs are integers already."""
+
+
+class Table(NamedTuple):
+    """A table whose rows are looked up."""
+
+    name: str
+    """In the file."""
+    values: NDArray[Any]
+    """[rows, width]."""
+    centre: NDArray[Any] | None = None
+    """A row that rounding leaves exact, see `quantize_table`."""
 
 
 class Rows(NamedTuple):
@@ -22,7 +49,8 @@ class Rows(NamedTuple):
     """float32 [time, batch, width]."""
     scale: NDArray[np.float32] | None = None
     """[width]. None: 1."""
-    zero: int = 0
+    zero: NDArray[np.float32] | None = None
+    """[width]. None: 0."""
     whole: str = ""
     """The same numbers in uint8, or empty."""
 
@@ -68,26 +96,28 @@ class Products:
         """Add a table [rows, width] of projected inputs to the main graph, in float32."""
         return graph.constant(name, table)
 
-    def rows_of(self, graph: Graph, name: str, table: NDArray[Any], places: str) -> str:
-        """Add a look-up of rows of a table [rows, width] at `places` [...]: [..., width]."""
-        return graph.add("Gather", graph.constant(name, table), places, axis=0, name=name)
+    def index(self, graph: Graph, name: str, index: NDArray[np.int32]) -> str:
+        """Add the rows of the entries of a table [entries], to be looked up."""
+        return graph.constant(name, index)
 
-    def rows_beside(
-        self, graph: Graph, name: str, table: NDArray[Any], places: str, shape: str
-    ) -> Rows:
+    def rows_of(self, graph: Graph, table: Table, places: str) -> str:
+        """Add a look-up of rows at `places` [...]: [..., width]."""
+        values = graph.constant(table.name, table.values)
+        return graph.add("Gather", values, places, axis=0, name=table.name)
+
+    def rows_beside(self, graph: Graph, table: Table, places: str, shape: str) -> Rows:
         """Add a look-up of several rows of a table for each time, side by side.
 
         Args:
             graph: gets the nodes.
-            name: of the table in the file.
-            table: [rows, width].
+            table: the table.
             places: int32 or int64 [time, batch, n].
             shape: of the result, int64 [3].
 
         Returns:
             The rows, [time, batch, n · width]. Large ones may be in other units.
         """
-        rows = self.rows_of(graph, name, table, places)
+        rows = self.rows_of(graph, table, places)
         return Rows(graph.add("Reshape", rows, shape, name="beside"))
 
 
@@ -111,10 +141,10 @@ class RoundedProducts(Products, ABC):
             return self._rounded_linear(graph, x, name, weight, bias, bounded, by_time)
         return super().linear(graph, x, name, weight, bias, bounded, by_time)
 
-    def rows_of(self, graph: Graph, name: str, table: NDArray[Any], places: str) -> str:
-        if self.rounds(table):
-            return self._rounded_rows(graph, name, table, places)
-        return super().rows_of(graph, name, table, places)
+    def rows_of(self, graph: Graph, table: Table, places: str) -> str:
+        if self.rounds(table.values):
+            return self._rounded_rows(graph, table, places)
+        return super().rows_of(graph, table, places)
 
     @abstractmethod
     def _rounded_linear(
@@ -130,7 +160,7 @@ class RoundedProducts(Products, ABC):
         """Add `linear` of a large weight."""
 
     @abstractmethod
-    def _rounded_rows(self, graph: Graph, name: str, table: NDArray[Any], places: str) -> str:
+    def _rounded_rows(self, graph: Graph, table: Table, places: str) -> str:
         """Add `rows_of` a large table."""
 
 
@@ -153,9 +183,10 @@ class HalfProducts(RoundedProducts):
         value = graph.add("Cast", value, to=FLOAT, name="product_float")
         return graph.add("Add", value, bias, name=f"{name}.out") if bias else value
 
-    def _rounded_rows(self, graph: Graph, name: str, table: NDArray[Any], places: str) -> str:
-        half = graph.add("Gather", self._half(graph, name, table), places, axis=0)
-        return graph.add("Cast", half, to=FLOAT, name=name)
+    def _rounded_rows(self, graph: Graph, table: Table, places: str) -> str:
+        half = self._half(graph, table.name, table.values)
+        rows = graph.add("Gather", half, places, axis=0)
+        return graph.add("Cast", rows, to=FLOAT, name=table.name)
 
     @staticmethod
     def _half(graph: Graph, name: str, weight: NDArray[Any]) -> str:
@@ -177,12 +208,15 @@ class IntegerProducts(RoundedProducts):
         bounded: bool,
         by_time: bool,
     ) -> str:
-        integers, steps = quantize_columns(weight)
         if bounded:
             whole = bounded_integers(graph, x, len(weight) if by_time else None)
         else:
             x = graph.rows(x, len(weight)) if by_time else x
-            whole, row_step = _integers(graph, x)
+            sizes = input_sizes(weight)
+            weight = weight / sizes[:, None]
+            x = graph.add("Mul", x, graph.constant(f"{name}.sizes", sizes), name="evened")
+            whole, row_step = integers_of_rows(graph, x)
+        integers, steps = quantize_columns(weight)
         value = integer_product(graph, whole, graph.constant(f"{name}.q", integers))
         value = graph.add("Cast", value, to=FLOAT, name="product_float")
         if bounded:
@@ -201,24 +235,31 @@ class IntegerProducts(RoundedProducts):
         value = root.add("Cast", root.constant(f"{name}.q", integers), to=FLOAT, name="whole_float")
         return root.add("Mul", value, root.constant(f"{name}.step", steps), name=name)
 
-    def _rounded_rows(self, graph: Graph, name: str, table: NDArray[Any], places: str) -> str:
-        integers, steps = quantize_columns(table)
+    def index(self, graph: Graph, name: str, index: NDArray[np.int32]) -> str:
+        packed = pack_index(index)
+        if packed is None:
+            return super().index(graph, name, index)
+        return index_of_bits(graph, name, packed, int(index.max(initial=0)))
+
+    def _rounded_rows(self, graph: Graph, table: Table, places: str) -> str:
+        name = table.name
+        integers, steps, zero = quantize_table(table.values, table.centre)
         whole = graph.add("Gather", graph.constant(f"{name}.q", integers), places, axis=0)
         value = graph.add("Cast", whole, to=FLOAT, name="whole_float")
+        if table.centre is not None:
+            value = graph.add("Sub", value, graph.constant(f"{name}.zero", zero))
         return graph.add("Mul", value, graph.constant(f"{name}.step", steps), name=name)
 
-    def rows_beside(
-        self, graph: Graph, name: str, table: NDArray[Any], places: str, shape: str
-    ) -> Rows:
-        if not self.rounds(table):
-            return super().rows_beside(graph, name, table, places, shape)
-        integers, steps = quantize_columns(table)
+    def rows_beside(self, graph: Graph, table: Table, places: str, shape: str) -> Rows:
+        if not self.rounds(table.values):
+            return super().rows_beside(graph, table, places, shape)
+        integers, steps, zero = quantize_table(table.values, table.centre)
         # Around MIDDLE, so that they can be the input of a product of integers as they are.
         shifted = (integers.astype(np.int16) + MIDDLE).astype(np.uint8)
-        rows = graph.add("Gather", graph.constant(f"{name}.u", shifted), places, axis=0)
+        rows = graph.add("Gather", graph.constant(f"{table.name}.u", shifted), places, axis=0)
         whole = graph.add("Reshape", rows, shape, name="beside")
         value = graph.add("Cast", whole, to=FLOAT, name="whole_float")
-        return Rows(value, steps, int(MIDDLE), whole)
+        return Rows(value, steps, zero + np.float32(MIDDLE), whole)
 
     def whole_linear(self, graph: Graph, whole: str, name: str, weight: NDArray[Any]) -> str:
         """Add `linear` of integers, uint8 [n, in] around MIDDLE."""
@@ -240,36 +281,3 @@ def holds_rounded(graph: Graph) -> bool:
         each.data_type in (FLOAT16, INT8, UINT8) and len(each.dims) == 2
         for each in graph.proto().initializer
     )
-
-
-def integer_product(graph: Graph, whole: str, integers: str) -> str:
-    """Add uint8 [n, in] around MIDDLE times int8 [in, out]: int32 [n, out].
-
-    Signed weights with unsigned inputs are the one pair of types that is fast on every processor.
-    Signed times signed runs as plain C++ on some.
-    """
-    middle = graph.constant("middle", MIDDLE)
-    return graph.add("MatMulInteger", whole, integers, middle, name="product")
-
-
-def bounded_integers(graph: Graph, x: str, width: int | None = None) -> str:
-    """Add x in [-1, 1] as uint8 around MIDDLE, with steps of INPUT_STEP.
-
-    With a `width`, x is [time, batch, width] and the result [time · batch, width]. The Reshape
-    follows the QuantizeLinear: before it, onnxruntime would put a DequantizeLinear between the
-    two, which one of its providers computes wrongly (microsoft/onnxruntime issue 32578).
-    """
-    step, middle = graph.constant("bounded_step", INPUT_STEP), graph.constant("middle", MIDDLE)
-    whole = graph.add("QuantizeLinear", x, step, middle, name="whole")
-    return whole if width is None else graph.rows(whole, width)
-
-
-def _integers(graph: Graph, x: str) -> tuple[str, str]:
-    """Add x [n, in] as uint8 around MIDDLE, and the step of each row [n, 1]."""
-    columns = graph.constant("axis1", [1])
-    largest = graph.add("ReduceMax", graph.add("Abs", x), columns, keepdims=1, name="largest")
-    step = graph.add("Mul", largest, graph.constant("bounded_step", INPUT_STEP))
-    step = graph.add("Max", step, graph.constant("tiny", np.float32(1e-30)), name="row_step")
-    steps = graph.add("Round", graph.add("Div", x, step))
-    shifted = graph.add("Add", steps, graph.constant("middle_float", np.float32(MIDDLE)))
-    return graph.add("Cast", shifted, to=UINT8, name="whole"), step

@@ -1,15 +1,18 @@
 """A plain recurrent layer as ONNX nodes, with its input in parts and its state in integers."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnn_train.exporting.graph import Graph
 from rnn_train.exporting.layers.layer import Stepped, as_numpy
-from rnn_train.exporting.layers.parts import Part, Parts, in_units
+from rnn_train.exporting.layers.parts import Part, Parts, in_units, units
 from rnn_train.exporting.layers.traced import TracedLayer
-from rnn_train.exporting.products import IntegerProducts, Products
+from rnn_train.exporting.products import SMALLEST_WHOLE, IntegerProducts, Products
+from rnn_train.exporting.quantization import MIDDLE
 from rnn_train.models.cells import Cell, ElmanCell
 
 _MAX_TABLE = 2**20
@@ -43,20 +46,34 @@ class ElmanLayer(TracedLayer):
         """Add `project` of parts, as a sum of products: [time, batch, projected]."""
         if x[0].projected:
             return x[0].as_is(graph)
+        x = self._with_integers_joined(graph, x)
         begins = np.cumsum([0, *(part.width for part in x)])
         weights, bias = [], self._bias
         for part, begin, end in zip(x, begins, begins[1:], strict=False):
-            weight = self._input[begin:end]
-            if self._as_integers(part):
-                weights.append(weight if part.scale is None else part.scale[:, None] * weight)
-            else:
-                weight, bias = in_units([part], weight, bias)
-                weights.append(weight)
+            own = part
+            if self._as_integers(part) and part.zero is not None:
+                own = replace(part, zero=part.zero - MIDDLE)  # the product takes MIDDLE off
+            weight, bias = in_units([own], self._input[begin:end], bias)
+            weights.append(weight)
         sums = graph.constant(f"{self._name}.b", bias)
         order = sorted(range(len(x)), key=lambda index: not self._folds(x[index]))
         for index in order:  # a folded part first: it is looked up with the bias in it
             sums = self._add(graph, x[index], begins[index], weights[index], sums)
         return graph.by_time(sums, sizes, self.projected)
+
+    def _with_integers_joined(self, graph: Graph, x: Parts) -> Parts:
+        """Return parts in which neighbours that are integers are one, if one product of them is
+        worth it."""
+        joined: list[Part] = []
+        for is_whole, run in groupby(x, key=lambda part: bool(part.whole)):
+            parts = [*run]
+            width = sum(part.width for part in parts)
+            if not is_whole or len(parts) == 1 or not self._multiplies_integers(width):
+                joined += parts
+                continue
+            both = graph.add("Concat", *(part.whole for part in parts), axis=2, name="whole")
+            joined.append(Part(width, "", *units(parts), whole=both))
+        return joined
 
     def _add(
         self, graph: Graph, part: Part, begin: int, weight: NDArray[np.float32], sums: str
@@ -93,5 +110,8 @@ class ElmanLayer(TracedLayer):
 
     def _as_integers(self, part: Part) -> bool:
         """Whether the integers of a part are multiplied as they are."""
-        size = np.broadcast_to(np.float32(0), (part.width, self.projected))
-        return bool(part.whole) and self._products.rounds(size)
+        return bool(part.whole) and self._multiplies_integers(part.width)
+
+    def _multiplies_integers(self, width: int) -> bool:
+        """Whether a product of so many columns of integers is worth it."""
+        return width * self.projected >= SMALLEST_WHOLE

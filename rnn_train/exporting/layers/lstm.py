@@ -7,13 +7,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rnn_train.exporting.graph import FLOAT, INT32, Graph
+from rnn_train.exporting.integer_nodes import bounded_integers, integer_product
 from rnn_train.exporting.layers.layer import Layer, Scanned, Stepped, as_numpy
-from rnn_train.exporting.products import (
-    IntegerProducts,
-    Products,
-    bounded_integers,
-    integer_product,
-)
+from rnn_train.exporting.products import IntegerProducts, Products
 from rnn_train.exporting.quantization import INPUT_STEP, quantize_columns
 
 CUT_SUFFIXES = (".sigmoid", ".tanh")

@@ -12,7 +12,7 @@ from rnn_train.exporting.layers.hashing import entries_of_sequences, entries_of_
 from rnn_train.exporting.layers.layer import Stepped, as_numpy
 from rnn_train.exporting.layers.parts import LookUp, Part, Parts
 from rnn_train.exporting.layers.traced import TracedLayer
-from rnn_train.exporting.products import Products
+from rnn_train.exporting.products import Products, Table
 from rnn_train.models.cells import Cell
 from rnn_train.models.ngrams import NGramCell
 
@@ -21,9 +21,7 @@ from rnn_train.models.ngrams import NGramCell
 class _NGramLookUp:
     """A table that n-grams are looked up in."""
 
-    name: str
-    table: NDArray[np.float32]
-    """[rows, width]."""
+    table: Table
     tables: slice
     """Which tables of the hash it stands for."""
     index: NDArray[np.int32] | None = None
@@ -31,10 +29,15 @@ class _NGramLookUp:
     index_name: str = ""
     before: int = 0
 
-    def row_of(self, graph: Graph, entry: str) -> str:
+    @property
+    def width(self) -> int:
+        """Of a row."""
+        return int(self.table.values.shape[1])
+
+    def row_of(self, graph: Graph, entry: str, products: Products) -> str:
         """Add the rows of entries [...]."""
         if self.index is not None:
-            index = graph.constant(self.index_name, self.index)
+            index = products.index(graph, self.index_name, self.index)
             return graph.add("Gather", index, entry, axis=0, name="row_of")
         if not self.before:
             return entry
@@ -61,10 +64,11 @@ class NGramLayer(TracedLayer):
         parts, widths = [features], [width]
         for each in self._look_ups():
             for entry in entries[each.tables]:
-                place = each.row_of(graph, entry)
-                row = self._products.rows_of(graph, each.name, each.table, place)
+                # Not an index in fewer bytes: it is for engines that know few operators.
+                place = each.row_of(graph, entry, Products())
+                row = self._products.rows_of(graph, each.table, place)
                 parts.append(graph.add("Squeeze", row, axis0))
-                widths.append(each.table.shape[1])
+                widths.append(each.width)
         joined = capture.join(graph, parts, widths, "with_ngrams")
         return joined, [capture.join(graph, newest, [1] * count, "codes_after")]
 
@@ -101,19 +105,15 @@ class NGramLayer(TracedLayer):
         parts = []
         for each in self._look_ups():
             own = graph.slice(entries, each.tables.start, each.tables.stop, axis=0)
-            own = each.row_of(graph, own)
+            own = each.row_of(graph, own, self._products)
             places = graph.add("Transpose", own, perm=[1, 2, 0], name="places")
             count = each.tables.stop - each.tables.start
-            width = count * each.table.shape[1]
+            width = count * each.width
             last = graph.constant(f"width{width}", [width])
             shape = graph.add("Concat", sizes, last, axis=0, name="shape")
-            value, scale, zero, whole = self._products.rows_beside(
-                graph, each.name, each.table, places, shape
-            )
-            if scale is not None:
-                scale = np.tile(scale, count)
-            at = np.full(width, zero, np.float32) if zero else None
-            parts.append(Part(width, value, scale, at, whole))
+            value, scale, zero, whole = self._products.rows_beside(graph, each.table, places, shape)
+            scale, zero = (None if row is None else np.tile(row, count) for row in (scale, zero))
+            parts.append(Part(width, value, scale, zero, whole))
         return parts
 
     def _look_ups(self) -> list[_NGramLookUp]:
@@ -121,11 +121,14 @@ class NGramLayer(TracedLayer):
         cell, found = self._ngrams, list[_NGramLookUp]()
         if cell.vector_tables:
             row_of = cell.row_of.cpu().numpy().astype(np.int32) if cell.frequent else None
-            vectors = f"{self._name}.vectors", as_numpy(cell.vectors)
+            values = as_numpy(cell.vectors)
+            # All n-grams without a vector of their own share the last one: most look-ups find it.
+            centre = values[-1] if cell.frequent else None
+            vectors = Table(f"{self._name}.vectors", values, centre)
             tables = slice(0, cell.vector_tables)
             index_name = f"{self._name}.row_of"
-            found.append(_NGramLookUp(*vectors, tables, index=row_of, index_name=index_name))
+            found.append(_NGramLookUp(vectors, tables, index=row_of, index_name=index_name))
         if cell.evidence_size:
-            evidence = f"{self._name}.evidence", as_numpy(cell.evidence)
-            found.append(_NGramLookUp(*evidence, cell.evidence_tables, before=cell.before_evidence))
+            evidence = Table(f"{self._name}.evidence", as_numpy(cell.evidence))
+            found.append(_NGramLookUp(evidence, cell.evidence_tables, before=cell.before_evidence))
         return found

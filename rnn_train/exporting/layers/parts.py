@@ -51,11 +51,16 @@ class Part:
             return self.value
         return graph.add("Gather", self.look_up.table, self.look_up.places, axis=0, name="row")
 
+    def shifted(self, graph: Graph) -> str:
+        """Add the value less `zero`."""
+        value = self.as_is(graph)
+        if self.zero is None:
+            return value
+        return graph.add("Sub", value, graph.constant("zero_at", self.zero), name="shifted")
+
     def exact(self, graph: Graph) -> str:
         """Add the value in the trained units."""
-        value = self.as_is(graph)
-        if self.zero is not None:
-            value = graph.add("Sub", value, graph.constant("zero_at", self.zero), name="shifted")
+        value = self.shifted(graph)
         if self.scale is not None:
             value = graph.add("Mul", value, graph.constant("scale", self.scale), name="in_units")
         return value

@@ -14,6 +14,7 @@ from rnn_infer import CharLM, Classifier
 from rnn_infer.scoring import sequence_loss
 from rnn_train.errors import ExportError
 from rnn_train.exporting import proof
+from rnn_train.exporting.from_file import reopen
 from rnn_train.exporting.model_file import ModelCard, export
 from rnn_train.models.charlm import CharLSTM, CharLSTMConfig
 from rnn_train.models.classifier import ClassifierConfig, RecurrentClassifier
@@ -249,16 +250,45 @@ def test_tables_of_a_classifier(tmp_path: Path) -> None:
     assert {each.dtype for each in large} == {np.dtype(np.uint8)}
 
 
-def both_classifiers(model: RecurrentClassifier, folder: Path) -> Classifier:
-    """Export a classifier twice, compare the two files, and return the int8 one."""
-    card = ModelCard(
-        vocabulary=VOCABULARY,
-        unknown=2,
-        labels=("x", "y", "z"),
-        begin="\n",
-        end=" ",
-        log_prior=(-1.0, -1.0, -1.0),
+def test_a_classifier_of_frequent_ngrams(tmp_path: Path) -> None:
+    """Its vectors, its index and its readout are rounded. Few of its inputs are large."""
+    torch.manual_seed(1)
+    shape = ClassifierConfig(
+        vocabulary=len(VOCABULARY),
+        labels=200,
+        hidden=32,
+        ngrams=3,
+        prefix=4,
+        space=2,
+        ngram_rows=2**14,
+        frequent_ngrams=2**12,
+        ngram_width=8,
+        bag=True,
     )
+    model = RecurrentClassifier(shape)
+    vectors = model.layers[0].get_parameter("vectors")
+    row_of = model.layers[0].get_buffer("row_of")
+    row_of[::16] = torch.arange(len(row_of[::16]))
+    with torch.no_grad():
+        vectors[::100] *= 20
+        model.readout.weight[:, -64:] *= 30
+    labels = tuple(map(str, range(shape.labels)))
+    card = {"labels": labels, "log_prior": (-5.0,) * len(labels)}
+    both_classifiers(model, tmp_path, **card)
+    stored = initializers(tmp_path / "rounded.onnx")
+    assert "cell0.row_of" not in stored
+    assert 8 * stored["cell0.row_of.bits"].size >= len(row_of)
+    again = tmp_path / "again.onnx"
+    source = reopen(tmp_path / "exact.onnx")
+    proved = export(source.model, source.card, again, weights="int8", loss=source.loss)
+    assert proved["int8_loss"] < 0.005
+    assert again.stat().st_size < 0.4 * (tmp_path / "exact.onnx").stat().st_size
+
+
+def both_classifiers(model: RecurrentClassifier, folder: Path, **facts: Any) -> Classifier:
+    """Export a classifier twice, compare the two files, and return the int8 one."""
+    labels = {"labels": ("x", "y", "z"), "log_prior": (-1.0, -1.0, -1.0)}
+    card = ModelCard(vocabulary=VOCABULARY, unknown=2, begin="\n", end=" ", **labels | facts)
     export(model, card, folder / "exact.onnx")
     shown = export(model, card, folder / "rounded.onnx", weights="int8", loss=no_loss)
     assert shown["batch"] == shown["stepwise"] == 0

@@ -68,6 +68,39 @@ def test_integers_are_multiplied_as_they_are(large: ElmanCell) -> None:
     assert np.abs(found - expected).max() < 0.03 * np.abs(expected).max()
 
 
+def test_parts_of_integers_are_one_product(large: ElmanCell) -> None:
+    """Also if the integers that stand for 0 are others than those of the product."""
+    layer, graph = ElmanLayer(1, large, products_of("int8")), Graph("g")
+    widths = {"x": 2, "a": 100, "b": 156}
+    kinds = {"x": FLOAT, "a": UINT8, "b": UINT8}
+    names = {
+        key: graph.input(key, kinds[key], ["time", "batch", width]) for key, width in widths.items()
+    }
+    units = {
+        key: (random.uniform(0.005, 0.02, width), random.uniform(90, 160, width))
+        for key, width in widths.items()
+    }
+    parts = [Part(2, names["x"])]
+    for key in "ab":
+        scale, zero = (each.astype(np.float32) for each in units[key])
+        value = graph.add("Cast", names[key], to=FLOAT)
+        parts.append(Part(widths[key], value, scale, zero, names[key]))
+    sizes = graph.add("Shape", names["x"], start=0, end=2)
+    graph.output(layer.project_parts(graph, parts, sizes), FLOAT, ["time", "batch", 256])
+    given = {
+        key: random.integers(1, 256, (TIME, BATCH, width)).astype(np.uint8)
+        for key, width in widths.items()
+    }
+    first = random.random((TIME, BATCH, 2), np.float32)
+    (found,) = run(graph, **given | {"x": first})
+    exact = [(given[key] - units[key][1]) * units[key][0] for key in "ab"]
+    whole = np.concatenate([first, *exact], 2).astype(np.float32)
+    with torch.inference_mode():
+        expected = large.project(torch.from_numpy(whole)).numpy()
+    assert np.abs(found - expected).max() < 0.03 * np.abs(expected).max()
+    assert sum(node.op_type == "MatMulInteger" for node in graph.proto().node) == 1
+
+
 @pytest.mark.parametrize("weights", ["float32", "int8"])
 def test_a_step(weights: Weights, large: ElmanCell) -> None:
     layer, graph = ElmanLayer(1, large, products_of(weights)), Graph("g")
