@@ -14,6 +14,7 @@ is rounded alone, too. The files of a network are raced in turns, on one thread.
 
 import argparse
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -101,12 +102,14 @@ class _Only(IntegerProducts):
         self._parts = parts
 
     def linear(self, graph: Graph, x: str, name: str, *options: Any, **more: Any) -> str:
-        chosen = super() if self._has(name) else Products()
-        return chosen.linear(graph, x, name, *options, **more)
+        if self._has(name):
+            return super().linear(graph, x, name, *options, **more)
+        return Products().linear(graph, x, name, *options, **more)
 
     def rows_beside(self, graph: Graph, table: Table, places: str, shape: str) -> Rows:
-        chosen = super() if self._has(table.name) else Products()
-        return chosen.rows_beside(graph, table, places, shape)
+        if self._has(table.name):
+            return super().rows_beside(graph, table, places, shape)
+        return Products().rows_beside(graph, table, places, shape)
 
     def whole_linear(self, graph: Graph, whole: str, name: str, weight: NDArray[Any]) -> str:
         if self._has(name):
@@ -199,7 +202,7 @@ def _drawn(network: str, files: dict[str, Path]) -> Race:
     contestants: dict[str, Work] = {}
     for kind, path in files.items():
         lm = rnn_infer.CharLM.load(path, device="cpu")
-        contestants[kind] = _repeated(lambda lm=lm: lm.generate("A", length=DRAWN, seed=1))
+        contestants[kind] = _repeated(partial(lm.generate, "A", length=DRAWN, seed=1))
     return race(network, f"{DRAWN} characters", contestants, rounds=9, slice_=0.3)
 
 
@@ -208,7 +211,7 @@ def _classified(network: str, files: dict[str, Path], texts: list[str]) -> Race:
     contestants: dict[str, Work] = {}
     for kind in ("float32", "int8"):
         classifier = rnn_infer.Classifier.load(files[kind], device="cpu")
-        contestants[kind] = _repeated(lambda own=classifier: own.classify(texts))
+        contestants[kind] = _repeated(partial(classifier.classify, texts))
     return race(network, f"{len(texts)} names", contestants, rounds=9, slice_=0.3)
 
 
