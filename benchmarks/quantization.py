@@ -42,7 +42,7 @@ EXPORTED = Path(__file__).parents[1] / "exported"
 CHARACTERS, PIECES, NAMES, DRAWN = 20_077, 16, 20_000, 400
 KINDS = {
     "tables of n-grams": (".vectors", ".evidence"),
-    "… and the input matrix": (".vectors", ".evidence", ".W"),
+    "… and the input matrix": (".vectors", ".evidence", ".W."),
     "readout": ("head0",),
 }
 """Kinds of tensors of a classifier, by parts of their names in the file."""

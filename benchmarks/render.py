@@ -18,6 +18,7 @@ from . import (
     parallel_tables,
     process_tables,
     quality_tables,
+    quantization_tables,
     speed_tables,
     text_tables,
 )
@@ -63,6 +64,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "million_names": name_tables.million_names,
     "million_names_cost": name_tables.million_names_cost,
     "large_ablation": name_tables.large_ablation,
+    "quantization": quantization_tables.quantization,
+    "quantization_parts": quantization_tables.quantization_parts,
     "prediction_sets": quality_tables.prediction_sets,
     "load": quality_tables.load,
     "faults": quality_tables.faults,
