@@ -255,7 +255,7 @@ def test_a_classifier_of_frequent_ngrams(tmp_path: Path) -> None:
     torch.manual_seed(1)
     shape = ClassifierConfig(
         vocabulary=len(VOCABULARY),
-        labels=200,
+        labels=300,
         hidden=32,
         ngrams=3,
         prefix=4,
@@ -270,19 +270,20 @@ def test_a_classifier_of_frequent_ngrams(tmp_path: Path) -> None:
     row_of = model.layers[0].get_buffer("row_of")
     row_of[::16] = torch.arange(len(row_of[::16]))
     with torch.no_grad():
-        vectors[::100] *= 20
-        model.readout.weight[:, -64:] *= 30
+        vectors[::100] *= 10
+        model.readout.weight[:, -64:] *= 10
     labels = tuple(map(str, range(shape.labels)))
     card = {"labels": labels, "log_prior": (-5.0,) * len(labels)}
     both_classifiers(model, tmp_path, **card)
     stored = initializers(tmp_path / "rounded.onnx")
     assert "cell0.row_of" not in stored
     assert 8 * stored["cell0.row_of.bits"].size >= len(row_of)
+    assert "head0.W.q" in stored
     again = tmp_path / "again.onnx"
     source = reopen(tmp_path / "exact.onnx")
     proved = export(source.model, source.card, again, weights="int8", loss=source.loss)
-    assert proved["int8_loss"] < 0.005
-    assert again.stat().st_size < 0.4 * (tmp_path / "exact.onnx").stat().st_size
+    assert proved["int8_loss"] < 0.001
+    assert again.stat().st_size < 0.35 * (tmp_path / "exact.onnx").stat().st_size
 
 
 def both_classifiers(model: RecurrentClassifier, folder: Path, **facts: Any) -> Classifier:
