@@ -148,6 +148,6 @@ def test_text_that_does_not_fit_a_warm_start(
     with pytest.raises(DataError, match=r"sequel\.txt: 6 characters of text; at least 1000"):
         create(sequel, init_from=finished.run)
     sequel.write_text("Жz\n" + "my dog " * 200)
-    with pytest.raises(DataError, match=r"2 characters are not in .*: 'z' 'Ж';"):
+    with pytest.raises(DataError, match=r"2 characters outside .*: 'z' 'Ж';"):
         create(sequel, init_from=finished.run, teachers=(finished.out,))
     assert not (run.folder / "config.json").exists()
