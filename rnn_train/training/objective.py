@@ -102,6 +102,11 @@ class TwoPhases(Protocol):
         training."""
 
     @property
+    def keeps_best(self) -> bool:
+        """Whether the weights with the lowest held-out loss are what each phase ends with (early
+        stopping; Prechelt, 1998), in place of its last ones."""
+
+    @property
     def last_phase_from(self) -> float:
         """Share of the run after which the last phase begins; 1: it has begun, or never does."""
 

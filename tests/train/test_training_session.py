@@ -210,6 +210,7 @@ def test_measuring_within_training_needs_no_time_after_it(monkeypatch: pytest.Mo
     monkeypatch.setattr(Clock, "last_phase_from", 0.8, raising=False)
     monkeypatch.setattr(Clock, "measures", True, raising=False)
     monkeypatch.setattr(Clock, "restart_rate", 0.0, raising=False)
+    monkeypatch.setattr(Clock, "keeps_best", False, raising=False)
     monkeypatch.setattr(Clock, "begin_last_phase", lambda *_: [], raising=False)
     seconds = minutes_of(monkeypatch, 10, validation=2.0)
     assert seconds == pytest.approx(600 - 2.0 - training_session._EXPORT_SECONDS)

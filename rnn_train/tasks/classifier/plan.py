@@ -84,7 +84,7 @@ def decide(
     model = with_fields(_first_model(request, data, earlier), request.model)
     chosen = recipe.classifier_training(rows, request.seed, fine_tuning=earlier is not None)
     training = with_fields(chosen, request.training)
-    balance = recipe.BALANCE if request.balance is None else request.balance
+    balance = recipe.balance(rows) if request.balance is None else request.balance
     epochs = request.epochs
     if request.minutes is None and epochs is None:
         epochs = recipe.classifier_epochs(rows)

@@ -10,8 +10,9 @@ from rnn_train.training.config import TrainingConfig
 
 CHARACTER_DROPOUT = 0.05
 """Share of a text's characters that training reads as unknown."""
-BALANCE = 0.2
-"""How far rare labels are favoured. At 0.2, frequent labels lose almost nothing."""
+BALANCE, MANY_BALANCE = 0.2, 0.3
+"""How far rare labels are favoured; the second one is for many rows. Frequent labels lose almost
+nothing."""
 FINE_TUNING = 0.25
 """Factor of the learning rate for a warm start (--init-from)."""
 STUDENT_EPOCHS, SYNTHETIC_EPOCHS = 1.5, 3.0
@@ -43,7 +44,7 @@ _PREFIX = MAX_PREFIX
 """Characters of the word so far, at most, that have a vector. Most words of names are no longer."""
 _FREQUENT = 100_000
 """N-grams of many rows that have a vector of their own."""
-_NGRAM_DROPOUT, _MOST_NGRAM_DROPOUT = 0.3, 0.6
+_NGRAM_DROPOUT, _MOST_NGRAM_DROPOUT = 0.3, 0.45
 """Share of the n-grams' vectors that training reads as zeros, or else it learns rare ones by heart:
 for rows that are read four times, and at most."""
 _TABLE_RATE = 100.0
@@ -127,6 +128,15 @@ def _ngram_dropout(read: float) -> float:
     keeps rows that are read twice as often from being learnt by heart."""
     more = 0.1 * math.log2(max(read, 4.0) / 4.0)
     return round(min(_NGRAM_DROPOUT + more, _MOST_NGRAM_DROPOUT), 2)
+
+
+def balance(rows: int) -> float:
+    """Chooses how far rare labels are favoured.
+
+    Args:
+        rows: number of training rows.
+    """
+    return MANY_BALANCE if rows >= MANY_ROWS else BALANCE
 
 
 def character_dropout(model: ClassifierConfig) -> float:

@@ -80,12 +80,12 @@ def test_more_ngrams_are_dropped_of_rows_that_are_read_often(
         return float(decided(**fields).teacher["model"]["ngram_dropout"])
 
     monkeypatch.setattr(recipe, "MANY_ROWS", 1)
-    shares = [dropped(epochs=epochs) for epochs in (4.0, 8.0, 16.0)]
+    shares = [dropped(epochs=epochs) for epochs in (4.0, 6.0, 8.0)]
     assert shares == sorted(set(shares))
-    monkeypatch.setattr(recipe, "readings", lambda _, minutes: 8 * minutes)
-    assert [dropped(minutes=minutes) for minutes in (0.5, 1.0, 2.0)] == shares
+    monkeypatch.setattr(recipe, "readings", lambda _, minutes: 4 * minutes)
+    assert [dropped(minutes=minutes) for minutes in (1.0, 1.5, 2.0)] == shares
     # Two teachers and the student share the minutes.
-    assert [dropped(minutes=minutes, ensemble=2) for minutes in (1.5, 3.0, 6.0)] == shares
+    assert [dropped(minutes=minutes, ensemble=2) for minutes in (3.0, 4.5, 6.0)] == shares
 
 
 def test_request_comes_before_the_recipe(decided: Decided) -> None:

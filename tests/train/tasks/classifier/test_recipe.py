@@ -86,7 +86,12 @@ def test_more_ngrams_are_dropped_of_rows_that_are_read_often() -> None:
         for read in (0.1, 4.0, 8.0, 16.0, 60.0, math.inf)
     ]
     assert shares[0] == shares[1]
-    assert shares[1:] == pytest.approx([shares[0] + more for more in (0.0, 0.1, 0.2, 0.3, 0.3)])
+    assert shares[1:] == pytest.approx([shares[0] + more for more in (0.0, 0.1, 0.15, 0.15, 0.15)])
+
+
+def test_rare_labels_are_favoured_more_among_many_rows() -> None:
+    many = recipe.MANY_ROWS
+    assert recipe.balance(many) > recipe.balance(many - 1) == recipe.BALANCE > 0
 
 
 def test_long_rows_are_read_less_often() -> None:
