@@ -249,7 +249,7 @@ class _Wanted:
         labels, log_prior = metadata.classifier.labels, metadata.classifier.log_prior
         blocks = with_truth(logits, truth_of(rows, labels))
         prior = self._prior(metadata)
-        answers = Answers.of_blocks(blocks, log_prior, prior, self._threshold(metadata))
+        answers = Answers.of_blocks(blocks, len(rows), log_prior, prior, self._threshold(metadata))
         return ClassifierFigures.of(answers, labels, keys=rows.keys(), prior=prior)
 
     def _threshold(self, metadata: Metadata) -> float | None:

@@ -51,12 +51,13 @@ class Answers:
             labels: index of each row's true label, [rows].
             log_prior: see `of_blocks`.
         """
-        return cls.of_blocks(_blocks(logits, labels), log_prior)
+        return cls.of_blocks(_blocks(logits, labels), len(labels), log_prior)
 
     @classmethod
     def of_blocks(
         cls,
         blocks: Iterable[Block],
+        rows: int,
         log_prior: Sequence[float] | None = None,
         prior: float = 0.0,
         threshold: float | None = None,
@@ -65,6 +66,7 @@ class Answers:
 
         Args:
             blocks: at least one.
+            rows: of all blocks together.
             log_prior: log of each label's share of the training rows, [labels]; None: no other
                 prior is tried.
             prior: lowers all logits by its share of `log_prior`, see `rnn_infer.Classifier`. Then
@@ -72,13 +74,46 @@ class Answers:
             threshold: of prediction sets, see `PredictionSets`; None: there are none.
         """
         shift = None if log_prior is None else torch.tensor(log_prior)
-        parts: list[Answers] = []
+        whole, end = None, 0
         for logits, labels in blocks:
             tried = {} if shift is None else {p: (logits - p * shift).argmax(-1) for p in PRIORS}
             lowered = logits if shift is None or not prior else logits - prior * shift
             sets = None if threshold is None else PredictionSets.of(lowered, labels, threshold)
-            parts.append(_answers(lowered, labels, tried, sets))
-        return _joined(parts)
+            part = _answers(lowered, labels, tried, sets)
+            # Small results that stay in memory between the large ones would keep malloc from using
+            # that place again, so room for all rows is taken at the start.
+            whole = whole or part.room(rows)
+            whole.put(end, part)
+            end += len(labels)
+            del part, tried, sets, lowered
+        assert whole is not None, "there is a block at least"
+        return whole
+
+    def room(self, rows: int) -> "Answers":
+        """Returns answers to so many rows, to be filled by `put`."""
+        return Answers(
+            self.count,
+            self.labels.new_empty(rows),
+            self.predicted.new_empty(rows),
+            self.ranks.new_empty(rows),
+            self.nats.new_empty(rows),
+            self.shares.new_empty(rows),
+            {prior: each.new_empty(rows) for prior, each in self.by_prior.items()},
+            self.sets and self.sets.room(rows),
+        )
+
+    def put(self, begin: int, part: "Answers") -> None:
+        """Fills in the answers to a block of rows, from row `begin` on."""
+        rows = slice(begin, begin + len(part.labels))
+        for whole, own in zip(self._columns(), part._columns(), strict=True):
+            whole[rows] = own
+        for prior, whole in self.by_prior.items():
+            whole[rows] = part.by_prior[prior]
+        if self.sets and part.sets:
+            self.sets.holds[rows], self.sets.sizes[rows] = part.sets.holds, part.sets.sizes
+
+    def _columns(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        return self.labels, self.predicted, self.ranks, self.nats, self.shares
 
 
 def predictions(logits: Logits) -> Tensor:
@@ -122,18 +157,3 @@ def ranks(logits: Tensor, labels: Tensor) -> Tensor:
     places, own = torch.arange(logits.shape[-1]), logits.gather(-1, labels[:, None])
     behind = (logits < own) | ((logits == own) & (places >= labels[:, None]))
     return len(places) - behind.sum(-1)
-
-
-def _joined(parts: Sequence[Answers]) -> Answers:
-    """Joins the answers of blocks, in order."""
-    sets = [part.sets for part in parts if part.sets is not None]
-    return Answers(
-        parts[0].count,
-        torch.cat([part.labels for part in parts]),
-        torch.cat([part.predicted for part in parts]),
-        torch.cat([part.ranks for part in parts]),
-        torch.cat([part.nats for part in parts]),
-        torch.cat([part.shares for part in parts]),
-        {p: torch.cat([part.by_prior[p] for part in parts]) for p in parts[0].by_prior},
-        PredictionSets.joined(sets) if sets else None,
-    )

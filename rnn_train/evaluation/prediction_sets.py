@@ -1,6 +1,5 @@
 """Prediction sets of labelled rows: how often they hold the right label, and how large they are."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,11 +34,9 @@ class PredictionSets:
         ranks = (order == truth[:, None]).int().argmax(-1).numpy()
         return cls(ranks < sizes, sizes)
 
-    @classmethod
-    def joined(cls, parts: Sequence["PredictionSets"]) -> "PredictionSets":
-        """Joins the sets of blocks of rows, in order."""
-        holds, sizes = zip(*((part.holds, part.sizes) for part in parts), strict=True)
-        return cls(np.concatenate(holds), np.concatenate(sizes))
+    def room(self, rows: int) -> "PredictionSets":
+        """Returns the sets of so many rows, to be filled."""
+        return PredictionSets(np.empty(rows, self.holds.dtype), np.empty(rows, self.sizes.dtype))
 
     def of_rows(self, rows: Tensor) -> tuple[float | None, float | None]:
         """Returns coverage and mean size of some rows; None without a row.

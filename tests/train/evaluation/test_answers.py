@@ -5,6 +5,7 @@ import torch
 
 from rnn_train.evaluation import calibration
 from rnn_train.evaluation.answers import PRIORS, Answers, predictions
+from rnn_train.evaluation.prediction_sets import PredictionSets
 
 ROWS, LABELS = 25, 4
 LOG_PRIOR = [-0.5, -1.0, -2.0, -3.0]
@@ -22,6 +23,7 @@ def test_blocks_change_nothing(rows: tuple[torch.Tensor, torch.Tensor], prior: f
     whole, parts = (
         Answers.of_blocks(
             zip(torch.split(logits, size), torch.split(labels, size), strict=True),
+            ROWS,
             LOG_PRIOR,
             prior,
             0.6,
@@ -36,6 +38,9 @@ def test_blocks_change_nothing(rows: tuple[torch.Tensor, torch.Tensor], prior: f
     assert parts.sets is not None
     assert whole.sets is not None
     assert parts.sets.sizes.tolist() == whole.sets.sizes.tolist()
+    assert parts.sets.holds.tolist() == whole.sets.holds.tolist()
+    sizes = PredictionSets.of(logits - prior * torch.tensor(LOG_PRIOR), labels, 0.6).sizes
+    assert parts.sets.sizes.tolist() == sizes.tolist()
 
 
 def test_by_hand() -> None:

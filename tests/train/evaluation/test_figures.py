@@ -113,7 +113,7 @@ def test_confusions_of_a_classifier(classifier: ClassifierFigures) -> None:
 def test_priors_and_contradictions() -> None:
     logits, truth = torch.tensor([[2.0, 0.0]] * 3), torch.tensor([0, 0, 1])
     log_prior = [0.0, -10.0]
-    answers = Answers.of_blocks([(logits, truth)], log_prior, prior=0.3)
+    answers = Answers.of_blocks([(logits, truth)], 3, log_prior, prior=0.3)
     found = ClassifierFigures.of(answers, "ab", keys=np.array([5, 6, 5]), prior=0.3)
     shown = found.as_json()
     assert shown["prior"] == 0.3

@@ -22,18 +22,11 @@ def test_by_hand() -> None:
     assert found.of_rows(TRUTH == 7) == (None, None)
 
 
-def test_joined() -> None:
-    parts = [PredictionSets.of(SHARES[i : i + 2].log(), TRUTH[i : i + 2], 0.7) for i in (0, 2)]
-    found, whole = PredictionSets.joined(parts), PredictionSets.of(SHARES.log(), TRUTH, 0.7)
-    assert found.holds.tolist() == whole.holds.tolist()
-    assert found.sizes.tolist() == whole.sizes.tolist()
-
-
 def test_figures() -> None:
     labels = ["a", "b", "c", "never"]
     logits = torch.cat([SHARES.log(), torch.full((4, 1), -math.inf)], 1)
     found = ClassifierFigures.of(
-        Answers.of_blocks([(logits, TRUTH)], threshold=THRESHOLD + 1e-6), labels
+        Answers.of_blocks([(logits, TRUTH)], 4, threshold=THRESHOLD + 1e-6), labels
     )
     assert found.metrics["coverage"] == 0.5
     assert found.metrics["mean_set_size"] == 1.5
