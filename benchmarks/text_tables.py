@@ -58,22 +58,27 @@ def _columns(found: dict[str, dict[str, Any]]) -> list[str]:
 
 
 def _summary(content: _Content) -> str:
-    """Says in how many whole cells ours is ahead, and by how much."""
+    """Says in how many cells ours is ahead, and by how much. A cell needs ours and a peer."""
     leads: dict[str, list[float]] = {"nats": [], "best_temperature_nats": []}
+    whole = 0
     for cell in content["cells"]:
         found = cell["contestants"]
-        if set(found) >= set(CONTESTANTS):
-            for key, each in leads.items():
-                each.append(min(found[name][key] for name in _PEERS) - found[_OURS]["nats"])
+        peers = [found[name] for name in _PEERS if name in found]
+        if _OURS not in found or not peers:
+            continue
+        whole += len(peers) == len(_PEERS)
+        for key, each in leads.items():
+            each.append(min(peer[key] for peer in peers) - found[_OURS]["nats"])
     count = len(leads["nats"])
     if not count:
-        return "No cell has all contestants yet."
+        return "No cell has ours and a peer yet."
     ahead, ahead_of_best = (sum(lead > 0 for lead in each) for each in leads.values())
     least, middle = min(leads["nats"]), statistics.median(leads["nats"])
     return (
-        f"`rnn-train` is ahead of both peers in {ahead} of {count} cells, and in {ahead_of_best} "
-        f"if the peers had their best temperature. The lead over the better peer is "
-        f"{least:+.3f} nats in the worst cell and {middle:+.3f} in the middle. {_where(content)}."
+        f"`rnn-train` is ahead of each measured peer in {ahead} of {count} cells ({whole} of them "
+        f"have both peers), and in {ahead_of_best} if the peers had their best temperature. The "
+        f"lead over the better peer is {least:+.3f} nats in the worst cell and {middle:+.3f} in "
+        f"the middle. {_where(content)}."
     )
 
 

@@ -1,4 +1,4 @@
-"""The table of texts shows the best, what lacks, and counts only whole cells."""
+"""The table of texts shows the best and what lacks, and counts cells with a peer."""
 
 from typing import Any
 
@@ -45,7 +45,8 @@ def test_a_peer_may_be_ahead() -> None:
     cells = cell("a", 2, 1.25, (1.0, 1.0), (2.0, 1.5)), cell("b", 2, 1.0, (1.5, 0.5), (2.0, 2.0))
     table = rendered(content(*cells))
     assert "| a | 18,000 | 2 | 2 | 1.250 | **1.000** | 2.000 (1.500) |" in table
-    assert "ahead of both peers in 1 of 2 cells, and in 0 if" in table
+    assert "ahead of each measured peer in 1 of 2 cells (2 of them have both" in table
+    assert "both peers), and in 0 if" in table
     assert "-0.250 nats in the worst cell and +0.125 in the middle. A CPU, 2026-01-26." in table
 
 
@@ -55,13 +56,14 @@ def test_processors_and_dates_are_those_of_the_scores() -> None:
     assert rendered(content(*whole)).endswith("A CPU, B CPU, 2026-01-26 to 2026-01-28.")
 
 
-def test_cell_without_all_contestants_is_neither_bold_nor_counted() -> None:
+def test_cell_without_a_contestant_is_not_bold_and_counts_by_its_peer() -> None:
     whole = cell("log", 2, 1.0, (1.5, 1.5), (2.0, 2.0))
-    table = rendered(content(cell("log", 0.5, 1.25, (1.5, 1.5)), whole))
+    table = rendered(content(cell("log", 0.5, 1.25, (1.5, 1.5)), whole, cell("a", 2, 1.0)))
     assert "| log | 18,000 | 0.5 | 2 | 1.250 | 1.500 | – |" in table
     assert "| log | 18,000 | 2 | 2 | **1.000** | 1.500 | 2.000 |" in table
-    assert "1 of 1 cells" in table
-    assert "No cell has all contestants" in rendered(content(cell("log", 0.5, 1.0)))
+    assert "2 of 2 cells (1 of them have both peers)" in table
+    assert "+0.250 nats in the worst" in table
+    assert "No cell has ours and a peer" in rendered(content(cell("log", 0.5, 1.0)))
 
 
 def test_no_result_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
