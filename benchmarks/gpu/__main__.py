@@ -80,19 +80,27 @@ def run_part(command: list[str], result: Path, limit: float) -> dict[str, Any]:
     return outcome
 
 
+def earlier_parts(out: Path) -> dict[str, Any]:
+    """Returns the parts that an earlier call wrote; none if there is no file."""
+    return dict(json.loads(out.read_bytes())["parts"]) if out.exists() else {}
+
+
 def main() -> None:
     """Runs all parts in order of their worth."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--text", type=Path, help="a text for `quality`")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder for gpu.json")
     parser.add_argument("--rehearse", action="store_true", help="small shapes on the CPU")
-    parser.add_argument("--only", action="append", choices=PARTS, help="run this part")
+    parser.add_argument(
+        "--only", action="append", choices=PARTS, help="run this part; the results of others stay"
+    )
     asked = parser.parse_args()
     out = (Path(tempfile.mkdtemp()) if asked.rehearse else asked.out) / "gpu.json"
     more = ["--rehearse"] if asked.rehearse else []
     if asked.text:
         more += ["--text", str(asked.text.resolve())]
-    found: dict[str, Any] = {"command": "python -m benchmarks.gpu", "parts": {}}
+    parts = earlier_parts(out) if asked.only else {}
+    found: dict[str, Any] = {"command": "python -m benchmarks.gpu", "parts": parts}
     with tempfile.TemporaryDirectory() as folder:
         for name in asked.only or PARTS:
             print(f"── {name}", flush=True)
@@ -102,9 +110,10 @@ def main() -> None:
             found["parts"][name] = run_part([*command, *more], result, limit)
             write_bytes(out, (json.dumps(found, indent=1) + "\n").encode())
     print(f"wrote {out}")
-    for name, part in found["parts"].items():
+    for name in asked.only or PARTS:
+        part = found["parts"][name]
         print(f"  {name:12} {part['seconds']:6.1f} s   {part.get('failed', 'ok')}")
-    if any("failed" in part for part in found["parts"].values()):
+    if any("failed" in found["parts"][name] for name in asked.only or PARTS):
         sys.exit(1)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.gpu import __main__ as command
 from benchmarks.gpu.__main__ import SECONDS, run_part
 from benchmarks.gpu.files import STEPS, WEIGHTS, export_all
 from benchmarks.gpu.parts import PARTS
@@ -27,6 +28,18 @@ def result(tmp_path: Path) -> Path:
 def test_all_parts_fit_into_eight_minutes() -> None:
     assert list(SECONDS) == list(PARTS)
     assert sum(SECONDS.values()) <= 8 * 60
+
+
+def test_one_part_keeps_the_results_of_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = list(PARTS)[:2]
+    monkeypatch.setattr(command, "run_part", lambda *_: {"seconds": 1.0, "result": {}})
+    for part in (one, other):
+        words = ["gpu", "--out", str(tmp_path), "--only", part]
+        monkeypatch.setattr(sys, "argv", words)
+        command.main()
+    assert list(json.loads((tmp_path / "gpu.json").read_bytes())["parts"]) == [one, other]
 
 
 def test_result_of_a_part(result: Path) -> None:
