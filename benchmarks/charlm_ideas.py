@@ -115,9 +115,8 @@ def main() -> None:
     }
     found = Ablation(asked.results, facts)
     for seed in asked.seed or (0, 1):
-        folder = (
-            asked.teachers / f"{asked.characters}-characters-{asked.epochs:g}-epochs-seed-{seed}"
-        )
+        budget = f"{asked.characters}-characters-{asked.epochs:g}-epochs"
+        folder = asked.teachers / f"{asked.data.stem}-{budget}-seed-{seed}"
         trial = Trial(texts, asked.minutes, asked.epochs, seed, folder)
         for name in asked.only or IDEAS:
             if not found.has(name, seed):
