@@ -226,11 +226,12 @@ def _schedule(task: Task, objective: Objective, spent: float, prepared: float) -
         spent: seconds that reading the data took.
         prepared: seconds that `Task.prepare` took.
     """
-    (minutes, epochs), rate = task.plan.budget, task.plan.training.learning_rate
+    (minutes, epochs), training = task.plan.budget, task.plan.training
+    rate, held = training.learning_rate, training.held
     part = len(task.plan.continued)
     if minutes is None:
         whole = Schedule.of(rate, task.steps_per_epoch, epochs, None)
-        return with_restart(dataclasses.replace(whole, part=part), objective)
+        return with_restart(dataclasses.replace(whole, part=part), objective, held)
     # The minutes include reading the data and what follows training.
     started = time.monotonic()
     objective.validate(objective.model.eval())
@@ -241,7 +242,7 @@ def _schedule(task: Task, objective: Objective, spent: float, prepared: float) -
     left = max(minutes * 60 - prepared, _LEAST_SHARE * minutes * 60)
     seconds = max(left - spent - after, left / 2)
     whole = Schedule(rate, steps=None, minutes=seconds / 60, part=part)
-    return with_restart(whole, objective)
+    return with_restart(whole, objective, held)
 
 
 def _introduction(

@@ -28,6 +28,8 @@ class TrainingConfig:
     exported."""
     average_every: int = 1
     """Steps between updates of that average; only its begin follows each step."""
+    held: bool = False
+    """Whether the rate does not fall before a warm restart, which then starts from the average."""
     validate_every: float = 60.0
     """Seconds between validations. A checkpoint is written at each validation."""
     capture: bool = True

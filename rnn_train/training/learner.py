@@ -63,8 +63,6 @@ class Learner:
         for module in self._average.modules():
             if isinstance(module, nn.RNNBase):
                 module.flatten_parameters()  # cuDNN needs it, and a copied module is not flat
-        self._best: dict[str, Any] | None = None
-        """Averaged weights that had the lowest held-out loss; with that loss, and the step."""
         self._scaler = torch.amp.GradScaler(
             device.type, enabled=self.precision is torch.float16, init_scale=_INITIAL_SCALE
         )
@@ -143,32 +141,6 @@ class Learner:
             weight.copy_(mean)
         self._average.n_averaged.zero_()
 
-    def keep_if_best(self, loss: float, step: int) -> None:
-        """Keeps a copy of the averaged weights, if no earlier ones were better.
-
-        Args:
-            loss: of the averaged weights, on held-out data.
-            step: number of steps so far.
-        """
-        if self._best is None or loss < self._best["loss"]:
-            weights = [each.detach().clone() for each in self._average.module.parameters()]
-            self._best = {"loss": loss, "step": step, "weights": weights}
-
-    @torch.no_grad()
-    def take_best(self) -> int | None:
-        """Makes the best weights so far the averaged ones.
-
-        Returns:
-            The step at which they were measured; None: none were.
-        """
-        if self._best is None:
-            return None
-        for mean, best in zip(
-            self._average.module.parameters(), self._best["weights"], strict=True
-        ):
-            mean.copy_(best)
-        return int(self._best["step"])
-
     def state(self) -> dict[str, Any]:
         """Returns all weights and the state of the optimizers, for a checkpoint."""
         return {
@@ -176,7 +148,6 @@ class Learner:
             "average": self._average.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "scaler": self._scaler.state_dict(),
-            **({"best": self._best} if self._best else {}),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -185,7 +156,6 @@ class Learner:
         self._average.load_state_dict(state["average"])
         for optimizer, kept in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(kept)
-        self._best = state.get("best")
         if state["scaler"]:  # empty: so far the run was in a precision without a loss scale
             self._scaler.load_state_dict(state["scaler"])
 

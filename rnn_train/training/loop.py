@@ -121,8 +121,6 @@ class Trainer:
                     counters.elapsed = now
             if self._validated_step != self.step:
                 self._validate(bar)
-            if self.progress >= 1:
-                self._take_best(bar)
             if self.progress >= 1 > self._saved_progress:
                 self.save()  # the minutes ended in a validation, which comes after its checkpoint
         finished, model = self.progress >= 1, self.learner.averaged_model()
@@ -149,24 +147,11 @@ class Trainer:
                 bar.show("measuring the held-out text")
             if self._validated_step != self.step:
                 self._validate(bar)
-            self._take_best(bar)
             for line in objective.begin_last_phase(self.learner.averaged_model(), self.step):
                 bar.write(line)
-            if self.schedule.restart < 1:
+            if self.schedule.held:
                 self.learner.go_on_from_average()
             bar.show("training")
-
-    @property
-    def _keeps_best(self) -> bool:
-        return isinstance(self.objective, TwoPhases) and self.objective.keeps_best
-
-    def _take_best(self, bar: TrainingBar) -> None:
-        """Ends a phase with its best weights, if the objective wants it."""
-        if not self._keeps_best or (best := self.learner.take_best()) in (None, self.step):
-            return
-        bar.write(f"the weights of step {best} were best on the held-out data; they are kept")
-        if self.progress >= 1:
-            self.save()
 
     def _validate(self, bar: TrainingBar) -> None:
         """Saves a checkpoint, evaluates the averaged weights and records the metrics."""
@@ -177,14 +162,8 @@ class Trainer:
         found = self.objective.validate(self.learner.averaged_model())
         self.run.log_metrics(metrics_row(self.counters, self.learner.learning_rate, found))
         self._validated_step = self.step
-        self._compare(found)
         for line in summary_lines(self.counters, found):
             bar.write(line)
-
-    def _compare(self, measured: dict[str, Any]) -> None:
-        """Keeps the averaged weights if they are the best so far, and the objective wants it."""
-        if self._keeps_best and "val_loss" in measured:
-            self.learner.keep_if_best(measured["val_loss"], self.step)
 
     def save(self) -> None:
         """Writes a checkpoint.
@@ -224,8 +203,6 @@ class Trainer:
         # Rows of steps after the checkpoint will be written again.
         rows = self.run.metrics(up_to=self.step)
         self._validated_step = rows[-1]["step"] if rows else -1
-        if self._validated_step == self.step:  # it was measured after it was saved
-            self._compare(rows[-1])
 
     def begin_part(self, schedule: Schedule) -> None:
         """Begins another part of a run that has finished, from the averaged weights.

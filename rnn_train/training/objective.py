@@ -102,18 +102,12 @@ class TwoPhases(Protocol):
         training."""
 
     @property
-    def keeps_best(self) -> bool:
-        """Whether the weights with the lowest held-out loss are what each phase ends with (early
-        stopping; Prechelt, 1998), in place of its last ones."""
-
-    @property
     def last_phase_from(self) -> float:
         """Share of the run after which the last phase begins; 1: it has begun, or never does."""
 
     @property
     def restart_rate(self) -> float:
-        """Highest learning rate of the last phase, as a share of that of the first one. The first
-        one then holds its rate, and the last one starts from the averaged weights. 0: the rate
+        """Highest learning rate of the last phase, as a share of that of the first one; 0: the rate
         falls over the whole run, without a warm restart."""
 
     def begin_last_phase(self, model: nn.Module, step: int) -> list[str]:
@@ -128,14 +122,15 @@ class TwoPhases(Protocol):
         """
 
 
-def with_restart(schedule: Schedule, objective: Objective) -> Schedule:
+def with_restart(schedule: Schedule, objective: Objective, held: bool = False) -> Schedule:
     """Returns the schedule of a run whose last phase may begin with a warm restart.
 
     Args:
         schedule: without a restart. A further part of a finished run has none.
         objective: what is trained, before the first step.
+        held: whether the rate does not fall before the restart.
     """
     if not isinstance(objective, TwoPhases) or not objective.restart_rate or schedule.part:
         return schedule
     begin, rate = objective.last_phase_from, objective.restart_rate
-    return replace(schedule, restart=begin, restart_rate=rate, held=begin < 1)
+    return replace(schedule, restart=begin, restart_rate=rate, held=held and begin < 1)

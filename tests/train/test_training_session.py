@@ -55,7 +55,7 @@ def minutes_of(
     monkeypatch.setattr(
         "rnn_train.training_session.time", SimpleNamespace(monotonic=clock.monotonic)
     )
-    training = SimpleNamespace(learning_rate=0.01)
+    training = SimpleNamespace(learning_rate=0.01, held=False)
     plan = SimpleNamespace(budget=(minutes, None), continued=(), training=training)
     task: Any = SimpleNamespace(
         plan=plan, steps_per_epoch=10, seconds_after=lambda seconds: 6 * seconds
@@ -89,7 +89,7 @@ def test_epochs_need_no_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "rnn_train.training_session.time", SimpleNamespace(monotonic=clock.monotonic)
     )
-    training = SimpleNamespace(learning_rate=0.01)
+    training = SimpleNamespace(learning_rate=0.01, held=False)
     plan = SimpleNamespace(budget=(None, 2.5), continued=(), training=training)
     task: Any = SimpleNamespace(
         plan=plan, steps_per_epoch=10, seconds_after=lambda seconds: 6 * seconds
@@ -210,7 +210,6 @@ def test_measuring_within_training_needs_no_time_after_it(monkeypatch: pytest.Mo
     monkeypatch.setattr(Clock, "last_phase_from", 0.8, raising=False)
     monkeypatch.setattr(Clock, "measures", True, raising=False)
     monkeypatch.setattr(Clock, "restart_rate", 0.0, raising=False)
-    monkeypatch.setattr(Clock, "keeps_best", False, raising=False)
     monkeypatch.setattr(Clock, "begin_last_phase", lambda *_: [], raising=False)
     seconds = minutes_of(monkeypatch, 10, validation=2.0)
     assert seconds == pytest.approx(600 - 2.0 - training_session._EXPORT_SECONDS)

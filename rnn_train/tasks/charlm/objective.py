@@ -167,7 +167,6 @@ class CharLMObjective:
         return torch.from_numpy(places).to(self._device)
 
     restart_rate = 0.0
-    keeps_best = False
 
     @property
     def last_phase_from(self) -> float:

@@ -108,8 +108,8 @@ class ClassifierObjective:
         """
         self.model = model
         self._ngrams_alone = ngrams_alone
-        self.keeps_best = ngrams_alone > 0  # rare n-grams are learnt by heart in the end
         self._begun: int | None = None if ngrams_alone else 0
+        """Step from which on the whole network is trained."""
         if ngrams_alone:
             model.read_ngrams_alone()
         self.share = WHOLE

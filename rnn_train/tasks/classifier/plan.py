@@ -82,9 +82,11 @@ def decide(
     _check_alphabet(data.alphabet, sources)
     # A teacher is the network that a run without teachers would train.
     model = with_fields(_first_model(request, data, earlier), request.model)
-    chosen = recipe.classifier_training(rows, request.seed, fine_tuning=earlier is not None)
+    chosen = recipe.classifier_training(
+        rows, request.seed, earlier is not None, _readings(request, data)
+    )
     training = with_fields(chosen, request.training)
-    balance = recipe.balance(rows) if request.balance is None else request.balance
+    balance = recipe.BALANCE if request.balance is None else request.balance
     epochs = request.epochs
     if request.minutes is None and epochs is None:
         epochs = recipe.classifier_epochs(rows)
@@ -183,14 +185,18 @@ def _first_model(
     vocabulary, labels = len(data.alphabet.vocabulary), len(data.alphabet.labels)
     if earlier:
         return dataclasses.replace(earlier, vocabulary=vocabulary, labels=labels)
-    rows = data.train
-    if request.minutes is None:
-        read = request.epochs or recipe.classifier_epochs(len(rows))
-    else:  # the student of an ensemble takes as long as each teacher
-        each = request.minutes / (request.ensemble + 1)
-        read = recipe.readings(int(rows.lengths.sum()), each)
-    chosen = recipe.classifier_model(vocabulary, labels, len(rows), read)
+    rows = len(data.train)
+    chosen = recipe.classifier_model(vocabulary, labels, rows, _readings(request, data))
     return dataclasses.replace(chosen, space=_code_of_space(data.alphabet))
+
+
+def _readings(request: ClassifierRequest, data: ClassifierData) -> float:
+    """Returns how often training is likely to read each row."""
+    if request.minutes is None:
+        return request.epochs or recipe.classifier_epochs(len(data.train))
+    # The student of an ensemble takes as long as each teacher.
+    each = request.minutes / (request.ensemble + 1)
+    return recipe.readings(int(data.train.lengths.sum()), each)
 
 
 def _code_of_space(alphabet: Alphabet) -> int:

@@ -10,9 +10,8 @@ from rnn_train.training.config import TrainingConfig
 
 CHARACTER_DROPOUT = 0.05
 """Share of a text's characters that training reads as unknown."""
-BALANCE, MANY_BALANCE = 0.2, 0.3
-"""How far rare labels are favoured; the second one is for many rows. Frequent labels lose almost
-nothing."""
+BALANCE = 0.2
+"""How far rare labels are favoured. At 0.2, frequent labels lose almost nothing."""
 FINE_TUNING = 0.25
 """Factor of the learning rate for a warm start (--init-from)."""
 STUDENT_EPOCHS, SYNTHETIC_EPOCHS = 1.5, 3.0
@@ -47,12 +46,15 @@ _FREQUENT = 100_000
 _NGRAM_DROPOUT, _MOST_NGRAM_DROPOUT = 0.3, 0.45
 """Share of the n-grams' vectors that training reads as zeros, or else it learns rare ones by heart:
 for rows that are read four times, and at most."""
-_TABLE_RATE = 100.0
+_TABLE_RATE = 50.0
 """Rate of row-wise Adagrad for the n-grams' vectors, as a multiple of the learning rate."""
+_FEW_READINGS = 20.0
+"""Up to so many readings of each row, the rate of the n-grams' phase does not fall. With more, rare
+n-grams are learnt by heart, and a falling rate was better (`benchmarks/million_names.py`)."""
 _LONG_AVERAGE, _AVERAGE_EVERY = 0.9996, 8
-"""Decay of the average of the weights for many rows, and steps between its updates. Up to 180,000
-steps it reaches back over a ninth of a phase, which replaces a falling rate: rare n-grams learn to
-the end. An update after each step would take a seventh of the time of the n-grams' phase."""
+"""Decay of the average of the weights where the rate does not fall, and steps between its updates.
+Up to 180,000 steps it reaches back over a ninth of a phase, which replaces a falling rate: rare
+n-grams learn to the end. An update after each step would take a seventh of the phase's time."""
 _FEW_UNKNOWN = 0.01
 """Share of unknown characters, where n-grams are dropped: each stands in many n-grams."""
 _LONG_NGRAMS_ALONE = 0.95
@@ -130,15 +132,6 @@ def _ngram_dropout(read: float) -> float:
     return round(min(_NGRAM_DROPOUT + more, _MOST_NGRAM_DROPOUT), 2)
 
 
-def balance(rows: int) -> float:
-    """Chooses how far rare labels are favoured.
-
-    Args:
-        rows: number of training rows.
-    """
-    return MANY_BALANCE if rows >= MANY_ROWS else BALANCE
-
-
 def character_dropout(model: ClassifierConfig) -> float:
     """Chooses the share of a text's characters that training reads as unknown.
 
@@ -205,25 +198,25 @@ def synthetic_count(rows: int, labels: int, length: float, minutes: float | None
     return int(min(_SYNTHETIC * rows, _MOST_SYNTHETIC, most))
 
 
-def classifier_training(rows: int, seed: int, fine_tuning: bool = False) -> TrainingConfig:
+def classifier_training(
+    rows: int, seed: int, fine_tuning: bool = False, read: float = 4.0
+) -> TrainingConfig:
     """Chooses batch and learning rate. A small table needs small batches to get enough steps.
 
     Args:
         rows: number of training rows.
         seed: of the run.
         fine_tuning: training starts from trained weights.
+        read: how often training reads each row.
     """
     share = FINE_TUNING if fine_tuning else 1.0
     if rows >= MANY_ROWS:
-        return TrainingConfig(
-            batch=512,
-            learning_rate=share * 1e-2,
-            tables=_TABLE_RATE,
-            weight_decay=0.05,
-            average=_LONG_AVERAGE,
-            average_every=_AVERAGE_EVERY,
-            seed=seed,
+        many = TrainingConfig(
+            batch=512, learning_rate=share * 1e-2, tables=_TABLE_RATE, weight_decay=0.05, seed=seed
         )
+        if read > _FEW_READINGS:
+            return many
+        return replace(many, held=True, average=_LONG_AVERAGE, average_every=_AVERAGE_EVERY)
     batch = min(256, max(16, 2 ** round(math.log2(rows / 75))))
     return TrainingConfig(
         batch=batch, learning_rate=share * 3e-3 * (batch / 256) ** 0.5, weight_decay=0.05, seed=seed

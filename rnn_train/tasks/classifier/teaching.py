@@ -211,7 +211,7 @@ class Teaching:
             self._balance,
             ngrams_alone=plan.ngrams_alone,
         )
-        schedule = with_restart(self._schedule(minutes), objective)
+        schedule = with_restart(self._schedule(minutes), objective, training.held)
         outcome = train_teacher(self.run, str(number), objective, schedule, training, device, log)
         assert isinstance(outcome.model, RecurrentClassifier)
         self._targets.write(self._folder(number), self._answers(outcome.model), outcome.seconds)

@@ -25,6 +25,7 @@ def test_old_run_folders_name_these_fields() -> None:
         "clip",
         "average",
         "average_every",
+        "held",
         "validate_every",
         "capture",
         "seed",

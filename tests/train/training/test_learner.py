@@ -195,29 +195,6 @@ def test_precision_is_chosen_for_device_and_objective(monkeypatch: pytest.Monkey
     assert subject.take_step(0, 0.1).sound
 
 
-def test_best_weights_are_kept_through_a_checkpoint() -> None:
-    def stepped(subject: Learner, steps: range) -> list[Tensor]:
-        for step in steps:
-            subject.take_step(step, 0.1)
-        return weights(subject.averaged_model())
-
-    subject = Learner(Line(), CONFIG, CPU)
-    assert subject.take_best() is None
-    stepped(subject, range(2))
-    subject.keep_if_best(0.7, 2)
-    best = stepped(subject, range(2, 4))
-    subject.keep_if_best(0.5, 4)
-    last = stepped(subject, range(4, 6))
-    subject.keep_if_best(0.6, 6)
-    other = Learner(Line(), CONFIG, CPU)
-    other.restore(copy.deepcopy(subject.state()))
-    for one in (subject, other):
-        assert not torch.equal(best[0], last[0])
-        assert torch.equal(weights(one.averaged_model())[0], last[0])
-        assert one.take_best() == 4
-        assert all(map(torch.equal, weights(one.averaged_model()), best))
-
-
 def test_restored_learner_goes_on_exactly() -> None:
     objective = Line()
     subject = Learner(objective, CONFIG, CPU)

@@ -330,7 +330,6 @@ class TwoLines(Line):
     """Has a last phase, with a warm restart. Its begin keeps the averaged weight."""
 
     measures = False
-    keeps_best = False
     restart_rate = 0.5
     last_phase_from = 0.5
     average: Tensor | None = None
@@ -353,51 +352,12 @@ def test_last_phase_with_a_restart_starts_from_the_average(run: Run, restart: bo
     objective = TwoLines()
     subject = trainer(run, objective)
     if restart:
-        subject.schedule = with_restart(subject.schedule, objective)
+        subject.schedule = with_restart(subject.schedule, objective, held=True)
         assert subject.schedule.held
     subject.fit()
     assert objective.average is not None
     assert objective.begun is not None
     assert torch.equal(objective.average, objective.begun) == restart
-
-
-class Worsening(TwoLines):
-    """Its held-out loss is lowest at the second validation."""
-
-    keeps_best = True
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.validated: list[Tensor] = []
-
-    def validate(self, model: nn.Module) -> dict[str, Any]:
-        self.validated.append(model.get_parameter("weight").detach().clone())
-        return {"val_loss": abs(len(self.validated) - 2.0)}
-
-
-def test_a_run_ends_with_its_best_weights(run: Run) -> None:
-    objective = Worsening()
-    outcome = trainer(run, objective, EVERY).fit()
-    best = objective.validated[1]
-    assert len(objective.validated) > STEPS / 2
-    assert objective.average is not None
-    assert torch.equal(objective.average, best), "the last phase began with other weights"
-    assert torch.equal(outcome.model.get_parameter("weight"), best)
-    state, _ = checkpoint.load_latest(run.checkpoints)
-    assert torch.equal(state["average"]["module.weight"], best)
-
-
-def test_best_weights_survive_a_kill_after_their_validation(run: Run) -> None:
-    """They were measured after the checkpoint was written."""
-    objective = Worsening()
-    objective.at[2] = kill
-    with pytest.raises(Killed):
-        trainer(run, objective, EVERY).fit()
-    best = objective.validated[1]
-    other = Worsening()
-    other.validated = list(objective.validated)
-    outcome = resumed(run, other, EVERY).fit()
-    assert torch.equal(outcome.model.get_parameter("weight"), best)
 
 
 def test_further_part_starts_from_the_average(run: Run) -> None:

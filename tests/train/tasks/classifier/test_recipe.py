@@ -89,11 +89,6 @@ def test_more_ngrams_are_dropped_of_rows_that_are_read_often() -> None:
     assert shares[1:] == pytest.approx([shares[0] + more for more in (0.0, 0.1, 0.15, 0.15, 0.15)])
 
 
-def test_rare_labels_are_favoured_more_among_many_rows() -> None:
-    many = recipe.MANY_ROWS
-    assert recipe.balance(many) > recipe.balance(many - 1) == recipe.BALANCE > 0
-
-
 def test_long_rows_are_read_less_often() -> None:
     names, reviews = (recipe.readings(length * 1_000_000, 2.0) for length in (15, 500))
     assert names > 3 > 1 > reviews > 0
@@ -123,3 +118,11 @@ def test_long_rows_and_few_minutes_train_the_ngrams_alone_for_longer() -> None:
     usual = recipe.NGRAMS_ALONE
     assert shares == [usual, 0.95, usual, usual]
     assert usual < 0.95
+
+
+def test_the_rate_falls_if_rows_are_read_often() -> None:
+    many = recipe.MANY_ROWS
+    seldom, often = (recipe.classifier_training(many, 0, read=read) for read in (5.0, 50.0))
+    assert (seldom.held, often.held) == (True, False)
+    assert seldom.average_every > often.average_every == 1
+    assert not recipe.classifier_training(many - 1, 0, read=5.0).held
