@@ -72,11 +72,6 @@ class Learner:
         """Learning rate of the last step."""
         return float(self.optimizers[0].param_groups[0]["lr"])
 
-    @property
-    def _averaged(self) -> int:
-        """Updates of the average."""
-        return int(self._average.n_averaged)
-
     def averaged_model(self) -> nn.Module:
         """Returns the model with the averaged weights, in evaluation mode."""
         return self._average.module.eval()
@@ -104,7 +99,8 @@ class Learner:
         if finite:
             for optimizer in self.optimizers:
                 self._scaler.step(optimizer)
-            if step % self._config.average_every == 0 or self._averaged < _OFTEN_FIRST:
+            begun = int(self._average.n_averaged) < _OFTEN_FIRST
+            if begun or step % self._config.average_every == 0:
                 self._average.update_parameters(self._objective.model)
         self._scaler.update()
         # In float16 a gradient may overflow. Then the optimizers skip the step, and the scaler
@@ -114,7 +110,7 @@ class Learner:
 
     def _clipped(self) -> Tensor:
         """Scales the gradient down if its norm is too large. Returns the norm before that."""
-        parameters = [each for each in self._objective.model.parameters() if each.grad is not None]
+        parameters = [*self._objective.model.parameters()]
         norm = nn.utils.get_total_norm([each.grad for each in parameters if each.grad is not None])
         # A GPU would have to wait for the answer; on a CPU, a pass over large tables is saved.
         if norm.device.type != "cpu" or float(norm) > self._config.clip:
