@@ -86,7 +86,7 @@ def decide(
         rows, request.seed, earlier is not None, _readings(request, data)
     )
     training = with_fields(chosen, request.training)
-    balance = recipe.BALANCE if request.balance is None else request.balance
+    balance = recipe.balance(rows) if request.balance is None else request.balance
     epochs = request.epochs
     if request.minutes is None and epochs is None:
         epochs = recipe.classifier_epochs(rows)

@@ -10,8 +10,9 @@ from rnn_train.training.config import TrainingConfig
 
 CHARACTER_DROPOUT = 0.05
 """Share of a text's characters that training reads as unknown."""
-BALANCE = 0.2
-"""How far rare labels are favoured. At 0.2, frequent labels lose almost nothing."""
+_BALANCE, _MANY_BALANCE = 0.2, 0.3
+"""How far rare labels are favoured: frequent labels lose almost nothing. The second one is for many
+rows, which tell rare labels apart better."""
 FINE_TUNING = 0.25
 """Factor of the learning rate for a warm start (--init-from)."""
 STUDENT_EPOCHS, SYNTHETIC_EPOCHS = 1.5, 3.0
@@ -130,6 +131,15 @@ def _ngram_dropout(read: float) -> float:
     keeps rows that are read twice as often from being learnt by heart."""
     more = 0.1 * math.log2(max(read, 4.0) / 4.0)
     return round(min(_NGRAM_DROPOUT + more, _MOST_NGRAM_DROPOUT), 2)
+
+
+def balance(rows: int) -> float:
+    """Chooses how far rare labels are favoured; see `ClassifierObjective`.
+
+    Args:
+        rows: number of training rows.
+    """
+    return _BALANCE if rows < MANY_ROWS else _MANY_BALANCE
 
 
 def character_dropout(model: ClassifierConfig) -> float:

@@ -70,7 +70,15 @@ def test_recipe_fills_in_what_is_open(decided: Decided) -> None:
     assert (plan.minutes, plan.epochs) == (None, recipe.classifier_epochs(ROWS))
     assert plan.model == recipe.classifier_model(plan.model.vocabulary, 2, ROWS)
     assert plan.training == recipe.classifier_training(ROWS, 0)
-    assert (plan.balance, plan.character_dropout) == (recipe.BALANCE, recipe.CHARACTER_DROPOUT)
+    assert (plan.balance, plan.character_dropout) == (0.2, recipe.CHARACTER_DROPOUT)
+
+
+def test_rare_labels_are_favoured_more_in_many_rows(
+    decided: Decided, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recipe, "MANY_ROWS", 1)
+    assert decided().balance == 0.3
+    assert decided(balance=0.1).balance == 0.1
 
 
 def test_more_ngrams_are_dropped_of_rows_that_are_read_often(
