@@ -26,6 +26,11 @@ COLUMNS = {
     "classifier.without-if": "… `--without-if`",
     "classifier.without-if.int8": "… int8",
     "classifier.steps-4": "… `--steps 4`",
+    "many-rows": "classifier of many rows",
+    "many-rows.int8": "… int8",
+    "many-rows.without-if": "… `--without-if`",
+    "many-rows.without-if.int8": "… int8",
+    "many-rows.steps-4": "… `--steps 4`",
 }
 Outcome = dict[str, Any]
 

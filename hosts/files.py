@@ -5,6 +5,8 @@ Run by the Python of this repository: python -m hosts.files
 
 import dataclasses
 import json
+import random
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,8 @@ import rnn_infer
 from rnn_infer.contract import Metadata
 from rnn_infer.runtime.stepper import Stepper
 from rnn_infer.sampling import Uniforms
-from rnn_train import ExportOptions, export
+from rnn_train import ClassifierRequest, ExportOptions, export, train_classifier
+from rnn_train.models import hashing
 
 ROOT = Path(__file__).parents[1]
 BUILD = Path(__file__).parent / "build"
@@ -40,14 +43,48 @@ FILES: dict[str, tuple[str, dict[str, Any]]] = {
     "classifier.without-if": ("classifier", {"without_if": True}),
     "classifier.without-if.int8": ("classifier", {"without_if": True, "weights": "int8"}),
     "classifier.steps-4": ("classifier", {"steps": 4}),
+    "many-rows": ("many-rows", {}),
+    "many-rows.int8": ("many-rows", {"weights": "int8"}),
+    "many-rows.without-if": ("many-rows", {"without_if": True}),
+    "many-rows.without-if.int8": ("many-rows", {"without_if": True, "weights": "int8"}),
+    "many-rows.steps-4": ("many-rows", {"steps": 4}),
 }
+_MANY_ROWS: dict[str, Any] = {
+    "embedding": 16,
+    "hidden": 32,
+    "evidence": 1,
+    "ngrams": 4,
+    "prefix": hashing.MAX_PREFIX,
+    "ngram_rows": hashing.MAX_ROWS,
+    "frequent_ngrams": 2_000,
+    "ngram_width": 8,
+    "bag": True,
+}
+"""The layers that a table of many rows gets, but narrow."""
+
+
+def _source(name: str) -> Path:
+    """Returns a shipped model, or a small one that is trained for this if it is not there."""
+    shipped, made = ROOT / "exported" / f"{name}.onnx", BUILD / f"{name}.trained.onnx"
+    if shipped.exists():
+        return shipped
+    if not made.exists():
+        chance = random.Random(0)
+        with tempfile.TemporaryDirectory() as folder:
+            table = Path(folder, "table.csv")
+            both = (("abcde ", "x"), ("cdefgh ", "y")) * 400
+            rows = "".join(f"{_words(chance, letters)},{label}\n" for letters, label in both)
+            table.write_text("text,label\n" + rows)
+            request = ClassifierRequest(data=(str(table),), epochs=2, model=_MANY_ROWS)
+            train_classifier(request, out=made, run=Path(folder, "run"))
+    return made
 
 
 def write_file(name: str) -> None:
-    """Exports one variant of a shipped model, and writes its case."""
+    """Exports one variant of a model, and writes its case."""
     source, options = FILES[name]
     path = BUILD / f"{name}.onnx"
-    export(ROOT / "exported" / f"{source}.onnx", path, ExportOptions(**options), log=lambda _: None)
+    export(_source(source), path, ExportOptions(**options), log=lambda _: None)
     file = Stepper.open(path, device="cpu").file
     graph = onnx.load_from_string(file.data).graph
     case: dict[str, Any] = {
@@ -62,6 +99,11 @@ def write_file(name: str) -> None:
     if file.metadata.kind == "charlm":
         case |= _drawn(file.metadata, path)
     path.with_suffix(".json").write_text(json.dumps(case))
+
+
+def _words(chance: random.Random, letters: str) -> str:
+    """Makes up to 24 letters and spaces."""
+    return "".join(chance.choices(letters, k=chance.randint(4, 24))).strip() or letters[0]
 
 
 def _drawn(metadata: Metadata, path: Path) -> dict[str, Any]:

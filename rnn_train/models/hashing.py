@@ -13,9 +13,9 @@ _LARGE = 2**15
 _FACTOR, _SMALL_FACTOR = 257, 61
 """Base of the polynomial hash: odd, and for small tables a prime above 256, so that pairs of codes
 below it do not collide before the hash is reduced to the table's size. The word so far always has
-the smaller one, so that the polynomial of `MAX_PREFIX` codes stays below 2**63. A row times the
-factor, plus a code, stays below 2**24, so float32 holds it exactly, as well as the whole part of
-its quotient: division by a power of two is exact."""
+the smaller one: more of its codes then fit into int32 before their polynomial is reduced. A row
+times the factor, plus a code, stays below 2**24, so float32 holds it exactly, as well as the whole
+part of its quotient: division by a power of two is exact."""
 MAX_PREFIX = 8
 """Most codes of the word so far."""
 

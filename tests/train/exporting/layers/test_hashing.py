@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from rnn_infer import contract
-from rnn_train.exporting.graph import FLOAT, INT32, INT64, Graph
-from rnn_train.exporting.layers.hashing import entries_of_sequences, entries_of_step, powers_of
+from rnn_train.exporting.graph import FLOAT, INT32, Graph
+from rnn_train.exporting.layers.hashing import entries_of_sequences, entries_of_step
 from rnn_train.models.hashing import MAX_ROWS, NGramHash
 from tests.train.exporting.examples import run
 
@@ -16,6 +16,8 @@ SHAPES = {
     "word so far": ((MAX_ROWS, 31, 97), 8, 5),
     "word so far, shorter than an n-gram": ((64, 31, 97, 2**16), 2, 5),
     "word so far alone": ((2**16,), 8, 5),
+    "word so far, many codes": ((MAX_ROWS,), 8, 5_000),
+    "n-grams, many codes": ((8191, 2**15 - 1, MAX_ROWS), 0, 5_000),
     "word so far in a small table": ((64, 31), 8, contract.MAX_VOCABULARY),
     "largest vocabulary": ((MAX_ROWS, 8192, MAX_ROWS), 8, contract.MAX_VOCABULARY),
 }
@@ -33,12 +35,12 @@ def codes_of(hashed: NGramHash, vocabulary: int) -> torch.Tensor:
 
 @cases
 def test_sequences(rows: tuple[int, ...], prefix: int, vocabulary: int) -> None:
+    """All numbers are int32: a sum that did not fit would have another remainder."""
     hashed, graph = NGramHash(rows, prefix, SPACE), Graph("g")
     codes = codes_of(hashed, vocabulary)
     given = graph.input("codes", FLOAT, ["time", "batch"])
     found = entries_of_sequences(graph, hashed, given, vocabulary)
-    kind = INT64 if prefix or powers_of(hashed, vocabulary).dtype == np.int64 else INT32
-    graph.output(found, kind, [len(rows), "time", "batch"])
+    graph.output(found, INT32, [len(rows), "time", "batch"])
     (entries,) = run(graph, codes=codes.T.contiguous().numpy())
     expected = torch.stack(hashed.of_sequences(codes)).transpose(1, 2)
     np.testing.assert_array_equal(entries, expected.numpy())
