@@ -3,8 +3,9 @@
     python -m benchmarks.classification names.csv [--before FOLDER]
 
 The shipped classifier, float32 and int8, against linear models of the same rows
-(scikit-learn; both fitted here), each asked for the label of every text of the table. `--before` is
-a folder with another version of the sources, which runs its own files in a process of its own.
+(scikit-learn; both fitted here), each asked for the label of every text of the table. A classifier
+runs in a process of its own. `--before` is a folder with another version of the sources, which runs
+its own files.
 """
 
 import argparse
@@ -15,7 +16,6 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-import rnn_infer
 from rnn_train.data.alphabet import Alphabet
 from rnn_train.data.labelled import load_rows
 from rnn_train.evaluation.baselines import fit_baselines
@@ -35,10 +35,9 @@ def main() -> None:
     texts = list(rows.texts)
     contestants: dict[str, Work] = {}
     for name, file in (("ours", "classifier.onnx"), ("ours int8", "classifier.int8.onnx")):
-        classifier = rnn_infer.Classifier.load(EXPORTED / file, device="cpu")
-        contestants[name] = _repeated(classifier.classify, texts)
+        contestants[name] = _library(EXPORTED.parent, file, texts)
         if asked.before:
-            contestants[name.replace("ours", "before")] = _other(asked.before, file, texts)
+            contestants[name.replace("ours", "before")] = _library(asked.before, file, texts)
     for model in fit_baselines(rows, Alphabet.of(rows), seed=0):
         contestants[model.name] = _repeated(model.scores, texts)
     found = race(f"{len(texts)} names; 1 thread", "pass", contestants, rounds=7, slice_=1.0)
@@ -59,8 +58,9 @@ for line in sys.stdin:
 """
 
 
-def _other(sources: Path, file: str, texts: list[str]) -> Work:
-    """Starts another version of the library, which answers when its turn comes."""
+def _library(sources: Path, file: str, texts: list[str]) -> Work:
+    """Starts a version of the library in a process of its own, without torch and scikit-learn, as
+    an app has it. It answers when its turn comes."""
     with TemporaryDirectory() as folder:
         (path := Path(folder) / "texts.json").write_text(json.dumps(texts))
         model = sources.resolve() / "exported" / file
