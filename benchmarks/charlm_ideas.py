@@ -71,6 +71,7 @@ STUDENT = "student of two"
 """What the other students are compared with."""
 IDEAS: dict[str, Idea] = {
     "recipe": Idea(),
+    "a tenth of the weight decay": Idea(decay=0.1),
     "weight decay ten times higher": Idea(decay=10),
     "weight decay thirty times higher": Idea(decay=30),
     "dropout of twice as many passes": Idea(passes=2),

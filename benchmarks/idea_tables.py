@@ -9,15 +9,21 @@ from .markdown import markdown_table
 _IDEAS = {
     "charlm_ideas": "plays",
     "charlm_ideas_python": "Python",
-    "charlm_ideas_minutes": "plays",
     "charlm_ideas_scarce": "plays",
 }
 """Results, and the text of each."""
+_MINUTES = {"charlm_ideas_minutes": "plays", "charlm_ideas_minutes_python": "Python"}
+"""The same for the recipe of two minutes."""
 
 
 def charlm_ideas() -> str:
     """Renders what the ideas beside the character model's recipe give, by length of the text."""
     return ideas_rendered([(text, read_plain(each)) for each, text in _IDEAS.items()])
+
+
+def charlm_ideas_minutes() -> str:
+    """Renders the same beside the recipe of two minutes."""
+    return ideas_rendered([(text, read_plain(each)) for each, text in _MINUTES.items()])
 
 
 def ideas_rendered(columns: list[tuple[str, dict[str, Any]]]) -> str:

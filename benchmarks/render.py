@@ -57,6 +57,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "classification": speed_tables.classification,
     "charlm_ablation": quality_tables.charlm_ablation,
     "charlm_ideas": idea_tables.charlm_ideas,
+    "charlm_ideas_minutes": idea_tables.charlm_ideas_minutes,
     "charlm_ablation_scarce": partial(quality_tables.charlm_ablation, "charlm_ablation_scarce"),
     "classifier_ablation": quality_tables.classifier_ablation,
     "surnames": quality_tables.surnames,

@@ -92,7 +92,8 @@ _SHORT = _Kind(
     hidden=384,
     layers=1,
     dropout_output=0.25,
-    training=TrainingConfig(batch=32, window=64, learning_rate=3e-2, muon=0.4),
+    # So few passes need hardly any dropout, but a weight decay that is high for AdamW.
+    training=TrainingConfig(batch=32, window=64, learning_rate=3e-2, muon=0.4, weight_decay=0.1),
 )
 _VERY_SHORT = replace(_SHORT, hidden=256)
 _MIDDLE = _Kind(
