@@ -12,7 +12,13 @@ _IDEAS = {
     "charlm_ideas_scarce": "plays",
 }
 """Results, and the text of each."""
-_MINUTES = {"charlm_ideas_minutes": "plays", "charlm_ideas_minutes_python": "Python"}
+_MINUTES = {
+    "charlm_ideas_minutes": "plays",
+    "charlm_ideas_minutes_python": "Python",
+    "charlm_ideas_minutes_javascript": "JavaScript",
+    "charlm_ideas_passes": "plays",
+    "charlm_ideas_passes_javascript": "JavaScript",
+}
 """The same for the recipe of two minutes."""
 
 

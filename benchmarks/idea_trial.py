@@ -191,7 +191,8 @@ class Trial:
 
     def _training(self, decay: float) -> dict[str, float]:
         """The recipe's training, with so many times its weight decay."""
-        chosen = charlm_training(len(self.texts.train), self.minutes, _OPERATIONS, 0)
+        characters = len(self.texts.train)
+        chosen = charlm_training(characters, self.minutes, _OPERATIONS, 0, epochs=self.epochs)
         names = ("batch", "window", "learning_rate", "muon", "weight_decay")
         fields = {name: getattr(chosen, name) for name in names}
         return fields | {"weight_decay": decay * chosen.weight_decay}

@@ -107,6 +107,20 @@ def test_short_text_trains_embedding_and_head_as_fast_as_a_long_one() -> None:
     assert small.learning_rate * small.muon < large.learning_rate * large.muon
 
 
+def test_weight_decay_rises_with_the_passes() -> None:
+    """In a run of few minutes."""
+
+    def decay(**budget: float) -> float:
+        return recipe.charlm_training(LARGE, 2.0, CPU, 0, **budget).weight_decay
+
+    rates = [decay(epochs=each) for each in (1, 3, 3.7, 4.5, 20)]
+    assert rates == sorted(rates)
+    assert (rates[0], rates[1], rates[3], rates[4]) == (0.01, 0.01, 0.1, 0.1)
+    assert 0.01 < rates[2] < 0.1
+    fewer, more = (recipe.charlm_training(each, 2.0, CPU, 0) for each in (10 * LARGE, LARGE // 3))
+    assert (fewer.weight_decay, more.weight_decay) == (0.01, 0.1)
+
+
 def test_wide_layers_take_smaller_steps() -> None:
     short, long = (recipe.charlm_training(LARGE, each, CPU, 0) for each in (2.0, 60.0))
     assert long.learning_rate * long.muon < short.learning_rate * short.muon
