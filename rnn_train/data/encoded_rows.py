@@ -12,6 +12,8 @@ from rnn_train.data.rows import Rows, normal, text_keys
 
 _BLOCK = 1 << 14
 """Rows that are decoded at once."""
+_COUNTED = 1 << 20
+"""Tokens that are counted at once."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,16 @@ class EncodedRows:
     def labels(self) -> tuple[str, ...]:
         """Name of each text's label, in memory."""
         return tuple(self.names[i] for i in self.indices)
+
+    @property
+    def perplexity(self) -> float:
+        """Perplexity of the single characters of all rows that share the tokens: so many equally
+        frequent characters would be as hard to guess."""
+        counts = np.zeros(len(self.characters), np.int64)
+        for begin in range(0, len(self.tokens), _COUNTED):
+            counts += np.bincount(self.tokens[begin : begin + _COUNTED], minlength=len(counts))
+        shares = counts[counts > 0] / max(1, counts.sum())
+        return float(np.exp(-np.sum(shares * np.log(shares))))
 
     def texts_in_blocks(self) -> Iterator[str]:
         """Yields each text. Memory does not grow with the number of rows."""

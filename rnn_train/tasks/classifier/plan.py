@@ -156,9 +156,11 @@ def _ngrams_alone(
         RunError: the request asks for it, and the readout does not read their mean.
     """
     if request.ngrams_alone is None:
+        if warm:
+            return 0.0
         rows, characters = len(data.train), int(data.train.lengths.sum())
-        share = recipe.ngrams_alone(model, rows, characters, request.minutes)
-        return 0.0 if warm else share
+        perplexity = data.train.perplexity
+        return recipe.ngrams_alone(model, rows, characters, request.minutes, perplexity)
     if request.ngrams_alone and not (model.bag and model.pool and model.vector_tables):
         raise RunError(
             "--ngrams-alone takes a readout that reads the mean of the n-grams' vectors; add "

@@ -40,6 +40,10 @@ MANY_ROWS = 100_000
 NGRAMS_ALONE = 0.9
 """Share of a run of many rows that trains the n-grams' vectors alone. A whole network that is
 trained for longer learns the names of a million by heart."""
+_FEW_CHARACTERS = 250.0
+"""Perplexity of single characters up to which n-grams alone are trained first. A million names in
+Latin letters have 31. Of a thousand ideographs few n-grams are frequent enough for a vector of their
+own, so single characters decide, which only the whole network reads."""
 _PREFIX = MAX_PREFIX
 """Characters of the word so far, at most, that have a vector. Most words of names are no longer."""
 _FREQUENT = 100_000
@@ -152,7 +156,11 @@ def character_dropout(model: ClassifierConfig) -> float:
 
 
 def ngrams_alone(
-    model: ClassifierConfig, rows: int, characters: int, minutes: float | None = None
+    model: ClassifierConfig,
+    rows: int,
+    characters: int,
+    minutes: float | None = None,
+    perplexity: float = 1.0,
 ) -> float:
     """Chooses the share of a run that trains the n-grams' vectors alone, before the whole network.
 
@@ -165,9 +173,10 @@ def ngrams_alone(
         rows: number of training rows.
         characters: of all these rows.
         minutes: budget of the run; None: it has no limit in minutes.
+        perplexity: of single characters.
     """
     whole = model.bag and model.pool and model.vector_tables > 0 and model.evidence == 1
-    if not whole or rows < MANY_ROWS:
+    if not whole or rows < MANY_ROWS or perplexity > _FEW_CHARACTERS:
         return 0.0
     if minutes is None:
         return NGRAMS_ALONE

@@ -32,6 +32,15 @@ def test_some_rows() -> None:
     assert rows.take([]).used_characters() == set()
 
 
+def test_perplexity_of_characters(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoded_rows, "_COUNTED", 3)
+    rows = EncodedRows.of(Rows(("abcd", "", "dcba"), ("x", "y", "x")))
+    assert rows.perplexity == pytest.approx(4)
+    assert EncodedRows.of(Rows(("aaa",), ("x",))).perplexity == pytest.approx(1)
+    assert EncodedRows.of(Rows(("aaab",), ("x",))).perplexity == pytest.approx(1.7548, abs=1e-4)
+    assert EncodedRows.of(Rows(("",), ("x",))).perplexity == 1
+
+
 def test_equal_texts_have_equal_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoded_rows, "_BLOCK", 2)
     first = EncodedRows.of(Rows(("a", "bc", "a", "", "é"), ("x",) * 5))

@@ -81,6 +81,16 @@ def test_rare_labels_are_favoured_more_in_many_rows(
     assert decided(balance=0.1).balance == 0.1
 
 
+def test_many_kinds_of_characters_are_read_by_the_whole_network(
+    decided: Decided, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recipe, "MANY_ROWS", 1)
+    assert decided().ngrams_alone == recipe.NGRAMS_ALONE
+    monkeypatch.setattr(recipe, "_FEW_CHARACTERS", 2.0)
+    assert decided().ngrams_alone == 0
+    assert decided(ngrams_alone=0.5).ngrams_alone == 0.5
+
+
 def test_more_ngrams_are_dropped_of_rows_that_are_read_often(
     decided: Decided, monkeypatch: pytest.MonkeyPatch
 ) -> None:

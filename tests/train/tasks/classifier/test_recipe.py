@@ -120,6 +120,13 @@ def test_long_rows_and_few_minutes_train_the_ngrams_alone_for_longer() -> None:
     assert usual < 0.95
 
 
+def test_ideographs_are_read_by_the_whole_network_from_the_start() -> None:
+    rows = 120_000
+    model = recipe.classifier_model(3_000, 2, rows)
+    shares = [recipe.ngrams_alone(model, rows, 5 * rows, perplexity=each) for each in (30, 700)]
+    assert shares == [recipe.NGRAMS_ALONE, 0.0]
+
+
 def test_the_rate_falls_if_rows_are_read_often() -> None:
     many = recipe.MANY_ROWS
     seldom, often = (recipe.classifier_training(many, 0, read=read) for read in (5.0, 50.0))
