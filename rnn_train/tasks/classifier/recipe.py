@@ -42,8 +42,8 @@ NGRAMS_ALONE = 0.9
 trained for longer learns the names of a million by heart."""
 _FEW_CHARACTERS = 250.0
 """Perplexity of single characters up to which n-grams alone are trained first. A million names in
-Latin letters have 31. Of a thousand ideographs few n-grams are frequent enough for a vector of their
-own, so single characters decide, which only the whole network reads."""
+Latin letters have 31. Of a thousand ideographs few n-grams are frequent enough for a vector of
+their own, so single characters decide, which only the whole network reads."""
 _PREFIX = MAX_PREFIX
 """Characters of the word so far, at most, that have a vector. Most words of names are no longer."""
 _FREQUENT = 100_000
