@@ -42,7 +42,11 @@ def quantize_columns(
         The integers, int8 [in, out], and the steps, float32 [out]. Integers times steps are near
         `weight`: each number is off by half a step of its column at most.
     """
-    steps = np.abs(weight).max(0) / np.float32(limit)
+    largest = np.abs(weight).max(0)
+    steps = largest / np.float32(limit)
+    # A step among the subnormal numbers may be rounded down so far that the weight does not fit.
+    fits = largest <= np.float32(limit + 0.25) * steps
+    steps = np.where(fits, steps, np.nextafter(steps, np.float32(1)))
     steps = np.where(steps > 0, steps, 1).astype(np.float32)
     return np.round(weight / steps).astype(np.int8), steps
 

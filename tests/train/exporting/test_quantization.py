@@ -36,6 +36,13 @@ def test_columns_have_their_own_steps() -> None:
     np.testing.assert_allclose(steps, [1, 0.01], rtol=1e-6)
 
 
+def test_subnormal_numbers_fit() -> None:
+    """Their steps are coarse: rounded down, this one made 128, which is -128 in int8."""
+    integers, steps = quantize_columns(np.array([[3.6e-43], [0]], np.float32), TABLE_LIMIT)
+    assert 0 < integers[0, 0] <= TABLE_LIMIT
+    assert abs(integers[0, 0] * steps[0] - np.float32(3.6e-43)) <= 0.501 * steps[0]
+
+
 def test_a_column_of_zeros_stays_zero() -> None:
     integers, steps = quantize_columns(np.zeros((3, 2), np.float32))
     assert not integers.any()
