@@ -11,6 +11,7 @@ and the log need none: they are of the Python that runs.
 import argparse
 import csv
 import random
+import re
 import subprocess
 import sys
 import sysconfig
@@ -53,8 +54,23 @@ def log(characters: int) -> str:
     for module in _LOGGED.split(", "):
         command = [sys.executable, "-v", "-c", f"import {module}"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
-        pieces.append(done.stderr)
+        pieces.append(with_drawn_addresses(done.stderr, seed=module))
     return "".join(pieces)[:characters]
+
+
+def with_drawn_addresses(text: str, seed: str) -> str:
+    """Replaces the memory addresses of a process, which are others each time, by drawn ones.
+
+    So the text is the same at each call. As before, the addresses of a process are near each other,
+    and equal ones stay equal.
+    """
+    chance = random.Random(seed)
+    base, drawn = chance.getrandbits(20), dict[str, str]()
+
+    def address(found: re.Match[str]) -> str:
+        return drawn.setdefault(found[0], f"0x7f{base:05x}{chance.getrandbits(20):05x}")
+
+    return re.sub(r"0x[0-9a-f]{12}", address, text)
 
 
 def translations(wheel: Path, language: str = "ru") -> str:

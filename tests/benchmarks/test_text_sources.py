@@ -7,6 +7,9 @@ import pytest
 
 from benchmarks import text_sources
 
+ADDRESSES = ((0x7F3A524B56D0, 0x7F3A524A5B10), (0x7F6B0AFB16D0, 0x7F6B0AFA1B10))
+"""Of two objects in two processes."""
+
 
 def test_files_are_joined_in_order_up_to_a_length(tmp_path: Path) -> None:
     for name, text in (("b", "second"), ("a", "fi\r\nrst"), ("c", "never")):
@@ -26,6 +29,16 @@ def test_names_are_once_each(tmp_path: Path) -> None:
     table = tmp_path / "names.csv"
     table.write_text("Rossi,Italian\nSato,Japanese\nRossi,Spanish\n,x\n", "utf-8")
     assert sorted(text_sources.names(table).splitlines()) == ["Rossi", "Sato"]
+
+
+def test_the_log_of_two_processes_is_the_same_text() -> None:
+    logs = [f"a at {a:#x}\nb at {b:#x}\na at {a:#x} (0xff)\n" for a, b in ADDRESSES]
+    drawn = [text_sources.with_drawn_addresses(log, seed="module") for log in logs]
+    assert drawn[0] == drawn[1] != text_sources.with_drawn_addresses(logs[0], seed="other")
+    first, second, again = (line.split()[2] for line in drawn[0].splitlines())
+    assert first == again != second
+    assert first[:9] == second[:9]
+    assert drawn[0].endswith("(0xff)\n")
 
 
 def test_texts_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
