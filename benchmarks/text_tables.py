@@ -9,6 +9,8 @@ from .markdown import markdown_table
 _OURS, *_PEERS = CONTESTANTS = ("ours", "nanoGPT, CPU recipe", "plain nn.LSTM")
 """Ours and its peers, by their names in the result."""
 _HEADS = ("rnn-train", *_PEERS)
+_SEEDS = 0.02
+"""Nats by which seeds may differ."""
 _NONE = "Not measured yet."
 _Content = dict[str, Any]
 
@@ -74,11 +76,12 @@ def _summary(content: _Content) -> str:
         return "No cell has ours and a peer yet."
     ahead, ahead_of_best = (sum(lead > 0 for lead in each) for each in leads.values())
     least, middle = min(leads["nats"]), statistics.median(leads["nats"])
+    clear = sum(lead > _SEEDS for lead in leads["nats"])
     return (
         f"`rnn-train` is ahead of each measured peer in {ahead} of {count} cells ({whole} of them "
-        f"have both peers), and in {ahead_of_best} if the peers had their best temperature. The "
-        f"lead over the better peer is {least:+.3f} nats in the worst cell and {middle:+.3f} in "
-        f"the middle. {_where(content)}."
+        f"have both peers), by more than {_SEEDS} nats in {clear} of them, and in {ahead_of_best} "
+        "if the peers had their best temperature. The lead over the better peer is "
+        f"{least:+.3f} nats in the worst cell and {middle:+.3f} in the middle. {_where(content)}."
     )
 
 
@@ -87,7 +90,13 @@ def _where(content: _Content) -> str:
     scores = [each for cell in content["cells"] for each in cell["contestants"].values()]
     days = sorted({each["date"] for each in scores})
     span = " to ".join([days[0], days[-1]][: len(days)])
-    return f"{', '.join(sorted({each['cpu'] for each in scores}))}, {span}"
+    return f"{', '.join(sorted({_processor(each) for each in scores}))}, {span}"
+
+
+def _processor(score: dict[str, Any]) -> str:
+    """Names the processor of a score; the name alone may not say how wide it computes."""
+    wide = "avx512f" in score.get("instructions", ())
+    return f"{score['cpu']} with AVX-512" if wide else str(score["cpu"])
 
 
 def shakespeare() -> str:

@@ -152,6 +152,7 @@ class Results:
         score = {
             **{key: round(value, 4) for key, value in (figures | load).items()},
             "cpu": here.get("cpu", ""),
+            "instructions": here.get("instructions", []),
             "date": datetime.now(UTC).date().isoformat(),
         }
         cells = self._cells()

@@ -46,7 +46,7 @@ def test_a_peer_may_be_ahead() -> None:
     table = rendered(content(*cells))
     assert "| a | 18,000 | 2 | 2 | 1.250 | **1.000** | 2.000 (1.500) |" in table
     assert "ahead of each measured peer in 1 of 2 cells (2 of them have both" in table
-    assert "both peers), and in 0 if" in table
+    assert "both peers), by more than 0.02 nats in 1 of them, and in 0 if" in table
     assert "-0.250 nats in the worst cell and +0.125 in the middle. A CPU, 2026-01-26." in table
 
 
@@ -54,6 +54,14 @@ def test_processors_and_dates_are_those_of_the_scores() -> None:
     whole = cell("a", 1, 1.0, (1.5, 1.5), (2.0, 2.0)), cell("b", 2, 1.0)
     whole[1]["contestants"]["ours"]["cpu"] = "B CPU"
     assert rendered(content(*whole)).endswith("A CPU, B CPU, 2026-01-26 to 2026-01-28.")
+
+
+def test_a_wide_processor_is_told_from_a_narrow_one_of_the_same_name() -> None:
+    whole = cell("a", 1, 1.49, (1.5, 1.5), (2.0, 2.0)), cell("b", 1, 1.0)
+    whole[1]["contestants"]["ours"]["instructions"] = ["avx2", "avx512f"]
+    table = rendered(content(*whole))
+    assert table.endswith("A CPU, A CPU with AVX-512, 2026-01-28.")
+    assert "in 1 of 1 cells (1 of them have both peers), by more than 0.02 nats in 0" in table
 
 
 def test_cell_without_a_contestant_is_not_bold_and_counts_by_its_peer() -> None:

@@ -69,11 +69,12 @@ def test_score_has_its_processor_and_date(tmp_path: Path, monkeypatch: pytest.Mo
         return {"nats": 1.0}
 
     for cpu, contestant in (("A", "plain nn.LSTM"), ("B", OURS)):
-        facts = {"cpu": cpu}
+        facts = {"cpu": cpu, "instructions": [cpu.lower()]}
         monkeypatch.setattr(texts, "machine", facts.copy)
         run(tmp_path, [1], Results(out), contestants=[contestant], measure=measure)
     scores = json.loads(out.read_text("utf-8"))["cells"][0]["contestants"]
     assert {name: each["cpu"] for name, each in scores.items()} == {"plain nn.LSTM": "A", OURS: "B"}
+    assert [each["instructions"] for each in scores.values()] == [["a"], ["b"]]
     assert asked == list(scores)
     assert all(len(each["date"]) == len("2026-01-31") for each in scores.values())
 
