@@ -38,6 +38,8 @@ from rnn_train.wording import counted
 
 _LEAST_KNOWN = 0.5
 """Share of a row's characters that the training rows must have, for the row to decide anything."""
+_CLEARLY = 0.02
+"""A linear model that is so far ahead in accuracy is better, not as good."""
 
 
 class Measurement:
@@ -201,7 +203,15 @@ def _table(figures: dict[str, dict[str, float]]) -> list[str]:
         for name, each in figures.items()
     ]
     network, *others = figures
-    ahead = [name for name in others if figures[name]["accuracy"] >= figures[network]["accuracy"]]
-    if ahead:
-        lines.append(f"{ahead[0]}: as good here as the network, and simpler")
+    if not others:
+        return lines
+    best = max(others, key=lambda name: figures[name]["accuracy"])
+    lead = figures[best]["accuracy"] - figures[network]["accuracy"]
+    if lead > _CLEARLY:
+        lines.append(
+            f"{best}: better here than the network, and simpler; "
+            "use it, or train the network for longer"
+        )
+    elif lead >= 0:
+        lines.append(f"{best}: as good here as the network, and simpler")
     return lines

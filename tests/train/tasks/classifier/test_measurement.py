@@ -39,6 +39,19 @@ def test_linear_model_that_is_as_good_is_recommended(network: float, expected: b
     assert lines[4:] == (["linear SVM: as good here as the network, and simpler"] * expected)
 
 
+def test_linear_model_that_is_better_is_called_so() -> None:
+    figures = {
+        "network": {"accuracy": 0.33, "macro_f1": 0.2},
+        "naive Bayes": {"accuracy": 0.9, "macro_f1": 0.9},
+        "linear SVM": {"accuracy": 0.95, "macro_f1": 0.9},
+    }
+    assert measurement._table(figures)[4:] == [
+        "linear SVM: better here than the network, and simpler; "
+        "use it, or train the network for longer"
+    ]
+    assert len(measurement._table({"network": figures["network"]})) == 2
+
+
 def test_table_with_a_long_name() -> None:
     """All lines have the same width."""
     name = "hashed linear, letter 1–4-grams (1,153,391 rows read)"
