@@ -9,13 +9,13 @@ from typing import Any
 
 import torch
 
+from rnn_train import training_lines
 from rnn_train.distributed.environment import resume_command
 from rnn_train.errors import ExportError, RunError
 from rnn_train.evaluation import plots
 from rnn_train.exporting.model_file import ModelCard, export
 from rnn_train.figure_lines import figure_lines
 from rnn_train.files import Watched, keeping_previous, sha256, telling, write_bytes
-from rnn_train.models.parameters import parameter_count
 from rnn_train.progress import Log
 from rnn_train.system_errors import system_errors
 from rnn_train.tasks.task import HeldOutResult, Task
@@ -25,7 +25,6 @@ from rnn_train.training.objective import Objective, TwoPhases, with_restart
 from rnn_train.training.run import Run
 from rnn_train.training.schedule import Schedule
 from rnn_train.training.shared.crew import ALONE, Crew
-from rnn_train.wording import counted
 
 _LAST_EXPORT = "exported.sha256"
 """File in the run folder with the hash of what the run exported to the default place."""
@@ -81,7 +80,11 @@ def train_task(
         log(f"warning: {warning}")
     again = f"{resume_command(task.plan.command, run.folder)} --out {shlex.quote(str(out))}"
     with resumable(run, again, log):
-        outcome = _prepare(run, task, device, log, spent, state, crew).fit()
+        trainer = _prepare(run, task, device, log, spent, state, crew)
+        outcome = trainer.fit()
+    if outcome.finished:
+        for warning in training_lines.step_warnings(trainer):
+            log(f"warning: {warning}")
     try:
         with telling(out), system_errors():
             result = _finish(run, task, outcome.model, out, again, log)
@@ -115,10 +118,10 @@ def _prepare(
     assert schedule is not None
     shared = crew.shared_steps(run, objective, device)
     trainer = Trainer(run, objective, schedule, task.plan.training, device, shared)
-    log(_introduction(run, task, device, schedule, crew))
+    log(training_lines.introduction(run, task, device, schedule, crew))
     if state:
         if task.plan.processes != crew.size:
-            log(_other_processes(task.plan.processes, crew.size))
+            log(training_lines.other_processes(task.plan.processes, crew.size))
         _go_on(trainer, state, schedule if new_part else None, log)
     return trainer
 
@@ -135,20 +138,11 @@ def _go_on(trainer: Trainer, state: dict[str, Any], new_part: Schedule | None, l
     trainer.restore(state)
     if new_part is not None:
         trainer.begin_part(new_part)
-        log(_new_part(trainer))
+        log(training_lines.new_part(trainer))
         return
-    log(f"going on from step {trainer.step}, {_time_left(trainer)}")
+    log(f"going on from step {trainer.step}, {training_lines.time_left(trainer)}")
     if trainer.progress >= 1:
         log("the run has finished; to train on, add --minutes or --epochs")
-
-
-def _other_processes(before: int, now: int) -> str:
-    """Says what it means that a run goes on with another number of processes."""
-    began = "one process" if before == 1 else f"{before} processes"
-    return (
-        f"the run began in {began} and goes on in {now}: batches and dropout stay the same, but "
-        "sums are rounded in another order"
-    )
 
 
 def _finish(run: Run, task: Task, model: Any, out: Path, again: str, log: Log) -> HeldOutResult:
@@ -243,48 +237,3 @@ def _schedule(task: Task, objective: Objective, spent: float, prepared: float) -
     seconds = max(left - spent - after, left / 2)
     whole = Schedule(rate, steps=None, minutes=seconds / 60, part=part)
     return with_restart(whole, objective, held)
-
-
-def _introduction(
-    run: Run, task: Task, device: torch.device, schedule: Schedule, crew: Crew
-) -> str:
-    """Describes the model, the budget and the run folder, in two lines."""
-    plan = task.plan
-    shape = dataclasses.asdict(task.model.config)
-    model = ", ".join(f"{key} {value}" for key, value in shape.items())
-    minutes, epochs = plan.budget
-    duration = _duration(minutes, epochs, schedule.steps)
-    if plan.continued:
-        duration += f" more (part {schedule.part + 1} of the run)"
-    together = f" in {crew.size} processes" if crew.size > 1 else ""
-    return (
-        f"{plan.command}: {parameter_count(task.model):,} parameters ({model})\n"
-        f"training for {duration} on {device.type}{together}, run folder {run.folder}; "
-        "Ctrl-C ends it cleanly"
-    )
-
-
-def _duration(minutes: float | None, epochs: float | None, steps: int | None) -> str:
-    """Describes a budget in minutes, or in epochs and steps."""
-    if minutes:
-        return counted(minutes, "minute")
-    return f"{counted(epochs or 0, 'epoch')} ({counted(steps or 0, 'step')})"
-
-
-def _time_left(trainer: Trainer) -> str:
-    """Describes the steps or minutes that are left."""
-    schedule = trainer.schedule
-    if schedule.minutes is None:
-        passed_steps = trainer.step - schedule.first_step
-        return f"{counted(max(0, (schedule.steps or 0) - passed_steps), 'step')} left"
-    passed = (trainer.elapsed - schedule.first_second) / 60
-    return f"{max(0.0, schedule.minutes - passed):.1f} minutes left"
-
-
-def _new_part(trainer: Trainer) -> str:
-    """Describes the start of a further part of a run."""
-    peak = trainer.schedule.peak_rate
-    return (
-        f"going on from step {trainer.step}, where the run had finished: the learning rate warms "
-        f"up again to {peak:g} and falls to 0; data, weights and optimizer state are kept"
-    )
