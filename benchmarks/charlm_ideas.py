@@ -25,7 +25,7 @@ from rnn_train.tasks.charlm.task import CharLMTask
 
 from .ablation import Ablation
 from .harness import RESULTS, machine
-from .idea_teachers import learnt_weights, write_arithmetic_mean
+from .idea_teachers import learnt_weights, write_geometric_mean, write_weighted_mean
 from .idea_training import (
     GrowingStreams,
     ShuffledStreams,
@@ -57,14 +57,14 @@ def _two_ahead(task: CharLMTask, steps: int) -> tuple[CharLMObjective, int]:
     return TwoAhead(task, CPU), steps
 
 
-def _arithmetic(texts: Texts, teachers: list[Path], path: Path) -> None:
-    write_arithmetic_mean(teachers, texts.tokens("train"), path)
+def _geometric(texts: Texts, teachers: list[Path], path: Path) -> None:
+    write_geometric_mean(teachers, texts.tokens("train"), path)
 
 
 def _learnt(texts: Texts, teachers: list[Path], path: Path) -> None:
     weights = learnt_weights(teachers, texts.tokens("between"))
     print(f"weights of the teachers: {weights}", flush=True)
-    write_arithmetic_mean(teachers, texts.tokens("train"), path, weights)
+    write_weighted_mean(teachers, texts.tokens("train"), path, weights)
 
 
 STUDENT = "student of two"
@@ -80,8 +80,10 @@ IDEAS: dict[str, Idea] = {
     "the character after the next one is predicted too": Idea(objective=_two_ahead),
     "Muon for each gate alone": Idea(per_gate=True),
     STUDENT: Idea(teachers=_TWO),
-    "student of their arithmetic mean": Idea(teachers=_TWO, mean=_arithmetic),
-    "student of two, and of a snapshot of each": Idea(teachers=_FOUR),
+    "student of their geometric mean": Idea(teachers=_TWO, mean=_geometric),
+    "student of the geometric mean of two and of a snapshot of each": Idea(
+        teachers=_FOUR, mean=_geometric
+    ),
     "student of these four, by learnt weights": Idea(teachers=_FOUR, mean=_learnt),
 }
 

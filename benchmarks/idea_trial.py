@@ -53,7 +53,7 @@ class Idea:
     teachers: tuple[str, ...] = ()
     """Names of the teachers."""
     mean: Callable[["Texts", list[Path], Path], None] | None = None
-    """Writes the soft targets; None: the geometric mean."""
+    """Writes the soft targets; None: the arithmetic mean."""
 
 
 @dataclass(frozen=True)

@@ -36,13 +36,13 @@ def test_ideas_are_tried(
     assert 0 < content["mean"][name]["held_out_nats_per_char"] < np.log(11) + 1
     assert content["scored"] == 499, "characters that were not learnt are left out"
     assert content["command"].endswith("--characters 2500 --epochs 1")
-    assert content["bases"]["student of their arithmetic mean"] == STUDENT
+    assert content["bases"]["student of their geometric mean"] == STUDENT
 
 
 def test_teachers_and_their_snapshots_differ(
     tmp_path: Path, teachers: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    idea = "student of two, and of a snapshot of each"
+    idea = "student of the geometric mean of two and of a snapshot of each"
     call(tmp_path, teachers, monkeypatch, "--only", idea, "--seed", "0")
     files = sorted(teachers.glob("*/*.onnx"))
     assert {path.stem for path in files} == {"1", "1-snapshot", "2", "2-snapshot"}

@@ -1,4 +1,4 @@
-"""The arithmetic mean is that of probabilities; its weights are learnt from another text."""
+"""Means of teachers: geometric, and by weights that are learnt from another text."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from benchmarks import idea_teachers
-from benchmarks.idea_teachers import learnt_weights, write_arithmetic_mean
+from benchmarks.idea_teachers import learnt_weights, write_geometric_mean, write_weighted_mean
 from rnn_train.distillation.teachers import open_soft_targets
 
 ROWS = {"sure": [0.75, 0.25], "not": [0.25, 0.75], "half": [0.5, 0.5]}
@@ -29,20 +29,25 @@ def _fake(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("teachers", "weights", "expected"),
-    [
-        (["sure", "not"], None, [0.5, 0.5]),
-        (["sure", "half"], None, [0.625, 0.375]),
-        (["sure", "half"], [1.0, 0.0], [0.75, 0.25]),
-    ],
+    ("weights", "expected"), [([0.5, 0.5], [0.625, 0.375]), ([1.0, 0.0], [0.75, 0.25])]
 )
-def test_mean_is_of_probabilities(
-    teachers: list[str], weights: list[float] | None, expected: list[float], tmp_path: Path
+def test_weighted_mean(weights: list[float], expected: list[float], tmp_path: Path) -> None:
+    out = tmp_path / "mean.bin"
+    write_weighted_mean([Path("sure"), Path("half")], np.zeros(9, np.int64), out, weights)
+    assert open_soft_targets(out, 2).tolist() == [expected] * 9
+
+
+@pytest.mark.parametrize(
+    ("teachers", "odds"), [(["sure", "not"], 1), (["sure", "half"], 3**0.5), (["sure", "sure"], 3)]
+)
+def test_geometric_mean_is_that_of_the_odds(
+    teachers: list[str], odds: float, tmp_path: Path
 ) -> None:
     out = tmp_path / "mean.bin"
-    files = [Path(name) for name in teachers]
-    write_arithmetic_mean(files, np.zeros(9, np.int64), out, weights)
-    assert open_soft_targets(out, 2).tolist() == [expected] * 9
+    write_geometric_mean([Path(name) for name in teachers], np.zeros(9, np.int64), out)
+    first, second = open_soft_targets(out, 2)[4].tolist()
+    assert first / second == pytest.approx(odds, rel=2e-3)
+    assert first + second == pytest.approx(1, rel=2e-3)
 
 
 def test_weights_are_those_under_which_the_text_is_likeliest() -> None:
