@@ -59,6 +59,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "charlm_ideas": idea_tables.charlm_ideas,
     "charlm_ideas_minutes": idea_tables.charlm_ideas_minutes,
     "charlm_ablation_scarce": partial(quality_tables.charlm_ablation, "charlm_ablation_scarce"),
+    "charlm_ablation_students": partial(quality_tables.charlm_ablation, "charlm_ablation_students"),
     "classifier_ablation": quality_tables.classifier_ablation,
     "surnames": quality_tables.surnames,
     "calibration": quality_tables.calibration,
