@@ -94,7 +94,12 @@ def best_possible_accuracy(keys: NDArray[np.integer], labels: NDArray[np.integer
 
 
 def describe(
-    repeated: int, contradictory: int, examples: Sequence[str], best: float | None = None
+    repeated: int,
+    contradictory: int,
+    examples: Sequence[str],
+    best: float | None = None,
+    *,
+    split: bool = True,
 ) -> list[str]:
     """Returns warnings about rows that repeat a text, and about texts with several labels.
 
@@ -103,13 +108,12 @@ def describe(
         contradictory: texts with several labels.
         examples: some of these texts.
         best: see `best_possible_accuracy`, of the held-out rows; None: it is not known.
+        split: whether `held_out_side` has chosen the held-out rows; False: they are a file.
     """
     warnings = []
     if repeated:
-        warnings.append(
-            f"{counted(repeated, 'row repeats', 'rows repeat')} a text; all rows of one text stay "
-            "on one side of the split"
-        )
+        sides = "; all rows of one text stay on one side of the split" if split else ""
+        warnings.append(f"{counted(repeated, 'row repeats', 'rows repeat')} a text{sides}")
     if contradictory:
         more = ", …" if contradictory > len(examples) else ""
         shown = ", ".join(map(repr, examples)) + more

@@ -76,6 +76,8 @@ class Plan:
     earlier: Mapping[str, float] = field(default_factory=dict)
     """Figures of the warm start on its own held-out data; and which share of this run's held-out
     data it had learnt, if it had learnt any."""
+    overlap: float = 0.0
+    """Share of `val_data` that the training data have too, 0 to 1."""
     continued: tuple[Continuation, ...] = ()
     """Further parts of the run, in order."""
 

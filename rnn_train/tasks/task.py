@@ -163,6 +163,27 @@ def seen_warnings(plan: Plan) -> list[str]:
     ]
 
 
+OVERLAP = "held_out_share_trained"
+"""Name of the figure: the share of `--val-data` that the run is trained on."""
+
+
+def overlap(plan: Plan) -> dict[str, float]:
+    """Returns the figure `OVERLAP`, if the training data have some of the held-out data."""
+    return {OVERLAP: plan.overlap} if plan.overlap else {}
+
+
+def overlap_warnings(plan: Plan) -> list[str]:
+    """Returns a warning if the run is trained on some of the held-out data."""
+    if not plan.overlap:
+        return []
+    share = f"{plan.overlap:.0%}" if plan.overlap >= 0.01 else "1% or less"
+    return [
+        f"about {share} of {plan.val_data} stands in the training data too, so the held-out "
+        "figures are too good and the probabilities may be too sharp; take it out of --val-data or "
+        "of --data"
+    ]
+
+
 def start_notes(plan: Plan, characters: int, labels: int = 0) -> list[str]:
     """Describes what a warm start knows and what is new; empty: the run has none.
 

@@ -12,6 +12,8 @@ from rnn_train.tasks.charlm.data import CharLMData, Tokens
 from rnn_train.tasks.task import HeldOutResult, rounded
 
 _BLOCK = 2**20
+_LEARNT = 0.01
+"""Nats per character that a model must be better than the frequencies of the characters."""
 _LOSS_CHARACTERS = 40_000
 """Characters that are read to measure the loss of a file."""
 
@@ -24,7 +26,8 @@ def measure(model: CharLSTM, data: CharLMData) -> HeldOutResult:
         data: at least 2 characters are held out.
     """
     held_out, mark = data.held_out, data.mark
-    trained = _trained(data)
+    counts = _counts(data)
+    trained = counts > 0
     fit = language_model.fit_temperature(model, held_out, mark, trained)
     temperature, warnings = fit.temperature, fit.warnings
     if foreign := int((~trained[held_out]).sum()):
@@ -33,22 +36,46 @@ def measure(model: CharLSTM, data: CharLMData) -> HeldOutResult:
             f"{len(held_out):,}; the temperature leaves them out"
         )
     nats = language_model.held_out_loss(model, held_out, temperature=temperature, mark=mark)
+    frequencies = _frequency_loss(counts, held_out)
+    if nats > frequencies - _LEARNT:
+        warnings.append(
+            "the model is no better than the frequencies of the characters alone "
+            f"({frequencies:.4g} nats per char): train it for longer or on more text, unless the "
+            "characters come by chance"
+        )
     metrics = {
         "held_out_nats_per_char": nats,
         "held_out_bits_per_char": language_model.bits(nats),
+        "character_frequencies_nats_per_char": frequencies,
         "held_out_characters": float(len(held_out)),
         **({"held_out_pieces": float(data.pieces)} if data.pieces else {}),
     }
     return HeldOutResult(metrics, temperature, warnings=tuple(warnings))
 
 
-def _trained(data: CharLMData) -> NDArray[np.bool_]:
-    """Returns whether each token occurs in the training text, [vocabulary]."""
-    found = np.zeros(len(data.corpus.vocabulary), bool)
+def _counts(data: CharLMData) -> NDArray[np.int64]:
+    """Returns how often each token occurs in the training text, [vocabulary]."""
+    size = len(data.corpus.vocabulary)
+    found = np.zeros(size, np.int64)
     for begin, end in data.parts.tolist():
         for block in range(begin, end, _BLOCK):  # the text may be larger than the memory
-            found[data.corpus.tokens[block : min(block + _BLOCK, end)]] = True
+            piece = data.corpus.tokens[block : min(block + _BLOCK, end)]
+            found += np.bincount(piece, minlength=size)
     return found
+
+
+def _frequency_loss(counts: NDArray[np.int64], held_out: Tokens) -> float:
+    """Returns the nats per character of a model that knows only how frequent each character is.
+
+    Each token counts once more than it occurs (Laplace's rule of succession).
+
+    Args:
+        counts: of the tokens in the training text, [vocabulary].
+        held_out: [characters].
+    """
+    log_shares = np.log((counts + 1) / (counts.sum() + len(counts)))
+    rows = np.bincount(held_out[1:], minlength=len(counts))
+    return -float(rows @ log_shares) / int(rows.sum())
 
 
 def loss_of_file(stepper: Stepper, data: CharLMData) -> float:

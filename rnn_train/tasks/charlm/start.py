@@ -1,17 +1,14 @@
 """The first weights of a character model with a warm start, and what it forgets of earlier text."""
 
-import mmap
-from pathlib import Path
-
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from rnn_train.distillation.growth import grow_charlm
 from rnn_train.distillation.warm_start import WarmStart
 from rnn_train.evaluation.language_model import held_out_loss
 from rnn_train.models.charlm import CharLSTM
-from rnn_train.tasks.charlm.data import CharLMData, open_data
+from rnn_train.tasks.charlm.data import open_data
+from rnn_train.tasks.charlm.overlap import shared_share
 from rnn_train.tasks.charlm.plan import CharLMPlan
 from rnn_train.tasks.task import SEEN, seen_before
 from rnn_train.training import checkpoint
@@ -22,8 +19,6 @@ _EARLIER = "earlier.ckpt"
 _CHARACTERS = 100_000
 """Characters of the earlier text that are read."""
 _LOSS = "earlier_data_nats_per_char"
-_SAMPLES, _SAMPLE = 32, 64
-"""Pieces of the held-out text that are looked for in the earlier text, and their characters."""
 
 
 def write_start(run: Run, warm: WarmStart, plan: CharLMPlan) -> dict[str, float]:
@@ -52,7 +47,7 @@ def write_start(run: Run, warm: WarmStart, plan: CharLMPlan) -> dict[str, float]
         data = open_data(before, CharLMPlan.from_config(before.config()))
         tokens = data.held_out if data.has_held_out else data.corpus.tokens
         kept = np.array(tokens[:_CHARACTERS], np.int64)
-        seen = _seen(open_data(run, plan), data)
+        seen = shared_share(open_data(run, plan), data)
     finally:
         before.close()
     earlier = CharLSTM(warm.model).eval()
@@ -61,38 +56,6 @@ def write_start(run: Run, warm: WarmStart, plan: CharLMPlan) -> dict[str, float]
     checkpoint.write(run.folder / _EARLIER, state)
     loss = held_out_loss(earlier, kept, mark=data.mark)
     return {_LOSS: loss} | ({SEEN: seen} if seen else {})
-
-
-def _seen(new: CharLMData, earlier: CharLMData) -> float:
-    """Returns the share of samples of the new held-out text that the earlier text has, too."""
-    samples = _samples(new)
-    tokens = earlier.corpus.tokens
-    assert isinstance(tokens, np.memmap)
-    with (
-        Path(str(tokens.filename)).open("rb") as file,
-        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text,
-    ):
-        found = sum(
-            int(sample.max()) < len(earlier.corpus.vocabulary)
-            and text.find(sample.astype(tokens.dtype).tobytes()) >= 0
-            for sample in samples
-        )
-    return found / max(1, len(samples))
-
-
-def _samples(data: CharLMData) -> list[NDArray[np.integer]]:
-    """Returns pieces of the held-out text, or whole documents with their marks."""
-    tokens = data.held_out
-    if data.mark is None:
-        last = len(tokens) - _SAMPLE
-        return [tokens[start : start + _SAMPLE] for start in _spread(last)]
-    marks = np.flatnonzero(tokens == data.mark)
-    return [tokens[marks[i] : marks[i + 1] + 1] for i in _spread(len(marks) - 2)]
-
-
-def _spread(last: int) -> list[int]:
-    """Returns whole numbers from 0 to `last`, spread evenly; none if `last` is negative."""
-    return sorted(set(np.linspace(0, last, _SAMPLES).astype(int).tolist())) if last >= 0 else []
 
 
 def forgetting(run: Run, plan: CharLMPlan, model: CharLSTM) -> dict[str, float]:

@@ -17,6 +17,7 @@ from rnn_train.tasks.charlm import measurement
 from rnn_train.tasks.charlm.data import CharLMData, open_data, sources_of, write_data
 from rnn_train.tasks.charlm.last_phase import LastPhase, read_result
 from rnn_train.tasks.charlm.objective import CharLMObjective
+from rnn_train.tasks.charlm.overlap import shared_share
 from rnn_train.tasks.charlm.plan import CharLMPlan, decide, joining_of
 from rnn_train.tasks.charlm.start import INITIAL_WEIGHTS, forgetting, write_start
 from rnn_train.tasks.charlm.teaching import SOFT_TARGETS, Teaching
@@ -25,6 +26,8 @@ from rnn_train.tasks.plan import Settings
 from rnn_train.tasks.request import CharLMRequest
 from rnn_train.tasks.task import (
     HeldOutResult,
+    overlap,
+    overlap_warnings,
     seen_warnings,
     start_notes,
     temperature_warnings,
@@ -61,6 +64,7 @@ class CharLMTask:
             len(self.data.held_out), self.plan.temperature, student=self._distilled
         )
         self.warnings += [*_batch_warnings(self.plan), *seen_warnings(self.plan)]
+        self.warnings += overlap_warnings(self.plan)
 
     @classmethod
     def create(
@@ -96,6 +100,9 @@ class CharLMTask:
         if warm:
             plan = dataclasses.replace(plan, earlier=write_start(run, warm, plan))
         plan.teacher_plan.copy(request.teachers, run)
+        if request.val_data:
+            data = open_data(run, plan)
+            plan = dataclasses.replace(plan, overlap=shared_share(data, data))
         run.write_config(plan.to_config())
         return cls(run)
 
@@ -165,7 +172,8 @@ class CharLMTask:
         if not self.data.has_held_out:
             return HeldOutResult(earlier, self.plan.temperature)
         result = read_result(self._run.folder) or measurement.measure(model, self.data)
-        return dataclasses.replace(result, metrics=result.metrics | earlier)
+        metrics = result.metrics | overlap(self.plan) | earlier
+        return dataclasses.replace(result, metrics=metrics)
 
     def seconds_after(self, validation: float) -> float:
         """See `Task`."""

@@ -43,6 +43,8 @@ class ClassifierData:
     best_possible_accuracy: float | None = None
     """See `split.best_possible_accuracy`, of the held-out rows. None: it is not known, or no
     held-out text has several labels."""
+    overlap: float = 0.0
+    """Share of the held-out rows whose text training rows have too, 0 to 1."""
 
     def log_prior(self, balance: float) -> tuple[float, ...]:
         """Log-prior of each label that is left in the model's logits.
@@ -85,8 +87,11 @@ def store_data(
         _check_texts(sources[0], keys[:count], writer)
         _check_labels(writer.names, labels, held_out, earlier)
         repeated, contradictory = repetitions(keys, labels)
+        shared = np.isin(keys[held_out], keys[~held_out])
         facts = {
             "repeated": repeated,
+            "overlap": float(shared.mean()) if len(shared) else 0.0,
+            "split": not request.val_data,
             "contradictory": len(contradictory),
             "examples": writer.texts(contradictory[:_EXAMPLES]),
             "best": best_possible_accuracy(keys[held_out], labels[held_out])
@@ -113,11 +118,24 @@ def open_data(run: Run, alphabet: Alphabet | None = None) -> ClassifierData:
         return _open_old(run, alphabet)
     train, held_out, facts = open_rows(run.folder)
     best = None if facts.get("best") == 1 else facts.get("best")
-    warnings = describe(facts["repeated"], facts["contradictory"], facts["examples"], best)
+    warnings = describe(
+        facts["repeated"],
+        facts["contradictory"],
+        facts["examples"],
+        best,
+        split=facts.get("split", True),
+    )
     warnings += _cut_warnings(facts.get("cut", {"rows": 0}), len(train) + len(held_out))
     warnings += alike_warnings(train.names)
     warnings += unmeasured_warnings(train.names, train.label_counts(), held_out.label_counts())
-    return ClassifierData(train, held_out, alphabet or Alphabet.of(train), tuple(warnings), best)
+    return ClassifierData(
+        train,
+        held_out,
+        alphabet or Alphabet.of(train),
+        tuple(warnings),
+        best,
+        facts.get("overlap", 0.0),
+    )
 
 
 def sources_of(request: ClassifierRequest) -> Sequence[str]:

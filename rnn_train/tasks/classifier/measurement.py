@@ -6,6 +6,7 @@ from functools import cached_property, partial
 from pathlib import Path
 
 import torch
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from rnn_infer.conformal.threshold import held_out_scores
@@ -30,6 +31,7 @@ from rnn_train.evaluation.temperature import enough_of
 from rnn_train.exporting.model_file import ModelCard
 from rnn_train.files import write_bytes
 from rnn_train.models.classifier import RecurrentClassifier
+from rnn_train.tasks.classifier.comparison import ALWAYS, table
 from rnn_train.tasks.classifier.data import ClassifierData
 from rnn_train.tasks.classifier.plan import ClassifierPlan
 from rnn_train.tasks.classifier.validation_rows import LOSS_ROWS, loss_sample, measured_sample
@@ -38,8 +40,6 @@ from rnn_train.wording import counted
 
 _LEAST_KNOWN = 0.5
 """Share of a row's characters that the training rows must have, for the row to decide anything."""
-_CLEARLY = 0.02
-"""A linear model that is so far ahead in accuracy is better, not as good."""
 
 
 class Measurement:
@@ -114,7 +114,7 @@ class Measurement:
         All figures are written to `held_out.json` in the folder.
 
         Returns:
-            The lines of a table, and a recommendation if a linear model is as good.
+            The lines of a table, and what follows from it, see `comparison.table`.
         """
         predicted = {"network": self._answers.predicted} | {
             each.title: each.predictions(self._rows) for each in baselines
@@ -122,7 +122,7 @@ class Measurement:
         names = self._data.alphabet.labels
         figures = {
             title: metrics.of_predictions(each, self._labels, len(names))
-            for title, each in predicted.items()
+            for title, each in (predicted | {ALWAYS: self._most_frequent}).items()
         }
         found = {
             "models": figures,
@@ -132,7 +132,23 @@ class Measurement:
         }
         text = json.dumps(found, indent=2, ensure_ascii=False) + "\n"
         write_bytes(folder / "held_out.json", text.encode())
-        return _table(figures)
+        return table(figures, len(self._labels), learnt=self._learnt)
+
+    @property
+    def _most_frequent(self) -> Tensor:
+        """The most frequent label of the training rows, for each row, [rows]."""
+        return torch.full_like(self._labels, int(torch.tensor(self._log_shares).argmax()))
+
+    @property
+    def _learnt(self) -> bool:
+        """Whether the network's cross-entropy is clearly below that of the labels' shares alone.
+
+        They are the shares that training with `balance` leaves in the logits.
+        """
+        shares = torch.log_softmax(torch.tensor(self._log_prior), -1)
+        gains = -shares[self._labels].double() - self._answers.nats.double()
+        error = gains.std(unbiased=False) / len(gains) ** 0.5
+        return bool(gains.mean() > 2 * error)
 
     @property
     def _best_possible_accuracy(self) -> float | None:
@@ -192,26 +208,3 @@ def model_card(data: ClassifierData, balance: float, result: HeldOutResult) -> M
             **rounded(result.metrics),
         },
     )
-
-
-def _table(figures: dict[str, dict[str, float]]) -> list[str]:
-    """A table of the network, which comes first, and the baselines."""
-    width = max(32, *map(len, figures))
-    lines = [f"{'on the held-out rows':{width}} accuracy  macro-F1"]
-    lines += [
-        f"{name:{width}} {each['accuracy']:8.4f}  {each['macro_f1']:8.4f}"
-        for name, each in figures.items()
-    ]
-    network, *others = figures
-    if not others:
-        return lines
-    best = max(others, key=lambda name: figures[name]["accuracy"])
-    lead = figures[best]["accuracy"] - figures[network]["accuracy"]
-    if lead > _CLEARLY:
-        lines.append(
-            f"{best}: better here than the network, and simpler; "
-            "use it, or train the network for longer"
-        )
-    elif lead >= 0:
-        lines.append(f"{best}: as good here as the network, and simpler")
-    return lines

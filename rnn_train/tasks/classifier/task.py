@@ -43,6 +43,8 @@ from rnn_train.tasks.plan import Settings
 from rnn_train.tasks.request import ClassifierRequest
 from rnn_train.tasks.task import (
     HeldOutResult,
+    overlap,
+    overlap_warnings,
     seen_warnings,
     start_notes,
     temperature_warnings,
@@ -88,7 +90,7 @@ class ClassifierTask:
                 "out; give a larger --val-fraction, or --val-data"
             )
         self.warnings += temperature_warnings(held_out, self.plan.temperature)
-        self.warnings += seen_warnings(self.plan)
+        self.warnings += [*overlap_warnings(self.plan), *seen_warnings(self.plan)]
 
     @classmethod
     def create(
@@ -126,6 +128,7 @@ class ClassifierTask:
         if warm:
             before = warm.write(run, plan.model, data)
             plan = dataclasses.replace(plan, earlier=before)
+        plan = dataclasses.replace(plan, overlap=data.overlap)
         if plan.ensemble:
             Teaching(run, plan, data).check_room()
         run.write_config(plan.to_config())
@@ -183,7 +186,8 @@ class ClassifierTask:
             return HeldOutResult(earlier, self.plan.temperature)
         self._measured = None  # the model's weights may have changed
         result = self._measurement(model).result()
-        return dataclasses.replace(result, metrics=result.metrics | earlier)
+        metrics = result.metrics | overlap(self.plan) | earlier
+        return dataclasses.replace(result, metrics=metrics)
 
     def plot(self, model: RecurrentClassifier, folder: Path) -> None:
         """Draws the confusion matrix and the reliability diagram, if rows are held out."""

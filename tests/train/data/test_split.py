@@ -98,6 +98,13 @@ def test_repeated_and_contradictory_texts() -> None:
     )
 
 
+@pytest.mark.parametrize("split", [True, False])
+def test_sides_of_a_split(split: bool) -> None:
+    """Held-out rows of a file of their own are on the side where the user put them."""
+    (warning,) = describe(2, 0, [], split=split)
+    assert ("one side of the split" in warning) == split
+
+
 def test_three_contradictory_texts_are_named() -> None:
     lines = warned(*((text, label) for text in "dabc" for label in "xy"))
     assert lines[1].startswith("4 texts carry more than one label ('d', 'a', 'b', …): ")

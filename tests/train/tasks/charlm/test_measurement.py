@@ -31,6 +31,24 @@ def test_loss_is_that_at_the_fitted_temperature(run: Run, create: Create, story:
     assert card.training["held_out_nats_per_char"] == round(nats, 4)
 
 
+def test_frequencies_of_the_characters(create: Create, tmp_path: Path) -> None:
+    """A model that has learnt nothing is told so. Here "a" is three times as frequent as "b"."""
+    (tmp_path / "text.txt").write_text("aaab" * 500)
+    (tmp_path / "held.txt").write_text("b" + "aaab" * 50)
+    task = create(tmp_path / "text.txt", val_data=str(tmp_path / "held.txt"))
+    result = task.measure(task.model.eval())
+    shares = np.array([1501, 501]) / 2002
+    expected = -(shares * np.log(shares)).sum()
+    found = result.metrics["character_frequencies_nats_per_char"]
+    assert found == pytest.approx(expected, abs=1e-3)
+    assert sum("no better than the frequencies" in each for each in result.warnings) == 1
+
+
+def test_trained_model_is_better_than_the_frequencies(finished: TrainingReport) -> None:
+    metrics = finished.metrics
+    assert metrics["held_out_nats_per_char"] < metrics["character_frequencies_nats_per_char"]
+
+
 @pytest.mark.parametrize("teachers", [0, 2])
 def test_model_card(create: Create, story: Path, teachers: int) -> None:
     data = create(story).data

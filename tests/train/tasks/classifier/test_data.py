@@ -27,6 +27,30 @@ def test_held_out_rows_of_their_own(create: Create, table: Path, tmp_path: Path)
     assert task.measure(task.model).metrics["held_out_rows"] == 20
 
 
+@pytest.mark.parametrize(("shared", "new"), [(0, 20), (5, 15), (20, 0)])
+def test_held_out_rows_that_are_trained_on(
+    create: Create, table: Path, tmp_path: Path, shared: int, new: int
+) -> None:
+    """Their share is a figure of the run and of its file, and a warning."""
+    known = table.read_text().splitlines()[1:]
+    fresh = [f"new {'abcdefghijklmnopqrst'[i]},{'east' if i % 2 else 'north'}" for i in range(new)]
+    (tmp_path / "held.csv").write_text("\n".join(known[:shared] + fresh) + "\n")
+    task = create(table, val_data=str(tmp_path / "held.csv"))
+    metrics = task.measure(task.model).metrics
+    assert metrics.get("held_out_share_trained", 0.0) == shared / 20
+    warned = [each for each in task.warnings if "stands in the training data too" in each]
+    assert [f"about {shared / 20:.0%} of " in each for each in warned] == [True] * bool(shared)
+    assert not any("one side of the split" in each for each in task.warnings)
+
+
+def test_no_text_is_on_both_sides_of_a_split(create: Create, table: Path) -> None:
+    header, *rows = table.read_text().splitlines(keepends=True)
+    table.write_text("".join([header, *rows, *rows]))
+    task = create(table, val_fraction=0.25)
+    assert task.data.overlap == 0
+    assert any("one side of the split" in each for each in task.warnings)
+
+
 def test_rows_of_one_text_are_refused(create: Create, tmp_path: Path) -> None:
     path = tmp_path / "equal.csv"
     path.write_text("name,group\n" + "same,a\nsame,b\n" * 20)

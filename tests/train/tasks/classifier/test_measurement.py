@@ -5,15 +5,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from torch.nn.functional import cross_entropy
 
 from rnn_infer.runtime.stepper import Stepper
 from rnn_train.data.split import best_possible_accuracy
 from rnn_train.evaluation import calibration, metrics, temperature
+from rnn_train.evaluation.calibration import CalibratedHalves
 from rnn_train.evaluation.classification import held_out_logits
 from rnn_train.evaluation.temperature import fit_to_logits
 from rnn_train.run_task import finished_task
 from rnn_train.tasks.classifier import measurement, validation_rows
+from rnn_train.tasks.classifier.comparison import ALWAYS
 from rnn_train.tasks.classifier.measurement import Measurement
 from rnn_train.tasks.classifier.task import ClassifierTask
 from rnn_train.tasks.classifier.validation_rows import measured_sample
@@ -21,42 +24,6 @@ from rnn_train.tasks.task import HeldOutResult
 from rnn_train.training_session import TrainingReport
 
 Create = Callable[..., ClassifierTask]
-
-
-@pytest.mark.parametrize(("network", "expected"), [(0.8, True), (0.9, False)])
-def test_linear_model_that_is_as_good_is_recommended(network: float, expected: bool) -> None:
-    figures = {
-        "network": {"accuracy": network, "macro_f1": 0.9},
-        "naive Bayes": {"accuracy": 0.7, "macro_f1": 0.1},
-        "linear SVM": {"accuracy": 0.8, "macro_f1": 0.1},
-    }
-    lines = measurement._table(figures)
-    assert lines[1:4] == [
-        f"{'network':32} {network:8.4f}    0.9000",
-        f"{'naive Bayes':32}   0.7000    0.1000",
-        f"{'linear SVM':32}   0.8000    0.1000",
-    ]
-    assert lines[4:] == (["linear SVM: as good here as the network, and simpler"] * expected)
-
-
-def test_linear_model_that_is_better_is_called_so() -> None:
-    figures = {
-        "network": {"accuracy": 0.33, "macro_f1": 0.2},
-        "naive Bayes": {"accuracy": 0.9, "macro_f1": 0.9},
-        "linear SVM": {"accuracy": 0.95, "macro_f1": 0.9},
-    }
-    assert measurement._table(figures)[4:] == [
-        "linear SVM: better here than the network, and simpler; "
-        "use it, or train the network for longer"
-    ]
-    assert len(measurement._table({"network": figures["network"]})) == 2
-
-
-def test_table_with_a_long_name() -> None:
-    """All lines have the same width."""
-    name = "hashed linear, letter 1–4-grams (1,153,391 rows read)"
-    figures = {each: {"accuracy": 0.5, "macro_f1": 0.2} for each in ("network", name)}
-    assert len({len(line) for line in measurement._table(figures)[:3]}) == 1
 
 
 @pytest.fixture
@@ -87,10 +54,30 @@ def test_plots(task: ClassifierTask, tmp_path: Path) -> None:
 def test_comparison_without_baselines(task: ClassifierTask, tmp_path: Path) -> None:
     lines = Measurement(task.model, task.data, task.plan).compare([], tmp_path)
     kept = json.loads((tmp_path / "held_out.json").read_text("utf-8"))
-    assert set(kept["models"]) == {"network"}
+    assert set(kept["models"]) == {"network", ALWAYS}
     assert lines[1].startswith("network")
-    assert len(lines) == 2, "nothing is recommended"
+    assert len(lines) == 4, "nothing is recommended"
+    assert lines[3].startswith("no model"), "an untrained network has learnt nothing"
     assert set(kept["labels"]) == {"a", "b"}
+
+
+@pytest.mark.parametrize("balance", [0.0, 0.5])
+@pytest.mark.parametrize(("pull", "learnt"), [(0.0, False), (3.0, True), (-3.0, False)])
+def test_learnt_is_less_cross_entropy_than_the_shares_have(
+    create: Create,
+    letters: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    balance: float,
+    pull: float,
+    learnt: bool,
+) -> None:
+    task = create(letters, val_fraction=0.3, balance=balance)
+    labels = torch.tensor(task.data.held_out.indices)
+    right = torch.nn.functional.one_hot(labels, 2)
+    logits = torch.tensor(task.data.log_prior(balance)) + pull * right
+    monkeypatch.setattr(measurement, "held_out_logits", lambda *_: (logits.float(), labels))
+    monkeypatch.setattr(CalibratedHalves, "of", lambda logits, *_: logits)
+    assert Measurement(task.model, task.data, task.plan)._learnt == learnt
 
 
 def test_model_card(task: ClassifierTask) -> None:

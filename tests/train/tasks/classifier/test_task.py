@@ -84,8 +84,9 @@ def test_log_and_files_of_a_run(train: Train, tmp_path: Path) -> None:
     assert "warning: 1 row repeats a text" in text
     assert "warning: 1 text carries more than one label ('twice')" in text
     kept = json.loads((tmp_path / "run" / "held_out.json").read_text())
-    network, bayes, svm = kept["models"]
+    network, bayes, svm, guess = kept["models"]
     assert (network, bayes[:11], svm[:10]) == ("network", "naive Bayes", "linear SVM")
+    assert guess == "always the most frequent label"
     for name, figures in kept["models"].items():
         assert f"{name:32} {figures['accuracy']:8.4f}  {figures['macro_f1']:8.4f}" in lines
     assert kept["models"]["network"]["accuracy"] == pytest.approx(report.metrics["accuracy"])
