@@ -111,7 +111,7 @@ def _evaluate_run(
     target, unknown = wanted.target, wanted.unknown
     with finished_task(target, data.log) as task:
         if isinstance(task, CharLMTask):
-            wanted.refuse_classifier_options()
+            wanted.refuse_classifier_options(data.table)
         elif dynamic:
             raise EvaluationError(
                 f"{target}: dynamic evaluation is for character models; drop --dynamic"
@@ -167,7 +167,7 @@ def _evaluate_file(
     stepper = Stepper.open(path, device=device)
     metadata = stepper.file.metadata
     if metadata.classifier is None:
-        wanted.refuse_classifier_options()
+        wanted.refuse_classifier_options(data.table)
         return _evaluate_charlm_file(stepper, data.sources, wanted.unknown)
     wanted.check(metadata)
     labeller = Labeller(stepper, metadata.classifier)
@@ -222,9 +222,11 @@ class _Wanted:
         number = 1.0 if self.prior == "best" else self.prior
         Choice(prior=number, coverage=self.coverage)  # it refuses wrong values
 
-    def refuse_classifier_options(self) -> None:
-        """Refuses options that need labels."""
+    def refuse_classifier_options(self, table: TableOptions | None) -> None:
+        """Refuses options that need labels, and those of a table."""
+        columns = vars(table or TableOptions())
         others = {"--coverage": self.coverage is not None, "--prior": self.prior != 0}
+        others |= {f"--{each.replace('_', '-')}": columns[each] is not None for each in columns}
         if given := [*filter(others.get, others), *filter(None, [self.of_labels])]:
             raise EvaluationError(
                 f"{self.target}: a character model, which has no labels; drop {given[0]}"

@@ -260,6 +260,8 @@ def export(
 def _export(source: Path, out: Path, options: ExportOptions, log: Log) -> dict[str, float]:
     """Exports a run or a file as one file."""
     check_model_path(out)
+    if out.exists() and out.samefile(source):
+        raise ExportError(f"{out} would replace the file that is exported; name another --out")
     variant = options.variant(log)
     with _opened(source, options.temperature, log) as (model, card, loss):
 
@@ -270,9 +272,7 @@ def _export(source: Path, out: Path, options: ExportOptions, log: Log) -> dict[s
         steps = variant.steps
         if options.fastest_for:
             if options.step_only or card.labels:
-                raise ExportError(
-                    "--fastest-for needs a file that generates; drop it, and give --steps"
-                )
+                raise ExportError("--fastest-for needs a file that generates; give --steps instead")
             steps = fastest_steps(write, options.fastest_for, log)
         return write(out, steps)
 

@@ -134,7 +134,7 @@ def _table(
         return
     require_texts(texts, "classify")
     rows = (Row(text, None, i, ()) for i, text in enumerate(texts, 1))
-    yield Table(rows, (), "text", None, "texts of the command line", "command line", "text")
+    yield Table(rows, (), "text", None, "texts of the command line", "", "command line", "text")
 
 
 def _show_traces(

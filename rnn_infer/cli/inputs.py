@@ -13,6 +13,8 @@ from rnn_infer.errors import because
 from rnn_infer.tables.options import TableOptions
 from rnn_infer.tables.table import Table
 
+_CLEAR_LINE = "\r\x1b[K"
+
 
 def read_text(source: str) -> str:
     """Read a whole file, or standard input (-), as one text.
@@ -53,7 +55,10 @@ def open_input(source: str, options: TableOptions, labels: Collection[str]) -> I
         ) as bar,
         _opened(source) as stream,
     ):
-        yield Table.open(stream, options, name=source, known=labels, progress=bar.update)
+        table = Table.open(stream, options, name=source, known=labels, progress=bar.update)
+        if table.doubt:  # the progress bar is on this line
+            click.echo(f"{'' if hidden else _CLEAR_LINE}{source}: {table.doubt}", err=True)
+        yield table
 
 
 @contextmanager

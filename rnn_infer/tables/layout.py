@@ -82,6 +82,11 @@ def find_layout(rows: Sequence[Cells], question: Question) -> Layout:
         text, label = choose(names, columns, question, text, label)
     except LookupError as error:
         raise unclear(question.name, str(error.args[0]), rows) from None
+    for option, found in (("text_column", text), ("label_column", label)):
+        asked = getattr(question.options, option)
+        by_number = isinstance(asked, int) or (asked is not None and asked not in names)
+        if found is not None and names and not by_number:
+            _refuse_same_name(question.name, names, found, option)
     return Layout(text, label, column_names(names, width), header)
 
 
@@ -200,6 +205,16 @@ def _asked(question: Question, option: str, names: list[str], width: int) -> int
             f"{question.name}: there is no column {asked}; there are {width}, numbered from 1"
         )
     return int(asked) - 1
+
+
+def _refuse_same_name(file: str, names: list[str], column: int, option: str) -> None:
+    """Raise `TableError` if another column has the same name, so that either may be meant."""
+    same = [i for i, each in enumerate(names, 1) if each == names[column]]
+    if len(same) > 1:
+        raise TableError(
+            f"{file}: columns {' and '.join(map(str, same))} are both called {names[column]!r}; "
+            f"give the number of one as --{option.replace('_', '-')}"
+        )
 
 
 def position_of(name: str, names: Sequence[str]) -> int | None:

@@ -1,7 +1,7 @@
 """A table or a list of texts in a file: opened, understood, and read once, row by row."""
 
 import itertools
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Self, Unpack
 
@@ -12,6 +12,7 @@ from rnn_infer.tables.json_layout import find_keys
 from rnn_infer.tables.json_rows import ObjectRows, array_objects, line_objects
 from rnn_infer.tables.layout import Question, find_layout
 from rnn_infer.tables.lines import Numbered, Progress, number_lines, read_blocks, read_chunks
+from rnn_infer.tables.names import TEXT_NAMES, find_name
 from rnn_infer.tables.options import TableKeywords, TableOptions
 from rnn_infer.tables.rows import (
     FASTTEXT_MARK,
@@ -37,6 +38,7 @@ class Table(Iterator[Row]):
         text: str,
         label: str | None,
         how: str,
+        doubt: str,
         name: str,
         unit: str = "line",
     ) -> None:
@@ -52,6 +54,8 @@ class Table(Iterator[Row]):
         """Name of the column of the labels, if there is one."""
         self.how = how
         """How the file was read, in words for the user."""
+        self.doubt = doubt
+        """What of that may be wrong, and what to do then. Empty: nothing."""
 
     @classmethod
     def open(
@@ -117,7 +121,7 @@ class Table(Iterator[Row]):
         return f"{self.name}: {self._unit} {row.line}"
 
 
-_Parts = tuple[Iterator[Row], tuple[str, ...], str, str | None, str]
+_Parts = tuple[Iterator[Row], tuple[str, ...], str, str | None, str, str]
 
 
 def _chunks(
@@ -155,24 +159,31 @@ def _lines(lines: Numbered, question: Question) -> _Parts:
     first = next((line for _, line in sample if line and not line.isspace()), "")
     if first.lstrip().startswith(FASTTEXT_MARK):
         rows = rows_of_fasttext(lines, question.name)
-        return rows, (), "text", "label", f"lines of {FASTTEXT_MARK}… and a text"
+        return rows, (), "text", "label", f"lines of {FASTTEXT_MARK}… and a text", ""
     if question.labelled:
         raise TableError(
             f"{question.name}: labelled data is a .csv, .tsv, .jsonl or .json file, or lines of "
             f"{FASTTEXT_MARK}LABEL TEXT; for another suffix name the --format"
         )
-    return rows_of_lines(lines), (), "text", None, "one text a line"
+    return rows_of_lines(lines), (), "text", None, "one text a line", ""
 
 
 def _json(objects: ObjectRows, question: Question, what: str) -> _Parts:
     sample = list(itertools.islice(objects, SAMPLE_ROWS))
     if not sample:
-        return iter(()), (), "text", None, "no rows"
+        return iter(()), (), "text", None, "no rows", ""
     place = f"{question.name}: {what} {sample[0][0]}"
     text, label, keys = find_keys([found for _, found in sample], question, place)
     objects = itertools.chain(sample, objects)
     rows = rows_of_objects(objects, text, label if question.labelled else None, question.name, what)
-    return rows, keys, text, label, f"JSON objects, {_roles(text, label)}"
+    return (
+        rows,
+        keys,
+        text,
+        label,
+        f"JSON objects, {_roles(text, label)}",
+        _doubt(keys, text, question),
+    )
 
 
 def _delimited(lines: Numbered, question: Question, delimiter: str | None) -> _Parts:
@@ -180,7 +191,7 @@ def _delimited(lines: Numbered, question: Question, delimiter: str | None) -> _P
     sample = _sample(lines)
     filled = [(number, line) for number, line in sample if line and not line.isspace()]
     if not filled:
-        return _blank_rows(itertools.chain(sample, lines), name), (), "1", None, "no rows"
+        return _blank_rows(itertools.chain(sample, lines), name), (), "1", None, "no rows", ""
     if declared := declared_delimiter(filled[0][1]):
         del sample[: sample.index(filled.pop(0)) + 1]
     if options.format == "csv" and options.delimiter == "\t":
@@ -199,7 +210,7 @@ def _delimited(lines: Numbered, question: Question, delimiter: str | None) -> _P
     filled_rows = [cells for _, cells in head if len(cells) > 1 or cells[0].strip()]
     if not filled_rows:
         rest = ((number, delimiter.join(cells)) for number, cells in itertools.chain(head, records))
-        return _blank_rows(rest, name), (), "1", None, "no rows"
+        return _blank_rows(rest, name), (), "1", None, "no rows", ""
     for number, cells in head:
         check_width(cells, len(filled_rows[0]), f"{name}: line {number}")
     layout = find_layout(filled_rows, question)
@@ -213,11 +224,22 @@ def _delimited(lines: Numbered, question: Question, delimiter: str | None) -> _P
     label = None if layout.label is None else layout.columns[layout.label]
     header = "a header" if layout.header else "no header"
     how = f"{delimiter!r} between cells, {header}, {_roles(text, label)}"
-    return rows, layout.columns, text, label, how
+    doubt = _doubt(layout.columns, text, question) if layout.header else ""
+    if len(filled_rows) == 1 and not layout.header and options.header is None:
+        doubt = "its one row is read as a text; if it is a header, say --header"
+    return rows, layout.columns, text, label, how, doubt
 
 
 def _roles(text: str, label: str | None) -> str:
     return f"text: {text!r}" + ("" if label is None else f", label: {label!r}")
+
+
+def _doubt(columns: Sequence[str], text: str, question: Question) -> str:
+    """Say that the text column was found by what it holds, and not by its name."""
+    asked = question.options.text_column is not None
+    if asked or len(columns) < 2 or find_name([text], TEXT_NAMES) is not None:
+        return ""
+    return f"the texts are taken from column {text!r}; to name another one, give --text-column"
 
 
 def _blank_rows(lines: Numbered, name: str) -> Iterator[Row]:

@@ -81,6 +81,11 @@ def build_corpus(
     if rare.any():
         codes = np.union1d(codes, [ord(UNKNOWN)])
         unknown = int(np.searchsorted(codes, ord(UNKNOWN)))
+    if len(codes) < 2 and rare.any():
+        raise DataError(
+            f"{names}: no character occurs {min_count} times, so --min-count folds all into one; "
+            "give a smaller --min-count"
+        )
     if len(codes) < 2:
         raise DataError(f"{names}: the text repeats one character; use a text with at least two")
     _check_vocabulary(files, len(codes))

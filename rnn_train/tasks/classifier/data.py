@@ -1,6 +1,7 @@
 """A classifier's rows in its run folder: split into training and held-out rows."""
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -135,6 +136,28 @@ def open_data(run: Run, alphabet: Alphabet | None = None) -> ClassifierData:
         tuple(warnings),
         best,
         facts.get("overlap", 0.0),
+    )
+
+
+def nothing_held_out(rows: EncodedRows, fraction: float) -> str:
+    """Returns the warning that no label has enough texts for a share of them to be held out.
+
+    Args:
+        rows: all rows, of which none is held out.
+        fraction: the share.
+    """
+    _, first = np.unique(rows.keys(), return_index=True)
+    texts = int(np.bincount(rows.indices[first]).max())
+    if texts < 2:
+        return (
+            "every text has a label of its own, so nothing can be held out and nothing is "
+            "measured; a classifier learns from several texts of each label: name the column of "
+            "the label with --label-column, or give --val-data"
+        )
+    enough = math.ceil(100 * 0.501 / texts) / 100  # half a text more, and it is one
+    return (
+        f"no label has enough texts to hold a share of {fraction:g} of them out; give "
+        f"--val-fraction {enough:g} or more, or --val-data"
     )
 
 

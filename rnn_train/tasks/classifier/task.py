@@ -19,6 +19,7 @@ from rnn_train.progress import Log
 from rnn_train.tasks.classifier import measurement
 from rnn_train.tasks.classifier.data import (
     ClassifierData,
+    nothing_held_out,
     open_data,
     sources_of,
     store_data,
@@ -85,10 +86,7 @@ class ClassifierTask:
         held_out = len(self.data.held_out)
         self.warnings = [*self.data.warnings, *window_warnings(self.data.train)]
         if not held_out and self.plan.val_fraction and not self.plan.val_data:
-            self.warnings.append(
-                f"no label has enough texts to hold a share of {self.plan.val_fraction:g} of them "
-                "out; give a larger --val-fraction, or --val-data"
-            )
+            self.warnings.append(nothing_held_out(self.data.train, self.plan.val_fraction))
         self.warnings += temperature_warnings(held_out, self.plan.temperature)
         self.warnings += [*overlap_warnings(self.plan), *seen_warnings(self.plan)]
 

@@ -45,6 +45,29 @@ def test_classify_a_file(good: Printed, names: str, tmp_path: Path, kind: str) -
     assert [row["text"] for row in rows(printed)] == TEXTS
 
 
+@pytest.mark.parametrize(
+    ("kind", "how"),
+    [
+        ("csv", "',' between cells, no header, text: '1'"),
+        ("csv with a header", "',' between cells, a header, text: 'Name', label: 'Label'"),
+        ("lines", ""),
+    ],
+)
+def test_how_a_table_was_read_is_said(
+    run: Run, names: str, tmp_path: Path, kind: str, how: str
+) -> None:
+    """On standard error, and only what no option says."""
+    name, content = FILES[kind]
+    path = tmp_path / name
+    path.write_bytes(content)
+    given = ("classify", "--model", names, "--input", str(path), "--device", "cpu")
+    result = run(*given)
+    assert result.exit_code == 0
+    assert result.stderr == (f"{path}: {how}\n" if how else "")
+    if how:
+        assert run(*given, "--text-column", "2" if "header" in kind else "1").stderr == ""
+
+
 def test_only_the_first_line_has_a_byte_order_mark(
     good: Printed, names: str, tmp_path: Path
 ) -> None:

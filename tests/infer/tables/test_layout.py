@@ -37,6 +37,17 @@ def test_options_come_first() -> None:
     assert find([["text", "x", "label"], *BODY], header=False, text_column=1).header is False
 
 
+@pytest.mark.parametrize("options", [{}, {"text_column": "name"}, {"label_column": "label"}])
+def test_two_columns_of_one_name(options: dict[str, Any]) -> None:
+    """Either may be meant. Other columns may have one name."""
+    with pytest.raises(TableError, match=r"columns 1 and 2 are both called 'name'; .*--text-col"):
+        find([["name", "name", "label"], *BODY], **options)
+    assert find([["name", "name", "label"], *BODY], text_column=2).text == 1
+    assert find([["name", "name", "label"], *BODY], text_column="2").text == 1
+    twice = [[*row[:1], "a", "b", row[2]] for row in BODY]
+    assert find([["name", "x", "x", "label"], *twice], **options).text == 0
+
+
 def test_label_that_is_asked_for_need_not_look_like_one() -> None:
     found = find([HEADER, *BODY], text_column="note", label_column="name")
     assert (found.text, found.label) == (1, 0)

@@ -35,6 +35,11 @@ def test_character_model(call: Call, finished: TrainingReport, story: Path) -> N
         ("--per-label", "plots/labels.csv"),
         ("--prior", "best"),
         ("--coverage", "0.9"),
+        ("--label-column", "7"),
+        ("--text-column", "text"),
+        ("--format", "csv"),
+        ("--delimiter", ";"),
+        ("--encoding", "cp1252"),
     ],
 )
 @pytest.mark.parametrize("from_run", [True, False])

@@ -27,6 +27,17 @@ def test_export(call: Call, finished: TrainingReport) -> None:
     assert (file.steps, file.generates) == (3, False)
 
 
+def test_a_file_does_not_replace_itself(call: Call, finished: TrainingReport) -> None:
+    """Its exact weights would be lost. A link to it is the same file."""
+    Path("own.onnx").write_bytes(finished.out.read_bytes())
+    Path("link.onnx").symlink_to("own.onnx")
+    for out in ("own.onnx", "link.onnx"):
+        result = call("export", "own.onnx", "--out", out, "--quantize", "int8")
+        assert result.exit_code != 0
+        assert f"{out} would replace the file that is exported; name another --out" in result.output
+    assert Path("own.onnx").read_bytes() == finished.out.read_bytes()
+
+
 def test_for_an_engine(call: Call, finished: TrainingReport) -> None:
     result = call("export", str(finished.out), "--out", "x.onnx", "--for", "litert")
     assert result.exit_code == 0, result.output

@@ -106,9 +106,18 @@ def test_shortest_text(tmp_path: Path) -> None:
     assert len(build(tmp_path, "ab" * 500).tokens) == 1000
 
 
-@pytest.mark.parametrize(("text", "min_count"), [("a" * 2000, 1), (distinct(1500), 2)])
-def test_text_of_one_character_is_refused(tmp_path: Path, text: str, min_count: int) -> None:
-    with pytest.raises(DataError, match="repeats one character"):
+@pytest.mark.parametrize(
+    ("text", "min_count", "said"),
+    [
+        ("a" * 2000, 1, "repeats one character"),
+        ("a" * 2000, 5, "repeats one character"),
+        (distinct(1500), 2, "no character occurs 2 times, .* give a smaller --min-count"),
+    ],
+)
+def test_text_of_one_character_is_refused(
+    tmp_path: Path, text: str, min_count: int, said: str
+) -> None:
+    with pytest.raises(DataError, match=said):
         build(tmp_path, text, min_count=min_count)
     assert not (tmp_path / "corpus.bin").exists()
 

@@ -1,14 +1,18 @@
 """A classifier's task: created from a request, and opened from its run folder alone."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from rnn_infer.tables.options import TableOptions
 from rnn_train.errors import RunError
 from rnn_train.tasks import memory
+from rnn_train.tasks.classifier.data import store_data
 from rnn_train.tasks.classifier.task import ClassifierTask
+from rnn_train.tasks.request import ClassifierRequest
 from rnn_train.training.run import Run
 from rnn_train.training_session import TrainingReport
 
@@ -49,13 +53,29 @@ def test_nothing_is_held_out(create: Create, table: Path, tmp_path: Path) -> Non
     assert "--temperature" in task.warnings[-1]
 
 
-def test_labels_with_too_few_texts(create: Create, table: Path) -> None:
-    task = create(table, val_fraction=0.01)
+@pytest.mark.parametrize("texts", [2, 3, 5, 40])
+def test_labels_with_too_few_texts(create: Create, tmp_path: Path, texts: int) -> None:
+    """The share that the warning names is enough."""
+    path = tmp_path / "few.csv"
+    path.write_text("".join(f"word {i}{label},{label}\n" for i in range(texts) for label in "xy"))
+    task = create(path, val_fraction=0.0001)
     assert len(task.data.held_out) == 0
-    assert task.warnings[-2] == (
-        "no label has enough texts to hold a share of 0.01 of them out; give a larger "
-        "--val-fraction, or --val-data"
+    found = re.fullmatch(
+        r"no label has enough texts to hold a share of 0\.0001 of them out; give "
+        r"--val-fraction (0\.\d+) or more, or --val-data",
+        task.warnings[-2],
     )
+    assert found
+    rows = store_data(task._run, ClassifierRequest(data=(str(path),), val_fraction=float(found[1])))
+    assert len(rows.held_out) == 2
+
+
+def test_labels_of_one_text_each(create: Create, tmp_path: Path) -> None:
+    path = tmp_path / "own.csv"
+    path.write_text("text,label\n" + "".join(f"word {i},{i * 7.5}\n" for i in range(30)))
+    task = create(path, val_fraction=0.5, table=TableOptions(label_column="label"))
+    assert "every text has a label of its own" in task.warnings[-2]
+    assert "--label-column" in task.warnings[-2]
 
 
 def test_held_out_rows_that_do_not_fit_into_memory(
