@@ -46,26 +46,43 @@ def test_classify_a_file(good: Printed, names: str, tmp_path: Path, kind: str) -
 
 
 @pytest.mark.parametrize(
-    ("kind", "how"),
+    ("name", "content", "cure", "said"),
     [
-        ("csv", "',' between cells, no header, text: '1'"),
-        ("csv with a header", "',' between cells, a header, text: 'Name', label: 'Label'"),
-        ("lines", ""),
+        (
+            "a.csv",
+            "date;amount;status\nRossi;1.5;x\nNg;2.5;y\nKim;1.0;x\n",
+            ["--text-column", "date"],
+            "the texts are taken from column 'date'; to name another one, give --text-column",
+        ),
+        (
+            "a.jsonl",
+            '{"id": 1, "who": "Rossi Ng"}\n{"id": 2, "who": "Kim Lee"}\n',
+            ["--text-column", "who"],
+            "the texts are taken from column 'who'; to name another one, give --text-column",
+        ),
+        (
+            "a.csv",
+            "date\n",
+            ["--header"],
+            "its one row is read as a text; if it is a header, say --header",
+        ),
+        ("a.csv", "date\n", ["--no-header"], "its one row is read as a text; if it is a header"),
     ],
 )
-def test_how_a_table_was_read_is_said(
-    run: Run, names: str, tmp_path: Path, kind: str, how: str
+def test_doubts_about_a_table_are_said(
+    run: Run, names: str, tmp_path: Path, name: str, content: str, cure: list[str], said: str
 ) -> None:
-    """On standard error, and only what no option says."""
-    name, content = FILES[kind]
+    """On standard error; an option that settles them silences them."""
     path = tmp_path / name
-    path.write_bytes(content)
-    given = ("classify", "--model", names, "--input", str(path), "--device", "cpu")
+    path.write_text(content)
+    given = ("classify", "--model", names, "--input", str(path), "--json")
     result = run(*given)
     assert result.exit_code == 0
-    assert result.stderr == (f"{path}: {how}\n" if how else "")
-    if how:
-        assert run(*given, "--text-column", "2" if "header" in kind else "1").stderr == ""
+    assert result.stderr.startswith(f"{path}: {said}")
+    assert result.stderr.count("\n") == 1
+    settled = run(*given, *cure)
+    assert settled.exit_code == 0
+    assert settled.stderr in ("", f"{path}: holds 0 rows; there is nothing to classify\n")
 
 
 def test_only_the_first_line_has_a_byte_order_mark(
