@@ -211,5 +211,8 @@ def with_history(card: ModelCard, plan: Plan) -> ModelCard:
 
 
 def rounded(metrics: dict[str, float]) -> dict[str, float]:
-    """Rounds held-out metrics for a model card, to four decimals."""
-    return {name: round(value, 4) for name, value in metrics.items()}
+    """Rounds held-out metrics for a model card, to four decimals. Counts are whole numbers."""
+    return {
+        name: int(value) if value > 1 and float(value).is_integer() else round(value, 4)
+        for name, value in metrics.items()
+    }

@@ -32,8 +32,8 @@ def table(figures: Mapping[str, Mapping[str, float]], rows: int, *, learnt: bool
     guess = accuracy[ALWAYS]
     if not learnt and not any(_above(accuracy[name], guess, rows) for name in (network, *others)):
         lines.append(
-            f"no model is clearly better than to answer {ALWAYS}: these texts tell little of their "
-            "labels, or the rows are too few to learn or to show it"
+            "no model is clearly better than always answering the most frequent label: these texts "
+            "tell little of their labels, or the rows are too few to learn or to show it"
         )
         return lines
     if not others:

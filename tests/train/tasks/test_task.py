@@ -1,5 +1,6 @@
 """The interface that both kinds of task offer, and what they share."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,12 @@ def test_kinds_offer_the_same(
         task.plot(task.model, tmp_path)
         lines = task.compare(task.model, tmp_path)
         assert all("\n" not in line for line in lines)
+
+
+def test_rounded_metrics() -> None:
+    metrics = rounded({"accuracy": 1.0, "loss": 0.123456, "rows": 401.0, "nats": 2.5})
+    assert metrics == {"accuracy": 1.0, "loss": 0.1235, "rows": 401, "nats": 2.5}
+    assert json.dumps(metrics) == '{"accuracy": 1.0, "loss": 0.1235, "rows": 401, "nats": 2.5}'
 
 
 def test_result_without_held_out_data() -> None:
