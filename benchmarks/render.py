@@ -49,6 +49,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "parts": speed_tables.parts,
     "streams": speed_tables.streams,
     "scoring": speed_tables.scoring,
+    "scoring_avx2": partial(speed_tables.scoring, "scoring_avx2"),
     "builds": speed_tables.builds,
     "startup": speed_tables.startup,
     "loading": speed_tables.loading,

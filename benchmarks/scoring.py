@@ -1,7 +1,9 @@
 """Reading text: microseconds a character of one stateful pass, against PyTorch's sequence forward.
 
-python -m benchmarks.scoring
+python -m benchmarks.scoring [--result NAME]
 """
+
+import argparse
 
 import numpy as np
 import torch
@@ -51,6 +53,9 @@ def _tokens(stepper: Stepper, streams: int) -> np.ndarray:
 
 def main() -> None:
     """Measures one stream of each shape, and 16 streams of one shape."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--result", default="scoring", help="name of the file in results/")
+    name = parser.parse_args().result
     races = []
     for shape, streams in [*((each, 1) for each in SHAPES), (Shape(2, 512), 16)]:
         torch.set_num_threads(1)
@@ -61,13 +66,13 @@ def main() -> None:
             "torch": plain,
             "torch, no oneDNN": networks.guarded(plain),
         }
-        name = f"{shape}; {streams} streams; 1 threads"
-        found = race(name, f"{LENGTH} characters of all streams", contestants)
+        title = f"{shape}; {streams} streams; 1 threads"
+        found = race(title, f"{LENGTH} characters of all streams", contestants)
         races.append(found)
-        print(name)
+        print(title)
         for contestant in found.samples:
             print(f"  {contestant:20} {found.typical(contestant) / LENGTH * 1e6:8.1f} µs/char")
-    write("scoring", races)
+    write(name, races, command=f"python -m benchmarks.scoring --result {name}")
 
 
 if __name__ == "__main__":

@@ -104,9 +104,9 @@ def streams() -> str:
     return markdown_table([*head, "int8, char/s", "torch int8"], rows)
 
 
-def scoring() -> str:
+def scoring(result: str = "scoring") -> str:
     """Renders reading a text."""
-    _, races = read("scoring")
+    _, races = read(result)
     rows = []
     for found in races:
         shape, count, _ = _parts(found)

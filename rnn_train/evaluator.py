@@ -45,6 +45,7 @@ from rnn_train.exporting.metadata import draft
 from rnn_train.progress import Log
 from rnn_train.run_task import finished_task
 from rnn_train.system_errors import system_errors
+from rnn_train.tasks.charlm.overlap import shared_share
 from rnn_train.tasks.charlm.task import CharLMTask
 from rnn_train.tasks.classifier.evaluated_rows import (
     evaluated_rows,
@@ -56,7 +57,7 @@ from rnn_train.tasks.classifier.evaluated_rows import (
 )
 from rnn_train.tasks.classifier.task import ClassifierTask
 from rnn_train.training.device import pick_device
-from rnn_train.wording import counted
+from rnn_train.wording import counted, percent
 
 Prior = float | Literal["best"]
 """`prior` of `Classifier.classify`, or the one that the model's own held-out rows chose."""
@@ -122,13 +123,14 @@ def _evaluate_run(
         task.model.to(device)
         if isinstance(task, CharLMTask):
             if unknown == "default":
-                return _evaluate_charlm(task, data.sources, result.temperature, dynamic)
+                return _evaluate_charlm(task, data, result.temperature, dynamic)
             tokens = _tokens(data.sources, vocabulary, unknown, task.plan.joining)
-            return _charlm_figures(task, tokens, result.temperature, dynamic)
+            return _charlm_figures(task, tokens, result.temperature, dynamic, data.log)
         assert isinstance(task, ClassifierTask)
         wanted.check(metadata)
         with ExitStack() as opened:
             rows = read = opened.enter_context(data.rows(task.data.alphabet.labels))
+            _warn(float(np.isin(rows.keys(), task.data.train.keys()).mean()), data.log)
             if unknown != "default":
                 pairs = readable(rows, vocabulary, unknown)
                 read = opened.enter_context(stored_rows(data.sources[0], pairs))
@@ -137,28 +139,38 @@ def _evaluate_run(
 
 
 def _evaluate_charlm(
-    task: CharLMTask, data: Sequence[str], temperature: float, dynamic: bool
+    task: CharLMTask, data: "_Data", temperature: float, dynamic: bool
 ) -> CharLMFigures:
     corpus, joining = task.data.corpus, task.plan.joining
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "data.bin"
-        files = open_texts(data)
+        files = open_texts(data.sources)
         tokens = encode_text(files, corpus.vocabulary, corpus.unknown, path, joining=joining).tokens
-        figures = _charlm_figures(task, tokens, temperature, dynamic)
+        figures = _charlm_figures(task, tokens, temperature, dynamic, data.log)
         del tokens  # it maps a file that the end of this block removes
     return figures
 
 
 def _charlm_figures(
-    task: CharLMTask, tokens: NDArray[np.integer], temperature: float, dynamic: bool
+    task: CharLMTask, tokens: NDArray[np.integer], temperature: float, dynamic: bool, log: Log
 ) -> CharLMFigures:
     if dynamic and task.plan.joining.documents:
         raise EvaluationError("dynamic evaluation reads one text, not documents; drop --dynamic")
+    _warn(shared_share(tokens, task.data.mark, task.data), log)
     reader = TorchReader(task.model, temperature)
     nats = _losses(reader, tokens, len(task.data.corpus.vocabulary), task.data.mark)
     if dynamic:
         nats["dynamic"] = dynamic_loss(task.model, tokens, task.data.train, temperature)
     return CharLMFigures(len(tokens) - 1, nats)
+
+
+def _warn(share: float, log: Log) -> None:
+    """Logs a warning if the run has learnt some of the data."""
+    if share:
+        log(
+            f"warning: {percent(share)} of the data stands in the training data of the run too, so "
+            "the figures are too good"
+        )
 
 
 def _evaluate_file(

@@ -11,3 +11,8 @@ def counted(count: float, one: str, many: str | None = None) -> str:
     """
     number = f"{count:,}" if isinstance(count, int) else f"{count:g}"
     return f"{number} {one if count == 1 else many or one + 's'}"
+
+
+def percent(share: float) -> str:
+    """Returns a share above 0 as whole percent: "about 12%"; of a small one, "less than 1%"."""
+    return f"about {share:.0%}" if share >= 0.01 else "less than 1%"

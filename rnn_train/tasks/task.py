@@ -22,6 +22,7 @@ from rnn_train.progress import Log
 from rnn_train.tasks.plan import Plan
 from rnn_train.training.objective import SharedObjective
 from rnn_train.training.shared.crew import ALONE, Crew
+from rnn_train.wording import percent
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,7 @@ def seen_warnings(plan: Plan) -> list[str]:
     if not (share := plan.earlier.get(SEEN, 0.0)):
         return []
     return [
-        f"{plan.init_from} was trained on about {share:.0%} of the held-out data, so the held-out "
+        f"{plan.init_from} was trained on {percent(share)} of the held-out data, so the held-out "
         "figures are too good and the probabilities may be too sharp; give data that is new to it "
         "with --val-data"
     ]
@@ -176,11 +177,10 @@ def overlap_warnings(plan: Plan) -> list[str]:
     """Returns a warning if the run is trained on some of the held-out data."""
     if not plan.overlap:
         return []
-    share = f"{plan.overlap:.0%}" if plan.overlap >= 0.01 else "1% or less"
     return [
-        f"about {share} of {plan.val_data} stands in the training data too, so the held-out "
-        "figures are too good and the probabilities may be too sharp; take it out of --val-data or "
-        "of --data"
+        f"{percent(plan.overlap)} of {plan.val_data} stands in the training data too, so the "
+        "held-out figures are too good and the probabilities may be too sharp; take it out of "
+        "--val-data or of --data"
     ]
 
 

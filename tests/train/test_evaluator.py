@@ -69,6 +69,21 @@ def test_no_target(story: Path, tmp_path: Path) -> None:
         text_figures(tmp_path, story)
 
 
+def warnings_of(target: Path, data: Path) -> list[str]:
+    lines: list[str] = []
+    evaluate(target, [str(data)], device="cpu", log=lines.append)
+    return [line for line in lines if "training data of the run" in line]
+
+
+def test_text_that_the_run_has_learnt(
+    finished: TrainingReport, story: Path, tmp_path: Path
+) -> None:
+    (warning,) = warnings_of(finished.run, story)
+    assert warning.startswith("warning: about 100% of the data stands in")
+    (tmp_path / "new.txt").write_text(story.read_text()[::-1])
+    assert warnings_of(finished.run, tmp_path / "new.txt") == []
+
+
 # --- classifiers ----------------------------------------------------------------------
 
 
@@ -84,6 +99,15 @@ def test_classifier_run_and_file_agree(finished_classifier: TrainingReport, tabl
     assert of_run.rows == of_file.rows == 80
     assert of_run.labels == of_file.labels
     assert of_run.metrics == pytest.approx(of_file.metrics, abs=1e-4)
+
+
+def test_rows_that_the_run_has_learnt(
+    finished_classifier: TrainingReport, table: Path, tmp_path: Path
+) -> None:
+    (warning,) = warnings_of(finished_classifier.run, table)
+    assert "about 90% of the data stands in" in warning, "a tenth is held out"
+    (tmp_path / "new.csv").write_text("zyx,east\nyxz,north\n" * 10)
+    assert warnings_of(finished_classifier.run, tmp_path / "new.csv") == []
 
 
 def test_blocks_of_rows_change_nothing(

@@ -47,7 +47,8 @@ def write_start(run: Run, warm: WarmStart, plan: CharLMPlan) -> dict[str, float]
         data = open_data(before, CharLMPlan.from_config(before.config()))
         tokens = data.held_out if data.has_held_out else data.corpus.tokens
         kept = np.array(tokens[:_CHARACTERS], np.int64)
-        seen = shared_share(open_data(run, plan), data)
+        new = open_data(run, plan)
+        seen = shared_share(new.held_out, new.mark, data)
     finally:
         before.close()
     earlier = CharLSTM(warm.model).eval()

@@ -102,7 +102,7 @@ class CharLMTask:
         plan.teacher_plan.copy(request.teachers, run)
         if request.val_data:
             data = open_data(run, plan)
-            plan = dataclasses.replace(plan, overlap=shared_share(data, data))
+            plan = dataclasses.replace(plan, overlap=shared_share(data.held_out, data.mark, data))
         run.write_config(plan.to_config())
         return cls(run)
 
