@@ -1,4 +1,4 @@
-"""How much of a held-out text a training text has too."""
+"""How much of a text a run has learnt."""
 
 import mmap
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 from rnn_train.tasks.charlm.data import CharLMData, Tokens
 
 _SAMPLES, _SAMPLE = 32, 64
-"""Pieces of the held-out text that are looked for in the earlier text, and their characters."""
+"""Pieces of the text that are looked for in that of the run, and their characters."""
 
 
 def shared_share(tokens: Tokens, mark: int | None, learnt: CharLMData) -> float:

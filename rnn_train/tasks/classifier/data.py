@@ -88,10 +88,11 @@ def store_data(
         _check_texts(sources[0], keys[:count], writer)
         _check_labels(writer.names, labels, held_out, earlier)
         repeated, contradictory = repetitions(keys, labels)
-        shared = np.isin(keys[held_out], keys[~held_out])
         facts = {
             "repeated": repeated,
-            "overlap": float(shared.mean()) if len(shared) else 0.0,
+            "overlap": float(np.isin(keys[held_out], keys[~held_out]).mean())
+            if request.val_data  # a split of ours has no text on both sides
+            else 0.0,
             "split": not request.val_data,
             "contradictory": len(contradictory),
             "examples": writer.texts(contradictory[:_EXAMPLES]),
